@@ -1,0 +1,34 @@
+"""vaelab: train, measure and look at variational autoencoders.
+
+    >>> import vaelab
+    >>> recipe = vaelab.recipe("quickstart", {"train.epochs": 1})
+    >>> recipe.model.latent
+    2
+
+``vaelab.train(recipe)`` returns a `Run`; ``run.vae`` encodes, decodes, reconstructs and samples; ``vaelab.load(folder)``
+gives a finished run back. Names are looked up on first use, so ``import vaelab`` does not import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from vaelab.errors import UserError
+from vaelab.recipe import Recipe, recipe, study
+
+if TYPE_CHECKING:
+    from vaelab.core import VAE, Draw
+    from vaelab.run import Run, load
+    from vaelab.training import resume, train
+
+__version__ = "0.1.0"
+__all__ = ["VAE", "Draw", "Recipe", "Run", "UserError", "load", "recipe", "resume", "study", "train"]
+
+_NEED_TORCH = {"VAE": "core", "Draw": "core", "Run": "run", "load": "run", "train": "training", "resume": "training"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEED_TORCH:
+        raise AttributeError(f"module 'vaelab' has no attribute {name!r}")
+    return getattr(import_module(f"vaelab.{_NEED_TORCH[name]}"), name)

@@ -1,0 +1,272 @@
+"""The command line. Each command is a few lines over the Python API; torch is imported only by those that need it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from vaelab import __version__
+from vaelab.errors import UserError, nearest
+from vaelab.recipe import available, fields, study
+
+COMMANDS = """\
+examples:
+  vaelab train quickstart                        train on scikit-learn's digits, a few seconds
+  vaelab train mlp-20d                           MNIST: found locally, else downloaded once
+  vaelab train cnn-16d --train.epochs 40 --objective.beta 4 --out runs/beta4
+  vaelab train my-recipe.toml --data.source faces.npy
+  vaelab train --resume runs/beta4               go on after Ctrl-C, a kill or a power cut
+  vaelab list                                    recipes, data sets, models
+
+MNIST is looked for in --data.dir, in $VAELAB_DATA_DIR and in the user's cache before it is downloaded.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 on success, 2 on bad input, 130 when interrupted."""
+    try:
+        settings, words = _settings(sys.argv[1:] if argv is None else argv)
+        arguments, unknown = _parser().parse_known_args(words)
+        if unknown:
+            raise UserError(f"{unknown[0]}: {_no_such_argument(arguments.command, unknown[0])}")
+        if settings and arguments.command != "train":
+            raise UserError(
+                f"--{next(iter(settings))}: settings belong to vaelab train; see vaelab {arguments.command} --help"
+            )
+        arguments.settings = settings
+        arguments.run(arguments)
+    except UserError as error:
+        print(f"vaelab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as interruption:
+        print(f"vaelab: interrupted; {interruption or 'this command saved nothing'}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    overrides = arguments.settings | ({"figures.lang": arguments.lang} if arguments.lang else {})
+    if arguments.resume:
+        if arguments.recipe or arguments.out or arguments.overwrite:
+            raise UserError(
+                "--resume: takes a run folder and nothing else decides the run; leave recipe, --out, --overwrite out"
+            )
+        from vaelab.training import resume
+
+        _hint(lambda: resume(arguments.resume, overrides), arguments.resume)
+        return
+    if not arguments.recipe:
+        raise UserError("train: name a recipe (vaelab list) or a .toml file, or --resume a run folder")
+    recipes = study(arguments.recipe, overrides)
+    out = Path(arguments.out or Path("runs") / Path(arguments.recipe).stem)
+    if len(recipes) == 1:
+        from vaelab.training import train
+
+        (recipe,) = recipes.values()
+        _hint(lambda: train(recipe, out, overwrite=arguments.overwrite), out)
+    else:
+        from vaelab.side_by_side import train_all
+
+        train_all(recipes, out, overwrite=arguments.overwrite)
+
+
+def _hint(work: Callable[[], object], folder: str | Path) -> None:
+    """Do the work; after an interruption say how to go on."""
+    try:
+        work()
+    except KeyboardInterrupt as interruption:
+        if str(interruption):
+            raise KeyboardInterrupt(f"{interruption}; go on with: vaelab train --resume {folder}") from None
+        raise
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    kinds = ("recipes", "data", "models")
+    if arguments.what not in (None, *kinds):
+        raise UserError(f"list: there is no list of {arguments.what}; {nearest(arguments.what, kinds)}")
+    for kind in [arguments.what] if arguments.what else kinds:
+        rows = _rows(kind)
+        width = max(map(len, rows))
+        print(f"{kind}:")
+        for name, line in rows.items():
+            print(f"  {name:<{width}}  {line}")
+
+
+def _rows(kind: str) -> dict[str, str]:
+    if kind == "recipes":
+        return available()
+    if kind == "data":
+        from vaelab.data import available as data_available
+
+        return data_available()
+    from vaelab.zoo import ROWS
+
+    return {name: f"{row.about} ({row.reference})" for name, row in ROWS.items()}
+
+
+def _sample(arguments: argparse.Namespace) -> None:
+    from vaelab import gallery
+    from vaelab.run import load
+
+    run = load(arguments.run_folder)
+    print(gallery.write_samples(run, arguments.n, arguments.seed, arguments.out))
+
+
+def _reconstruct(arguments: argparse.Namespace) -> None:
+    from vaelab import gallery
+    from vaelab.run import load
+
+    run = load(arguments.run_folder)
+    x, _ = gallery.images(run, arguments.split, arguments.data)
+    print(gallery.write_reconstructions(run, x[: arguments.n], arguments.out))
+
+
+def _encode(arguments: argparse.Namespace) -> None:
+    from vaelab import gallery
+    from vaelab.run import load
+
+    run = load(arguments.run_folder)
+    x, y = gallery.images(run, arguments.split, arguments.data)
+    print(gallery.save_array(Path(arguments.out), run.vae.encode(x), y))
+
+
+def _figures(arguments: argparse.Namespace) -> None:
+    from vaelab import gallery
+    from vaelab.data import load as load_data
+    from vaelab.recipe import override
+    from vaelab.run import Run, load
+
+    run = load(arguments.run_folder)
+    asked = {"lang": arguments.lang, "grid": arguments.grid, "span": arguments.span, "points": arguments.points}
+    run = Run(run.folder, override(run.recipe, {f"figures.{key}": value for key, value in asked.items() if value}))
+    gallery.draw(run, load_data(run.recipe.data), print)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with one-line errors."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="vaelab",
+        description="Train, measure and look at variational autoencoders.",
+        epilog=COMMANDS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"vaelab {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command", parser_class=_Parser)
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], about: str, epilog: str = "") -> _Parser:
+        sub: _Parser = commands.add_parser(
+            name,
+            help=about,
+            description=about,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(run=run)
+        return sub
+
+    train = command("train", _train, "train a recipe, measure it, draw its pictures", _settings_help())
+    train.add_argument("recipe", nargs="?", help="a name from `vaelab list`, or a .toml file")
+    train.add_argument("--out", help="the run folder (default: runs/RECIPE)")
+    train.add_argument("--resume", metavar="RUN", help="go on with this run instead")
+    train.add_argument("--overwrite", action="store_true", help="replace the run that is in the folder")
+    train.add_argument("--lang", choices=("en", "pt"), help="language of the pictures: the same as --figures.lang")
+
+    listing = command("list", _list, "recipes, data sets and models, a line each")
+    listing.add_argument("what", nargs="?", help="recipes, data or models")
+
+    sample = command("sample", _sample, "decode samples of the prior: a picture, or numbers with --out x.npy")
+    _run_argument(sample)
+    sample.add_argument("-n", type=_count, default=64, help="how many (default 64)")
+    sample.add_argument("--seed", type=int, default=0, help="the same seed, the same samples")
+    sample.add_argument("--out", help=".png, .npy or .csv (default: into the run folder)")
+
+    reconstruct = command(
+        "reconstruct", _reconstruct, "encode and decode images: a picture, or numbers with --out x.npy"
+    )
+    _run_argument(reconstruct)
+    reconstruct.add_argument("-n", type=_count, default=10, help="how many (default 10)")
+    reconstruct.add_argument("--out", help=".png, .npy or .csv (default: into the run folder)")
+    _data_arguments(reconstruct)
+
+    encode = command("encode", _encode, "write the posterior means of images")
+    _run_argument(encode)
+    encode.add_argument("--out", required=True, help=".npy, .npz (z and labels y) or .csv")
+    _data_arguments(encode)
+
+    figures = command("figures", _figures, "draw the pictures of a run again")
+    _run_argument(figures)
+    figures.add_argument("--lang", choices=("en", "pt"), help="language of the labels")
+    figures.add_argument("--grid", choices=("quantile", "linear"), help="spacing of the latent manifold")
+    figures.add_argument("--span", help="the linear manifold reaches from -SPAN to SPAN")
+    figures.add_argument("--points", help="images in the latent scatter")
+    return parser
+
+
+def _run_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_folder", metavar="RUN", help="a run folder")
+
+
+def _data_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--split", choices=("train", "validation", "test"), default="test", help="of the run's own data"
+    )
+    parser.add_argument("--data", help="other data: a file or folder, all of it")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _settings(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Take ``--section.field value`` and ``--section.field=value`` out of the words; a switch needs no value."""
+    switches = {field.key for field in fields() if isinstance(field.default, bool)}
+    settings: dict[str, str] = {}
+    others: list[str] = []
+    left = deque(words)
+    while left:
+        word = left.popleft()
+        key, equals, value = word.partition("=")
+        if not (key.startswith("--") and "." in key):
+            others.append(word)
+            continue
+        key = key.removeprefix("--").replace("-", "_")
+        if not equals:
+            if key in switches and (not left or left[0] not in ("true", "false")):
+                value = "true"
+            elif left:
+                value = left.popleft()
+            else:
+                raise UserError(f"{word}: expected a value behind it; see vaelab train --help")
+        settings[key] = value
+    return settings, others
+
+
+def _no_such_argument(command: str, word: str) -> str:
+    if command == "train" and word.startswith("--"):
+        name = word.removeprefix("--").partition("=")[0].replace("-", "_")
+        ends = {field.key.partition(".")[2]: f"--{field.key}" for field in fields()}
+        return f"there is no such setting; {nearest(f'--{name}', [ends[name]]) if name in ends else nearest(word, ends.values())}"
+    return f"vaelab {command} has no such argument; see vaelab {command} --help"
+
+
+def _settings_help() -> str:
+    """Every setting of a recipe with its default and meaning, for the help."""
+    lines = ["settings, as --section.field VALUE over the recipe's own (shown: defaults):"]
+    for field in fields():
+        default = ",".join(map(str, field.default)) if field.many else str(field.default)
+        meaning = f"{field.about} ({' | '.join(field.choices)})" if field.choices else field.about
+        lines.append(f"  --{field.key} {default or repr(default)}\n        {meaning}")
+    return "\n".join(lines)

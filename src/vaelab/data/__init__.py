@@ -1,0 +1,73 @@
+"""Data: a name or a path in, three splits out, and batches cut from them on the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vaelab.data import mnist
+from vaelab.data.batches import Batches, check_range
+from vaelab.data.dataset import Arrays, Dataset, Split, build, check
+from vaelab.data.files import read, reading
+from vaelab.errors import UserError, nearest
+from vaelab.recipe import Data
+
+__all__ = ["Batches", "Dataset", "Split", "available", "check_range", "load", "load_all"]
+
+
+def available() -> dict[str, str]:
+    """What `recipe.Data.source` can be: name -> one line."""
+    return {
+        "mnist": "handwritten digits, 28 x 28, 60,000 + 10,000 (11 MB, downloaded once)",
+        "digits": "handwritten digits, 8 x 8 with 17 grey levels, 1,797 (comes with scikit-learn)",
+        "PATH": "your own: .npy, .npz, .csv, a folder of images (sub-folders are classes) or of IDX files",
+    }
+
+
+def load(settings: Data) -> Dataset:
+    """The training, validation and test split of `settings.source`, on the CPU.
+
+    The same settings give the same splits on every machine. Raises `UserError` where the source is unknown,
+    unreadable or holds what no model can learn from.
+    """
+    arrays, name, origin = _find(settings)
+    return build(arrays, settings, name, origin)
+
+
+def load_all(settings: Data) -> tuple[Split, int | None]:
+    """All images of `settings.source` in the order of the file, and their number of levels; nothing is held out.
+
+    A test set of its own follows the training images. Raises as `load` does.
+    """
+    arrays, _, origin = _find(settings)
+    images, test, levels = check(arrays, settings, origin)
+    if not test:
+        return images, levels
+    y = None if images.y is None or test.y is None else torch.cat([images.y, test.y])
+    return Split(torch.cat([images.x, test.x]), y), levels
+
+
+def _find(settings: Data) -> tuple[Arrays, str, str]:
+    """The arrays of a source, its name, and what messages call it."""
+    match settings.source:
+        case "mnist":
+            return mnist.load(settings.dir), "mnist", "mnist"
+        case "digits":
+            return _digits(), "digits", "digits"
+        case source:
+            with reading(Path(source), "path", "check data.source"):
+                path = Path(source).expanduser().resolve()
+                there = source != "" and path.exists()
+            if not there:
+                known = nearest(source, ["mnist", "digits"])
+                raise UserError(f"data.source: there is no data set or path {source!r}; {known} (or give a path)")
+            return read(path), path.name if path.is_dir() else path.stem, source
+
+
+def _digits() -> Arrays:
+    from sklearn.datasets import load_digits  # here, for it takes a second to import
+
+    bunch = load_digits()
+    return Arrays(bunch.images.astype(np.uint8), bunch.target, levels=17)

@@ -1,0 +1,118 @@
+"""One split on the device, cut into batches: how pixels become numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vaelab.data.dataset import Dataset
+from vaelab.data.dataset import generator as numpy_generator
+from vaelab.errors import UserError
+from vaelab.recipe import Data, Recipe
+
+
+class Batches:
+    """One split on the device; a batch is an index.
+
+        batches = Batches(split.x, dataset.levels, settings, device, augment=True)
+        x = batches(index, generator)                                     # (B, *shape) float32
+
+    With the value v = level / (levels - 1), or the real value itself, u ~ U[0, 1), and [ ] 1 where true:
+
+        grey         v                         in [0, 1]; real values as they are
+        threshold    [v >= 1/2]
+        fixed        [u < v], drawn once here from `settings.split_seed`, always the same
+        dynamic      [u < v], drawn afresh by every call
+        dequantised  (level + u) / levels      in [0, 1); a density of it bounds the probability of the level
+                                               (Theis et al. 2016, arXiv:1511.01844)
+
+    Augmentation rotates by U(-rotate, rotate) degrees and shifts by U(-shift, shift) of height and width, each
+    image by its own, before anything is binarised or dequantised; what comes in from outside is 0.
+
+    Raises `UserError` where the treatment needs levels and there are real values, or values in [0, 1] and there
+    are others, and where data that are no images, or were binarised for good, are to be rotated or shifted.
+    """
+
+    def __init__(self, x: Tensor, levels: int | None, settings: Data, device: torch.device, augment: bool = False):
+        self.treatment = settings.treatment
+        self.rotate, self.shift = (math.radians(settings.rotate), settings.shift) if augment else (0.0, 0.0)
+        moved = bool(self.rotate or self.shift)
+        if moved and x.ndim < 3:
+            raise UserError("data.rotate, data.shift: flat data have no height and width; set both to 0")
+        if self.treatment == "dequantised" and levels is None:
+            raise UserError("data.treatment: 'dequantised' needs grey levels, these are real values; use 'grey'")
+        if self.treatment in ("threshold", "fixed", "dynamic"):
+            _check_unit(x, levels, f"data.treatment: {self.treatment!r}", "use 'grey' with a gaussian model.likelihood")
+        if self.treatment == "fixed" or (self.treatment == "threshold" and not moved):
+            x, levels, self.treatment = _binarise(x, levels, settings), 2, "grey"  # done for good
+        self.x, self.levels = x.to(device), levels
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __call__(self, index: Tensor, generator: torch.Generator) -> Tensor:
+        """The images `index` (B,) as (B, *shape) float32, on the device, as is `generator`.
+
+        Consumes random numbers only where the treatment or the augmentation needs them.
+        """
+        x = self.x.index_select(0, index.to(self.x.device)).float()
+        if self.rotate or self.shift:
+            x = self._move(x, generator)
+        if self.treatment == "dequantised" and self.levels:
+            u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            # A hair below 1, or 255 + u would round to 256 and x / 256 to 1.
+            return u.mul_(1 - 2**-16).add_(x).div_(self.levels)
+        if self.levels is not None and self.levels > 2:
+            x = x.div_(self.levels - 1)
+        if self.treatment == "dynamic":
+            return torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype).lt_(x)
+        return x.ge_(0.5) if self.treatment == "threshold" else x
+
+    def _move(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Rotate, then shift: the pixel at p comes from R^-1 (p - shift), p in pixels from the centre."""
+        (h, w), b = x.shape[-2:], len(x)
+        u = torch.rand(3, b, generator=generator, device=x.device, dtype=x.dtype).mul_(2).sub_(1)  # (3, B) in [-1, 1)
+        angle, shift = u[0] * self.rotate, u[1:].T * self.shift  # (B,), (B, 2) fractions of width and height
+        cos, sin = angle.cos(), angle.sin()
+        # affine_grid measures both sides from -1 to 1; h / w makes that pixels again, or an oblong would be sheared.
+        linear = torch.stack([cos, sin * (h / w), -sin * (w / h), cos], 1).view(b, 2, 2)
+        theta = torch.cat([linear, linear @ (-2 * shift[:, :, None])], 2)  # (B, 2, 3)
+        images = x.view(b, -1, h, w)  # (B, C, H, W), C = 1 where there was none
+        grid = F.affine_grid(theta, [*images.shape], align_corners=False)
+        moved = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        # A weighted mean may leave its range by a rounding error, and at 1 + 1e-7 a Bernoulli refuses.
+        return moved.clamp_(images.amin().clamp_(max=0), images.amax().clamp_(min=0)).view_as(x)
+
+
+def check_range(dataset: Dataset, recipe: Recipe) -> None:
+    """Raise `UserError` where the likelihood is defined on [0, 1] and some values go beyond it."""
+    likelihood = recipe.model.likelihood
+    if likelihood in ("bernoulli", "continuous-bernoulli"):
+        for split in dataset.splits().values():
+            what = f"{recipe.data.source}: model.likelihood {likelihood!r}"
+            _check_unit(split.x, dataset.levels, what, "set model.likelihood to gaussian")
+
+
+def _check_unit(x: Tensor, levels: int | None, what: str, remedy: str) -> None:
+    if levels is None and x.numel():
+        low, high = float(x.min()), float(x.max())
+        if low < 0 or high > 1:
+            raise UserError(f"{what} needs values in [0, 1], found {low:g} to {high:g}; change data.scale or {remedy}")
+
+
+def _binarise(x: Tensor, levels: int | None, settings: Data) -> Tensor:
+    """uint8 0 and 1; in pieces, for the float32 values of everything at once are four times the data."""
+    rng = numpy_generator(settings.split_seed, "fixed")
+    binary = torch.empty(x.shape, dtype=torch.uint8)
+    for start in range(0, len(x), 4096):
+        piece, target = x[start : start + 4096].cpu(), binary[start : start + 4096]
+        value = piece.float() / (levels - 1 if levels else 1)
+        if settings.treatment == "fixed":
+            target.copy_(torch.from_numpy(rng.random(piece.shape, dtype=np.float32)) < value)
+        else:
+            target.copy_(value >= 0.5)
+    return binary

@@ -1,0 +1,32 @@
+"""A model in words: its layers, what comes out of each, and how many parameters it has."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import nn
+
+from vaelab.core import VAE
+
+
+def summary(vae: VAE) -> str:
+    """A line a layer: name, kind, output shape for one image, parameters; then their total."""
+    rows: list[tuple[str, str, str, str]] = []
+
+    def note(module: nn.Module, inputs: object, output: torch.Tensor, name: str) -> None:
+        count = sum(parameter.numel() for parameter in module.parameters())
+        shape = "x".join(str(size) for size in output.shape[1:])
+        rows.append((name, type(module).__name__, shape, f"{count:,}" if count else ""))
+
+    leaves = [(name, module) for name, module in vae.named_modules() if not list(module.children())]
+    hooks = [leaf.register_forward_hook(partial(note, name=name)) for name, leaf in leaves if leaf is not vae.prior]
+    vae.reconstruct(torch.zeros(1, *vae.shape))
+    for hook in hooks:
+        hook.remove()
+    rows.append(("total", "", "", f"{sum(parameter.numel() for parameter in vae.parameters()):,}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        f"  {name:<{widths[0]}}  {kind:<{widths[1]}}  {shape:>{widths[2]}}  {count:>{widths[3]}}"
+        for name, kind, shape, count in rows
+    )

@@ -1,0 +1,63 @@
+"""Numbers of a trained model, in nats per image unless a docstring says otherwise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vaelab.core import CHUNK, VAE, evaluating
+from vaelab.data import Batches
+from vaelab.seeding import generator, seeded
+
+
+class Terms(NamedTuple):
+    """Means over images, in nats per image; their sum is -ELBO at beta = 1."""
+
+    distortion: float
+    rate: float
+
+    @property
+    def loss(self) -> float:
+        return self.distortion + self.rate
+
+    def record(self) -> dict[str, float]:
+        return {"loss": self.loss, "distortion": self.distortion, "rate": self.rate}
+
+    def __str__(self) -> str:
+        return f"{self.loss:.2f} = {self.distortion:.2f} + {self.rate:.2f}"
+
+
+@torch.no_grad()
+def terms(vae: VAE, batches: Batches, seed: int) -> Terms:
+    """Distortion and rate with one posterior sample an image, over all images of `batches`.
+
+    The same seed draws the same noise and the same binarisation every time, so epochs can be compared.
+    """
+    device = batches.x.device
+    total = torch.zeros(2, dtype=torch.float64, device=device)
+    chance = generator(seed, "evaluation data", device=device)
+    with evaluating(vae), seeded(seed, "evaluation"):
+        for index in torch.arange(len(batches), device=device).split(CHUNK):
+            draw = vae(batches(index, chance))
+            total += torch.stack([draw.distortion.sum(), draw.rate.sum()])
+    distortion, rate = (total / len(batches)).tolist()
+    return Terms(distortion, rate)
+
+
+def explained_variance(means: Tensor, components: int = 2) -> float:
+    """Share of the variance of codes (N, L) that their first principal components hold, in [0, 1]."""
+    centred = (means - means.mean(0)).double()
+    variances = torch.linalg.svdvals(centred) ** 2
+    return float(variances[:components].sum() / variances.sum())
+
+
+def nearest_distance(x: Tensor, among: Tensor) -> NDArray[np.float64]:
+    """Euclidean distance, in pixel values, of each image of x (N, *shape) to the nearest of `among` (M, *shape): (N,)."""
+    pairs = (torch.cdist(chunk.flatten(1), among.flatten(1)) for chunk in x.split(CHUNK))
+    nearest = torch.cat([distances.min(1).values for distances in pairs])
+    result: NDArray[np.float64] = nearest.double().numpy()
+    return result

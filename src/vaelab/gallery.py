@@ -1,0 +1,175 @@
+"""From a run folder to its pictures: which images, which codes, which files. How they are drawn is in figures.py."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from vaelab import figures
+from vaelab.core import VAE
+from vaelab.data import Batches, Dataset, Split, load, load_all
+from vaelab.errors import UserError
+from vaelab.run import Run, write_atomic
+from vaelab.seeding import generator
+
+STEPS = 11  # of an interpolation, both ends counted
+GRID = 20  # images along each side of a manifold
+FRAMES = 60  # at most, in the animation
+
+
+def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
+    """Write every picture that fits the run into its figures/: images need image data, a manifold a 2-D latent space."""
+    settings, vae = run.recipe.figures, run.vae.cpu()
+    lang, seed = settings.lang, run.recipe.train.seed
+    x, y = treated(run, data.levels, data.test)
+    codes = vae.encode(x[: settings.points]).numpy()
+    labels = None if y is None else y[: settings.points]
+    pages = {"losses": figures.losses(run.history, lang)}
+    embedding = None
+    if codes.shape[1] > 2 and len(codes) > 3:
+        say(f"t-SNE of {len(codes):,} codes ...")
+        embedding = figures.tsne(codes, seed)
+    pages["latent"] = figures.latent(codes, labels, lang, embedding)
+
+    if drawable(data.shape):
+        show = partial(displayed, run)
+        few = x[: settings.examples]
+        pairs = show(few), show(vae.reconstruct(few))
+        samples = show(vae.sample(settings.samples, seed))
+        first, last = (x[ends] for ends in _ends(x, y).T)
+        path = torch.linspace(0, 1, STEPS)[:, None]  # (S, 1)
+        line = torch.stack(
+            [vae.decode(a + path * (b - a)) for a, b in zip(vae.encode(first), vae.encode(last), strict=True)]
+        )
+        pages |= {
+            "data": figures.examples(show(x[:10]), None if y is None else y[:10], lang),
+            "reconstructions": figures.reconstructions(*pairs, lang),
+            "samples": figures.samples(samples, lang),
+            "interpolation": figures.interpolation(show(line), lang, show(torch.stack([first, last], 1))),
+        }
+        grid = None
+        if codes.shape[1] == 2:
+            axis = figures.grid_axis(GRID, settings.grid, settings.span)
+            grid = show(vae.decode(figures.grid_points(axis))), axis
+            pages["manifold"] = figures.manifold(*grid, lang)
+        pages["overview"] = figures.overview(
+            run.history, *pairs, samples, codes, labels, lang, run.recipe.name, embedding, grid
+        )
+    for name, page in pages.items():
+        run.write(f"figures/{name}.png", figures.png(page))
+    frames = sorted((run.folder / "figures" / "epochs").glob("*.png"))
+    if frames:
+        chosen = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))]
+        run.write("figures/progress.gif", figures.animation([Image.open(frame) for frame in chosen]))
+    say(f"pictures: {run.folder / 'figures'}: {', '.join(sorted(pages))}{', progress.gif' if frames else ''}")
+
+
+def snapshot(run: Run, vae: VAE, data: Dataset, epoch: int) -> None:
+    """One frame: the same test images reconstructed and the same noise decoded after every epoch."""
+    if not drawable(data.shape):
+        return
+    settings = run.recipe.figures
+    x, _ = treated(run, data.levels, Split(data.test.x[: settings.examples], None))
+    pairs = displayed(run, x), displayed(run, vae.reconstruct(x))
+    samples = displayed(run, vae.sample(settings.samples, run.recipe.train.seed))
+    frame = figures.frame(*pairs, samples, epoch, settings.lang)
+    buffer = io.BytesIO()
+    frame.save(buffer, "PNG")
+    run.write(f"figures/epochs/{epoch:04d}.png", buffer.getvalue())
+
+
+def treated(run: Run, levels: int | None, split: Split) -> tuple[Tensor, figures.Array | None]:
+    """The images of a split as the model sees them, (N, *shape) on the CPU, and their labels."""
+    batches = Batches(split.x, levels, run.recipe.data, torch.device("cpu"))
+    x = batches(torch.arange(len(batches)), generator(run.recipe.train.seed, "pictures"))
+    return x, None if split.y is None else split.y.numpy()
+
+
+def images(run: Run, split: str, other: str | None) -> tuple[Tensor, figures.Array | None]:
+    """Images and labels for a trained run: a split of its own data, or all of another file or folder."""
+    settings, shape = run.recipe.data, tuple(run.contract["shape"])
+    if other is None:
+        data = load(settings)
+        if not len(data.splits()[split].x):
+            raise UserError(f"--split {split}: the run held no images out for it; choose another split")
+        return treated(run, data.levels, data.splits()[split])
+    found, levels = load_all(msgspec.structs.replace(settings, source=other))
+    if found.x.shape[1:] != shape:
+        wanted = "x".join(map(str, shape))
+        raise UserError(
+            f"--data {other}: images of shape {tuple(found.x.shape[1:])}, but the run learned {wanted}; resize them"
+        )
+    return treated(run, levels, found)
+
+
+def drawable(shape: tuple[int, ...]) -> bool:
+    """Whether data of this shape are images that a picture can show: (H, W) or 1, 3 or 4 channels."""
+    return len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3, 4))
+
+
+def displayed(run: Run, images: Tensor) -> figures.Array:
+    """Images for the eye, in [0, 1]: real values are scaled by the range of the training images."""
+    low, high = run.contract["range"]
+    shown: figures.Array = ((images.cpu() - low) / ((high - low) or 1.0)).clamp(0, 1).numpy()
+    return shown
+
+
+def write_samples(run: Run, n: int, seed: int, out: str | None) -> Path:
+    """n decoded samples of the prior, as a picture or as numbers."""
+    x = run.vae.sample(n, seed)
+    return _write(run, "samples", x, out, lambda: figures.samples(displayed(run, x), run.recipe.figures.lang))
+
+
+def write_reconstructions(run: Run, x: Tensor, out: str | None) -> Path:
+    """Images x (N, *shape) over their reconstructions as a picture, or the reconstructions as numbers."""
+    y = run.vae.reconstruct(x)
+    lang = run.recipe.figures.lang
+    return _write(
+        run, "reconstructions", y, out, lambda: figures.reconstructions(displayed(run, x), displayed(run, y), lang)
+    )
+
+
+def _write(run: Run, name: str, x: Tensor, out: str | None, page: Callable[[], Figure]) -> Path:
+    """Into the run folder unless `out` says otherwise; as a picture where that can be, or where `out` ends so."""
+    path = Path(out) if out else run.folder / (f"{name}.png" if drawable(run.vae.shape) else f"{name}.npy")
+    if path.suffix != ".png":
+        return save_array(path, x)
+    if not drawable(run.vae.shape):
+        raise UserError(f"--out {path}: data of shape {run.vae.shape} are no images; use .npy or .csv")
+    return write_atomic(path, figures.png(page()))
+
+
+def save_array(path: Path, rows: Tensor, labels: figures.Array | None = None) -> Path:
+    """Write rows (N, ...) as .npy, as .npz with labels, or as .csv with a row each."""
+    buffer = io.BytesIO()
+    values = rows.cpu().numpy()
+    match path.suffix:
+        case ".npy":
+            np.save(buffer, values)
+        case ".npz":
+            np.savez(buffer, z=values) if labels is None else np.savez(buffer, z=values, y=labels)
+        case ".csv":
+            np.savetxt(buffer, values.reshape(len(values), -1), fmt="%.7g", delimiter=",")
+        case _:
+            raise UserError(
+                f"--out {path}: cannot write a {path.suffix or 'file without ending'}; use .npy, .npz or .csv"
+            )
+    return write_atomic(path, buffer.getvalue())
+
+
+def _ends(x: Tensor, y: figures.Array | None) -> figures.Array:
+    """Indices (R, 2) of up to five pairs of images to walk between; of different classes where there are labels."""
+    ends = np.arange(len(x))[:10] if y is None else np.unique(y, return_index=True)[1][:10]
+    if len(ends) < 2:
+        ends = np.array([0, len(x) - 1])
+    pairs: figures.Array = ends[: len(ends) // 2 * 2].reshape(-1, 2)
+    return pairs

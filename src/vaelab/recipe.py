@@ -1,0 +1,318 @@
+"""A recipe: everything that decides what a run will be, as frozen structures <-> TOML.
+
+Nothing here imports torch, so the command line can answer ``--help`` and refuse a bad setting at once.
+The same path checks a TOML file, a Python mapping and ``--section.field value`` on the command line:
+unknown names, types and ranges are msgspec's work, what only makes sense together is checked beside it.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+import tomli_w
+from msgspec import Meta, Struct
+
+from vaelab.errors import UserError, nearest
+
+Count = Annotated[int, Meta(ge=1)]
+Fraction = Annotated[float, Meta(ge=0, lt=1)]
+Positive = Annotated[float, Meta(gt=0)]
+NonNegative = Annotated[float, Meta(ge=0)]
+
+
+def _doc(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is learned from, and how pixels become numbers."""
+
+    source: Annotated[str, _doc("mnist, digits, or the path of your own .npy, .npz, .csv, image or IDX folder")] = (
+        "mnist"
+    )
+    dir: Annotated[str, _doc("folder searched first for a named data set (then VAELAB_DATA_DIR, then the cache)")] = ""
+    test: Annotated[
+        float, Meta(gt=0, lt=1), _doc("fraction held out for testing where the data set has no test set of its own")
+    ] = 0.1
+    validation: Annotated[
+        Fraction, _doc("fraction of the training images held out for every choice made on the way")
+    ] = 0.1
+    split_seed: Annotated[int, Meta(ge=0), _doc("seed of both splits")] = 0
+    treatment: Annotated[
+        Literal["grey", "threshold", "fixed", "dynamic", "dequantised"],
+        _doc("grey levels as they are; binarised at 1/2, once by chance, or afresh every epoch; or with uniform noise"),
+    ] = "grey"
+    scale: Annotated[Positive, _doc("real values (not grey levels) are divided by this number")] = 1.0
+    rotate: Annotated[float, Meta(ge=0, le=180), _doc("augmentation: largest rotation, degrees")] = 0.0
+    shift: Annotated[Fraction, _doc("augmentation: largest shift, fraction of height and width")] = 0.0
+
+    def __post_init__(self) -> None:
+        if self.treatment == "fixed" and (self.rotate or self.shift):
+            raise ValueError("data.treatment: 'fixed' images cannot be rotated or shifted; use 'dynamic'")
+
+
+class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Three distributions and the networks between them."""
+
+    variant: Annotated[str, _doc("row of the table of models (vaelab list models)")] = "vae"
+    likelihood: Annotated[
+        Literal["bernoulli", "continuous-bernoulli", "gaussian", "gaussian-learned"], _doc("p(x|z)")
+    ] = "bernoulli"
+    sigma: Annotated[Positive, _doc("scale of the gaussian likelihood (where learned: where it starts)")] = 1.0
+    network: Annotated[Literal["mlp", "conv"], _doc("fully connected, or convolutions that halve the image")] = "mlp"
+    hidden: Annotated[
+        tuple[Count, ...], _doc("widths (mlp) or channels (conv) of the encoder; the decoder mirrors them")
+    ] = (400,)
+    latent: Annotated[Count, _doc("dimensions of z")] = 20
+    activation: Annotated[Literal["relu", "leaky-relu", "elu", "gelu", "silu", "tanh"], _doc("between the layers")] = (
+        "relu"
+    )
+    batch_norm: Annotated[bool, _doc("batch normalisation before every activation")] = False
+    dropout: Annotated[Fraction, _doc("probability of dropping a hidden unit")] = 0.0
+
+
+class Objective(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is optimised. What is *reported* is always distortion + rate, at beta = 1."""
+
+    beta: Annotated[NonNegative, _doc("weight of the rate")] = 1.0
+    warmup: Annotated[NonNegative, _doc("epochs over which the weight grows linearly from 0 to beta")] = 0.0
+    cycles: Annotated[
+        int, Meta(ge=0), _doc("the weight grows from 0 to beta this many times over the training (0: never)")
+    ] = 0
+
+
+class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long, how fast, and with what chance."""
+
+    epochs: Annotated[Count, _doc("passes over the training images")] = 20
+    batch: Annotated[Count, _doc("images per step")] = 128
+    learning_rate: Annotated[Positive, _doc("Adam's; the highest where a schedule changes it")] = 1e-3
+    schedule: Annotated[Literal["constant", "cosine", "one-cycle"], _doc("of the learning rate")] = "constant"
+    patience: Annotated[
+        int, Meta(ge=0), _doc("stop after this many epochs without a better validation value (0: never)")
+    ] = 0
+    clip: Annotated[NonNegative, _doc("largest gradient norm (0: no clipping)")] = 0.0
+    precision: Annotated[Literal["float32", "bfloat16"], _doc("bfloat16: mixed precision")] = "float32"
+    compile: Annotated[bool, _doc("compile the networks with torch.compile")] = False
+    threads: Annotated[int, Meta(ge=0), _doc("CPU threads (0: what suits the machine)")] = 0
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], _doc("where it runs")] = "auto"
+    seed: Annotated[int, Meta(ge=0), _doc("of weights, order, augmentation and noise")] = 42
+
+
+class Figures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the pictures of a run are drawn."""
+
+    lang: Annotated[Literal["en", "pt"], _doc("language of the labels")] = "en"
+    examples: Annotated[Count, _doc("images in the reconstruction figure")] = 10
+    samples: Annotated[Count, _doc("images in the figure of prior samples")] = 64
+    points: Annotated[Count, _doc("images in the latent scatter")] = 5000
+    grid: Annotated[Literal["quantile", "linear"], _doc("spacing of the latent manifold")] = "quantile"
+    span: Annotated[Positive, _doc("the linear manifold reaches from -span to span")] = 3.0
+
+
+class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One run, decided."""
+
+    name: str = "recipe"
+    about: str = ""
+    data: Data = Data()
+    model: Model = Model()
+    objective: Objective = Objective()
+    train: Train = Train()
+    figures: Figures = Figures()
+
+    def __post_init__(self) -> None:
+        for key, value in flatten(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{key}: expected a finite number, got {value}")
+        if self.train.patience and not self.data.validation:
+            raise ValueError("train.patience: early stopping needs validation images; set data.validation above 0")
+        if self.objective.warmup and self.objective.cycles:
+            raise ValueError("objective.cycles: choose a warm-up or cycles, not both; set one of them to 0")
+
+
+def sections() -> dict[str, type[Struct]]:
+    """The sections of a recipe by name, in order: data, model, objective, train, figures."""
+    hints = get_type_hints(Recipe)
+    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Struct)}
+
+
+class Field(Struct, frozen=True):
+    """One setting as the help, the suggestions and the conversion of text need it."""
+
+    key: str
+    type: Any
+    default: Any
+    about: str
+    choices: tuple[str, ...]
+    many: bool
+
+
+def fields() -> Iterator[Field]:
+    """Every ``section.field`` with its default, its meaning and its choices."""
+    for section, struct in sections().items():
+        hints = get_type_hints(struct, include_extras=True)
+        for field in msgspec.structs.fields(struct):
+            base, *metas = get_args(hints[field.name]) if get_origin(hints[field.name]) is Annotated else [field.type]
+            about = next((m.description for m in metas if isinstance(m, Meta) and m.description), "")
+            choices = tuple(str(c) for c in get_args(base)) if get_origin(base) is Literal else ()
+            key, many = f"{section}.{field.name}", get_origin(base) is tuple
+            yield Field(key, hints[field.name], field.default, about, choices, many)
+
+
+def flatten(recipe: Recipe) -> dict[str, Any]:
+    """``{"train.epochs": 20, ...}``.
+
+    >>> flatten(Recipe())["train.epochs"]
+    20
+    """
+    document = msgspec.to_builtins(recipe)
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
+
+
+def available() -> dict[str, str]:
+    """The built-in recipes: name -> one line."""
+    folder = resources.files("vaelab") / "recipes"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    return {f.name.removesuffix(".toml"): tomllib.loads(f.read_text("utf-8")).get("about", "") for f in files}
+
+
+def recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of a built-in name or of a TOML file, with ``{"train.epochs": 40}`` laid over it.
+
+    >>> recipe("mlp-20d", {"train.epochs": 40}).train.epochs
+    40
+
+    Raises `UserError` where the recipe trains several runs: that is a `study`.
+    """
+    runs = study(name, overrides)
+    if len(runs) > 1:
+        raise UserError(f"recipe {name}: trains several runs ({', '.join(runs)}); use vaelab.study({str(name)!r})")
+    return next(iter(runs.values()))
+
+
+def study(name: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Recipe]:
+    """The runs of a recipe by name: one for most, several where the TOML has ``[runs.NAME]`` tables.
+
+    A ``[runs.NAME]`` table is laid over the rest of the file, `overrides` over both.
+    """
+    title, text, origin = _read(name)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{origin}: not a TOML file ({error}); mend it there") from None
+    document.setdefault("name", title)
+    runs = document.pop("runs", None)
+    if runs is None:
+        return {document["name"]: _build(document, overrides or {}, origin)}
+    if not isinstance(runs, dict) or not runs or not all(isinstance(table, dict) for table in runs.values()):
+        raise UserError(f"{origin}: runs: expected tables such as [runs.first.model]; mend it there")
+    return {
+        run: _build(_merge(document, table | {"name": f"{document['name']}/{run}"}), overrides or {}, origin)
+        for run, table in runs.items()
+    }
+
+
+def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe with ``{"train.epochs": 40}`` laid over it."""
+    return _build(msgspec.to_builtins(recipe), overrides, recipe.name)
+
+
+def parse(text: str, origin: str) -> Recipe:
+    """The recipe that a run folder keeps as TOML; `origin` names the file in messages."""
+    try:
+        return _build(tomllib.loads(text), {}, origin)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{origin}: not a TOML file ({error}); restore it or train anew") from None
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The resolved recipe, every field spelled out; `parse` reads it back."""
+    return tomli_w.dumps(msgspec.to_builtins(recipe))
+
+
+def _read(name: str | Path) -> tuple[str, str, str]:
+    """Title, text and origin of a built-in recipe or a TOML file."""
+    path = Path(name)
+    if path.suffix == ".toml":
+        try:
+            return path.stem, path.read_text("utf-8"), str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"recipe {path}: cannot be read ({_reason(error)}); check the path") from None
+    known = available()
+    if str(name) not in known:
+        raise UserError(
+            f"recipe {name}: there is none of that name; {nearest(str(name), known)} (or name a .toml file)"
+        )
+    return str(name), (resources.files("vaelab") / "recipes" / f"{name}.toml").read_text("utf-8"), f"recipe {name}"
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _build(document: dict[str, Any], overrides: Mapping[str, Any], origin: str) -> Recipe:
+    """Check every name in `document` and `overrides`, lay one over the other, convert."""
+    known = {field.key: field for field in fields()}
+    for key, value in document.items():
+        if isinstance(value, dict):
+            for inner in value:
+                _check_name(f"{key}.{inner}", known, origin)
+        elif key not in ("name", "about"):
+            _check_name(key, known, origin)
+    for key, value in overrides.items():
+        field = _check_name(key, known, f"--{key}")
+        section, name = key.split(".")
+        document = _merge(document, {section: {name: _from_text(value, field) if isinstance(value, str) else value}})
+    try:
+        return msgspec.convert(document, Recipe)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{origin}: {_explain(str(error), document, known)}") from None
+
+
+def _from_text(text: str, field: Field) -> Any:
+    """The value that text on the command line stands for: "512,256" where many are wanted, "true" for a switch."""
+    value = text.strip("[]() ").replace(",", " ").split() if field.many else text
+    try:
+        return msgspec.convert(value, field.type, strict=False)
+    except msgspec.ValidationError:
+        return text  # refused, with its name and range, when the whole is converted
+
+
+def _check_name(key: str, known: Mapping[str, Field], origin: str) -> Field:
+    if key not in known:
+        raise UserError(f"{origin}: there is no setting {key}; {nearest(key, known)}")
+    return known[key]
+
+
+def _explain(message: str, document: Mapping[str, Any], known: Mapping[str, Field]) -> str:
+    """msgspec's message with the field first, the value given, and the choices where there are any."""
+    text, _, path = message.partition(" - at `$.")
+    key = path.rstrip("`").partition("[")[0]
+    if not text.startswith(("Expected", "Invalid")):  # from a __post_init__, complete as it is
+        return text
+    value: Any = document
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    field = known.get(key)
+    if field and field.choices:
+        return f"{key}: there is no {value!r}; {nearest(str(value), field.choices)}"
+    wanted = text.partition(", got")[0].removeprefix("Expected ").replace("`", "")
+    return f"{key}: expected {wanted}, got {value!r}"

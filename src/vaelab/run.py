@@ -1,0 +1,239 @@
+"""The run folder: all that a run leaves behind, and the only thing that anything after training needs.
+
+    recipe.toml         the resolved recipe, every setting spelled out
+    environment.json    versions, threads, device and command
+    metrics.jsonl       a line an epoch, in nats per image; nothing in it depends on the clock
+    times.jsonl         seconds an epoch
+    best.safetensors    the weights of the best epoch by the beta = 1 validation value (of the last, without validation)
+    last.pt             everything needed to go on; tensors and plain values only, loads with weights_only=True
+    results.json        the best weights on the test images; there once the run is finished
+    figures/            the pictures
+
+Every file is written beside its place and moved there whole, so a kill at any moment leaves the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from filelock import FileLock, Timeout
+
+from vaelab import zoo
+from vaelab.core import VAE
+from vaelab.errors import UserError
+from vaelab.recipe import Recipe, parse, to_toml
+
+FORMAT = 1  # of best.safetensors and last.pt; raised when an older vaelab could no longer read them
+FILES = (
+    "recipe.toml",
+    "environment.json",
+    "metrics.jsonl",
+    "times.jsonl",
+    "best.safetensors",
+    "last.pt",
+    "results.json",
+)
+
+State = dict[str, Any]  # what last.pt holds
+History = list[dict[str, Any]]  # what metrics.jsonl holds: {"epoch", "beta", "train": {"loss", ...}, "test": {...}}
+
+
+class Run:
+    """A run folder, opened. `vae` is the best model, ready for use on the CPU."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder, self.recipe = folder, recipe
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, recipe {self.recipe.name!r})"
+
+    @cached_property
+    def vae(self) -> VAE:
+        """The model with the weights of best.safetensors, in evaluation mode."""
+        path = self.folder / "best.safetensors"
+        vae = zoo.build(self.recipe.model, tuple(self.contract["shape"]))
+        try:
+            vae.load_state_dict(safetensors.torch.load_file(path))
+        except (RuntimeError, OSError, safetensors.SafetensorError):
+            raise UserError(f"{path}: does not fit {self.folder / 'recipe.toml'}; restore the two together") from None
+        return vae.eval()
+
+    @cached_property
+    def contract(self) -> dict[str, Any]:
+        """What the weights in best.safetensors are for: shape and range of the data, and the epoch they are of."""
+        path = self.folder / "best.safetensors"
+        if not path.exists():
+            raise UserError(f"{path}: is missing; no epoch was finished here yet: vaelab train --resume {self.folder}")
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:
+                contract: dict[str, Any] = json.loads(file.metadata()["vaelab"])
+            foreign = contract["format"] != FORMAT
+        except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError):
+            foreign = True
+        if foreign:
+            raise UserError(
+                f"{path}: holds no weights that this vaelab wrote, or is truncated; restore it or train anew"
+            )
+        return contract
+
+    @property
+    def history(self) -> History:
+        """metrics.jsonl: one dictionary an epoch."""
+        return self._lines("metrics.jsonl")
+
+    @property
+    def times(self) -> list[dict[str, float]]:
+        """times.jsonl: seconds an epoch."""
+        return self._lines("times.jsonl")
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """results.json: distortion and rate of the best weights on the test images."""
+        lines = self._lines("results.json")
+        return lines[0]
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "results.json").exists()
+
+    def write(self, name: str, payload: bytes) -> Path:
+        """Write one file of the run, whole or not at all."""
+        return write_atomic(self.folder / name, payload)
+
+    def write_lines(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
+        self.write(name, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def reopen(self, recipe: Recipe) -> Run:
+        """The same folder with more to do: its recipe is replaced and it counts as unfinished."""
+        (self.folder / "results.json").unlink(missing_ok=True)
+        run = Run(self.folder, recipe)
+        run.write("recipe.toml", to_toml(recipe).encode())
+        return run
+
+    def save_best(self, vae: VAE, epoch: int, span: tuple[float, float]) -> None:
+        """The weights, for images of this shape with values in this range, whatever code reads them later."""
+        contract = json.dumps({"format": FORMAT, "shape": vae.shape, "range": span, "epoch": epoch})
+        weights = {name: tensor.contiguous().cpu() for name, tensor in vae.state_dict().items()}
+        self.write("best.safetensors", safetensors.torch.save(weights, {"vaelab": contract}))
+
+    def save_state(self, state: State) -> None:
+        buffer = io.BytesIO()
+        torch.save({"format": FORMAT, "recipe": to_toml(self.recipe)} | state, buffer)
+        self.write("last.pt", buffer.getvalue())
+
+    def state(self) -> State | None:
+        """What last.pt holds, on the CPU; None where training has not got so far yet."""
+        path = self.folder / "last.pt"
+        if not path.exists():
+            if (self.folder / "metrics.jsonl").exists():
+                raise UserError(
+                    f"{path}: is missing, so the run cannot go on; restore it or train anew with --overwrite"
+                )
+            return None
+        try:
+            state: State = torch.load(path, map_location="cpu", weights_only=True)
+            foreign = state["format"] != FORMAT
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError):
+            foreign = True
+        if foreign:
+            raise UserError(f"{path}: is no state that this vaelab wrote, or is truncated; restore it or train anew")
+        return state
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        path = self.folder / name
+        if not path.exists():
+            raise UserError(f"{path}: is missing; the run is not finished: vaelab train --resume {self.folder}")
+        try:
+            rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        except (OSError, ValueError):
+            rows = []
+        if not rows or not all(isinstance(row, dict) for row in rows):
+            raise UserError(f"{path}: is truncated or no file of vaelab's; restore it or train anew with --overwrite")
+        return rows
+
+
+def load(folder: str | Path) -> Run:
+    """Open a run folder.
+
+    Raises `UserError` where the folder holds no run, or where one of its files is missing, truncated or foreign.
+    """
+    folder = Path(folder)
+    path = folder / "recipe.toml"
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such run folder; vaelab train makes one")
+    if not path.is_file():
+        inner = sorted(inside.parent.name for inside in folder.glob("*/recipe.toml"))
+        hint = f"; it holds the runs {', '.join(inner)}: name one, as {folder / inner[0]}" if inner else ""
+        raise UserError(f"{path}: is missing, so {folder} is no run{hint or '; check the path'}")
+    try:
+        return Run(folder, parse(path.read_text("utf-8"), str(path)))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); restore it or train anew") from None
+
+
+def create(folder: Path, recipe: Recipe, overwrite: bool = False) -> Run:
+    """Begin a run in an empty folder, or in place of an earlier run where told to overwrite."""
+    if (folder / "recipe.toml").exists():
+        if not overwrite:
+            raise UserError(
+                f"{folder}: holds a run already; continue it with vaelab train --resume {folder}, "
+                "replace it with --overwrite, or choose another --out"
+            )
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / "figures", ignore_errors=True)
+    elif any(not inside.name.startswith(".") for inside in folder.iterdir()):
+        raise UserError(f"{folder}: holds files that are no run; choose an empty folder with --out")
+    run = Run(folder, recipe)
+    run.write("recipe.toml", to_toml(recipe).encode())
+    return run
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder against other processes; the lock goes with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{folder}: another process is training there; wait for it or choose another --out") from None
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_atomic(path: Path, payload: bytes) -> Path:
+    """Write beside the place, flush to the disk, move there: the file is the old one or the new one, never half."""
+    scratch = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with scratch.open("wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); make room or choose a place that can be written; "
+            "what was there before is intact"
+        ) from None
+    return path
