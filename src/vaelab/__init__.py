@@ -5,8 +5,8 @@
     >>> recipe.model.latent
     2
 
-``vaelab.train(recipe)`` returns a `Run`; ``run.vae`` encodes, decodes, reconstructs and samples; ``vaelab.load(folder)``
-gives a finished run back. Names are looked up on first use, so ``import vaelab`` does not import torch.
+``vaelab.train(recipe)`` returns a `Run`; ``run.vae`` encodes, decodes, reconstructs and samples; ``vaelab.load``
+opens a run folder. What needs torch is looked up on first use, so ``import vaelab`` does not import it.
 """
 
 from __future__ import annotations

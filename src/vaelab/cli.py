@@ -55,9 +55,14 @@ def _train(arguments: argparse.Namespace) -> None:
             raise UserError(
                 "--resume: takes a run folder and nothing else decides the run; leave recipe, --out, --overwrite out"
             )
+        from vaelab.side_by_side import resume_all
         from vaelab.training import resume
 
-        _hint(lambda: resume(arguments.resume, overrides), arguments.resume)
+        folder = Path(arguments.resume)
+        several = not (folder / "recipe.toml").exists() and any(folder.glob("*/recipe.toml"))
+        if several and overrides:
+            raise UserError(f"{folder}: holds several runs; resume them without settings, or one of them with")
+        _hint((lambda: resume_all(folder)) if several else (lambda: resume(folder, overrides)), folder)
         return
     if not arguments.recipe:
         raise UserError("train: name a recipe (vaelab list) or a .toml file, or --resume a run folder")
@@ -71,7 +76,7 @@ def _train(arguments: argparse.Namespace) -> None:
     else:
         from vaelab.side_by_side import train_all
 
-        train_all(recipes, out, overwrite=arguments.overwrite)
+        _hint(lambda: train_all(recipes, out, overwrite=arguments.overwrite), out)
 
 
 def _hint(work: Callable[[], object], folder: str | Path) -> None:
@@ -257,8 +262,8 @@ def _settings(words: list[str]) -> tuple[dict[str, str], list[str]]:
 def _no_such_argument(command: str, word: str) -> str:
     if command == "train" and word.startswith("--"):
         name = word.removeprefix("--").partition("=")[0].replace("-", "_")
-        ends = {field.key.partition(".")[2]: f"--{field.key}" for field in fields()}
-        return f"there is no such setting; {nearest(f'--{name}', [ends[name]]) if name in ends else nearest(word, ends.values())}"
+        keys = [f"--{field.key}" for field in fields()]
+        return f"there is no such setting; {nearest(word, [key for key in keys if key.endswith(f'.{name}')] or keys)}"
     return f"vaelab {command} has no such argument; see vaelab {command} --help"
 
 
@@ -266,7 +271,7 @@ def _settings_help() -> str:
     """Every setting of a recipe with its default and meaning, for the help."""
     lines = ["settings, as --section.field VALUE over the recipe's own (shown: defaults):"]
     for field in fields():
-        default = ",".join(map(str, field.default)) if field.many else str(field.default)
+        default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default)
         meaning = f"{field.about} ({' | '.join(field.choices)})" if field.choices else field.about
         lines.append(f"  --{field.key} {default or repr(default)}\n        {meaning}")
     return "\n".join(lines)

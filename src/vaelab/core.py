@@ -97,7 +97,11 @@ class VAE(nn.Module):
 
     def decode(self, z: ArrayLike | Tensor) -> Tensor:
         """E[x|z] for codes z (N, *latent): (N, *shape)."""
-        return self._each(lambda batch: self.decoder(batch).mean, self._tensor(z))
+        codes = self._tensor(z)
+        wanted = self.prior().event_shape
+        if codes.shape[1:] != wanted or not len(codes):
+            raise UserError(f"z: expected codes of shape {_rows_of(wanted)}, N at least 1, got {tuple(codes.shape)}")
+        return self._each(lambda batch: self.decoder(batch).mean, codes)
 
     def reconstruct(self, x: ArrayLike | Tensor, sample: bool = False, seed: int = 0) -> Tensor:
         """E[x|z] at the posterior's mean, or, where asked for, at one sample of it: (N, *shape)."""
@@ -126,8 +130,9 @@ class VAE(nn.Module):
     def _images(self, x: ArrayLike | Tensor) -> Tensor:
         images = self._tensor(x)
         if images.shape[1:] != self.shape or not len(images):
-            wanted = ", ".join(("N", *map(str, self.shape)))
-            raise UserError(f"x: expected images of shape ({wanted}), N at least 1, got {tuple(images.shape)}")
+            raise UserError(
+                f"x: expected images of shape {_rows_of(self.shape)}, N at least 1, got {tuple(images.shape)}"
+            )
         return images
 
     def _tensor(self, values: ArrayLike | Tensor) -> Tensor:
@@ -138,9 +143,14 @@ class VAE(nn.Module):
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Evaluation mode inside (no dropout, batch normalisation by its running means), the mode before it afterwards."""
-    training = module.training
+    before = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         yield
     finally:
-        module.train(training)
+        for part, training in before:
+            part.training = training
+
+
+def _rows_of(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(('N', *map(str, shape)))})"

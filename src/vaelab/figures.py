@@ -372,6 +372,9 @@ def _draw_points(ax: Axes, points: Array, y: Labels, classes: Array) -> None:
     size, alpha = float(np.clip(16000 / n, 3, 20)), float(np.clip(60 / n**0.5, 0.5, 0.9))
     ax.scatter(points[order, 0], points[order, 1], size, colours[order], alpha=alpha, linewidths=0)
     ax.set_aspect("equal", adjustable="datalim")
+    if np.ptp(points, axis=0).max() <= 1e-6 * max(1, np.abs(points).max()):
+        a, b = points[0]  # all in one place: what differs is rounding, and not to be blown up
+        ax.update_datalim([(a - 1, b - 1), (a + 1, b + 1)])
     if y is not None and 1 < len(classes) <= len(COLOURS):
         halo = [withStroke(linewidth=2.5, foreground="white")]
         for name, colour in zip(classes, palette, strict=True):

@@ -27,7 +27,7 @@ FRAMES = 60  # at most, in the animation
 
 
 def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
-    """Write every picture that fits the run into its figures/: images need image data, a manifold a 2-D latent space."""
+    """Write every picture that fits into figures/: most need image data, the manifold a 2-D latent space."""
     settings, vae = run.recipe.figures, run.vae.cpu()
     lang, seed = settings.lang, run.recipe.train.seed
     x, y = treated(run, data.levels, data.test)

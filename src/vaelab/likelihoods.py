@@ -5,13 +5,14 @@ Log densities are summed over all elements of x, constants included, in nats.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli as TorchBernoulli
-from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
 from torch.distributions import Distribution, Independent, Normal
+from torch.nn.functional import softplus
 
 from vaelab.networks import at_least_float32
 
@@ -50,8 +51,33 @@ class ContinuousBernoulli(Likelihood):
     Loaiza-Ganem & Cunningham, The continuous Bernoulli, 2019, arXiv:1907.06845.
     """
 
-    def elements(self, outputs: Tensor) -> TorchContinuousBernoulli:
-        return TorchContinuousBernoulli(logits=outputs, validate_args=False)
+    def elements(self, outputs: Tensor) -> ContinuousBernoulliOfLogits:
+        return ContinuousBernoulliOfLogits(outputs)
+
+
+class ContinuousBernoulliOfLogits(Distribution):
+    """log p(x) = x l - softplus(l) + log C(l) with C(l) = l / tanh(l/2), and mean 1 / (1 - e^-l) - 1/l.
+
+    Written in the logits l throughout: torch's own clamps the probability, which in float32 costs 0.2 nats a pixel at
+    l = 20 and keeps the mean below 0.94. Near l = 0, where both formulas read 0/0, their Taylor series stand in.
+    """
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+        self.near = logits.abs() < 0.04  # next terms of both series below 1e-11 there
+        self.away = torch.where(self.near, torch.ones_like(logits), logits)  # l where the formulas hold
+        super().__init__(logits.shape, validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        l2 = (self.logits / 2) ** 2
+        series = l2 / 3 - 7 * l2**2 / 90 + 62 * l2**3 / 2835
+        log_c = math.log(2) + torch.where(self.near, series, (self.away / 2 / (self.away / 2).tanh()).log())
+        return value * self.logits - softplus(self.logits) + log_c
+
+    @property
+    def mean(self) -> Tensor:
+        series = 0.5 + self.logits / 12 - self.logits**3 / 720
+        return torch.where(self.near, series, 1 / -torch.expm1(-self.away) - 1 / self.away)
 
 
 class Gaussian(Likelihood):

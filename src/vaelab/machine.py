@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,24 +30,34 @@ def device(asked: str) -> torch.device:
 def threads(asked: int) -> tuple[int, str]:
     """How many CPU threads to use, and a warning where they will be crowded (else "").
 
-    Small matrix products gain nothing from hyper-threads and lose much to a crowded core, so the most that is taken
-    unasked is torch's own choice (one a physical core) within what this process may use.
+    Threads that wait for one another suffer from a busy core far beyond their share: two of them beside one other
+    busy program made an epoch 20 times as long. So, unless a number is asked for, it is torch's own choice (one a
+    physical core) within what this process may use and what is idle right now.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     allowed = max(1, min(allowed, _quota()))
-    count = asked or min(torch.get_num_threads(), allowed)
+    idle = _idle_cores()
+    count = asked or max(1, min(torch.get_num_threads(), allowed, round(idle)))
     if count > allowed:
-        return (
-            count,
-            f"{count} threads on {allowed} usable cores: an epoch may take many times as long; lower train.threads",
-        )
-    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if busy > max(1.0, 0.75 * (os.cpu_count() or 1)):
-        return (
-            count,
-            f"other programs keep {busy:.1f} of {os.cpu_count()} cores busy: an epoch may take many times as long",
-        )
+        return count, f"{count} threads on {allowed} usable cores can take many times as long; lower train.threads"
+    if count > round(idle):
+        crowd = f"other programs keep {allowed - idle:.1f} of {allowed} cores busy"
+        return count, f"{crowd}: an epoch can take many times as long with {count} threads; lower train.threads or wait"
     return count, ""
+
+
+def _idle_cores(seconds: float = 0.2) -> float:
+    """Cores that did nothing during a short look (Linux); elsewhere all of them."""
+    try:
+        looks = []
+        for pause in (0.0, seconds):
+            time.sleep(pause)
+            times = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+            looks.append((times[3] + times[4], sum(times[:8])))  # idle and waiting for disks; everything
+        (idle_before, all_before), (idle_after, all_after) = looks
+        return (os.cpu_count() or 1) * (idle_after - idle_before) / max(1, all_after - all_before)
+    except (OSError, ValueError, IndexError):
+        return float(os.cpu_count() or 1)
 
 
 def _quota() -> int:

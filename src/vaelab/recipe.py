@@ -119,7 +119,7 @@ class Figures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One run, decided."""
 
-    name: str = "recipe"
+    name: Annotated[str, Meta(pattern=r"^[^/.][^/]*(/[^/.][^/]*)?$")] = "recipe"  # and so the run folder's
     about: str = ""
     data: Data = Data()
     model: Model = Model()
@@ -131,6 +131,8 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for key, value in flatten(self).items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{key}: expected a finite number, got {value}")
+            if isinstance(value, str) and not value.isprintable():
+                raise ValueError(f"{key}: expected printable text, got {value!r}")
         if self.train.patience and not self.data.validation:
             raise ValueError("train.patience: early stopping needs validation images; set data.validation above 0")
         if self.objective.warmup and self.objective.cycles:
@@ -147,11 +149,25 @@ class Field(Struct, frozen=True):
     """One setting as the help, the suggestions and the conversion of text need it."""
 
     key: str
-    type: Any
+    base: Any  # int, float, bool, str, a tuple or a Literal
     default: Any
     about: str
     choices: tuple[str, ...]
-    many: bool
+
+    def parse(self, text: str) -> Any:
+        """The value that text on the command line stands for; text that stands for none is refused later, by name.
+
+        >>> next(field for field in fields() if field.key == "model.hidden").parse("512,256")
+        [512, 256]
+        """
+        try:
+            if get_origin(self.base) is tuple:
+                return [int(part) for part in text.strip("[]() ").replace(",", " ").split()]
+            if self.base is bool:
+                return {"true": True, "false": False}[text.lower()]
+            return self.base(text) if self.base in (int, float) else text
+        except (KeyError, ValueError):
+            return text
 
 
 def fields() -> Iterator[Field]:
@@ -162,8 +178,7 @@ def fields() -> Iterator[Field]:
             base, *metas = get_args(hints[field.name]) if get_origin(hints[field.name]) is Annotated else [field.type]
             about = next((m.description for m in metas if isinstance(m, Meta) and m.description), "")
             choices = tuple(str(c) for c in get_args(base)) if get_origin(base) is Literal else ()
-            key, many = f"{section}.{field.name}", get_origin(base) is tuple
-            yield Field(key, hints[field.name], field.default, about, choices, many)
+            yield Field(f"{section}.{field.name}", base, field.default, about, choices)
 
 
 def flatten(recipe: Recipe) -> dict[str, Any]:
@@ -208,13 +223,18 @@ def study(name: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[
     title, text, origin = _read(name)
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(f"{origin}: not a TOML file ({error}); mend it there") from None
     document.setdefault("name", title)
     runs = document.pop("runs", None)
     if runs is None:
         return {document["name"]: _build(document, overrides or {}, origin)}
-    if not isinstance(runs, dict) or not runs or not all(isinstance(table, dict) for table in runs.values()):
+    known = {*sections(), "about"}
+    if (
+        not isinstance(runs, dict)
+        or not runs
+        or not all(isinstance(t, dict) and t.keys() <= known for t in runs.values())
+    ):
         raise UserError(f"{origin}: runs: expected tables such as [runs.first.model]; mend it there")
     return {
         run: _build(_merge(document, table | {"name": f"{document['name']}/{run}"}), overrides or {}, origin)
@@ -246,7 +266,7 @@ def _read(name: str | Path) -> tuple[str, str, str]:
     if path.suffix == ".toml":
         try:
             return path.stem, path.read_text("utf-8"), str(path)
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(f"recipe {path}: cannot be read ({_reason(error)}); check the path") from None
     known = available()
     if str(name) not in known:
@@ -272,28 +292,21 @@ def _build(document: dict[str, Any], overrides: Mapping[str, Any], origin: str) 
     """Check every name in `document` and `overrides`, lay one over the other, convert."""
     known = {field.key: field for field in fields()}
     for key, value in document.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             for inner in value:
                 _check_name(f"{key}.{inner}", known, origin)
-        elif key not in ("name", "about"):
+        elif isinstance(value, dict) and key not in sections():
+            raise UserError(f"{origin}: there is no section {key}; {nearest(key, sections())}")
+        elif not isinstance(value, dict) and key not in ("name", "about", *sections()):
             _check_name(key, known, origin)
     for key, value in overrides.items():
         field = _check_name(key, known, f"--{key}")
         section, name = key.split(".")
-        document = _merge(document, {section: {name: _from_text(value, field) if isinstance(value, str) else value}})
+        document = _merge(document, {section: {name: field.parse(value) if isinstance(value, str) else value}})
     try:
         return msgspec.convert(document, Recipe)
     except msgspec.ValidationError as error:
         raise UserError(f"{origin}: {_explain(str(error), document, known)}") from None
-
-
-def _from_text(text: str, field: Field) -> Any:
-    """The value that text on the command line stands for: "512,256" where many are wanted, "true" for a switch."""
-    value = text.strip("[]() ").replace(",", " ").split() if field.many else text
-    try:
-        return msgspec.convert(value, field.type, strict=False)
-    except msgspec.ValidationError:
-        return text  # refused, with its name and range, when the whole is converted
 
 
 def _check_name(key: str, known: Mapping[str, Field], origin: str) -> Field:
@@ -304,7 +317,7 @@ def _check_name(key: str, known: Mapping[str, Field], origin: str) -> Field:
 
 def _explain(message: str, document: Mapping[str, Any], known: Mapping[str, Field]) -> str:
     """msgspec's message with the field first, the value given, and the choices where there are any."""
-    text, _, path = message.partition(" - at `$.")
+    text, _, path = message.rpartition(" - at `$.") if " - at `$." in message else (message, "", "")
     key = path.rstrip("`").partition("[")[0]
     if not text.startswith(("Expected", "Invalid")):  # from a __post_init__, complete as it is
         return text

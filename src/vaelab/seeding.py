@@ -39,6 +39,6 @@ def seeded(seed: int, purpose: str, epoch: int = 0) -> Iterator[None]:
 
     Distributions and dropout draw from the global generators and take no other, so this is their purpose's stream.
     """
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
         torch.manual_seed(derive(seed, purpose, epoch))
         yield

@@ -1,46 +1,130 @@
-"""Several runs from one recipe file: the same images, order and budget, then one picture and one table of them all.
+"""Several runs from one recipe file: the same images, order and budget; then their pictures and numbers together.
 
-OUT/study.toml          what each run is, so that an interrupted study can go on
 OUT/NAME/               a run folder each
-OUT/side_by_side.json   the numbers     OUT/figures/latents.png, samples.png, manifolds.png
+OUT/side_by_side.json   the numbers
+OUT/figures/            latent.png, samples.png and, in two dimensions, manifold.png: a panel for each run
 """
 
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import numpy as np
-import tomli_w
-import torch
+from matplotlib.figure import Figure
+from torch import Tensor
 
 from vaelab import figures, gallery
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
 from vaelab.evaluate import nearest_distance
+from vaelab.lang import label
 from vaelab.recipe import Recipe
-from vaelab.run import Run, load, write_atomic
-from vaelab.training import resume, train
+from vaelab.run import Run, create, locked, write_atomic
+from vaelab.training import Job, resume
 
-SAMPLES = 1000  # decoded samples of the prior whose distance to the data is measured
-COLUMNS = {
-    "loss": "test nats",
-    "samples": "prior samples",
-    "reconstructions": "reconstructions",
-    "real": "test images",
-    "outside": "codes beyond the prior",
-}
+SAMPLES = 1000  # samples of the prior, and test images, whose distances are measured
+
+Numbers = dict[str, Any]
 
 
-def train_all(recipes: Mapping[str, Recipe], out: Path, *, overwrite: bool = False) -> dict[str, Run]:
-    """Train each recipe into ``out/NAME``, then `compare` them."""
-    write_atomic(
-        out / "study.toml", tomli_w.dumps({name: msgspec.to_builtins(r) for name, r in recipes.items()}).encode()
-    )
-    runs = {name: train(recipe, out / name, overwrite=overwrite) for name, recipe in recipes.items()}
-    compare(runs, out)
+def train_all(recipes: Mapping[str, Recipe], out: str | Path, *, overwrite: bool = False) -> dict[str, Run]:
+    """Train each recipe into ``out/NAME``, then `compare` them. Raises as `training.train` does."""
+    out = Path(out)
+    jobs = {name: Job(recipe) for name, recipe in recipes.items()}
+    if not overwrite and any((out / name / "recipe.toml").exists() for name in jobs):
+        raise UserError(
+            f"{out}: holds runs already; continue them with vaelab train --resume {out}, "
+            "replace them with --overwrite, or choose another --out"
+        )
+    for name, job in jobs.items():
+        with locked(out / name):
+            create(out / name, job.recipe, overwrite)
+    return resume_all(out)
+
+
+def resume_all(out: str | Path) -> dict[str, Run]:
+    """Train what is left to train of the runs in a folder, then `compare` them."""
+    names = sorted(path.parent.name for path in Path(out).glob("*/recipe.toml"))
+    runs = {}
+    for name in names:
+        try:
+            runs[name] = resume(Path(out) / name)
+        except KeyboardInterrupt as interruption:
+            raise KeyboardInterrupt(f"{name}: {interruption}" if str(interruption) else "") from None
+    return compare(runs, out)
+
+
+def compare(runs: dict[str, Run], out: str | Path) -> dict[str, Run]:
+    """Write and print the numbers of runs that learned the same data, and draw them in one picture each."""
+    out = Path(out)
+    numbers = {name: _numbers(run) for name, run in runs.items()}
+    write_atomic(out / "side_by_side.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    print(f"\n{'':34}" + "".join(f"{name:>18}" for name in runs))
+    for row in next(iter(numbers.values())):
+        cells = (columns[row] for columns in numbers.values())
+        print(f"{row.replace('_', ' '):34}" + "".join(f"{_cell(cell):>18}" for cell in cells))
+    for name, page in _pages(runs).items():
+        print(write_atomic(out / "figures" / f"{name}.png", figures.png(page)))
     return runs
+
+
+def _numbers(run: Run) -> Numbers:
+    """What a run cost, what it reached on the test images, and how its prior samples lie to the data.
+
+    Distances are Euclidean, in pixel values, to the nearest image of the other kind: mean and standard error over the
+    samples or test images. `samples_to_data` grows where samples are no digits, `data_to_samples` where digits have no
+    samples. Reconstructions of the same test images show how near the decoder comes when the codes are right, so what
+    samples lose against reconstructions is the fault of the latent space: its holes.
+    """
+    data = load_data(run.recipe.data)
+    train, _ = gallery.treated(run, data.levels, data.train)
+    test, _ = gallery.treated(run, data.levels, data.test)
+    test = test[:SAMPLES]
+    samples, reconstructions = run.vae.sample(SAMPLES, run.recipe.train.seed), run.vae.reconstruct(test)
+    return {
+        "parameters": run.results["parameters"],
+        "epochs": len(run.history),
+        "distortion": run.results["distortion"],
+        "rate": run.results["rate"],
+        "samples_to_data": _distance(samples, train),
+        "reconstructions_to_data": _distance(reconstructions, train),
+        "data_to_samples": _distance(test, samples),
+        "data_to_own_reconstruction": _spread((test - reconstructions).flatten(1).norm(dim=1)),
+    }
+
+
+def _distance(x: Tensor, among: Tensor) -> list[float]:
+    return _spread(nearest_distance(x, among))
+
+
+def _spread(values: Tensor) -> list[float]:
+    """Mean and its standard error."""
+    return [float(values.mean()), float(values.std() / len(values) ** 0.5)]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{value[0]:.3f} ± {value[1]:.3f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
+
+
+def _pages(runs: Mapping[str, Run]) -> dict[str, Figure]:
+    """One picture for the latent spaces, one for the samples, and one for the manifolds of 2-D runs."""
+    settings = next(iter(runs.values())).recipe.figures
+    latent, samples, manifolds = {}, {}, {}
+    for name, run in runs.items():
+        x, y = gallery.images(run, "test", None)
+        latent[name] = run.vae.encode(x[: settings.points]).numpy(), None if y is None else y[: settings.points]
+        if gallery.drawable(run.vae.shape):
+            samples[name] = gallery.displayed(run, run.vae.sample(settings.samples, run.recipe.train.seed))
+            if run.recipe.model.latent == 2:
+                grid = figures.grid_points(figures.grid_axis(gallery.GRID, settings.grid, settings.span))
+                manifolds[name] = gallery.displayed(run, run.vae.decode(grid))
+    pages = {"latent": figures.side_by_side(latent, settings.lang)}
+    if samples:
+        pages["samples"] = figures.side_by_side_images(samples, settings.lang)
+    if len(manifolds) == len(runs):
+        pages["manifold"] = figures.side_by_side_images(manifolds, settings.lang, label("manifold", settings.lang))
+    return pages

@@ -43,12 +43,9 @@ def train(recipe: Recipe, out: str | Path | None = None, *, overwrite: bool = Fa
     An interruption (Ctrl-C, SIGTERM) saves first, then raises KeyboardInterrupt; `resume` goes on from there.
     """
     folder = Path(out) if out else Path("runs") / recipe.name
-    if Path(recipe.data.source).exists():  # the run folder must find it from anywhere
-        source = str(Path(recipe.data.source).absolute())
-        recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, source=source))
     job = Job(recipe)
     with locked(folder):
-        return job.carry_out(create(folder, recipe, overwrite), None, _printer(quiet))
+        return job.carry_out(create(folder, job.recipe, overwrite), None, _printer(quiet))
 
 
 def resume(folder: str | Path, overrides: Mapping[str, Any] | None = None, *, quiet: bool = False) -> Run:
@@ -78,6 +75,9 @@ class Job:
     """A recipe made ready to train: device, data and a fresh model, all checked before any file is written."""
 
     def __init__(self, recipe: Recipe) -> None:
+        if Path(recipe.data.source).exists():  # the run folder must find it from anywhere
+            source = str(Path(recipe.data.source).absolute())
+            recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, source=source))
         self.recipe = recipe
         self.row = zoo.row(recipe.model.variant)
         self.device = machine.device(recipe.train.device)
@@ -89,11 +89,16 @@ class Job:
             Batches(split.x, self.data.levels, recipe.data, self.device, augment=split is self.data.train)
             for split in self.data.splits().values()
         )
+        if recipe.model.batch_norm and min(batch_sizes(len(self.train), recipe.train.batch)) == 1:
+            raise UserError(
+                "train.batch: batch normalisation needs at least 2 images; raise it or leave model.batch_norm off"
+            )
         self.fingerprint = _fingerprint(self.data)
 
     def carry_out(self, run: Run, state: State | None, say: Callable[[str], None]) -> Run:
         """Train, measure the best weights on the test images, draw; torch's threads and chance are as before, after."""
-        threads, warning = machine.threads(self.recipe.train.threads)
+        began = json.loads((run.folder / "environment.json").read_text())["threads"] if state else 0
+        threads, warning = machine.threads(self.recipe.train.threads or began)
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
@@ -108,9 +113,8 @@ class Job:
             results = _measure(self, run)
             gallery.draw(run, self.data, say)
             run.write_lines("results.json", [results])  # last: its presence says that the run is finished
-            say(
-                f"test {Terms(results['distortion'], results['rate'])} nats per image, weights of epoch {results['epoch']}"
-            )
+            test = Terms(results["distortion"], results["rate"])
+            say(f"test {test} nats per image, weights of epoch {results['epoch']}")
             say(f"run folder: {run.folder}")
         finally:
             torch.set_num_threads(before)
@@ -121,7 +125,8 @@ def fit(job: Job, run: Run, state: State | None, say: Callable[[str], None]) -> 
     """Train from `state` (None: from the start) to the last epoch; after every epoch the folder can be resumed."""
     settings, device, vae = job.recipe.train, job.device, job.vae
     held_out, name = (job.validation, "validation") if len(job.validation) else (job.test, "test")
-    steps = -(-len(job.train) // settings.batch)
+    sizes = batch_sizes(len(job.train), settings.batch)
+    steps = len(sizes)
 
     fabric = Fabric(accelerator=device.type, devices=1, precision=PRECISION[settings.precision])
     optimizer = Adam(vae.parameters(), lr=settings.learning_rate, fused=device.type != "mps")
@@ -151,7 +156,7 @@ def fit(job: Job, run: Run, state: State | None, say: Callable[[str], None]) -> 
                 break
             begun = time.perf_counter()
             order = torch.randperm(len(job.train), generator=generator(settings.seed, "order", epoch)).to(device)
-            batches = order.split(settings.batch)
+            batches = order.split(sizes)
             chance = generator(settings.seed, "data", epoch, device)  # for augmentation and treatment
             torch.manual_seed(derive(settings.seed, "noise", epoch))  # for the posterior's samples and dropout
             trace = torch.zeros(steps, 2, dtype=torch.float32, device=device)  # distortion and rate of every step
@@ -190,8 +195,7 @@ def fit(job: Job, run: Run, state: State | None, say: Callable[[str], None]) -> 
                     save(epoch - 1, step + 1, trace[: step + 1].clone(), chance)
                     raise KeyboardInterrupt(f"saved at epoch {epoch}, step {step + 1} of {steps}")
 
-            sizes = torch.tensor([float(len(batch)) for batch in batches], device=device).double()
-            during = Terms(*(sizes @ trace.double() / sizes.sum()).tolist())
+            during = Terms(*(torch.tensor(sizes).double() @ trace.cpu().double() / sum(sizes)).tolist())
             after = terms(vae, held_out, settings.seed)
             _check_finite(torch.tensor([after]), epoch, run, done=len(history))
             numbers = {"train": during.record(), name: after.record()}
@@ -204,12 +208,23 @@ def fit(job: Job, run: Run, state: State | None, say: Callable[[str], None]) -> 
             run.write_lines("times.jsonl", times)
             save(epoch, 0, trace[:0].clone(), chance)
             weight = f"  beta {beta:.3g}" if job.recipe.objective != Objective() else ""
+            seconds = f"{times[-1]['seconds']:.1f} s"
             with bar.external_write_mode():
-                say(
-                    f"epoch {epoch:3}/{settings.epochs}  train {during}  {name} {after}{weight}  {times[-1]['seconds']:.1f} s"
-                )
+                say(f"epoch {epoch:3}/{settings.epochs}  train {during}  {name} {after}{weight}  {seconds}")
             if stop() and epoch < settings.epochs:
                 raise KeyboardInterrupt(f"saved after epoch {epoch}")
+
+
+def batch_sizes(images: int, batch: int) -> list[int]:
+    """Whole batches and the rest; a single left-over image joins the batch before it, for it has no batch statistics.
+
+    >>> batch_sizes(10, 4), batch_sizes(9, 4)
+    ([4, 4, 2], [4, 5])
+    """
+    whole, rest = divmod(images, batch)
+    if rest == 1 and whole and batch > 1:
+        return [batch] * (whole - 1) + [batch + 1]
+    return [batch] * whole + [rest] * (rest > 0)
 
 
 def _best(history: History) -> int:
@@ -249,9 +264,7 @@ def _introduce(job: Job, say: Callable[[str], None]) -> None:
     say(summary(job.vae))
     soft = recipe.data.treatment in ("grey", "dequantised") and data.levels != 2
     if recipe.model.likelihood == "bernoulli" and soft:
-        say(
-            "note: cross-entropy of grey levels is no log-likelihood: compare these nats with other grey-level runs only"
-        )
+        say("note: cross-entropy of grey levels is no log-likelihood: compare it with other grey-level runs only")
     if recipe.objective.warmup >= recipe.train.epochs:
         say(
             f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than train.epochs "

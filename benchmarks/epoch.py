@@ -1,0 +1,151 @@
+"""Seconds an epoch of mlp-20d with its test pass: vaelab's loop against the conventional one, in one process, in turn.
+
+    python benchmarks/epoch.py                  # writes benchmarks/results/epoch.json
+
+The conventional loop is what most tutorials do: every image goes from a PIL image to a tensor on its own, a DataLoader
+with two workers collates them, the decoder ends in a sigmoid, and ``.item()`` is called on the loss of every step.
+Both train the same 784-400-20-400-784 network with Adam at batch 128 on the 60,000 training images and then score the
+10,000 test images. The order within each pair alternates; quote the median of the ratios, never one time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+import vaelab
+from vaelab import machine
+from vaelab.data import Split, load
+from vaelab.run import load as load_run
+
+
+class Pictures(Dataset[Tensor]):
+    """Images one by one: PIL image -> float tensor in [0, 1], as an image data set with a ToTensor does."""
+
+    def __init__(self, split: Split) -> None:
+        self.pictures = [Image.fromarray(image) for image in split.x.numpy()]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, i: int) -> Tensor:
+        return torch.from_numpy(np.array(self.pictures[i], np.uint8)).float().div(255).unsqueeze(0)
+
+
+class ConventionalVAE(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.mean, self.log_variance = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
+        self.back, self.out = nn.Linear(20, 400), nn.Linear(400, 784)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        h = F.relu(self.hidden(x.view(-1, 784)))
+        mean, log_variance = self.mean(h), self.log_variance(h)
+        z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        return torch.sigmoid(self.out(F.relu(self.back(z)))), mean, log_variance
+
+
+class Conventional:
+    def __init__(self, train: Split, test: Split) -> None:
+        self.train = DataLoader(Pictures(train), batch_size=128, shuffle=True, num_workers=2)
+        self.test = DataLoader(Pictures(test), batch_size=128, num_workers=2)
+        self.model = ConventionalVAE()
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
+
+    def loss(self, x: Tensor) -> Tensor:
+        y, mean, log_variance = self.model(x)
+        bce = F.binary_cross_entropy(y, x.view(-1, 784), reduction="sum")
+        return bce - 0.5 * torch.sum(1 + log_variance - mean.pow(2) - log_variance.exp())
+
+    def epoch(self) -> float:
+        """One epoch and its test pass; the test loss in nats per image."""
+        self.model.train()
+        total = 0.0
+        for x in self.train:
+            self.optimizer.zero_grad()
+            loss = self.loss(x)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+            self.optimizer.step()
+        self.model.eval()
+        with torch.no_grad():
+            return sum(self.loss(x).item() for x in self.test) / len(self.test.dataset)  # type: ignore[arg-type]
+
+
+class Ours:
+    """`vaelab train mlp-20d`, one epoch at a time; the seconds are those of times.jsonl, files and frame included."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.epochs = folder, 0
+
+    def epoch(self) -> tuple[float, float]:
+        self.epochs += 1
+        settings = {"train.epochs": self.epochs, "figures.points": 100}  # t-SNE is no part of an epoch
+        if self.epochs == 1:
+            run = vaelab.train(vaelab.recipe("mlp-20d", settings), self.folder, quiet=True)
+        else:
+            vaelab.resume(self.folder, {"train.epochs": self.epochs}, quiet=True)
+            run = load_run(self.folder)
+        return run.times[-1]["seconds"], run.history[-1]["test"]["loss"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--pairs", type=int, default=5, help="measured pairs, after one that is not counted")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "epoch.json")
+    arguments = parser.parse_args()
+
+    data = load(vaelab.recipe("mlp-20d").data)
+    threads, warning = machine.threads(0)
+    if warning:
+        print(f"warning: {warning}")
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    theirs = Conventional(data.train, data.test)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        ours = Ours(Path(folder) / "run")
+
+        def conventional() -> tuple[float, float]:
+            begun = time.perf_counter()
+            loss = theirs.epoch()
+            return time.perf_counter() - begun, loss
+
+        for pair in range(arguments.pairs + 1):
+            order = [("vaelab", ours.epoch), ("conventional", conventional)]
+            row = {}
+            for name, epoch in order if pair % 2 else reversed(order):
+                seconds, loss = epoch()
+                row[name] = {"seconds": round(seconds, 3), "test_loss": round(loss, 2)}
+            row_ratio = row["conventional"]["seconds"] / row["vaelab"]["seconds"]
+            print(f"pair {pair}{' (not counted)' if not pair else ''}: {row}, ratio {row_ratio:.2f}", flush=True)
+            if pair:
+                rows.append(row | {"ratio": round(row_ratio, 3)})
+    ratios = [row["ratio"] for row in rows]
+    result = {
+        "what": "seconds an epoch of mlp-20d with its test pass, conventional loop / vaelab",
+        "median_ratio": statistics.median(ratios),
+        "range": [min(ratios), max(ratios)],
+        "pairs": rows,
+        "threads": threads,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"median ratio {result['median_ratio']:.2f} ({min(ratios):.2f} to {max(ratios):.2f}); {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()
