@@ -24,6 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
@@ -233,7 +234,8 @@ def side_by_side_images(runs: Mapping[str, Array], lang: Lang, title: str | None
     """The images of several runs (samples, manifolds ...) as near-square grids next to each other, named above."""
     pictures = {name: _square(images) for name, images in runs.items()}
     tallest = max(picture.shape[0] / picture.shape[1] for picture in pictures.values())
-    figure = Figure(figsize=(4 * len(pictures), 4 * tallest + 0.5), layout="constrained")
+    apart = ConstrainedLayoutEngine(wspace=0.08)  # further than two tiles of one run
+    figure = Figure(figsize=(4 * len(pictures), 4 * tallest + 0.5), layout=apart)
     figure.suptitle(label("samples", lang) if title is None else title, fontsize=11)
     for ax, (name, picture) in zip(_row(figure, len(pictures)), pictures.items(), strict=True):
         _draw_picture(ax, picture, name)
@@ -270,14 +272,15 @@ def _draw_manifold(ax: Axes, images: Array, axis: Array, lang: Lang) -> None:
     n, h, w = len(axis), np.shape(images)[-2], np.shape(images)[-1]
     if len(images) != n * n:
         raise UserError(f"figures: a grid of {n} x {n} needs {n * n} images, got {len(images)}")
-    _draw_picture(ax, tiles(images, n, gap=0))
+    gap = 1 if min(h, w) < 16 else 0  # small images run into one another without
+    _draw_picture(ax, tiles(images, n, gap))
     # Five ticks, alike on both sides of the middle, and but for the middle at the centre of an image.
     quarter = round((n - 1) / 4)
     at = np.unique([0, quarter, (n - 1) / 2, n - 1 - quarter, n - 1])
     values = np.interp(at, np.arange(n), axis).round(2) + 0.0  # no -0.00
     names = [decimal(f"{value:.2f}", lang).replace("-", "−") for value in values]
-    ax.set_xticks((at + 0.5) * w - 0.5, names)
-    ax.set_yticks((n - at - 0.5) * h - 0.5, names)
+    ax.set_xticks(at * (w + gap) + (w - 1) / 2, names)
+    ax.set_yticks((n - 1 - at) * (h + gap) + (h - 1) / 2, names)
     ax.set(xlabel="$z_1$", ylabel="$z_2$", title=label("manifold", lang))
 
 

@@ -1,0 +1,106 @@
+"""Train recipes on real data and write down what they reach, in benchmarks/results and in the README's table.
+
+    python benchmarks/recipes.py                      # every recipe with its own seed, then the README's table
+    python benchmarks/recipes.py mlp-20d --seeds 10   # seeds 0 to 9 besides: how far chance moves the numbers
+    python benchmarks/recipes.py --table              # only the table, from the result files
+
+A finished run of the same recipe under --runs is taken as it is. Nothing is chosen here, so nothing is tuned on the
+test images: every recipe stands as it is in src/vaelab/recipes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from importlib.metadata import version
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Any
+
+import vaelab
+from vaelab.recipe import Recipe, available, flatten, override
+
+HERE = Path(__file__).parent
+RESULTS, README = HERE / "results", HERE.parent / "README.md"
+BEGIN, END = "<!-- recipes: begin -->\n", "<!-- recipes: end -->\n"
+QUIET = {"train.threads", "train.device", "about", "name"}  # what leaves the numbers as they are
+
+
+def trained(recipe: Recipe, folder: Path, threads: int) -> vaelab.Run:
+    """The run in the folder where it is this recipe's and finished, else a new one."""
+    if (folder / "results.json").exists():
+        run = vaelab.load(folder)
+        old, new = flatten(run.recipe), flatten(recipe)
+        if all(old[key] == new[key] for key in new if key not in QUIET and not key.startswith("figures.")):
+            return run
+    return vaelab.train(override(recipe, {"train.threads": threads}), folder, overwrite=True)
+
+
+def numbers(run: vaelab.Run) -> dict[str, Any]:
+    """The table's columns and the whole history of one run."""
+    return {
+        "recipe": run.folder.name,
+        "seed": run.recipe.train.seed,
+        "epochs": len(run.history),
+        "results": run.results,
+        "history": run.history,
+        "seconds_per_epoch": median(row["seconds"] for row in run.times),
+        "threads": json.loads((run.folder / "environment.json").read_text())["threads"],
+    }
+
+
+def table() -> str:
+    """The README's table: a line for every run of the result files with the recipe's own seed."""
+    lines = [
+        "| recipe | parameters | epochs | train | test = distortion + rate | PCA, 2 components |",
+        "|---|---|---|---|---|---|",
+    ]
+    for path in sorted(RESULTS.glob("recipe-*.json")):
+        for run in json.loads(path.read_text())["runs"]:
+            results = run["results"]
+            train = run["history"][results["epoch"] - 1]["train"]["loss"]
+            epochs = f"{run['epochs']}" + (f" (best: {results['epoch']})" if results["epoch"] < run["epochs"] else "")
+            test = f"{results['loss']:.2f} = {results['distortion']:.2f} + {results['rate']:.2f}"
+            variance = f"{100 * results['explained_variance_2']:.1f} %"
+            cells = (f"`{run['recipe']}`", f"{results['parameters']:,}", epochs, f"{train:.2f}", test, variance)
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def spread(runs: list[dict[str, Any]], split: str, epoch: int) -> tuple[float, float]:
+    """Mean and standard deviation of a loss over seeds, in nats per image."""
+    losses = [run["history"][epoch - 1][split]["loss"] for run in runs]
+    return mean(losses), stdev(losses)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="train recipes and write down what they reach")
+    parser.add_argument("names", nargs="*", help="recipes (default: all)")
+    parser.add_argument("--seeds", type=int, default=0, help="instead of the recipe's own seed: seeds 0 to N - 1")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: what suits the machine)")
+    parser.add_argument("--runs", type=Path, default=Path("runs") / "recipes", help="where the run folders are")
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    arguments = parser.parse_args()
+    for name in [] if arguments.table else arguments.names or available():
+        recipes, folder, kind = vaelab.study(name), arguments.runs / name, "recipe"
+        if arguments.seeds:
+            settings = [{"train.seed": seed, "figures.points": 500} for seed in range(arguments.seeds)]
+            recipes = {f"{name}-seed-{s['train.seed']}": vaelab.recipe(name, s) for s in settings}
+            folder, kind = arguments.runs / f"{name}-seeds", "seeds"
+        folders = {key: folder / key if len(recipes) > 1 else folder for key in recipes}
+        runs = [numbers(trained(recipe, folders[key], arguments.threads)) for key, recipe in recipes.items()]
+        path = RESULTS / f"{kind}-{name}.json"
+        versions = {package: version(package) for package in ("vaelab", "torch")}
+        path.write_text(json.dumps({"recipe": name, "versions": versions, "runs": runs}, indent=1) + "\n")
+        print(f"{path}")
+        if arguments.seeds > 1:
+            for split in ("train", "test"):
+                print(
+                    split, {epoch: "{:.2f} ± {:.2f}".format(*spread(runs, split, epoch)) for epoch in (1, 2, 3, 10, 20)}
+                )
+    before, _, rest = README.read_text("utf-8").partition(BEGIN)
+    README.write_text(before + BEGIN + table() + END + rest.partition(END)[2], "utf-8")
+
+
+if __name__ == "__main__":
+    main()
