@@ -1,10 +1,25 @@
-"""What all tests share: one thread, for the tensors are tiny, and the same chance every time."""
+"""What all tests share: one thread, for the tensors are tiny, and the same chance every time; and runs to look at."""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
 import hypothesis
+import numpy as np
 import pytest
 import torch
+
+import vaelab
+from vaelab.cli import main
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("vaelab", derandomize=True, deadline=None, database=None)
@@ -14,3 +29,178 @@ hypothesis.settings.load_profile("vaelab")
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+# ---------------------------------------------------------------- small runs, and what they leave on the disk
+
+TINY: dict[str, Any] = {
+    "data.source": "digits",
+    "model.hidden": [16],
+    "train.threads": 1,
+    "train.epochs": 3,
+    "figures.points": 50,
+    "figures.examples": 3,
+    "figures.samples": 4,
+}
+CLOCK = {"environment.json", "times.jsonl"}  # the files of a run that depend on when and how it was made
+
+
+def tiny(overrides: Mapping[str, Any] | None = None) -> vaelab.Recipe:
+    """A recipe that trains in a blink."""
+    return vaelab.recipe("quickstart", TINY | dict(overrides or {}))
+
+
+def flags(overrides: Mapping[str, Any] | None = None) -> list[str]:
+    """The same settings as words of a command line."""
+    texts = {key: ",".join(map(str, v)) if isinstance(v, list) else str(v) for key, v in (overrides or {}).items()}
+    return [f"--{key}={text.lower() if text in ('True', 'False') else text}" for key, text in texts.items()]
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Every file and folder below, hidden ones too, with its bytes."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
+
+
+def outcome(folder: Path) -> dict[str, bytes | None]:
+    """What of a run must not depend on how often it was interrupted: all but the clock's files and scratch."""
+    return {name: b for name, b in contents(folder).items() if name not in CLOCK and not name.startswith(".")}
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training without pictures and without a look at how busy the machine is, where neither is the claim."""
+    monkeypatch.setattr("vaelab.gallery.draw", lambda *_: None)
+    monkeypatch.setattr("vaelab.gallery.snapshot", lambda *_: None)
+    monkeypatch.setattr("vaelab.machine._idle_cores", lambda: float(os.cpu_count() or 1))
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on digits with all its pictures. To look at only; `a_copy` is for damage."""
+    folder = tmp_path_factory.mktemp("digits") / "run"
+    assert main(["train", "quickstart", "--out", str(folder), *flags(TINY)]) == 0
+    return folder
+
+
+@pytest.fixture
+def a_copy(digits_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(digits_run, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .npy with so many small images, as flat rows, that an epoch of batches of 16 lasts about a second."""
+    path = tmp_path_factory.mktemp("many") / "many.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 256, (20_000, 36)).astype(np.uint8))
+    return path
+
+
+# ---------------------------------------------------------------- the command line as processes of its own
+
+SCRIPT = Path(sys.executable).with_name("vaelab")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+class Ended(NamedTuple):
+    code: int  # negative: the signal that ended it
+    out: str
+    err: str
+
+
+def script(*words: object, cwd: Path | None = None, timeout: float = 120) -> Ended:
+    """The installed command, as a user's shell would run it."""
+    done = subprocess.run(
+        [SCRIPT, *map(str, words)], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def wait_until(ready: Callable[[], bool], seconds: float = 30) -> None:
+    limit = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < limit, "waited too long"
+        time.sleep(0.002)
+
+
+# Importing torch takes two seconds, so one process imports and then forks itself for every command asked for. What it
+# forks is a process like any other: it has its own exit code and output, and can be killed.
+SERVER = """
+import json, os, signal, sys, time, traceback
+import torch, sklearn.datasets, sklearn.manifold, vaelab.cli, vaelab.training
+
+def command(job):
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(os.path.join(job["logs"], name), os.O_WRONLY | os.O_CREAT), number)
+    torch.set_num_threads(1)
+    sys.argv = ["vaelab", *job["words"]]
+    code = 1
+    try:
+        exec(job["first"])
+        code = vaelab.cli.main()
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+for line in sys.stdin:
+    job = json.loads(line)
+    if "words" in job:
+        pid = os.fork()
+        if not pid:
+            command(job)
+        print(pid, flush=True)
+    else:
+        limit = time.monotonic() + job["timeout"]
+        while (ended := os.waitpid(job["pid"], os.WNOHANG)) == (0, 0):
+            if time.monotonic() > limit:
+                os.kill(job["pid"], signal.SIGKILL)
+            time.sleep(0.002)
+        print(os.waitstatus_to_exitcode(ended[1]), flush=True)
+"""
+
+
+class Command:
+    """A command that runs."""
+
+    def __init__(self, ask: Callable[[dict[str, Any]], int], words: tuple[object, ...], first: str, logs: Path) -> None:
+        self.ask, self.logs, self.code = ask, logs, None
+        logs.mkdir()
+        self.pid = ask({"words": [*map(str, words)], "first": first, "logs": str(logs)})
+
+    def wait(self, timeout: float = 60) -> Ended:
+        code = self.ask({"pid": self.pid, "timeout": timeout})
+        return Ended(code, *((self.logs / name).read_text() for name in ("out", "err")))
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> Ended:
+        os.kill(self.pid, number)  # until it is waited for, its number is its own
+        return self.wait()
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Callable[[dict[str, Any]], int]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        into, out = server.stdin, server.stdout
+
+        def ask(job: dict[str, Any]) -> int:
+            print(json.dumps(job), file=into, flush=True)
+            return int(out.readline())
+
+        yield ask
+        into.close()
+
+
+@pytest.fixture
+def start(_server: Callable[[dict[str, Any]], int], tmp_path: Path) -> Callable[..., Command]:
+    """Start a command in a process of its own; `first` is Python that the process runs before it."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+
+    def begin(*words: object, first: str = "") -> Command:
+        return Command(_server, words, first, logs / str(len(list(logs.iterdir()))))
+
+    return begin

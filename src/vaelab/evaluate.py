@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vaelab.core import CHUNK, VAE, evaluating
@@ -58,3 +59,11 @@ def nearest_distance(x: Tensor, among: Tensor) -> Tensor:
     # In double, or the matrix products that make cdist fast leave 0.01 between an image and its copy.
     pairs = (torch.cdist(chunk.flatten(1).double(), among.flatten(1).double()) for chunk in x.split(100))
     return torch.cat([distances.min(1).values for distances in pairs])
+
+
+def neighbours_agree(codes: Tensor, labels: NDArray[Any], others: Tensor, truth: NDArray[Any], k: int = 15) -> float:
+    """Share of the codes `others` (M, L) whose class the k nearest of `codes` (N, L) vote right, in [0, 1]."""
+    from sklearn.neighbors import KNeighborsClassifier  # here, for it takes a second to import
+
+    voters = KNeighborsClassifier(min(k, len(codes))).fit(codes.numpy(), labels)
+    return float(voters.score(others.numpy(), truth))

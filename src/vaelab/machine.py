@@ -41,8 +41,11 @@ def threads(asked: int) -> tuple[int, str]:
     if count > allowed:
         return count, f"{count} threads on {allowed} usable cores can take many times as long; lower train.threads"
     if count > round(idle):
-        crowd = f"other programs keep {allowed - idle:.1f} of {allowed} cores busy"
-        return count, f"{crowd}: an epoch can take many times as long with {count} threads; lower train.threads or wait"
+        remedy = "lower train.threads, or wait" if count > 1 else "wait, or expect slow epochs"
+        return (
+            count,
+            f"other programs keep {allowed - idle:.1f} of {allowed} cores busy, training asks for {count}; {remedy}",
+        )
     return count, ""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ from torch import Tensor
 from vaelab import figures, gallery
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
-from vaelab.evaluate import nearest_distance
+from vaelab.evaluate import nearest_distance, neighbours_agree
 from vaelab.lang import label
 from vaelab.recipe import Recipe
 from vaelab.run import Run, create, locked, write_atomic
@@ -76,23 +77,28 @@ def _numbers(run: Run) -> Numbers:
     Distances are Euclidean, in pixel values, to the nearest image of the other kind: mean and standard error over the
     samples or test images. `samples_to_data` grows where samples are no digits, `data_to_samples` where digits have no
     samples. Reconstructions of the same test images show how near the decoder comes when the codes are right, so what
-    samples lose against reconstructions is the fault of the latent space: its holes.
+    samples lose against reconstructions is the fault of the latent space: its holes. `neighbours_agree` is the share
+    of test images whose class a vote of the 15 nearest training codes gets right.
     """
     data = load_data(run.recipe.data)
-    train, _ = gallery.treated(run, data.levels, data.train)
-    test, _ = gallery.treated(run, data.levels, data.test)
+    train, train_labels = gallery.treated(run, data.levels, data.train)
+    test, labels = gallery.treated(run, data.levels, data.test)
+    agree: Numbers = {}
+    if labels is not None and train_labels is not None:
+        agree["neighbours_agree"] = neighbours_agree(run.vae.encode(train), train_labels, run.vae.encode(test), labels)
     test = test[:SAMPLES]
     samples, reconstructions = run.vae.sample(SAMPLES, run.recipe.train.seed), run.vae.reconstruct(test)
     return {
         "parameters": run.results["parameters"],
         "epochs": len(run.history),
+        "seconds_per_epoch": median(row["seconds"] for row in run.times),
         "distortion": run.results["distortion"],
         "rate": run.results["rate"],
         "samples_to_data": _distance(samples, train),
         "reconstructions_to_data": _distance(reconstructions, train),
         "data_to_samples": _distance(test, samples),
         "data_to_own_reconstruction": _spread((test - reconstructions).flatten(1).norm(dim=1)),
-    }
+    } | agree
 
 
 def _distance(x: Tensor, among: Tensor) -> list[float]:
@@ -107,7 +113,7 @@ def _spread(values: Tensor) -> list[float]:
 def _cell(value: Any) -> str:
     if isinstance(value, list):
         return f"{value[0]:.3f} ± {value[1]:.3f}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def _pages(runs: Mapping[str, Run]) -> dict[str, Figure]:
