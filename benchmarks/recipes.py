@@ -36,10 +36,10 @@ def trained(recipe: Recipe, folder: Path, threads: int) -> vaelab.Run:
     return vaelab.train(override(recipe, {"train.threads": threads}), folder, overwrite=True)
 
 
-def numbers(run: vaelab.Run) -> dict[str, Any]:
+def numbers(name: str, run: vaelab.Run) -> dict[str, Any]:
     """The table's columns and the whole history of one run."""
     return {
-        "recipe": run.folder.name,
+        "recipe": name,
         "seed": run.recipe.train.seed,
         "epochs": len(run.history),
         "results": run.results,
@@ -73,6 +73,38 @@ def spread(runs: list[dict[str, Any]], split: str, epoch: int) -> tuple[float, f
     return mean(losses), stdev(losses)
 
 
+def write(name: str, runs: dict[str, vaelab.Run]) -> list[dict[str, Any]]:
+    """One result file."""
+    found = [numbers(key, run) for key, run in runs.items()]
+    versions = {package: version(package) for package in ("vaelab", "torch")}
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"versions": versions, "runs": found}, indent=1) + "\n")
+    print(path)
+    return found
+
+
+def own_seed(name: str, folder: Path, threads: int) -> None:
+    """The recipe as it stands; of a study, the comparison too."""
+    recipes = vaelab.study(name)
+    many = len(recipes) > 1
+    runs = {key: trained(recipe, folder / key if many else folder, threads) for key, recipe in recipes.items()}
+    write(f"recipe-{name}", {recipes[key].name: run for key, run in runs.items()})
+    if many:
+        compared = json.dumps(vaelab.compare(runs, folder), indent=2)
+        (RESULTS / f"side-by-side-{name}.json").write_text(compared + "\n")
+
+
+def many_seeds(name: str, folder: Path, threads: int, seeds: int) -> None:
+    """The recipe with seeds 0, 1, ...; prints mean and standard deviation after some epochs."""
+    recipes = {
+        f"seed-{seed}": vaelab.recipe(name, {"train.seed": seed, "figures.points": 500}) for seed in range(seeds)
+    }
+    found = write(f"seeds-{name}", {key: trained(recipe, folder / key, threads) for key, recipe in recipes.items()})
+    for split in found[0]["history"][0].keys() & {"train", "validation", "test"}:
+        epochs = [epoch for epoch in (1, 2, 3, 10, 20) if epoch <= len(found[0]["history"])]
+        print(split, {epoch: "{:.2f} ± {:.2f}".format(*spread(found, split, epoch)) for epoch in epochs})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="train recipes and write down what they reach")
     parser.add_argument("names", nargs="*", help="recipes (default: all)")
@@ -82,22 +114,10 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     for name in [] if arguments.table else arguments.names or available():
-        recipes, folder, kind = vaelab.study(name), arguments.runs / name, "recipe"
         if arguments.seeds:
-            settings = [{"train.seed": seed, "figures.points": 500} for seed in range(arguments.seeds)]
-            recipes = {f"{name}-seed-{s['train.seed']}": vaelab.recipe(name, s) for s in settings}
-            folder, kind = arguments.runs / f"{name}-seeds", "seeds"
-        folders = {key: folder / key if len(recipes) > 1 else folder for key in recipes}
-        runs = [numbers(trained(recipe, folders[key], arguments.threads)) for key, recipe in recipes.items()]
-        path = RESULTS / f"{kind}-{name}.json"
-        versions = {package: version(package) for package in ("vaelab", "torch")}
-        path.write_text(json.dumps({"recipe": name, "versions": versions, "runs": runs}, indent=1) + "\n")
-        print(f"{path}")
-        if arguments.seeds > 1:
-            for split in ("train", "test"):
-                print(
-                    split, {epoch: "{:.2f} ± {:.2f}".format(*spread(runs, split, epoch)) for epoch in (1, 2, 3, 10, 20)}
-                )
+            many_seeds(name, arguments.runs / f"{name}-seeds", arguments.threads, arguments.seeds)
+        else:
+            own_seed(name, arguments.runs / name, arguments.threads)
     before, _, rest = README.read_text("utf-8").partition(BEGIN)
     README.write_text(before + BEGIN + table() + END + rest.partition(END)[2], "utf-8")
 

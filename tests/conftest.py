@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -35,7 +36,13 @@ def _seeded() -> None:
 
 TINY: dict[str, Any] = {
     "data.source": "digits",
+    "data.treatment": "grey",
+    "model.likelihood": "bernoulli",
     "model.hidden": [16],
+    "model.latent": 2,
+    "train.batch": 64,
+    "train.learning_rate": 2e-3,
+    "train.schedule": "cosine",
     "train.threads": 1,
     "train.epochs": 3,
     "figures.points": 50,
@@ -63,7 +70,26 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 def outcome(folder: Path) -> dict[str, bytes | None]:
     """What of a run must not depend on how often it was interrupted: all but the clock's files and scratch."""
-    return {name: b for name, b in contents(folder).items() if name not in CLOCK and not name.startswith(".")}
+    found = {name: b for name, b in contents(folder).items() if name not in CLOCK and not name.startswith(".")}
+    if "last.pt" in found:
+        torch.save(_interned(torch.load(folder / "last.pt", weights_only=True)), buffer := io.BytesIO())
+        found["last.pt"] = buffer.getvalue()
+    return found
+
+
+def _interned(value: Any) -> Any:
+    """The same with each string once, for pickle writes equal strings that are two objects otherwise than one twice."""
+    if isinstance(value, dict):
+        return {_interned(key): _interned(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_interned(inner) for inner in value]
+    return sys.intern(value) if isinstance(value, str) else value
+
+
+def state(folder: Path) -> dict[str, Any]:
+    """What last.pt holds: tensors and plain values, some of the plain ones as JSON."""
+    found: dict[str, Any] = torch.load(folder / "last.pt", weights_only=True)
+    return found | json.loads(found.get("facts", "{}"))
 
 
 @pytest.fixture
@@ -110,7 +136,13 @@ class Ended(NamedTuple):
 def script(*words: object, cwd: Path | None = None, timeout: float = 120) -> Ended:
     """The installed command, as a user's shell would run it."""
     done = subprocess.run(
-        [SCRIPT, *map(str, words)], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout, check=False
+        [SCRIPT, *map(str, words)],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -135,7 +167,7 @@ def command(job):
     sys.argv = ["vaelab", *job["words"]]
     code = 1
     try:
-        exec(job["first"])
+        exec(job["first"], {})
         code = vaelab.cli.main()
     except BaseException:
         traceback.print_exc()

@@ -399,7 +399,12 @@ def test_more_images_than_a_chunk_come_back_in_their_order() -> None:
     assert vae.sample(CHUNK + 3).shape == (CHUNK + 3, 6, 5)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])
+def test_levels_are_refused_for_their_scale_is_not_known() -> None:
+    with pytest.raises(UserError, match="divide 8-bit levels by 255"):
+        model().encode(np.zeros((2, 6, 5), np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.bool_])
 def test_arrays_lists_and_tensors_are_the_same_to_it(dtype: type) -> None:
     vae, x = model(), images().round().numpy().astype(dtype)
     wanted = vae.encode(torch.from_numpy(x).float())

@@ -222,7 +222,7 @@ def test_quantile_axis_is_the_normal_inverse_cdf_and_linear_axis_reaches_the_spa
 def test_manifold_has_z1_to_the_right_and_z2_upwards(grid: str) -> None:
     axis = figures.grid_axis(6, grid)  # type: ignore[arg-type]
     points = figures.grid_points(axis)
-    decoded = norm.cdf(points)[:, :, None, None] * np.ones((1, 1, 5, 8))  # one image is z1, the other z2
+    decoded = norm.cdf(points)[:, :, None, None] * np.ones((1, 1, 17, 20))  # one image is z1, the other z2
     for which in (0, 1):
         figure = figures.manifold(decoded[:, which], axis, "en")
         (ax,) = figure.axes
@@ -234,7 +234,7 @@ def test_manifold_has_z1_to_the_right_and_z2_upwards(grid: str) -> None:
         ticks = ax.get_xticks() if which == 0 else ax.get_yticks()
         names = ax.get_xticklabels() if which == 0 else ax.get_yticklabels()
         for tick, name in zip(ticks, names, strict=True):
-            place = (tick + 0.5) / 8 - 0.5 if which == 0 else 5.5 - (tick + 0.5) / 5
+            place = (tick + 0.5) / 20 - 0.5 if which == 0 else 5.5 - (tick + 0.5) / 17
             z = float(name.get_text().replace("−", "-"))
             assert z == pytest.approx(np.interp(place, np.arange(6), axis), abs=0.006)
         assert len(ticks) == 5

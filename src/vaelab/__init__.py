@@ -20,12 +20,35 @@ from vaelab.recipe import Recipe, recipe, study
 if TYPE_CHECKING:
     from vaelab.core import VAE, Draw
     from vaelab.run import Run, load
+    from vaelab.side_by_side import compare, train_all
     from vaelab.training import resume, train
 
 __version__ = "0.1.0"
-__all__ = ["VAE", "Draw", "Recipe", "Run", "UserError", "load", "recipe", "resume", "study", "train"]
+__all__ = [
+    "VAE",
+    "Draw",
+    "Recipe",
+    "Run",
+    "UserError",
+    "compare",
+    "load",
+    "recipe",
+    "resume",
+    "study",
+    "train",
+    "train_all",
+]
 
-_NEED_TORCH = {"VAE": "core", "Draw": "core", "Run": "run", "load": "run", "train": "training", "resume": "training"}
+_NEED_TORCH = {
+    "VAE": "core",
+    "Draw": "core",
+    "Run": "run",
+    "load": "run",
+    "train": "training",
+    "resume": "training",
+    "train_all": "side_by_side",
+    "compare": "side_by_side",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -43,8 +43,18 @@ def main(argv: list[str] | None = None) -> int:
         print(f"vaelab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interruption:
-        print(f"vaelab: interrupted; {interruption or 'this command saved nothing'}", file=sys.stderr)
+        print(
+            f"vaelab: interrupted; {str(interruption) or 'what is not in its place yet was not saved'}", file=sys.stderr
+        )
         return 130
+    except OSError as error:
+        print(f"vaelab: {error.filename or 'a file'}: {error.strerror or error}; check the path", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)):
+            raise
+        print("vaelab: not enough memory; lower train.batch, the sizes of the model, or -n", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -55,13 +65,13 @@ def _train(arguments: argparse.Namespace) -> None:
             raise UserError(
                 "--resume: takes a run folder and nothing else decides the run; leave recipe, --out, --overwrite out"
             )
-        from vaelab.side_by_side import resume_all
+        from vaelab.side_by_side import is_study, resume_all
         from vaelab.training import resume
 
         folder = Path(arguments.resume)
-        several = not (folder / "recipe.toml").exists() and any(folder.glob("*/recipe.toml"))
+        several = is_study(folder)
         if several and overrides:
-            raise UserError(f"{folder}: holds several runs; resume them without settings, or one of them with")
+            raise UserError(f"{folder}: is a study of several runs; resume it without settings, or one run with them")
         _hint((lambda: resume_all(folder)) if several else (lambda: resume(folder, overrides)), folder)
         return
     if not arguments.recipe:
@@ -144,11 +154,20 @@ def _figures(arguments: argparse.Namespace) -> None:
     from vaelab.data import load as load_data
     from vaelab.recipe import override
     from vaelab.run import Run, load
+    from vaelab.side_by_side import compare
 
-    run = load(arguments.run_folder)
     asked = {"lang": arguments.lang, "grid": arguments.grid, "span": arguments.span, "points": arguments.points}
-    run = Run(run.folder, override(run.recipe, {f"figures.{key}": value for key, value in asked.items() if value}))
-    gallery.draw(run, load_data(run.recipe.data), print)
+    settings = {f"figures.{key}": value for key, value in asked.items() if value}
+    runs = [load(folder) for folder in arguments.run_folders]
+    runs = [Run(run.folder, override(run.recipe, settings)) for run in runs]
+    if len(runs) > 1:
+        if not arguments.out:
+            raise UserError("figures: several runs need a folder for their common pictures; add --out FOLDER")
+        compare({run.folder.name: run for run in runs}, arguments.out)
+    elif arguments.out:
+        raise UserError("--out: the pictures of one run go into its own folder; leave --out out")
+    else:
+        gallery.draw(runs[0], load_data(runs[0].recipe.data), print)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -209,8 +228,9 @@ def _parser() -> argparse.ArgumentParser:
     encode.add_argument("--out", required=True, help=".npy, .npz (z and labels y) or .csv")
     _data_arguments(encode)
 
-    figures = command("figures", _figures, "draw the pictures of a run again")
-    _run_argument(figures)
+    figures = command("figures", _figures, "draw the pictures of a run again, or several runs side by side")
+    figures.add_argument("run_folders", metavar="RUN", nargs="+", help="run folders")
+    figures.add_argument("--out", metavar="FOLDER", help="where pictures and numbers of several runs go")
     figures.add_argument("--lang", choices=("en", "pt"), help="language of the labels")
     figures.add_argument("--grid", choices=("quantile", "linear"), help="spacing of the latent manifold")
     figures.add_argument("--span", help="the linear manifold reaches from -SPAN to SPAN")

@@ -22,7 +22,7 @@ from torch.distributions import Distribution, kl_divergence
 from vaelab.errors import UserError
 from vaelab.seeding import seeded
 
-CHUNK = 1000  # images that pass through a network at once outside training: bounds the memory, not the result
+CHUNK = 1000  # images that pass through a network at once outside training: bounds the memory
 
 
 class Draw:
@@ -137,7 +137,10 @@ class VAE(nn.Module):
 
     def _tensor(self, values: ArrayLike | Tensor) -> Tensor:
         like = next(self.parameters())
-        return torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values)).to(like)
+        tensor = torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values))
+        if not (tensor.is_floating_point() or tensor.dtype == torch.bool):
+            raise UserError(f"expected real values, got {tensor.dtype}; divide 8-bit levels by 255")
+        return tensor.to(like)
 
 
 @contextmanager

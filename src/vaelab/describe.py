@@ -14,13 +14,17 @@ def summary(vae: VAE) -> str:
     """A line a layer: name, kind, output shape for one image, parameters; then their total."""
     rows: list[tuple[str, str, str, str]] = []
 
-    def note(module: nn.Module, inputs: object, output: torch.Tensor, name: str) -> None:
-        count = sum(parameter.numel() for parameter in module.parameters())
-        shape = "x".join(str(size) for size in output.shape[1:])
-        rows.append((name, type(module).__name__, shape, f"{count:,}" if count else ""))
+    def note(module: nn.Module, inputs: object, output: object, name: str) -> None:
+        count = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+        shape = "x".join(str(size) for size in output.shape[1:]) if isinstance(output, torch.Tensor) else ""
+        if count or not list(module.children()):
+            rows.append((name, type(module).__name__, shape, f"{count:,}" if count else ""))
 
-    leaves = [(name, module) for name, module in vae.named_modules() if not list(module.children())]
-    hooks = [leaf.register_forward_hook(partial(note, name=name)) for name, leaf in leaves if leaf is not vae.prior]
+    hooks = [
+        module.register_forward_hook(partial(note, name=name))
+        for name, module in vae.named_modules()
+        if name and module is not vae.prior
+    ]
     vae.reconstruct(torch.zeros(1, *vae.shape))
     for hook in hooks:
         hook.remove()

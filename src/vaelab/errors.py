@@ -20,4 +20,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"choose one of: {', '.join(known)}"
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"choose one of: {', '.join(known)}" if len(known) <= 12 else "vaelab train --help lists them all"

@@ -37,12 +37,12 @@ def terms(vae: VAE, batches: Batches, seed: int) -> Terms:
     The same seed draws the same noise and the same binarisation every time, so epochs can be compared.
     """
     device = batches.x.device
-    total = torch.zeros(2, dtype=torch.float64, device=device)
+    total = torch.zeros(2, dtype=torch.float64)
     chance = generator(seed, "evaluation data", device=device)
     with evaluating(vae), seeded(seed, "evaluation"):
         for index in torch.arange(len(batches), device=device).split(CHUNK):
             draw = vae(batches(index, chance))
-            total += torch.stack([draw.distortion.sum(), draw.rate.sum()])
+            total += torch.stack([draw.distortion.sum(), draw.rate.sum()]).cpu()
     distortion, rate = (total / len(batches)).tolist()
     return Terms(distortion, rate)
 
@@ -57,8 +57,8 @@ def explained_variance(means: Tensor, components: int = 2) -> float:
 def nearest_distance(x: Tensor, among: Tensor) -> Tensor:
     """Euclidean distance, in pixel values, of each of x (N, *shape) to the nearest of `among` (M, *shape): (N,)."""
     # In double, or the matrix products that make cdist fast leave 0.01 between an image and its copy.
-    pairs = (torch.cdist(chunk.flatten(1).double(), among.flatten(1).double()) for chunk in x.split(100))
-    return torch.cat([distances.min(1).values for distances in pairs])
+    rows, columns = x.flatten(1).double(), among.flatten(1).double()
+    return torch.cat([torch.cdist(chunk, columns).min(1).values for chunk in rows.split(100)])
 
 
 def neighbours_agree(codes: Tensor, labels: NDArray[Any], others: Tensor, truth: NDArray[Any], k: int = 15) -> float:

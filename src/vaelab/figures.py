@@ -122,8 +122,10 @@ def _gap(images: Array) -> int:
 
 
 def _square(images: Array) -> Array:
-    """The near-square grid of N images."""
-    return tiles(images, math.ceil(math.sqrt(len(images))))
+    """The grid of N images nearest to a square: a full one where that is at most twice as wide as high."""
+    side = max(1, math.ceil(math.sqrt(len(images))))
+    full = (columns for columns in range(side, math.isqrt(2 * len(images)) + 1) if len(images) % columns == 0)
+    return tiles(images, next(full, side))
 
 
 def _pairs(x: Array, xhat: Array) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from vaelab.core import VAE
 from vaelab.data import Batches, Dataset, Split, load, load_all
 from vaelab.errors import UserError
 from vaelab.run import Run, write_atomic
-from vaelab.seeding import generator
+from vaelab.seeding import derive, generator
 
 STEPS = 11  # of an interpolation, both ends counted
 GRID = 20  # images along each side of a manifold
@@ -37,7 +37,7 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
     embedding = None
     if codes.shape[1] > 2 and len(codes) > 3:
         say(f"t-SNE of {len(codes):,} codes ...")
-        embedding = figures.tsne(codes, seed)
+        embedding = figures.tsne(codes, derive(seed, "t-SNE") % 2**32)
     pages["latent"] = figures.latent(codes, labels, lang, embedding)
 
     if drawable(data.shape):
@@ -66,10 +66,11 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
         )
     for name, page in pages.items():
         run.write(f"figures/{name}.png", figures.png(page))
-    frames = sorted((run.folder / "figures" / "epochs").glob("*.png"))
+    frames = [Image.open(path) for path in sorted((run.folder / "figures" / "epochs").glob("*.png"))]
+    frames = [frame for frame in frames if frame.size == frames[-1].size]  # figures.samples may have changed on resume
     if frames:
-        chosen = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))]
-        run.write("figures/progress.gif", figures.animation([Image.open(frame) for frame in chosen]))
+        chosen = np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))
+        run.write("figures/progress.gif", figures.animation([frames[i] for i in chosen]))
     say(f"pictures: {run.folder / 'figures'}: {', '.join(sorted(pages))}{', progress.gif' if frames else ''}")
 
 
@@ -102,13 +103,18 @@ def images(run: Run, split: str, other: str | None) -> tuple[Tensor, figures.Arr
         if not len(data.splits()[split].x):
             raise UserError(f"--split {split}: the run held no images out for it; choose another split")
         return treated(run, data.levels, data.splits()[split])
-    found, levels = load_all(msgspec.structs.replace(settings, source=other))
+    found, levels = load_all(msgspec.structs.replace(settings, source=other), run.contract["levels"])
     if found.x.shape[1:] != shape:
-        wanted = "x".join(map(str, shape))
+        wanted, got = ("x".join(map(str, sizes)) for sizes in (shape, found.x.shape[1:]))
+        raise UserError(f"--data {other}: images of shape {got}, but the run learned {wanted}; resize them")
+    x, y = treated(run, levels, found)
+    (low, high), (least, most) = run.contract["range"], (float(x.min()), float(x.max()))
+    if least < low - (high - low) or most > high + (high - low):
         raise UserError(
-            f"--data {other}: images of shape {tuple(found.x.shape[1:])}, but the run learned {wanted}; resize them"
+            f"--data {other}: values from {least:g} to {most:g}, but the run learned {low:g} to {high:g}; "
+            "bring them to the same scale"
         )
-    return treated(run, levels, found)
+    return x, y
 
 
 def drawable(shape: tuple[int, ...]) -> bool:

@@ -6,7 +6,7 @@ Log densities are summed over all elements of x, constants included, in nats.
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from torch.nn.functional import softplus
 from vaelab.networks import at_least_float32
 
 
-class Likelihood(nn.Module):
+class Likelihood(nn.Module, ABC):
     """A network (N, latent) -> (N, *shape) and the elementwise distribution its outputs parametrise."""
 
     def __init__(self, network: nn.Module) -> None:

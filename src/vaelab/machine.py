@@ -6,6 +6,8 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,9 @@ PACKAGES = ("vaelab", "torch", "lightning-fabric", "numpy", "scikit-learn", "saf
 
 def device(asked: str) -> torch.device:
     """The device of that name; auto takes a GPU where there is one."""
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if asked == "auto":
-        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
-    if not there[asked]:
-        raise UserError(f"train.device: there is no {asked} here; use auto or cpu")
-    return torch.device(asked)
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise UserError("train.device: there is no cuda here; use auto or cpu")
+    return torch.device("cuda" if torch.cuda.is_available() and asked != "cpu" else "cpu")
 
 
 def threads(asked: int) -> tuple[int, str]:
@@ -70,6 +69,19 @@ def _quota() -> int:
         return max(1, int(limit) // int(period))
     except (OSError, ValueError):
         return sys.maxsize
+
+
+@contextmanager
+def using(threads: int) -> Iterator[None]:
+    """Inside, so many CPU threads and the same bits from cuDNN every time; afterwards as before."""
+    before = torch.get_num_threads(), torch.backends.cudnn.deterministic
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.backends.cudnn.deterministic = before[1]
 
 
 def environment(device: torch.device, threads: int) -> dict[str, Any]:

@@ -101,7 +101,9 @@ class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     precision: Annotated[Literal["float32", "bfloat16"], _doc("bfloat16: mixed precision")] = "float32"
     compile: Annotated[bool, _doc("compile the networks with torch.compile")] = False
     threads: Annotated[int, Meta(ge=0), _doc("CPU threads (0: what suits the machine)")] = 0
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], _doc("where it runs")] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda"], _doc("where it runs; auto takes a GPU where there is one")] = (
+        "auto"
+    )
     seed: Annotated[int, Meta(ge=0), _doc("of weights, order, augmentation and noise")] = 42
 
 
@@ -211,7 +213,9 @@ def recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Reci
     """
     runs = study(name, overrides)
     if len(runs) > 1:
-        raise UserError(f"recipe {name}: trains several runs ({', '.join(runs)}); use vaelab.study({str(name)!r})")
+        raise UserError(
+            f"recipe {name}: trains several runs ({', '.join(runs)}); use vaelab.study and vaelab.train_all"
+        )
     return next(iter(runs.values()))
 
 
@@ -311,7 +315,9 @@ def _build(document: dict[str, Any], overrides: Mapping[str, Any], origin: str) 
 
 def _check_name(key: str, known: Mapping[str, Field], origin: str) -> Field:
     if key not in known:
-        raise UserError(f"{origin}: there is no setting {key}; {nearest(key, known)}")
+        initials = {"".join(word[0] for word in name.partition(".")[2].split("_")): name for name in known}
+        wanted = initials.get(key.rpartition(".")[2], key)  # lr is a learning_rate
+        raise UserError(f"{origin}: there is no setting {key}; {nearest(wanted, known)}")
     return known[key]
 
 
@@ -328,4 +334,5 @@ def _explain(message: str, document: Mapping[str, Any], known: Mapping[str, Fiel
     if field and field.choices:
         return f"{key}: there is no {value!r}; {nearest(str(value), field.choices)}"
     wanted = text.partition(", got")[0].removeprefix("Expected ").replace("`", "")
-    return f"{key}: expected {wanted}, got {value!r}"
+    default = f"; the default is {field.default!r}" if field else ""
+    return f"{key}: expected {wanted}, got {value!r}{default}"

@@ -18,8 +18,8 @@ import contextlib
 import io
 import json
 import os
-import pickle
 import shutil
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -33,6 +33,7 @@ from filelock import FileLock, Timeout
 
 from vaelab import zoo
 from vaelab.core import VAE
+from vaelab.data import Dataset
 from vaelab.errors import UserError
 from vaelab.recipe import Recipe, parse, to_toml
 
@@ -46,8 +47,11 @@ FILES = (
     "last.pt",
     "results.json",
 )
+EXPORTS = tuple(f"{name}{ending}" for name in ("samples", "reconstructions") for ending in (".png", ".npy"))
 
-State = dict[str, Any]  # what last.pt holds
+Tensors = dict[str, torch.Tensor]
+Facts = dict[str, Any]
+State = tuple[Tensors, Facts]  # what last.pt holds: tensors by name; and whatever JSON can say
 History = list[dict[str, Any]]  # what metrics.jsonl holds: {"epoch", "beta", "train": {"loss", ...}, "test": {...}}
 
 
@@ -123,15 +127,24 @@ class Run:
         run.write("recipe.toml", to_toml(recipe).encode())
         return run
 
-    def save_best(self, vae: VAE, epoch: int, span: tuple[float, float]) -> None:
-        """The weights, for images of this shape with values in this range, whatever code reads them later."""
-        contract = json.dumps({"format": FORMAT, "shape": vae.shape, "range": span, "epoch": epoch})
+    def save_best(self, vae: VAE, epoch: int, data: Dataset) -> None:
+        """The weights, and what they are for, whatever code reads them later."""
+        contract = {"format": FORMAT, "shape": vae.shape, "levels": data.levels, "range": data.span(), "epoch": epoch}
         weights = {name: tensor.contiguous().cpu() for name, tensor in vae.state_dict().items()}
-        self.write("best.safetensors", safetensors.torch.save(weights, {"vaelab": contract}))
+        # One key: safetensors writes several in an order that changes from time to time.
+        self.write("best.safetensors", safetensors.torch.save(weights, {"vaelab": json.dumps(contract)}))
 
-    def save_state(self, state: State) -> None:
+    def save_state(self, tensors: Tensors, facts: Facts) -> None:
+        """last.pt: a flat dictionary of tensors, and all else as JSON under "facts".
+
+        Flat, because pickle writes one object met twice otherwise than two equal ones, and so the same state after a
+        resume would be other bytes.
+        """
+        facts = {"format": FORMAT, "recipe": to_toml(self.recipe)} | facts
         buffer = io.BytesIO()
-        torch.save({"format": FORMAT, "recipe": to_toml(self.recipe)} | state, buffer)
+        torch.save(
+            {name: tensor.cpu().clone() for name, tensor in tensors.items()} | {"facts": json.dumps(facts)}, buffer
+        )
         self.write("last.pt", buffer.getvalue())
 
     def state(self) -> State | None:
@@ -140,22 +153,25 @@ class Run:
         if not path.exists():
             if (self.folder / "metrics.jsonl").exists():
                 raise UserError(
-                    f"{path}: is missing, so the run cannot go on; restore it or train anew with --overwrite"
+                    f"{path}: is missing, so the run cannot go on; restore it, or train anew with --overwrite"
                 )
             return None
         try:
-            state: State = torch.load(path, map_location="cpu", weights_only=True)
-            foreign = state["format"] != FORMAT
-        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what torch says of a foreign pickle is said below
+                tensors = torch.load(path, map_location="cpu", weights_only=True)
+            facts = json.loads(tensors.pop("facts"))
+            foreign = facts["format"] != FORMAT or not all(isinstance(t, torch.Tensor) for t in tensors.values())
+        except Exception:  # torch's reader raises whatever a damaged pickle makes it run into
             foreign = True
         if foreign:
-            raise UserError(f"{path}: is no state that this vaelab wrote, or is truncated; restore it or train anew")
-        return state
+            raise UserError(f"{path}: is no state that this vaelab wrote, or is truncated; restore it, or train anew")
+        return tensors, facts
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         path = self.folder / name
         if not path.exists():
-            raise UserError(f"{path}: is missing; the run is not finished: vaelab train --resume {self.folder}")
+            raise UserError(f"{path}: is missing; write it again with vaelab train --resume {self.folder}")
         try:
             rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         except (OSError, ValueError):
@@ -172,31 +188,40 @@ def load(folder: str | Path) -> Run:
     """
     folder = Path(folder)
     path = folder / "recipe.toml"
-    if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such run folder; vaelab train makes one")
-    if not path.is_file():
-        inner = sorted(inside.parent.name for inside in folder.glob("*/recipe.toml"))
-        hint = f"; it holds the runs {', '.join(inner)}: name one, as {folder / inner[0]}" if inner else ""
-        raise UserError(f"{path}: is missing, so {folder} is no run{hint or '; check the path'}")
     try:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: there is no such run folder; vaelab train makes one")
+        if not path.is_file():
+            inner = sorted(inside.parent.name for inside in folder.glob("*/recipe.toml"))
+            hint = (
+                f"it holds the runs {', '.join(inner)}: name one, as {folder / inner[0]}" if inner else "check the path"
+            )
+            raise UserError(f"{path}: is missing, so {folder} is no run; {hint}")
         return Run(folder, parse(path.read_text("utf-8"), str(path)))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); restore it or train anew") from None
+        raise UserError(f"{path}: cannot be read ({error}); restore it, or check the path") from None
 
 
-def create(folder: Path, recipe: Recipe, overwrite: bool = False) -> Run:
-    """Begin a run in an empty folder, or in place of an earlier run where told to overwrite."""
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Raise `UserError` where a run must not begin: in a run, unless told to overwrite, and in a foreign folder."""
+    if not folder.is_dir():
+        return
     if (folder / "recipe.toml").exists():
         if not overwrite:
             raise UserError(
                 f"{folder}: holds a run already; continue it with vaelab train --resume {folder}, "
                 "replace it with --overwrite, or choose another --out"
             )
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / "figures", ignore_errors=True)
     elif any(not inside.name.startswith(".") for inside in folder.iterdir()):
         raise UserError(f"{folder}: holds files that are no run; choose an empty folder with --out")
+
+
+def create(folder: Path, recipe: Recipe, overwrite: bool = False) -> Run:
+    """Begin a run in an empty folder, or in place of an earlier run where told to overwrite."""
+    check_free(folder, overwrite)
+    shutil.rmtree(folder / "figures", ignore_errors=True)
+    for name in (*EXPORTS, *reversed(FILES)):  # recipe.toml last: as long as it is there the folder is known as a run
+        (folder / name).unlink(missing_ok=True)
     run = Run(folder, recipe)
     run.write("recipe.toml", to_toml(recipe).encode())
     return run

@@ -39,6 +39,13 @@ def seeded(seed: int, purpose: str, epoch: int = 0) -> Iterator[None]:
 
     Distributions and dropout draw from the global generators and take no other, so this is their purpose's stream.
     """
-    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
+    with untouched():
         torch.manual_seed(derive(seed, purpose, epoch))
+        yield
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    """Afterwards torch's global generators, of the CPU and of the GPU in use, are as they were before."""
+    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_initialized() else []):
         yield

@@ -22,9 +22,10 @@ from vaelab.errors import UserError
 from vaelab.evaluate import nearest_distance, neighbours_agree
 from vaelab.lang import label
 from vaelab.recipe import Recipe
-from vaelab.run import Run, create, locked, write_atomic
+from vaelab.run import Run, check_free, create, locked, write_atomic
 from vaelab.training import Job, resume
 
+STUDY = "study.json"  # the names of a study's runs, in order
 SAMPLES = 1000  # samples of the prior, and test images, whose distances are measured
 
 Numbers = dict[str, Any]
@@ -33,42 +34,55 @@ Numbers = dict[str, Any]
 def train_all(recipes: Mapping[str, Recipe], out: str | Path, *, overwrite: bool = False) -> dict[str, Run]:
     """Train each recipe into ``out/NAME``, then `compare` them. Raises as `training.train` does."""
     out = Path(out)
+    if is_study(out):
+        if not overwrite:
+            raise UserError(
+                f"{out}: holds a study already; continue it with vaelab train --resume {out}, "
+                "replace it with --overwrite, or choose another --out"
+            )
+    elif (out / "recipe.toml").exists():
+        raise UserError(f"{out}: holds a run; a study of several wants a folder of its own: choose another --out")
+    else:
+        check_free(out, overwrite)
     jobs = {name: Job(recipe) for name, recipe in recipes.items()}
-    if not overwrite and any((out / name / "recipe.toml").exists() for name in jobs):
-        raise UserError(
-            f"{out}: holds runs already; continue them with vaelab train --resume {out}, "
-            "replace them with --overwrite, or choose another --out"
-        )
-    for name, job in jobs.items():
-        with locked(out / name):
-            create(out / name, job.recipe, overwrite)
+    with locked(out):
+        write_atomic(out / STUDY, (json.dumps(list(jobs)) + "\n").encode())
+        for name, job in jobs.items():
+            with locked(out / name):
+                create(out / name, job.recipe, overwrite)
     return resume_all(out)
 
 
 def resume_all(out: str | Path) -> dict[str, Run]:
-    """Train what is left to train of the runs in a folder, then `compare` them."""
-    names = sorted(path.parent.name for path in Path(out).glob("*/recipe.toml"))
-    runs = {}
-    for name in names:
-        try:
-            runs[name] = resume(Path(out) / name)
-        except KeyboardInterrupt as interruption:
-            raise KeyboardInterrupt(f"{name}: {interruption}" if str(interruption) else "") from None
-    return compare(runs, out)
+    """Train what is left to train of a study, then `compare` its runs."""
+    out = Path(out)
+    with locked(out):
+        runs = {name: resume(out / name) for name in json.loads((out / STUDY).read_text())}
+        compare(runs, out)
+    return runs
 
 
-def compare(runs: dict[str, Run], out: str | Path) -> dict[str, Run]:
+def is_study(folder: Path) -> bool:
+    """Whether `train_all` made this folder."""
+    return (folder / STUDY).is_file()
+
+
+def compare(runs: Mapping[str, Run], out: str | Path) -> dict[str, Numbers]:
     """Write and print the numbers of runs that learned the same data, and draw them in one picture each."""
     out = Path(out)
+    shapes = {name: run.vae.shape for name, run in runs.items()}
+    if len(set(shapes.values())) > 1:
+        raise UserError(f"{out}: these runs learned data of different shapes ({shapes}); name runs of the same data")
     numbers = {name: _numbers(run) for name, run in runs.items()}
     write_atomic(out / "side_by_side.json", (json.dumps(numbers, indent=2) + "\n").encode())
-    print(f"\n{'':34}" + "".join(f"{name:>18}" for name in runs))
+    width = max(18, *(len(name) + 2 for name in runs))
+    print(f"\n{'':28}" + "".join(f"{name:>{width}}" for name in runs))
     for row in next(iter(numbers.values())):
-        cells = (columns[row] for columns in numbers.values())
-        print(f"{row.replace('_', ' '):34}" + "".join(f"{_cell(cell):>18}" for cell in cells))
+        cells = (columns.get(row, "") for columns in numbers.values())
+        print(f"{row.replace('_', ' '):28}" + "".join(f"{_cell(cell):>{width}}" for cell in cells))
     for name, page in _pages(runs).items():
         print(write_atomic(out / "figures" / f"{name}.png", figures.png(page)))
-    return runs
+    return numbers
 
 
 def _numbers(run: Run) -> Numbers:
@@ -111,6 +125,8 @@ def _spread(values: Tensor) -> list[float]:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, list):
         return f"{value[0]:.3f} ± {value[1]:.3f}"
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"

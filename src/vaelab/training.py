@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import threading
 import time
@@ -23,14 +24,15 @@ from torch.optim import Adam
 from tqdm import tqdm
 
 from vaelab import gallery, machine, schedules, zoo
-from vaelab.data import Batches, Dataset, check_range
+from vaelab.core import VAE
+from vaelab.data import Batches, Dataset, anchored, check_range
 from vaelab.data import load as load_data
 from vaelab.describe import summary
 from vaelab.errors import UserError
 from vaelab.evaluate import Terms, explained_variance, terms
 from vaelab.recipe import Objective, Recipe, flatten, override, parse
-from vaelab.run import History, Run, State, create, load, locked
-from vaelab.seeding import derive, generator, seeded
+from vaelab.run import History, Run, State, Tensors, check_free, create, load, locked
+from vaelab.seeding import derive, generator, seeded, untouched
 
 PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 LOOK = 50  # steps between two looks at the loss: on a GPU each look waits for the device
@@ -43,9 +45,10 @@ def train(recipe: Recipe, out: str | Path | None = None, *, overwrite: bool = Fa
     An interruption (Ctrl-C, SIGTERM) saves first, then raises KeyboardInterrupt; `resume` goes on from there.
     """
     folder = Path(out) if out else Path("runs") / recipe.name
-    job = Job(recipe)
+    check_free(folder, overwrite)
+    job = Job(recipe, quiet)
     with locked(folder):
-        return job.carry_out(create(folder, job.recipe, overwrite), None, _printer(quiet))
+        return job.carry_out(create(folder, job.recipe, overwrite), None)
 
 
 def resume(folder: str | Path, overrides: Mapping[str, Any] | None = None, *, quiet: bool = False) -> Run:
@@ -54,31 +57,35 @@ def resume(folder: str | Path, overrides: Mapping[str, Any] | None = None, *, qu
     `overrides` may raise ``train.epochs`` where no schedule depends on it, move ``data.source`` and ``data.dir``, and
     change ``figures``; anything else would make it another run and is refused.
     """
-    run, say = load(folder), _printer(quiet)
+    run = load(folder)
     with locked(run.folder):
         state = run.state()
-        began = parse(state["recipe"], str(run.folder / "last.pt")) if state else run.recipe
+        facts = state[1] if state else {}
+        began = parse(facts["recipe"], str(run.folder / "last.pt")) if state else run.recipe
         wanted = override(run.recipe, overrides or {})
         _check_continues(began, wanted)
+        if state:
+            run.write_lines("metrics.jsonl", facts["history"])  # a kill may have come before it was written
         if run.finished and wanted.train.epochs == began.train.epochs:
-            say(f"{run.folder}: finished already, nothing to do (for more epochs: --train.epochs N)")
+            if not quiet:
+                print(f"{run.folder}: finished already (more epochs: --train.epochs N; other pictures: vaelab figures)")
             return run
-        job = Job(wanted)
-        if state and state["data"] != job.fingerprint:
+        job = Job(wanted, quiet)
+        if state and facts["data"] != job.fingerprint:
+            raise UserError(f"data.source: {job.data.name} is not what the run began with; restore it, or train anew")
+        if state and facts["device"] != job.device.type:
             raise UserError(
-                f"data.source: {wanted.data.source} is not what the run began with; restore it or train anew"
+                f"train.device: the run began on {facts['device']}, this is {job.device.type}; resume it there"
             )
-        return job.carry_out(run.reopen(wanted), state, say)
+        return job.carry_out(run.reopen(job.recipe), state)
 
 
 class Job:
     """A recipe made ready to train: device, data and a fresh model, all checked before any file is written."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        if Path(recipe.data.source).exists():  # the run folder must find it from anywhere
-            source = str(Path(recipe.data.source).absolute())
-            recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, source=source))
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.recipe = recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
         self.row = zoo.row(recipe.model.variant)
         self.device = machine.device(recipe.train.device)
         self.data = load_data(recipe.data)
@@ -95,33 +102,35 @@ class Job:
             )
         self.fingerprint = _fingerprint(self.data)
 
-    def carry_out(self, run: Run, state: State | None, say: Callable[[str], None]) -> Run:
-        """Train, measure the best weights on the test images, draw; torch's threads and chance are as before, after."""
-        began = json.loads((run.folder / "environment.json").read_text())["threads"] if state else 0
-        threads, warning = machine.threads(self.recipe.train.threads or began)
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            _introduce(self, say)
-            if warning:
-                say(f"warning: {warning}")
-            if not state:
-                run.write("environment.json", json.dumps(machine.environment(self.device, threads), indent=2).encode())
-            with torch.random.fork_rng():
-                fit(self, run, state, say)
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            print(line, flush=True)
+
+    def carry_out(self, run: Run, state: State | None) -> Run:
+        """Train, measure the best weights on the test images, draw."""
+        threads, warning = machine.threads(self.recipe.train.threads or (state[1]["threads"] if state else 0))
+        _introduce(self)
+        if warning:
+            self.say(f"warning: {warning}")
+        if not state:
+            run.write("environment.json", json.dumps(machine.environment(self.device, threads), indent=2).encode())
+        with machine.using(threads), untouched():
+            fit(self, run, state)
             run = Run(run.folder, self.recipe)  # a fresh look at what was written
-            results = _measure(self, run)
-            gallery.draw(run, self.data, say)
-            run.write_lines("results.json", [results])  # last: its presence says that the run is finished
-            test = Terms(results["distortion"], results["rate"])
-            say(f"test {test} nats per image, weights of epoch {results['epoch']}")
-            say(f"run folder: {run.folder}")
-        finally:
-            torch.set_num_threads(before)
+            try:
+                results = _measure(self, run)
+                gallery.draw(run, self.data, self.say)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt("training is done and saved, its pictures are not") from None
+        run.write_lines("results.json", [results])  # last: its presence says that the run is finished
+        self.say(
+            f"test {Terms(results['distortion'], results['rate'])} nats per image, weights of epoch {results['epoch']}"
+        )
+        self.say(f"run folder: {run.folder}")
         return run
 
 
-def fit(job: Job, run: Run, state: State | None, say: Callable[[str], None]) -> None:
+def fit(job: Job, run: Run, state: State | None) -> None:
     """Train from `state` (None: from the start) to the last epoch; after every epoch the folder can be resumed."""
     settings, device, vae = job.recipe.train, job.device, job.vae
     held_out, name = (job.validation, "validation") if len(job.validation) else (job.test, "test")
@@ -129,30 +138,38 @@ def fit(job: Job, run: Run, state: State | None, say: Callable[[str], None]) -> 
     steps = len(sizes)
 
     fabric = Fabric(accelerator=device.type, devices=1, precision=PRECISION[settings.precision])
-    optimizer = Adam(vae.parameters(), lr=settings.learning_rate, fused=device.type != "mps")
-    model, optimizer = fabric.setup(vae, optimizer)
+    adam = Adam(vae.parameters(), lr=settings.learning_rate, fused=True)
+    model, optimizer = fabric.setup(vae, adam)
     if settings.compile:
         vae.encoder.compile()
         vae.decoder.compile()
 
-    done, history, times = 0, [], []
+    history: History = state[1]["history"] if state else []
+    times = run.times[: len(history)] if state else []
     if state:
-        done, history, times = state["epoch"], run.history[: state["epoch"]], run.times[: state["epoch"]]
-        vae.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        _restore(state, vae, adam)
 
-    def save(epoch: int, step: int, trace: Tensor, chance: torch.Generator) -> None:
-        """Everything that the steps to come depend on, after `step` steps beyond `epoch` whole epochs."""
-        noise = {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()} if device.type == "cuda" else {})
+    def save(step: int, trace: Tensor, chance: torch.Generator) -> None:
+        """Everything that the steps to come depend on, `step` steps after the last whole epoch."""
+        if not all(parameter.isfinite().all() for parameter in vae.parameters()):
+            raise _diverged("a weight", f"epoch {len(history) + 1}, step {step}", run, len(history))
+        moments = adam.state_dict()["state"]
         run.save_state(
-            {"epoch": epoch, "step": step, "model": vae.state_dict(), "optimizer": optimizer.state_dict(),
-             "trace": trace, "noise": noise, "chance": chance.get_state(), "data": job.fingerprint}
+            {f"model.{name}": tensor for name, tensor in vae.state_dict().items()}
+            | {f"optimizer.{i}.{name}": tensor for i, one in moments.items() for name, tensor in one.items()}
+            | {f"chance.{name}": stream for name, stream in _chance(chance, device).items()}
+            | {"trace": trace[:step]},
+            {"step": step, "history": history, "data": job.fingerprint, "device": device.type,
+             "threads": torch.get_num_threads()},
         )  # fmt: skip
 
-    with _asked_to_stop() as stop, tqdm(total=settings.epochs * steps, initial=done * steps, disable=None) as bar:
-        for epoch in range(done + 1, settings.epochs + 1):
+    with (
+        _asked_to_stop() as stop,
+        tqdm(total=settings.epochs * steps, initial=len(history) * steps, disable=job.quiet or None) as bar,
+    ):
+        for epoch in range(len(history) + 1, settings.epochs + 1):
             if settings.patience and history and history[-1]["epoch"] - _best(history) >= settings.patience:
-                say(f"stopped early: no better validation value in {settings.patience} epochs")
+                job.say(f"stopped early: no better validation value in {settings.patience} epochs")
                 break
             begun = time.perf_counter()
             order = torch.randperm(len(job.train), generator=generator(settings.seed, "order", epoch)).to(device)
@@ -161,13 +178,10 @@ def fit(job: Job, run: Run, state: State | None, say: Callable[[str], None]) -> 
             torch.manual_seed(derive(settings.seed, "noise", epoch))  # for the posterior's samples and dropout
             trace = torch.zeros(steps, 2, dtype=torch.float32, device=device)  # distortion and rate of every step
             first = 0
-            if state and state["step"]:  # interrupted within this epoch
-                first = state["step"]
-                trace[:first] = state["trace"].to(device)
-                chance.set_state(state["chance"])
-                torch.set_rng_state(state["noise"]["cpu"])
-                if device.type == "cuda":
-                    torch.cuda.set_rng_state(state["noise"]["cuda"])
+            if state and state[1]["step"]:  # interrupted within this epoch
+                first = state[1]["step"]
+                trace[:first] = state[0]["trace"].to(device)
+                _set_chance(state[0], chance, device)
                 bar.update(first)
             state = None
 
@@ -176,7 +190,7 @@ def fit(job: Job, run: Run, state: State | None, say: Callable[[str], None]) -> 
                 now = epoch - 1 + step / steps  # epochs since the start
                 beta = schedules.beta(job.recipe.objective, now, settings.epochs)
                 rate = schedules.learning_rate(settings, now / settings.epochs)
-                for group in optimizer.param_groups:
+                for group in adam.param_groups:
                     group["lr"] = rate
                 draw = model(job.train(batches[step], chance))
                 loss = -job.row.objective(draw, beta).mean()
@@ -187,30 +201,32 @@ def fit(job: Job, run: Run, state: State | None, say: Callable[[str], None]) -> 
                 optimizer.step()
                 trace[step] = torch.stack([draw.distortion.detach().mean(), draw.rate.detach().mean()])
                 bar.update()
-                if (step + 1) % LOOK == 0 or step + 1 == steps or stop():
-                    _check_finite(trace[: step + 1], epoch, run, done=len(history))
+                halting = stop() and step + 1 < steps
+                if (step + 1) % LOOK == 0 or step + 1 == steps or halting:
+                    _check_finite(trace[: step + 1], epoch, run, len(history))
                     seen = Terms(*trace[max(0, step + 1 - LOOK) : step + 1].mean(0).tolist())
                     bar.set_postfix_str(f"loss {seen.loss:.2f}, distortion {seen.distortion:.2f}, rate {seen.rate:.2f}")
-                if stop() and step + 1 < steps:
-                    save(epoch - 1, step + 1, trace[: step + 1].clone(), chance)
+                if halting:
+                    save(step + 1, trace, chance)
                     raise KeyboardInterrupt(f"saved at epoch {epoch}, step {step + 1} of {steps}")
 
             during = Terms(*(torch.tensor(sizes).double() @ trace.cpu().double() / sum(sizes)).tolist())
             after = terms(vae, held_out, settings.seed)
-            _check_finite(torch.tensor([after]), epoch, run, done=len(history))
+            if not math.isfinite(after.loss):
+                raise _diverged(f"the loss of the {name} images", f"epoch {epoch}", run, len(history))
             numbers = {"train": during.record(), name: after.record()}
             history.append({"epoch": epoch, "beta": beta, "learning_rate": rate} | numbers)
-            times.append({"epoch": epoch, "seconds": round(time.perf_counter() - begun, 3)})
             if _best(history) == epoch:
-                run.save_best(vae, epoch, job.data.span())
+                run.save_best(vae, epoch, job.data)
             gallery.snapshot(run, vae, job.data, epoch)
+            save(0, trace, chance)
             run.write_lines("metrics.jsonl", history)
+            times.append({"epoch": epoch, "seconds": round(time.perf_counter() - begun, 3)})
             run.write_lines("times.jsonl", times)
-            save(epoch, 0, trace[:0].clone(), chance)
             weight = f"  beta {beta:.3g}" if job.recipe.objective != Objective() else ""
             seconds = f"{times[-1]['seconds']:.1f} s"
             with bar.external_write_mode():
-                say(f"epoch {epoch:3}/{settings.epochs}  train {during}  {name} {after}{weight}  {seconds}")
+                job.say(f"epoch {epoch:3}/{settings.epochs}  train {during}  {name} {after}{weight}  {seconds}")
             if stop() and epoch < settings.epochs:
                 raise KeyboardInterrupt(f"saved after epoch {epoch}")
 
@@ -237,13 +253,37 @@ def _best(history: History) -> int:
     return int(min(history, key=lambda entry: float(entry["validation"]["loss"]))["epoch"])
 
 
+def _restore(state: State, vae: VAE, adam: Adam) -> None:
+    """Put the weights and the optimiser's moments back as they were."""
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in state[0].items():
+        kind, _, rest = key.partition(".")
+        if kind == "optimizer":
+            number, _, name = rest.partition(".")
+            moments.setdefault(int(number), {})[name] = tensor
+    vae.load_state_dict({k.removeprefix("model."): t for k, t in state[0].items() if k.startswith("model.")})
+    adam.load_state_dict(adam.state_dict() | {"state": moments})
+
+
+def _chance(data: torch.Generator, device: torch.device) -> dict[str, Tensor]:
+    """The states of the streams that go on within an epoch: of the data, and of torch itself."""
+    cuda = {"cuda": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
+    return {"data": data.get_state(), "cpu": torch.get_rng_state()} | cuda
+
+
+def _set_chance(tensors: Tensors, data: torch.Generator, device: torch.device) -> None:
+    data.set_state(tensors["chance.data"])
+    torch.set_rng_state(tensors["chance.cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["chance.cuda"])
+
+
 def _measure(job: Job, run: Run) -> dict[str, Any]:
     """The best weights on the test images: what results.json holds."""
-    vae = run.vae.to(job.device)
-    test = terms(vae, job.test, job.recipe.train.seed)
-    means = vae.encode(
-        job.test(torch.arange(len(job.test), device=job.device), generator(0, "means", device=job.device))
-    )
+    vae, seed, device = job.vae, job.recipe.train.seed, job.device
+    vae.load_state_dict(run.vae.state_dict())
+    test = terms(vae, job.test, seed)
+    images = job.test(torch.arange(len(job.test), device=device), generator(seed, "pictures", device=device))
     return {
         **test.record(),
         "epoch": _best(run.history),
@@ -251,26 +291,26 @@ def _measure(job: Job, run: Run) -> dict[str, Any]:
         "unit": "nats per image, one posterior sample",
         "treatment": job.recipe.data.treatment,
         "parameters": sum(parameter.numel() for parameter in vae.parameters()),
-        "explained_variance_2": explained_variance(means.cpu()),
+        "explained_variance_2": explained_variance(vae.encode(images).cpu()),
     }
 
 
-def _introduce(job: Job, say: Callable[[str], None]) -> None:
+def _introduce(job: Job) -> None:
     """What is about to happen: data, model, and what the numbers will mean."""
     recipe, data = job.recipe, job.data
     images = ", ".join(f"{len(split.x):,} {name}" for name, split in data.splits().items() if len(split.x))
-    say(f"{recipe.name}: {recipe.about}" if recipe.about else recipe.name)
-    say(f"data: {data.name}, shape {'x'.join(map(str, data.shape))}, {recipe.data.treatment}; {images}")
-    say(summary(job.vae))
+    job.say(f"{recipe.name}: {recipe.about}" if recipe.about else recipe.name)
+    job.say(f"data: {data.name}, shape {'x'.join(map(str, data.shape))}, {recipe.data.treatment}; {images}")
+    job.say(summary(job.vae))
     soft = recipe.data.treatment in ("grey", "dequantised") and data.levels != 2
     if recipe.model.likelihood == "bernoulli" and soft:
-        say("note: cross-entropy of grey levels is no log-likelihood: compare it with other grey-level runs only")
+        job.say("note: cross-entropy of grey levels is no log-likelihood: compare it with other grey-level runs only")
     if recipe.objective.warmup >= recipe.train.epochs:
-        say(
+        job.say(
             f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than train.epochs "
             f"{recipe.train.epochs}: the rate never gets its full weight {recipe.objective.beta:g}"
         )
-    say("nats per image: loss = distortion + rate")
+    job.say("nats per image: loss = distortion + rate")
 
 
 def _check_continues(began: Recipe, wanted: Recipe) -> None:
@@ -281,9 +321,9 @@ def _check_continues(began: Recipe, wanted: Recipe) -> None:
         free.add("train.epochs")
     for key in sorted(new.keys() - free):
         if old[key] != new[key]:
-            hint = "the schedules depend on it" if key == "train.epochs" else "it would be another run"
+            why = "it can only grow, and only if no schedule depends on it" if key == "train.epochs" else "another run"
             raise UserError(
-                f"{key}: the run began with {old[key]!r}, not {new[key]!r} ({hint}); restore it or train anew"
+                f"{key}: the run began with {old[key]!r}, not {new[key]!r} ({why}); restore it, or train anew"
             )
 
 
@@ -292,22 +332,17 @@ def _check_finite(trace: Tensor, epoch: int, run: Run, done: int) -> None:
     bad = (~trace.isfinite()).nonzero()
     if len(bad):
         step, term = bad[0].tolist()
-        good = (
-            f"the last good checkpoint is epoch {done} in {run.folder / 'last.pt'}" if done else "no epoch was finished"
-        )
-        raise UserError(
-            f"epoch {epoch}, step {step + 1}: the {Terms._fields[term]} is not finite ({trace[step, term].item()}); "
-            f"{good}; lower train.learning_rate, or set train.clip"
-        )
+        raise _diverged(f"the {Terms._fields[term]}", f"epoch {epoch}, step {step + 1}", run, done)
+
+
+def _diverged(what: str, where: str, run: Run, done: int) -> UserError:
+    good = f"the last good checkpoint is epoch {done}, {run.folder / 'last.pt'}" if done else "no epoch was finished"
+    return UserError(f"{where}: {what} is not finite; {good}; lower train.learning_rate, or set train.clip")
 
 
 def _fingerprint(data: Dataset) -> str:
     """Shape and checksum of the training images in their order, to notice data that changed between two sittings."""
     return f"{tuple(data.train.x.shape)} {zlib.crc32(data.train.x.numpy().data):08x}"
-
-
-def _printer(quiet: bool) -> Callable[[str], None]:
-    return (lambda line: None) if quiet else (lambda line: print(line, flush=True))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 
@@ -14,7 +15,7 @@ from vaelab.data.files import read, reading
 from vaelab.errors import UserError, nearest
 from vaelab.recipe import Data
 
-__all__ = ["Batches", "Dataset", "Split", "available", "check_range", "load", "load_all"]
+__all__ = ["Batches", "Dataset", "Split", "anchored", "available", "check_range", "load", "load_all"]
 
 
 def available() -> dict[str, str]:
@@ -36,17 +37,25 @@ def load(settings: Data) -> Dataset:
     return build(arrays, settings, name, origin)
 
 
-def load_all(settings: Data) -> tuple[Split, int | None]:
+def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None]:
     """All images of `settings.source` in the order of the file, and their number of levels; nothing is held out.
 
-    A test set of its own follows the training images. Raises as `load` does.
+    A test set of its own follows the training images. 8-bit images are read as `levels` grey levels where that is
+    given, whatever values happen to occur in them. Raises as `load` does.
     """
     arrays, _, origin = _find(settings)
-    images, test, levels = check(arrays, settings, origin)
+    images, test, found = check(arrays._replace(levels=arrays.levels or levels), settings, origin)
     if not test:
-        return images, levels
+        return images, found
     y = None if images.y is None or test.y is None else torch.cat([images.y, test.y])
-    return Split(torch.cat([images.x, test.x]), y), levels
+    return Split(torch.cat([images.x, test.x]), y), found
+
+
+def anchored(settings: Data) -> Data:
+    """The same settings with absolute paths, so that a run folder finds its data from anywhere."""
+    folder = str(Path(settings.dir).expanduser().absolute()) if settings.dir else ""
+    source = settings.source if settings.source in ("mnist", "digits") else str(_path(settings.source))
+    return msgspec.structs.replace(settings, source=source, dir=folder)
 
 
 def _find(settings: Data) -> tuple[Arrays, str, str]:
@@ -57,13 +66,18 @@ def _find(settings: Data) -> tuple[Arrays, str, str]:
         case "digits":
             return _digits(), "digits", "digits"
         case source:
-            with reading(Path(source), "path", "check data.source"):
-                path = Path(source).expanduser().resolve()
-                there = source != "" and path.exists()
-            if not there:
-                known = nearest(source, ["mnist", "digits"])
-                raise UserError(f"data.source: there is no data set or path {source!r}; {known} (or give a path)")
+            path = _path(source)
             return read(path), path.name if path.is_dir() else path.stem, source
+
+
+def _path(source: str) -> Path:
+    with reading(Path(source), "path", "check data.source"):
+        path = Path(source).expanduser().resolve()
+        there = source != "" and path.exists()
+    if not there:
+        known = nearest(source, ["mnist", "digits"])
+        raise UserError(f"data.source: there is no data set or path {source!r}; {known} (or give a path)")
+    return path
 
 
 def _digits() -> Arrays:
