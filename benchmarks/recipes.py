@@ -61,7 +61,8 @@ def table() -> str:
             train = run["history"][results["epoch"] - 1]["train"]["loss"]
             epochs = f"{run['epochs']}" + (f" (best: {results['epoch']})" if results["epoch"] < run["epochs"] else "")
             test = f"{results['loss']:.2f} = {results['distortion']:.2f} + {results['rate']:.2f}"
-            variance = f"{100 * results['explained_variance_2']:.1f} %"
+            share = results["explained_variance_2"]
+            variance = f"{100 * share:.1f} %" if share < 0.9999 else "–"  # all of a plane
             cells = (f"`{run['recipe']}`", f"{results['parameters']:,}", epochs, f"{train:.2f}", test, variance)
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
