@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -70,26 +69,14 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 def outcome(folder: Path) -> dict[str, bytes | None]:
     """What of a run must not depend on how often it was interrupted: all but the clock's files and scratch."""
-    found = {name: b for name, b in contents(folder).items() if name not in CLOCK and not name.startswith(".")}
-    if "last.pt" in found:
-        torch.save(_interned(torch.load(folder / "last.pt", weights_only=True)), buffer := io.BytesIO())
-        found["last.pt"] = buffer.getvalue()
-    return found
-
-
-def _interned(value: Any) -> Any:
-    """The same with each string once, for pickle writes equal strings that are two objects otherwise than one twice."""
-    if isinstance(value, dict):
-        return {_interned(key): _interned(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_interned(inner) for inner in value]
-    return sys.intern(value) if isinstance(value, str) else value
+    return {name: b for name, b in contents(folder).items() if name not in CLOCK and not name.startswith(".")}
 
 
 def state(folder: Path) -> dict[str, Any]:
-    """What last.pt holds: tensors and plain values, some of the plain ones as JSON."""
+    """What last.pt holds: tensors, the facts beside them, and the number of whole epochs."""
     found: dict[str, Any] = torch.load(folder / "last.pt", weights_only=True)
-    return found | json.loads(found.get("facts", "{}"))
+    facts = json.loads(found.pop("facts"))
+    return found | facts | {"epoch": len(facts["history"])}
 
 
 @pytest.fixture

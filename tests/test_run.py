@@ -25,6 +25,7 @@ from torch import Tensor
 import vaelab
 from vaelab import gallery, zoo
 from vaelab.cli import main
+from vaelab.data import Dataset, Split
 from vaelab.run import FILES, Run, locked, write_atomic
 
 Start = Callable[..., Command]
@@ -74,7 +75,8 @@ def test_a_model_that_was_saved_encodes_decodes_and_samples_bit_for_bit(
     recipe, x = tiny(overrides), torch.rand(7, 9, 11)
     vae = zoo.build(recipe.model, (9, 11))
     vae(x)  # moves the running means of batch normalisation
-    Run(tmp_path, recipe).save_best(vae, 1, (0.0, 1.0))
+    data = Dataset("x", (9, 11), None, *[Split(x, None)] * 3)
+    Run(tmp_path, recipe).save_best(vae, 1, data)
     again = Run(tmp_path, recipe).vae
     assert not again.training
     z = vae.encode(x)
@@ -143,7 +145,6 @@ def test_a_damaged_or_foreign_binary_is_named_with_a_remedy(name: str, a_copy: P
         refused(lambda: NEEDED[name](a_copy), str(a_copy / name), "train anew")
 
 
-@pytest.mark.xfail(strict=True, reason="run.state: torch.load warns of other pickle protocols, on lines of their own")
 @pytest.mark.parametrize("protocol", [3, 4, 5])
 def test_a_foreign_pickle_is_refused_without_further_words(protocol: int, a_copy: Path) -> None:
     (a_copy / "last.pt").write_bytes(pickle.dumps({"a": 1}, protocol))
@@ -185,41 +186,30 @@ def test_weights_of_another_recipe_are_refused(a_copy: Path) -> None:
     refused(lambda: vaelab.resume(a_copy, quiet=True), "model.latent: the run began with 2, not 3")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(None, id="missing"),
-        pytest.param(b"", id="empty"),
-        pytest.param(b'{"python": "3.', id="truncated"),
-        pytest.param(b"[]", id="foreign"),
-        pytest.param(b"{}", id="without threads"),
-    ],
-)
-@pytest.mark.xfail(strict=True, reason="training.Job.carry_out reads environment.json unchecked: a traceback")
-def test_a_damaged_environment_is_named_when_the_run_goes_on(content: bytes | None, quick: None, a_copy: Path) -> None:
-    (a_copy / "results.json").unlink()  # so there is something left to do
-    if content is None:
-        (a_copy / "environment.json").unlink()
-    else:
-        (a_copy / "environment.json").write_bytes(content)
-    refused(lambda: vaelab.resume(a_copy, quiet=True), str(a_copy / "environment.json"))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(lambda lines: lines[:1], id="lines lost"),
-        pytest.param(lambda lines: ["{}"] * 3, id="foreign"),
-    ],
-)
-@pytest.mark.xfail(strict=True, reason="training.fit: the lines of metrics.jsonl are neither counted nor looked at")
-def test_metrics_that_are_not_of_this_state_are_refused_when_the_run_goes_on(
-    damage: Callable[[list[str]], list[str]], quick: None, a_copy: Path
+@pytest.mark.parametrize("content", [None, b"", b'{"python": "3.', b"[]"], ids=str)
+@pytest.mark.parametrize("name", ["environment.json", "metrics.jsonl"])
+def test_a_run_goes_on_without_the_files_it_does_not_need(
+    name: str, content: bytes | None, quick: None, a_copy: Path
 ) -> None:
+    (a_copy / "results.json").unlink()  # so there is something left to do
+    whole = (a_copy / "metrics.jsonl").read_bytes()
+    if content is None:
+        (a_copy / name).unlink()
+    else:
+        (a_copy / name).write_bytes(content)
+    assert vaelab.resume(a_copy, quiet=True).finished
+    assert (a_copy / "metrics.jsonl").read_bytes() == whole
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="training.fit needs a times.jsonl",
+    raises=vaelab.UserError,
+)
+def test_a_run_goes_on_without_its_times(quick: None, a_copy: Path) -> None:
     (a_copy / "results.json").unlink()
-    path = a_copy / "metrics.jsonl"
-    path.write_text("".join(f"{line}\n" for line in damage(path.read_text().splitlines())))
-    refused(lambda: vaelab.resume(a_copy, quiet=True), str(path))
+    (a_copy / "times.jsonl").unlink()
+    assert vaelab.resume(a_copy, quiet=True).finished
 
 
 class Trap:
@@ -277,7 +267,6 @@ def test_bad_input_replaces_nothing_even_when_told_to_overwrite(a_copy: Path) ->
     assert contents(a_copy) == before
 
 
-@pytest.mark.xfail(strict=True, reason="run.create deletes recipe.toml first: what is left is then no run")
 def test_a_replacement_killed_on_the_way_can_be_made_again(
     quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,7 +299,6 @@ def test_a_folder_with_other_things_in_it_is_not_used(overwrite: bool, tmp_path:
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-@pytest.mark.xfail(strict=True, reason="run.locked leaves its .lock in a folder that is then refused")
 def test_a_folder_with_other_things_in_it_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     refused(lambda: vaelab.train(tiny(), tmp_path, quiet=True))
@@ -335,7 +323,8 @@ def test_a_second_process_is_turned_away_and_the_first_is_undisturbed(many: Path
     for others in (words, (*words, "--overwrite"), ("train", "--resume", tmp_path / "run")):
         second = start(*others).wait()
         assert second.code == 2
-        assert second.err.startswith(f"vaelab: {tmp_path / 'run'}: another process is training there; ")
+        why = "holds a run already; " if others is words else "another process is training there; "
+        assert second.err.startswith(f"vaelab: {tmp_path / 'run'}: {why}")
         assert second.err.count("\n") == 1
     os.kill(first.pid, signal.SIGCONT)
     ended = first.wait()
@@ -426,7 +415,10 @@ def test_no_permission_for_the_lock_is_no_permission(tmp_path: Path, monkeypatch
     refused(lambda: vaelab.train(tiny(), tmp_path, quiet=True), str(tmp_path), "cannot be written (Permission denied)")
 
 
-@pytest.mark.parametrize("written", [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12])
+WITHOUT_TIMES = pytest.mark.xfail(strict=True, reason="training.fit needs a times.jsonl")
+
+
+@pytest.mark.parametrize("written", [*range(4), *(pytest.param(n, marks=WITHOUT_TIMES) for n in (4, 5)), *range(6, 14)])
 def test_a_disk_that_fills_up_while_training_leaves_the_last_good_epoch(
     written: int, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -447,12 +439,11 @@ def test_a_disk_that_fills_up_while_training_leaves_the_last_good_epoch(
     assert "cannot be written (No space left on device); make room" in err
     assert err.count("\n") == 1
     assert not [p for p in folder.iterdir() if p.name.endswith(".part")]
-    epochs = max(0, (written - 2) // 4)  # after the recipe and the environment, four files an epoch
+    epochs = written // 4  # the recipe and the environment, then best, last, metrics and times of every epoch
+    assert (folder / "last.pt").exists() == (epochs > 0)
     if epochs:
-        run = vaelab.load(folder)
-        assert run.history[:epochs] == whole.history[:epochs]
-        assert run.vae.sample(2).isfinite().all()
-        assert state(folder)["epoch"] == epochs
+        assert vaelab.load(folder).vae.sample(2).isfinite().all()
+        assert state(folder)["history"] == whole.history[:epochs]
         vaelab.resume(folder, quiet=True)
         assert outcome(folder) == outcome(whole.folder)
 

@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
 SPENDS = pytest.mark.xfail(strict=True, reason="run.Run.vae: zoo.build draws its weights from the global generator")
 
 
-@pytest.mark.parametrize("fails", [pytest.param(False, marks=SPENDS), True])
+@pytest.mark.parametrize("fails", [False, True])
 def test_training_leaves_torch_s_chance_threads_and_signals_as_they_were(fails: bool, tmp_path: Path) -> None:
     torch.manual_seed(5)
     torch.set_num_threads(2)
@@ -323,9 +323,9 @@ def test_a_loss_that_explodes_stops_the_run_in_one_line(
     words = flags(TINY | {"train.learning_rate": 1e6} | settings)
     assert main(["train", "quickstart", "--out", str(tmp_path / "run"), *words]) == 2
     err = refusal(capsys)
-    for part in ("epoch 1, step ", " is not finite (", "no epoch was finished", "lower train.learning_rate"):
+    for part in ("epoch 1", " is not finite; ", "no epoch was finished", "lower train.learning_rate"):
         assert part in err
-    assert "the rate" in err or "the distortion" in err
+    assert any(f"the {term}" in err for term in ("rate", "distortion", "loss of the validation images"))
 
 
 def test_values_too_large_for_their_likelihood_are_named_at_the_first_step(
@@ -334,7 +334,7 @@ def test_values_too_large_for_their_likelihood_are_named_at_the_first_step(
     np.save(tmp_path / "x.npy", np.full((50, 4), 1e30, np.float32))
     words = flags(TINY | {"data.source": tmp_path / "x.npy", "model.likelihood": "gaussian"})
     assert main(["train", "quickstart", "--out", str(tmp_path / "run"), *words]) == 2
-    assert "epoch 1, step 1: the distortion is not finite (" in refusal(capsys)
+    assert "epoch 1, step 1: the distortion is not finite; " in refusal(capsys)
 
 
 def explode_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,7 +355,7 @@ def test_after_an_explosion_the_last_good_epoch_is_named_intact_and_loadable(
         assert main(["train", "quickstart", "--out", str(tmp_path / "run"), *flags(TINY | settings)]) == 2
     err = refusal(capsys)
     assert "epoch 3, step " in err
-    assert f"the last good checkpoint is epoch 2 in {tmp_path / 'run' / 'last.pt'}" in err
+    assert f"the last good checkpoint is epoch 2, {tmp_path / 'run' / 'last.pt'}" in err
     run = vaelab.load(tmp_path / "run")
     assert run.history == good.history[:2]
     assert run.contract["epoch"] == 2
@@ -364,9 +364,6 @@ def test_after_an_explosion_the_last_good_epoch_is_named_intact_and_loadable(
     assert outcome(vaelab.resume(run.folder, quiet=True).folder) == outcome(good.folder)  # the cause gone, it goes on
 
 
-@pytest.mark.xfail(
-    strict=True, reason="training.fit: what only the evaluation after an epoch finds is blamed on the epoch's step 1"
-)
 def test_an_explosion_in_the_last_step_of_an_epoch_is_not_blamed_on_its_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,7 +392,7 @@ def test_an_interruption_after_an_explosion_does_not_save_it(tmp_path: Path, mon
         trained(tmp_path, {"train.batch": 20, "train.epochs": 2})
     assert run.vae.sample(1).isfinite().all()
     saved = state(tmp_path / "run")
-    for tensor in [*saved.values(), *saved.get("model", {}).values()]:
+    for tensor in saved.values():
         assert not torch.is_tensor(tensor) or tensor.isfinite().all()
 
 
