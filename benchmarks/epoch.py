@@ -31,17 +31,21 @@ from vaelab.data import Split, load
 from vaelab.run import load as load_run
 
 
-class Pictures(Dataset[Tensor]):
-    """Images one by one: PIL image -> float tensor in [0, 1], as an image data set with a ToTensor does."""
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """Images one by one, as image data sets with a to-tensor transform do: array -> PIL -> array -> float tensor."""
 
     def __init__(self, split: Split) -> None:
-        self.pictures = [Image.fromarray(image) for image in split.x.numpy()]
+        assert split.y is not None
+        self.levels, self.labels = split.x, split.y
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.levels)
 
-    def __getitem__(self, i: int) -> Tensor:
-        return torch.from_numpy(np.array(self.pictures[i], np.uint8)).float().div(255).unsqueeze(0)
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        picture, label = Image.fromarray(self.levels[i].numpy()), int(self.labels[i])
+        pixels = torch.from_numpy(np.array(picture, np.uint8, copy=True))
+        pixels = pixels.view(picture.size[1], picture.size[0], 1).permute(2, 0, 1).contiguous()  # (1, H, W)
+        return pixels.to(torch.get_default_dtype()).div(255), label
 
 
 class ConventionalVAE(nn.Module):
@@ -73,7 +77,7 @@ class Conventional:
         """One epoch and its test pass; the test loss in nats per image."""
         self.model.train()
         total = 0.0
-        for x in self.train:
+        for x, _ in self.train:
             self.optimizer.zero_grad()
             loss = self.loss(x)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -81,7 +85,7 @@ class Conventional:
             self.optimizer.step()
         self.model.eval()
         with torch.no_grad():
-            return sum(self.loss(x).item() for x in self.test) / len(self.test.dataset)  # type: ignore[arg-type]
+            return sum(self.loss(x).item() for x, _ in self.test) / len(self.test.dataset)  # type: ignore[arg-type]
 
 
 class Ours:

@@ -60,9 +60,6 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
     assert all(one[name] != other[name] for name in ("best.safetensors", "last.pt", "metrics.jsonl"))
 
 
-SPENDS = pytest.mark.xfail(strict=True, reason="run.Run.vae: zoo.build draws its weights from the global generator")
-
-
 @pytest.mark.parametrize("fails", [False, True])
 def test_training_leaves_torch_s_chance_threads_and_signals_as_they_were(fails: bool, tmp_path: Path) -> None:
     torch.manual_seed(5)
@@ -81,7 +78,6 @@ def test_training_leaves_torch_s_chance_threads_and_signals_as_they_were(fails: 
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
-@SPENDS
 def test_opening_a_run_leaves_torch_s_chance_as_it_was(digits_run: Path) -> None:
     chance = torch.get_rng_state()
     vaelab.load(digits_run).vae.sample(2)
@@ -307,16 +303,9 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
     return err
 
 
-CLIPPED = pytest.param(
-    {"train.clip": 1.0},
-    marks=pytest.mark.xfail(
-        strict=True,
-        reason="training.fit: fabric.clip_gradients raises a RuntimeError of its own before _check_finite looks",
-    ),
+@pytest.mark.parametrize(
+    "settings", [{}, {"train.batch": 5000}, {"train.precision": "bfloat16"}, {"train.clip": 1.0}], ids=str
 )
-
-
-@pytest.mark.parametrize("settings", [{}, {"train.batch": 5000}, {"train.precision": "bfloat16"}, CLIPPED], ids=str)
 def test_a_loss_that_explodes_stops_the_run_in_one_line(
     settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

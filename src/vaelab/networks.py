@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vaelab.errors import UserError
+from vaelab.linear import Linear
 from vaelab.recipe import Model
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -36,11 +37,11 @@ def mlp(settings: Model, shape: tuple[int, ...]) -> Networks:
     down, up = [size, *settings.hidden], [settings.latent, *reversed(settings.hidden)]
     encoder: list[nn.Module] = [nn.Flatten()]
     for inputs, outputs in pairwise(down):
-        encoder += [nn.Linear(inputs, outputs), *_after(settings, nn.BatchNorm1d(outputs))]
+        encoder += [Linear(inputs, outputs), *_after(settings, nn.BatchNorm1d(outputs))]
     decoder: list[nn.Module] = []
     for inputs, outputs in pairwise(up):
-        decoder += [nn.Linear(inputs, outputs), *_after(settings, nn.BatchNorm1d(outputs))]
-    decoder += [nn.Linear(up[-1], size), nn.Unflatten(1, shape)]
+        decoder += [Linear(inputs, outputs), *_after(settings, nn.BatchNorm1d(outputs))]
+    decoder += [Linear(up[-1], size), nn.Unflatten(1, shape)]
     return Networks(nn.Sequential(*encoder), down[-1], nn.Sequential(*decoder))
 
 
@@ -65,7 +66,7 @@ def conv(settings: Model, shape: tuple[int, ...]) -> Networks:
     encoder: list[nn.Module] = [nn.Unflatten(1, (1, shape[0]))] if len(shape) == 2 else []
     for inputs, outputs in pairwise(channels):
         encoder += [nn.Conv2d(inputs, outputs, 4, 2, 1), *_after(settings, nn.BatchNorm2d(outputs))]
-    decoder: list[nn.Module] = [nn.Linear(settings.latent, math.prod(bottom)), nn.Unflatten(1, bottom)]
+    decoder: list[nn.Module] = [Linear(settings.latent, math.prod(bottom)), nn.Unflatten(1, bottom)]
     for i in reversed(range(len(settings.hidden))):
         odd = (sizes[i][0] % 2, sizes[i][1] % 2)
         decoder += [nn.ConvTranspose2d(channels[i + 1], channels[i], 4, 2, 1, output_padding=odd)]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 from torch.distributions.kl import register_kl
 
+from vaelab.linear import Linear
 from vaelab.networks import at_least_float32
 
 
@@ -18,7 +19,7 @@ class DiagonalGaussian(nn.Module):
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
         super().__init__()
-        self.network, self.head = network, nn.Linear(features, 2 * latent)
+        self.network, self.head = network, Linear(features, 2 * latent)
 
     def forward(self, x: Tensor) -> Independent[Normal]:
         mean, log_variance = at_least_float32(self.head(self.network(x))).chunk(2, -1)
@@ -30,7 +31,7 @@ class Point(nn.Module):
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
         super().__init__()
-        self.network, self.head = network, nn.Linear(features, latent)
+        self.network, self.head = network, Linear(features, latent)
 
     def forward(self, x: Tensor) -> Delta:
         return Delta(at_least_float32(self.head(self.network(x))))

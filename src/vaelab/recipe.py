@@ -20,6 +20,8 @@ from msgspec import Meta, Struct
 
 from vaelab.errors import UserError, nearest
 
+END = "# end of the recipe\n"  # closes a recipe that is written out, so that a truncated one is noticed
+
 Count = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -253,15 +255,17 @@ def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
 
 def parse(text: str, origin: str) -> Recipe:
     """The recipe that a run folder keeps as TOML; `origin` names the file in messages."""
+    if not text.endswith(END):
+        raise UserError(f"{origin}: is truncated, or no recipe that vaelab wrote; restore it, or train anew")
     try:
         return _build(tomllib.loads(text), {}, origin)
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{origin}: not a TOML file ({error}); restore it or train anew") from None
+        raise UserError(f"{origin}: not a TOML file ({error}); restore it, or train anew") from None
 
 
 def to_toml(recipe: Recipe) -> str:
     """The resolved recipe, every field spelled out; `parse` reads it back."""
-    return tomli_w.dumps(msgspec.to_builtins(recipe))
+    return tomli_w.dumps(msgspec.to_builtins(recipe)) + END
 
 
 def _read(name: str | Path) -> tuple[str, str, str]:

@@ -36,6 +36,7 @@ from vaelab.core import VAE
 from vaelab.data import Dataset
 from vaelab.errors import UserError
 from vaelab.recipe import Recipe, parse, to_toml
+from vaelab.seeding import untouched
 
 FORMAT = 1  # of best.safetensors and last.pt; raised when an older vaelab could no longer read them
 FILES = (
@@ -68,7 +69,8 @@ class Run:
     def vae(self) -> VAE:
         """The model with the weights of best.safetensors, in evaluation mode."""
         path = self.folder / "best.safetensors"
-        vae = zoo.build(self.recipe.model, tuple(self.contract["shape"]))
+        with untouched():  # its first weights are drawn, only to be replaced
+            vae = zoo.build(self.recipe.model, tuple(self.contract["shape"]))
         try:
             vae.load_state_dict(safetensors.torch.load_file(path))
         except (RuntimeError, OSError, safetensors.SafetensorError):
@@ -100,8 +102,11 @@ class Run:
 
     @property
     def times(self) -> list[dict[str, float]]:
-        """times.jsonl: seconds an epoch."""
-        return self._lines("times.jsonl")
+        """times.jsonl: seconds an epoch. Nothing depends on them, so they may be missing or damaged: then none."""
+        try:
+            return self._lines("times.jsonl")
+        except UserError:
+            return []
 
     @property
     def results(self) -> dict[str, Any]:

@@ -197,7 +197,7 @@ def fit(job: Job, run: Run, state: State | None) -> None:
                 optimizer.zero_grad()
                 fabric.backward(loss)
                 if settings.clip:
-                    fabric.clip_gradients(model, optimizer, max_norm=settings.clip)
+                    fabric.clip_gradients(model, optimizer, max_norm=settings.clip, error_if_nonfinite=False)
                 optimizer.step()
                 trace[step] = torch.stack([draw.distortion.detach().mean(), draw.rate.detach().mean()])
                 bar.update()
