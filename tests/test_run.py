@@ -108,7 +108,6 @@ def test_what_is_no_run_is_refused_with_the_way_to_one(digits_run: Path, tmp_pat
 NEEDED: dict[str, Callable[[Path], object]] = {
     "best.safetensors": lambda folder: vaelab.load(folder).vae,
     "metrics.jsonl": lambda folder: vaelab.load(folder).history,
-    "times.jsonl": lambda folder: vaelab.load(folder).times,
     "results.json": lambda folder: vaelab.load(folder).results,
     "last.pt": lambda folder: vaelab.resume(folder, quiet=True),
     "recipe.toml": lambda folder: vaelab.load(folder),
