@@ -150,7 +150,7 @@ def _encode(arguments: argparse.Namespace) -> None:
 
 
 def _figures(arguments: argparse.Namespace) -> None:
-    from vaelab import gallery
+    from vaelab import gallery, machine
     from vaelab.data import load as load_data
     from vaelab.recipe import override
     from vaelab.run import Run, load
@@ -167,7 +167,8 @@ def _figures(arguments: argparse.Namespace) -> None:
     elif arguments.out:
         raise UserError("--out: the pictures of one run go into its own folder; leave --out out")
     else:
-        gallery.draw(runs[0], load_data(runs[0].recipe.data), print)
+        with machine.using(machine.threads(0)[0]):
+            gallery.draw(runs[0], load_data(runs[0].recipe.data), print)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from vaelab.errors import UserError
 
@@ -73,12 +74,13 @@ def _quota() -> int:
 
 @contextmanager
 def using(threads: int) -> Iterator[None]:
-    """Inside, so many CPU threads and the same bits from cuDNN every time; afterwards as before."""
+    """Inside, so many CPU threads (torch's, NumPy's, scikit-learn's) and the same bits from cuDNN every time."""
     before = torch.get_num_threads(), torch.backends.cudnn.deterministic
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic = True
     try:
-        yield
+        with threadpool_limits(threads):
+            yield
     finally:
         torch.set_num_threads(before[0])
         torch.backends.cudnn.deterministic = before[1]
