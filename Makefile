@@ -1,8 +1,9 @@
-# make demo    set everything up, train on scikit-learn's digits, say where the run is
-# make test    set everything up, then lint, types and the whole test suite
-# make reproduce   the slow tests: whole reproductions on MNIST
+# make demo        set everything up, train on scikit-learn's digits, say where the run is
+# make test        set everything up, then lint, types and the whole test suite
+# make reproduce   the slow tests: whole reproductions on MNIST, and torch.compile
+# make clean       remove what the others made (not your runs)
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
