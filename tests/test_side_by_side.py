@@ -65,13 +65,15 @@ def test_an_interrupted_study_goes_on_where_it_was(
 def test_distances_find_a_memorised_image_and_a_missing_class(
     digits_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Samples that are training images lie at 0 from the data; if all are one image, the data lie far from them."""
+    """Samples that are training images lie at 0 from the data; if all are one image, the data lie further from them."""
     run = vaelab.load(digits_run)
     train, _ = vaelab.training.gallery.images(run, "train", None)
+    monkeypatch.setattr(run.vae, "sample", lambda n, seed: train[torch.arange(n) % len(train)])
+    various = side_by_side._numbers(run)["data_to_samples"][0]
     monkeypatch.setattr(run.vae, "sample", lambda n, seed: train[:1].expand(n, -1, -1))
     numbers = side_by_side._numbers(run)
     assert numbers["samples_to_data"][0] < 1e-5  # rounding of matrix products in double
-    assert numbers["data_to_samples"][0] > numbers["data_to_own_reconstruction"][0]
+    assert numbers["data_to_samples"][0] > 1.5 * various
 
 
 def test_neighbours_agree_on_codes_that_are_the_labels_and_not_on_noise() -> None:
