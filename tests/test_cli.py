@@ -169,7 +169,7 @@ def test_training_on_digits_leaves_a_finished_run_and_says_where(tmp_path: Path)
     done = script("train", "quickstart", *flags(TINY), cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[-1] == "run folder: runs/quickstart"
-    assert "shape 8x8, grey; 1,455 train, 162 validation, 180 test" in done.out
+    assert "shape 8x8, with labels; 1,455 train, 162 validation, 180 test" in done.out
     run = vaelab.load(tmp_path / "runs" / "quickstart")
     assert len(run.history) == 3
     assert run.results["images"] == 180

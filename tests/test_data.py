@@ -503,3 +503,12 @@ def test_damaged_files_load_or_are_refused(tmp_path_factory: pytest.TempPathFact
             assert found.train.x.isfinite().all()
             assert found.levels is None or int(found.train.x.max()) < found.levels
     path.unlink()
+
+
+def test_words_in_the_label_column_are_numbered_in_alphabetical_order(tmp_path: Path) -> None:
+    path = tmp_path / "trees.csv"
+    path.write_text("height,label,girth\n" + "1,oak,2\n3,ash,4\n5,elm,6\n7,ash,8\n" * 5)
+    split, _ = data.load_all(Data(source=str(path)), None)
+    assert split.x[:2].tolist() == [[1, 2], [3, 4]]
+    assert split.y is not None
+    assert split.y[:4].tolist() == [2, 0, 1, 0]

@@ -422,3 +422,11 @@ def test_importing_the_figures_loads_no_heavy_library() -> None:
     code = "import sys, vaelab.figures; print({'torch', 'sklearn', 'matplotlib.pyplot'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"
+
+
+def test_class_names_are_pushed_apart_and_those_apart_already_stay() -> None:
+    places = np.array([[0.0, 0.0], [0.0, 0.0], [0.1, 0.0], [9.0, 9.0]])
+    moved = figures._apart(places, 1.0)
+    gaps = np.linalg.norm(moved[:, None] - moved, axis=-1) + 9 * np.eye(4)
+    assert gaps.min() > 0.98
+    assert np.abs(moved[3] - places[3]).max() < 0.01

@@ -302,6 +302,12 @@ def test_an_empty_folder_is_used(quick: None, tmp_path: Path) -> None:
     assert vaelab.train(tiny(), tmp_path, quiet=True).finished
 
 
+def test_a_run_that_finished_no_epoch_leaves_nothing_to_lose_and_is_begun_anew(quick: None, tmp_path: Path) -> None:
+    refused(lambda: vaelab.train(tiny({"train.learning_rate": 1e9}), tmp_path, quiet=True), "is not finite")
+    assert vaelab.train(tiny(), tmp_path, quiet=True).finished
+    refused(lambda: vaelab.train(tiny(), tmp_path, quiet=True), "holds a run already")
+
+
 # ---------------------------------------------------------------- one process at a time
 
 
@@ -316,8 +322,7 @@ def test_a_second_process_is_turned_away_and_the_first_is_undisturbed(many: Path
     for others in (words, (*words, "--overwrite"), ("train", "--resume", tmp_path / "run")):
         second = start(*others).wait()
         assert second.code == 2
-        why = "holds a run already; " if others is words else "another process is training there; "
-        assert second.err.startswith(f"vaelab: {tmp_path / 'run'}: {why}")
+        assert second.err.startswith(f"vaelab: {tmp_path / 'run'}: another process is training there; ")
         assert second.err.count("\n") == 1
     os.kill(first.pid, signal.SIGCONT)
     ended = first.wait()

@@ -129,3 +129,8 @@ def test_a_study_from_python(tmp_path: Path) -> None:
     runs = vaelab.train_all(vaelab.study("mlp-vs-cnn", TINY | {"model.latent": 3, "train.epochs": 1}), tmp_path / "out")
     assert list(runs) == ["mlp", "cnn"]
     assert runs["cnn"].vae.encode(np.zeros((2, 8, 8))).shape == (2, 3)
+
+
+def test_pictures_show_every_part_of_sorted_data() -> None:
+    assert vaelab.training.gallery.spread(100, 5).tolist() == [0, 25, 50, 74, 99]
+    assert vaelab.training.gallery.spread(3, 5).tolist() == [0, 1, 2]

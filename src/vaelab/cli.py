@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import NoReturn
 
 from vaelab import __version__
 from vaelab.errors import UserError, nearest
-from vaelab.recipe import available, fields, study
+from vaelab.recipe import SWITCH, available, fields, study
 
 COMMANDS = """\
 examples:
@@ -43,10 +44,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"vaelab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interruption:
-        print(
-            f"vaelab: interrupted; {str(interruption) or 'what is not in its place yet was not saved'}", file=sys.stderr
-        )
+        print(f"vaelab: interrupted; {str(interruption) or 'nothing was saved yet'}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of our output has gone, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         print(f"vaelab: {error.filename or 'a file'}: {error.strerror or error}; check the path", file=sys.stderr)
         return 2
@@ -156,7 +158,8 @@ def _figures(arguments: argparse.Namespace) -> None:
     from vaelab.run import Run, load
     from vaelab.side_by_side import compare
 
-    asked = {"lang": arguments.lang, "grid": arguments.grid, "span": arguments.span, "points": arguments.points}
+    grid = arguments.grid or ("linear" if arguments.span else None)
+    asked = {"lang": arguments.lang, "grid": grid, "span": arguments.span, "points": arguments.points}
     settings = {f"figures.{key}": value for key, value in asked.items() if value}
     runs = [load(folder) for folder in arguments.run_folders]
     runs = [Run(run.folder, override(run.recipe, settings)) for run in runs]
@@ -270,7 +273,7 @@ def _settings(words: list[str]) -> tuple[dict[str, str], list[str]]:
             continue
         key = key.removeprefix("--").replace("-", "_")
         if not equals:
-            if key in switches and (not left or left[0] not in ("true", "false")):
+            if key in switches and (not left or left[0].lower() not in SWITCH):
                 value = "true"
             elif left:
                 value = left.popleft()

@@ -181,7 +181,8 @@ def examples(x: Array, y: Labels, lang: Lang, columns: int = 5) -> Figure:
     """N examples of the data, `columns` in a row, each under its label."""
     h, w = np.shape(x)[-2:]
     gap = round(0.3 * w)
-    figure, ax = _page(tiles(x, columns, gap), w, label("examples", lang), top=0.55)
+    title = label("unlabelled" if y is None else "examples", lang)
+    figure, ax = _page(tiles(x, columns, gap), w, title, top=0.55)
     for i, name in enumerate([] if y is None else y[: len(x)]):
         row, column = divmod(i, columns)
         _above(ax, f"{name}", (column * (w + gap) + w / 2 - 0.5, row * (h + gap) - 0.5), "center")
@@ -382,10 +383,24 @@ def _draw_points(ax: Axes, points: Array, y: Labels, classes: Array) -> None:
         ax.update_datalim([(a - 1, b - 1), (a + 1, b + 1)])
     if y is not None and 1 < len(classes) <= len(COLOURS):
         halo = [withStroke(linewidth=2.5, foreground="white")]
-        for name, colour in zip(classes, palette, strict=True):
-            if (mine := points[np.asarray(y) == name]).size:
-                a, b = np.median(mine, axis=0)
-                ax.text(a, b, f"{name}", color=colour, weight="bold", ha="center", va="center", path_effects=halo)
+        present = [
+            (name, colour) for name, colour in zip(classes, palette, strict=True) if (np.asarray(y) == name).any()
+        ]
+        middles = np.array([np.median(points[np.asarray(y) == name], axis=0) for name, _ in present])
+        places = _apart(middles, 0.045 * np.ptp(points, axis=0).max())
+        for (name, colour), (a, b) in zip(present, places, strict=True):
+            ax.text(a, b, f"{name}", color=colour, weight="bold", ha="center", va="center", path_effects=halo)
+
+
+def _apart(places: Array, distance: float) -> Array:
+    """The places (N, 2), pushed away from one another until none is nearer than `distance` to its neighbour."""
+    places = places + 1e-3 * distance * np.random.default_rng(0).standard_normal(places.shape)  # none on another
+    for _ in range(200):
+        gaps = places[:, None] - places  # (N, N, 2)
+        lengths = np.linalg.norm(gaps, axis=-1, keepdims=True) + np.eye(len(places))[..., None] * (2 * distance + 1)
+        push = np.clip(distance - lengths, 0, None) * gaps / lengths
+        places = places + 0.5 * push.sum(1)
+    return places
 
 
 def _draw_histogram(ax: Axes, z: Array, y: Labels, classes: Array) -> None:

@@ -31,8 +31,9 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
     settings, vae = run.recipe.figures, run.vae.cpu()
     lang, seed = settings.lang, run.recipe.train.seed
     x, y = treated(run, data.levels, data.test)
-    codes = vae.encode(x[: settings.points]).numpy()
-    labels = None if y is None else y[: settings.points]
+    some = spread(len(x), settings.points)
+    codes = vae.encode(x[some]).numpy()
+    labels = None if y is None else y[some]
     pages = {"losses": figures.losses(run.history, lang)}
     embedding = None
     if codes.shape[1] > 2 and len(codes) > 3:
@@ -42,7 +43,8 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
 
     if drawable(data.shape):
         show = partial(displayed, run)
-        few = x[: settings.examples]
+        few = x[spread(len(x), settings.examples)]
+        shown = spread(len(x), 10)
         pairs = show(few), show(vae.reconstruct(few))
         samples = show(vae.sample(settings.samples, seed))
         first, last = (x[ends] for ends in _ends(x, y).T)
@@ -51,7 +53,7 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
             [vae.decode(a + path * (b - a)) for a, b in zip(vae.encode(first), vae.encode(last), strict=True)]
         )
         pages |= {
-            "data": figures.examples(show(x[:10]), None if y is None else y[:10], lang),
+            "data": figures.examples(show(x[shown]), None if y is None else y[shown], lang),
             "reconstructions": figures.reconstructions(*pairs, lang),
             "samples": figures.samples(samples, lang),
             "interpolation": figures.interpolation(show(line), lang, show(torch.stack([first, last], 1))),
@@ -79,7 +81,8 @@ def snapshot(run: Run, vae: VAE, data: Dataset, epoch: int) -> None:
     if not drawable(data.shape):
         return
     settings = run.recipe.figures
-    x, _ = treated(run, data.levels, Split(data.test.x[: settings.examples], None))
+    few = torch.from_numpy(spread(len(data.test.x), settings.examples))
+    x, _ = treated(run, data.levels, Split(data.test.x[few], None))
     pairs = displayed(run, x), displayed(run, vae.reconstruct(x))
     samples = displayed(run, vae.sample(settings.samples, run.recipe.train.seed))
     frame = figures.frame(*pairs, samples, epoch, settings.lang)
@@ -147,6 +150,10 @@ def write_reconstructions(run: Run, x: Tensor, out: str | None) -> Path:
 def _write(run: Run, name: str, x: Tensor, out: str | None, page: Callable[[], Figure]) -> Path:
     """Into the run folder unless `out` says otherwise; as a picture where that can be, or where `out` ends so."""
     path = Path(out) if out else run.folder / (f"{name}.png" if drawable(run.vae.shape) else f"{name}.npy")
+    if path.suffix not in (".png", ".npy", ".npz", ".csv"):
+        raise UserError(
+            f"--out {path}: cannot write {path.suffix or 'without an ending'}; use .png, .npy, .npz or .csv"
+        )
     if path.suffix != ".png":
         return save_array(path, x)
     if not drawable(run.vae.shape):
@@ -170,6 +177,11 @@ def save_array(path: Path, rows: Tensor, labels: figures.Array | None = None) ->
                 f"--out {path}: cannot write a {path.suffix or 'file without ending'}; use .npy, .npz or .csv"
             )
     return write_atomic(path, buffer.getvalue())
+
+
+def spread(n: int, count: int) -> figures.Array:
+    """At most `count` of the indices 0 .. n-1, evenly spread: data sorted by class show every class."""
+    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int))
 
 
 def _ends(x: Tensor, y: figures.Array | None) -> figures.Array:

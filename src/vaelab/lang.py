@@ -21,6 +21,7 @@ LABELS: dict[str, dict[Lang, str]] = {
     "rate": {"en": "Rate (KL divergence)", "pt": "Taxa (divergência KL)"},
     "beta": {"en": "β, weight of the rate", "pt": "β, peso da taxa"},
     "examples": {"en": "Examples and their labels", "pt": "Exemplos e seus rótulos"},
+    "unlabelled": {"en": "Examples", "pt": "Exemplos"},
     "original": {"en": "original", "pt": "original"},
     "reconstruction": {"en": "reconstruction", "pt": "reconstrução"},
     "pairs": {"en": "Originals over their reconstructions", "pt": "Originais acima de suas reconstruções"},

@@ -22,6 +22,7 @@ from vaelab.errors import UserError, nearest
 
 END = "# end of the recipe\n"  # closes a recipe that is written out, so that a truncated one is noticed
 
+SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 Count = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -168,7 +169,7 @@ class Field(Struct, frozen=True):
             if get_origin(self.base) is tuple:
                 return [int(part) for part in text.strip("[]() ").replace(",", " ").split()]
             if self.base is bool:
-                return {"true": True, "false": False}[text.lower()]
+                return SWITCH[text.lower()]
             return self.base(text) if self.base in (int, float) else text
         except (KeyError, ValueError):
             return text
@@ -338,5 +339,7 @@ def _explain(message: str, document: Mapping[str, Any], known: Mapping[str, Fiel
     if field and field.choices:
         return f"{key}: there is no {value!r}; {nearest(str(value), field.choices)}"
     wanted = text.partition(", got")[0].removeprefix("Expected ").replace("`", "")
+    if field and get_origin(field.base) is tuple:
+        wanted = "whole numbers >= 1, as 512,256"
     default = f"; the default is {field.default!r}" if field else ""
     return f"{key}: expected {wanted}, got {value!r}{default}"

@@ -212,7 +212,8 @@ def check_free(folder: Path, overwrite: bool) -> None:
     if not folder.is_dir():
         return
     if (folder / "recipe.toml").exists():
-        if not overwrite:
+        begun = {"recipe.toml", "environment.json"}  # with no more than these there is nothing to lose
+        if not overwrite and any((folder / name).exists() for name in FILES if name not in begun):
             raise UserError(
                 f"{folder}: holds a run already; continue it with vaelab train --resume {folder}, "
                 "replace it with --overwrite, or choose another --out"

@@ -138,7 +138,8 @@ def _pages(runs: Mapping[str, Run]) -> dict[str, Figure]:
     latent, samples, manifolds = {}, {}, {}
     for name, run in runs.items():
         x, y = gallery.images(run, "test", None)
-        latent[name] = run.vae.encode(x[: settings.points]).numpy(), None if y is None else y[: settings.points]
+        some = gallery.spread(len(x), settings.points)
+        latent[name] = run.vae.encode(x[some]).numpy(), None if y is None else y[some]
         if gallery.drawable(run.vae.shape):
             samples[name] = gallery.displayed(run, run.vae.sample(settings.samples, run.recipe.train.seed))
             if run.recipe.model.latent == 2:

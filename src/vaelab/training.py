@@ -30,7 +30,8 @@ from vaelab.data import load as load_data
 from vaelab.describe import summary
 from vaelab.errors import UserError
 from vaelab.evaluate import Terms, explained_variance, terms
-from vaelab.recipe import Objective, Recipe, flatten, override, parse
+from vaelab.recipe import Objective, Recipe, available, flatten, override, parse, study
+from vaelab.recipe import recipe as find_recipe
 from vaelab.run import History, Run, State, Tensors, check_free, create, load, locked
 from vaelab.seeding import derive, generator, seeded, untouched
 
@@ -300,17 +301,36 @@ def _introduce(job: Job) -> None:
     recipe, data = job.recipe, job.data
     images = ", ".join(f"{len(split.x):,} {name}" for name, split in data.splits().items() if len(split.x))
     job.say(f"{recipe.name}: {recipe.about}" if recipe.about else recipe.name)
-    job.say(f"data: {data.name}, shape {'x'.join(map(str, data.shape))}, {recipe.data.treatment}; {images}")
+    if changes := _changes(recipe):
+        job.say(f"changed: {', '.join(changes)}")
+    labels = "with labels" if data.train.y is not None else "no labels"
+    job.say(f"data: {data.name}, shape {'x'.join(map(str, data.shape))}, {labels}; {images}")
+    job.say(f"treatment: {recipe.data.treatment}; likelihood: {recipe.model.likelihood}")
     job.say(summary(job.vae))
+    if not len(job.validation):
+        job.say("note: no validation images: nothing is chosen on the way, the last weights count")
+    if max(map(abs, data.span())) > 10:
+        low, high = data.span()
+        job.say(f"note: values reach from {low:g} to {high:g}; networks like them near 1: consider data.scale")
     soft = recipe.data.treatment in ("grey", "dequantised") and data.levels != 2
     if recipe.model.likelihood == "bernoulli" and soft:
         job.say("note: cross-entropy of grey levels is no log-likelihood: compare it with other grey-level runs only")
+    elif recipe.model.likelihood != "bernoulli":
+        job.say("note: the likelihood is a density, which can exceed 1: its nats can be negative")
     if recipe.objective.warmup >= recipe.train.epochs:
         job.say(
             f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than train.epochs "
             f"{recipe.train.epochs}: the rate never gets its full weight {recipe.objective.beta:g}"
         )
     job.say("nats per image: loss = distortion + rate")
+
+
+def _changes(recipe: Recipe) -> list[str]:
+    """What differs from the built-in recipe of that name, where there is one."""
+    if recipe.name not in available():
+        return []
+    plain = flatten(find_recipe(recipe.name)) if len(study(recipe.name)) == 1 else flatten(recipe)
+    return [f"{key} {value}" for key, value in flatten(recipe).items() if value != plain[key]]
 
 
 def _check_continues(began: Recipe, wanted: Recipe) -> None:

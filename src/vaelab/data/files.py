@@ -115,8 +115,11 @@ def _npz(path: Path) -> Arrays:
 
 
 def _csv(path: Path) -> Arrays:
-    """Rows of numbers; the first may be a header, and a column in it hold the labels."""
-    values, width, label = array("d"), 0, None
+    """Rows of numbers; the first may be a header, and a column in it hold the labels: integers, or words.
+
+    Words are numbered in alphabetical order.
+    """
+    values, width, label, words = array("d"), 0, None, list[str]()
     with reading(path, "CSV file"), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         for row in filter(None, reader):
@@ -129,17 +132,24 @@ def _csv(path: Path) -> Arrays:
                     continue
             if len(row) != width:
                 raise UserError(f"{where} has {len(row)} columns, the first has {width}; give every row as many")
+            if label is not None:
+                words.append(row[label].strip())
+                row[label] = "0"  # read apart, below
             try:
                 values.extend(map(float, row))
             except ValueError:
                 column = next(i for i, cell in enumerate(row) if not _is_number(cell))
-                raise UserError(
-                    f"{where}, column {column + 1}: {row[column][:40]!r} is not a number; mend it"
-                ) from None
+                what = f"{where}, column {column + 1}: {row[column][:40]!r} is not a number"
+                hint = f"commas separate columns, and words may stand only in one called {', '.join(LABELS)}"
+                raise UserError(f"{what}; mend it ({hint})") from None
     if not values:
         raise UserError(f"{path}: holds no row of numbers; put comma-separated numbers into it")
     table = np.array(values).reshape(-1, width)
-    return Arrays(table) if label is None else Arrays(np.delete(table, label, axis=1), table[:, label])
+    if label is None:
+        return Arrays(table)
+    classes = {word: number for number, word in enumerate(sorted(set(words)))}
+    numbers = [float(word) for word in words] if all(map(_is_number, words)) else [classes[word] for word in words]
+    return Arrays(np.delete(table, label, axis=1), np.array(numbers))
 
 
 def _is_number(cell: str) -> bool:
