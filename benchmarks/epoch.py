@@ -80,12 +80,12 @@ class Conventional:
         for x, _ in self.train:
             self.optimizer.zero_grad()
             loss = self.loss(x)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += loss.item()
             self.optimizer.step()
         self.model.eval()
         with torch.no_grad():
-            return sum(self.loss(x).item() for x, _ in self.test) / len(self.test.dataset)  # type: ignore[arg-type]
+            return sum(self.loss(x).item() for x, _ in self.test) / len(self.test.dataset)
 
 
 class Ours:

@@ -44,7 +44,7 @@ def outputs_and_x() -> tuple[Tensor, Tensor]:
     return 3 * torch.randn(4, 5, *SHAPE).double(), torch.rand(5, *SHAPE).double()
 
 
-def log_density(name: str, l: Tensor, x: Tensor) -> Tensor:  # noqa: E741
+def log_density(name: str, l: Tensor, x: Tensor) -> Tensor:  # noqa: E741 (the formulas' l)
     """The element's log density as its docstring says, by hand."""
     if name.startswith("gaussian"):
         sigma = torch.tensor(0.7).log().double().exp()  # as the float32 it is held in

@@ -103,7 +103,7 @@ def test_every_label_has_both_languages_and_the_same_slots() -> None:
     assert decimal("-0.5", "pt") == "-0,5"
     assert decimal("-0.5", "en") == "-0.5"
     with pytest.raises(UserError, match="choose one of: en, pt"):
-        label("epoch", "fr")  # type: ignore[arg-type]
+        label("epoch", "fr")
 
 
 def test_tiles_put_every_pixel_in_its_place() -> None:
@@ -220,7 +220,7 @@ def test_quantile_axis_is_the_normal_inverse_cdf_and_linear_axis_reaches_the_spa
 
 @pytest.mark.parametrize("grid", ["quantile", "linear"])
 def test_manifold_has_z1_to_the_right_and_z2_upwards(grid: str) -> None:
-    axis = figures.grid_axis(6, grid)  # type: ignore[arg-type]
+    axis = figures.grid_axis(6, grid)
     points = figures.grid_points(axis)
     decoded = norm.cdf(points)[:, :, None, None] * np.ones((1, 1, 17, 20))  # one image is z1, the other z2
     for which in (0, 1):
@@ -318,7 +318,7 @@ def test_losses_draw_every_split_over_whole_epochs() -> None:
         assert len(figure.axes) == 3  # beta is constant
         for ax, part in zip(figure.axes, ("loss", "distortion", "rate"), strict=True):
             assert len(ax.lines) == 1 + bool(held_out)
-            expected = [entry["train"][part] for entry in history(epochs)]  # type: ignore[index]
+            expected = [entry["train"][part] for entry in history(epochs)]
             np.testing.assert_allclose(ax.lines[0].get_ydata(), expected)
             ticks = ax.get_xticks()
             assert len(ticks)
@@ -335,7 +335,7 @@ def test_a_far_first_epoch_is_written_not_drawn_and_a_near_one_is_drawn() -> Non
     level[0] = level[1] | {"epoch": 1}
     total = figures.losses(level, "en").axes[0]
     assert not "".join(t.get_text() for t in total.texts)
-    assert total.get_ylim()[1] > level[0]["test"]["loss"]  # type: ignore[index]
+    assert total.get_ylim()[1] > level[0]["test"]["loss"]
 
 
 def test_losses_survive_what_training_may_yield() -> None:
@@ -381,7 +381,7 @@ def test_frames_differ_by_epoch_and_make_one_looping_animation() -> None:
     data = figures.animation(frames)
     assert data == figures.animation(frames)
     with Image.open(io.BytesIO(data)) as gif:
-        assert (gif.n_frames, gif.size, gif.info["loop"]) == (4, frames[0].size, 0)  # type: ignore[attr-defined]
+        assert (gif.n_frames, gif.size, gif.info["loop"]) == (4, frames[0].size, 0)
         durations, errors = [], []
         for i, page in enumerate(frames):
             gif.seek(i)
@@ -393,7 +393,7 @@ def test_frames_differ_by_epoch_and_make_one_looping_animation() -> None:
         figures.animation([frames[0], figures.frame(x, x, x, 1, "en")])
     colours = [figures.frame(y, y, y, i, "en") for i in (1, 2) for y in [images(3, 3, 8, 8) * i / 2]]
     with Image.open(io.BytesIO(figures.animation(colours))) as gif:
-        assert gif.n_frames == 2  # type: ignore[attr-defined]
+        assert gif.n_frames == 2
         assert np.abs(np.asarray(gif.convert("RGB"), dtype=int) - np.asarray(colours[0])).mean() < 3
     single = figures.animation(frames[:1])
     assert Image.open(io.BytesIO(single)).size == frames[0].size

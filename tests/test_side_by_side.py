@@ -134,3 +134,24 @@ def test_a_study_from_python(tmp_path: Path) -> None:
 def test_pictures_show_every_part_of_sorted_data() -> None:
     assert vaelab.training.gallery.spread(100, 5).tolist() == [0, 25, 50, 74, 99]
     assert vaelab.training.gallery.spread(3, 5).tolist() == [0, 1, 2]
+
+
+def test_a_damaged_list_of_runs_is_named(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "study.json").write_text('["vae", ')
+    assert main(["train", "--resume", str(tmp_path)]) == 2
+    assert f"{tmp_path / 'study.json'}: is damaged; " in capsys.readouterr().err
+
+
+def test_runs_of_one_name_are_both_compared_and_need_no_times(digits_run: Path, a_copy: Path, tmp_path: Path) -> None:
+    (a_copy / "times.jsonl").unlink()
+    assert main(["figures", str(digits_run), str(a_copy), "--out", str(tmp_path / "both")]) == 0
+    assert len(json.loads((tmp_path / "both" / "side_by_side.json").read_text())) == 2
+
+
+def test_other_data_beyond_what_the_likelihood_allows_are_refused(
+    digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "beyond.npy", np.full((3, 8, 8), 1.5))
+    words = ["encode", str(digits_run), "--data", str(tmp_path / "beyond.npy"), "--out", str(tmp_path / "z.npy")]
+    assert main(words) == 2
+    assert "bring them to the same scale" in capsys.readouterr().err

@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"vaelab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interruption:
-        print(f"vaelab: interrupted; {str(interruption) or 'nothing was saved yet'}", file=sys.stderr)
+        print(f"vaelab: interrupted; {str(interruption) or 'nothing more was saved'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -166,7 +166,8 @@ def _figures(arguments: argparse.Namespace) -> None:
     if len(runs) > 1:
         if not arguments.out:
             raise UserError("figures: several runs need a folder for their common pictures; add --out FOLDER")
-        compare({run.folder.name: run for run in runs}, arguments.out)
+        alike = len({run.folder.name for run in runs}) < len(runs)
+        compare({str(run.folder) if alike else run.folder.name: run for run in runs}, arguments.out)
     elif arguments.out:
         raise UserError("--out: the pictures of one run go into its own folder; leave --out out")
     else:

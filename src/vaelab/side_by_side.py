@@ -57,7 +57,11 @@ def resume_all(out: str | Path) -> dict[str, Run]:
     """Train what is left to train of a study, then `compare` its runs."""
     out = Path(out)
     with locked(out):
-        runs = {name: resume(out / name) for name in json.loads((out / STUDY).read_text())}
+        try:
+            names = [str(name) for name in json.loads((out / STUDY).read_text("utf-8"))]
+        except (OSError, ValueError, TypeError):
+            raise UserError(f'{out / STUDY}: is damaged; write the names of the runs into it, as ["a", "b"]') from None
+        runs = {name: resume(out / name) for name in names}
         compare(runs, out)
     return runs
 
@@ -100,12 +104,13 @@ def _numbers(run: Run) -> Numbers:
     agree: Numbers = {}
     if labels is not None and train_labels is not None:
         agree["neighbours_agree"] = neighbours_agree(run.vae.encode(train), train_labels, run.vae.encode(test), labels)
+    seconds = [row["seconds"] for row in run.times]
     test = test[:SAMPLES]
     samples, reconstructions = run.vae.sample(SAMPLES, run.recipe.train.seed), run.vae.reconstruct(test)
     return {
         "parameters": run.results["parameters"],
         "epochs": len(run.history),
-        "seconds_per_epoch": median(row["seconds"] for row in run.times),
+        "seconds_per_epoch": median(seconds) if seconds else "",
         "distortion": run.results["distortion"],
         "rate": run.results["rate"],
         "samples_to_data": _distance(samples, train),

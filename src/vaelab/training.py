@@ -31,7 +31,6 @@ from vaelab.describe import summary
 from vaelab.errors import UserError
 from vaelab.evaluate import Terms, explained_variance, terms
 from vaelab.recipe import Objective, Recipe, available, flatten, override, parse, study
-from vaelab.recipe import recipe as find_recipe
 from vaelab.run import History, Run, State, Tensors, check_free, create, load, locked
 from vaelab.seeding import derive, generator, seeded, untouched
 
@@ -137,6 +136,8 @@ def fit(job: Job, run: Run, state: State | None) -> None:
     held_out, name = (job.validation, "validation") if len(job.validation) else (job.test, "test")
     sizes = batch_sizes(len(job.train), settings.batch)
     steps = len(sizes)
+    few = torch.from_numpy(gallery.spread(len(job.test), job.recipe.figures.examples))
+    shown = job.test(few, generator(settings.seed, "pictures", device=device))  # the images of every frame
 
     fabric = Fabric(accelerator=device.type, devices=1, precision=PRECISION[settings.precision])
     adam = Adam(vae.parameters(), lr=settings.learning_rate, fused=True)
@@ -219,7 +220,7 @@ def fit(job: Job, run: Run, state: State | None) -> None:
             history.append({"epoch": epoch, "beta": beta, "learning_rate": rate} | numbers)
             if _best(history) == epoch:
                 run.save_best(vae, epoch, job.data)
-            gallery.snapshot(run, vae, job.data, epoch)
+            gallery.snapshot(run, vae, shown, epoch)
             save(0, trace, chance)
             run.write_lines("metrics.jsonl", history)
             times.append({"epoch": epoch, "seconds": round(time.perf_counter() - begun, 3)})
@@ -327,10 +328,9 @@ def _introduce(job: Job) -> None:
 
 def _changes(recipe: Recipe) -> list[str]:
     """What differs from the built-in recipe of that name, where there is one."""
-    if recipe.name not in available():
-        return []
-    plain = flatten(find_recipe(recipe.name)) if len(study(recipe.name)) == 1 else flatten(recipe)
-    return [f"{key} {value}" for key, value in flatten(recipe).items() if value != plain[key]]
+    plain = study(recipe.name).get(recipe.name) if recipe.name in available() else None
+    old = flatten(plain or recipe)
+    return [f"{key} {value}" for key, value in flatten(recipe).items() if value != old[key] and "." in key]
 
 
 def _check_continues(began: Recipe, wanted: Recipe) -> None:
