@@ -20,7 +20,7 @@ from conftest import ENVIRONMENT, SCRIPT, TINY, Command, contents, flags, outcom
 from PIL import Image
 
 import vaelab
-from vaelab import cli, gallery
+from vaelab import cli, gallery, zoo
 from vaelab.cli import main
 from vaelab.data import mnist
 from vaelab.data.dataset import Arrays
@@ -94,8 +94,8 @@ def test_lists_name_everything_a_line_each(capsys: pytest.CaptureFixture[str]) -
     whole = said(capsys, "list")
     for kind, names in {
         "recipes": list(available()),
-        "data": ["mnist", "digits", "PATH"],
-        "models": ["vae", "ae"],
+        "data": ["mnist", "digits", "sprites", "PATH"],
+        "models": list(zoo.ROWS),
     }.items():
         part = said(capsys, "list", kind)
         assert part in whole

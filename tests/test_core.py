@@ -23,7 +23,8 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from vaelab import core, evaluate, zoo
+from vaelab import core, evaluate
+from vaelab.build import build as build_vae
 from vaelab.core import CHUNK, VAE, Draw
 from vaelab.data import Batches
 from vaelab.errors import UserError
@@ -53,7 +54,7 @@ class Oracle:
             w = torch.linalg.qr(w).Q * torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
         decoder = nn.Linear(L, D).double()
         decoder.weight.data, self.w, self.b = w, w, decoder.bias.data
-        self.likelihood = Gaussian(decoder, SIGMA).double()
+        self.likelihood = Gaussian(nn.Sequential(decoder, nn.Unflatten(1, (1, D))), SIGMA).double()
         sigma = float(self.likelihood.log_sigma.exp())  # SIGMA as the float32 that the likelihood was given it in
         self.marginal = MultivariateNormal(self.b, w @ w.T + sigma**2 * torch.eye(D, dtype=torch.float64))
         self.covariance = torch.linalg.inv(torch.eye(L, dtype=torch.float64) + w.T @ w / sigma**2)
@@ -171,10 +172,12 @@ def test_beta_weighs_the_rate_and_nothing_else(beta: float) -> None:
 def test_doubling_the_pixels_doubles_the_distortion_and_leaves_the_rate() -> None:
     """Sum over pixels: the weight of the rate must not drift with the size of the image."""
     z = torch.randn(2, B, L, dtype=torch.float64)
-    one, two = Gaussian(nn.Linear(L, D), SIGMA).double(), Gaussian(nn.Linear(L, 2 * D), SIGMA).double()
-    for name in ("weight", "bias"):
-        half = getattr(one.network, name).data
-        getattr(two.network, name).data = torch.cat([half, half])
+    one, two = (
+        Gaussian(nn.Sequential(nn.Linear(L, size), nn.Unflatten(1, (1, size))), SIGMA).double() for size in (D, 2 * D)
+    )
+    for name in ("0.weight", "0.bias"):
+        half = one.network.get_parameter(name).data
+        two.network.get_parameter(name).data = torch.cat([half, half])
     x = torch.randn(B, D, dtype=torch.float64)
     same(two(z).log_prob(torch.cat([x, x], 1)), 2 * one(z).log_prob(x))
 
@@ -293,7 +296,7 @@ def test_the_elbo_of_an_autoencoder_is_its_reconstruction_term_at_any_beta() -> 
 
 def model(shape: tuple[int, ...] = (6, 5), **settings: Any) -> VAE:
     given = {"hidden": (16, 8), "latent": 3, "dropout": 0.5, "batch_norm": True, "activation": "elu"} | settings
-    return zoo.build(Model(**given), shape)
+    return build_vae(Model(**given), shape)
 
 
 def images(n: int = 9, shape: tuple[int, ...] = (6, 5)) -> Tensor:
@@ -512,7 +515,7 @@ def test_terms_are_those_of_a_loop_by_hand_every_image_counted_once(monkeypatch:
 @pytest.mark.parametrize("chunk", [1, 7, 23, 1000])
 def test_terms_do_not_depend_on_the_chunk_where_there_is_no_chance(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "CHUNK", chunk)
-    vae, data = model(variant="ae").eval(), batches(treatment="grey")
+    vae, data = model(posterior="point").eval(), batches(treatment="grey")
     with torch.no_grad():
         draw = vae.draw(data(torch.arange(23), generator(0, "any")))
     found = terms(vae, data, seed=0)

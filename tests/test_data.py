@@ -354,7 +354,7 @@ def test_idx_mistakes(tmp_path: Path, rng: np.random.Generator) -> None:
 
 
 def test_what_there_is() -> None:
-    assert list(data.available()) == ["mnist", "digits", "PATH"]
+    assert list(data.available()) == ["mnist", "digits", "sprites", "PATH"]
 
 
 def test_sources_that_are_none(tmp_path: Path) -> None:

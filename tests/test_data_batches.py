@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vaelab.data import Batches, Dataset, Split, check_range
+from vaelab.data import Batches, Dataset, Split, check_support
 from vaelab.errors import UserError
-from vaelab.recipe import Data, Model, Recipe
+from vaelab.recipe import Data
 
 CPU = torch.device("cpu")
 
@@ -111,6 +111,35 @@ def test_dequantised_at_its_largest_noise_is_below_one(monkeypatch: pytest.Monke
         found = batch(every_level(levels), levels, treatment="dequantised")
         assert found.max() < 1
         assert torch.equal((found.double() * levels).floor(), every_level(levels).double())
+
+
+@pytest.mark.parametrize("levels", [2, 17, 256])
+def test_counts_of_grey_levels_are_the_levels(levels: int) -> None:
+    x = every_level(levels)
+    found = batch(x, levels, treatment="counts")
+    assert found.dtype == torch.float32
+    assert torch.equal(found, x.float())
+
+
+def test_counts_of_real_values_are_those_values_and_data_and_chance_are_left_alone() -> None:
+    x, generator = torch.randint(100_000, (5, 4)).float(), chance()
+    before, state = x.clone(), generator.get_state()
+    found = Batches(x, None, Data(treatment="counts"), CPU)(torch.arange(5), generator)
+    assert torch.equal(found, before)
+    found.zero_()
+    assert torch.equal(x, before)
+    assert torch.equal(generator.get_state(), state)
+
+
+@pytest.mark.parametrize("levels", [None, 17])
+def test_counts_stay_whole_when_they_move(levels: int | None) -> None:
+    x = torch.randint(17, (50, 6, 9), generator=chance(1))
+    x = x.to(torch.uint8) if levels else x.float()
+    found = batch(x, levels, augment=True, treatment="counts", rotate=30, shift=0.1)
+    assert torch.equal(found, found.round())
+    assert not torch.equal(found, x.float())
+    assert found.min() >= 0
+    assert found.max() <= 16
 
 
 # --- augmentation -----------------------------------------------------------------------------------------------------
@@ -226,6 +255,8 @@ def test_real_values_stay_within_their_range() -> None:
         (torch.full((4, 3), 2.5), None, {"treatment": "dynamic"}, "2.5 to 2.5"),
         (torch.full((4, 3), -1.0), None, {"treatment": "threshold"}, "data.scale"),
         (torch.full((4, 3), 7.0), None, {"treatment": "fixed"}, "'fixed'"),
+        (torch.full((4, 3), 7.5), None, {"treatment": "counts"}, "whole numbers from 0"),
+        (torch.full((4, 3), -1.0), None, {"treatment": "counts"}, "data.scale"),
     ],
 )
 def test_treatments_that_make_no_sense(x: Tensor, levels: int | None, settings: dict[str, Any], says: str) -> None:
@@ -239,26 +270,53 @@ def dataset(x: Tensor, levels: int | None) -> Dataset:
     return Dataset("mine", tuple(x.shape[1:]), levels, Split(x[:0], None), Split(x[:0], None), Split(x, None))
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous-bernoulli", "gaussian", "gaussian-learned"])
-def test_likelihoods_on_the_unit_interval_refuse_values_beyond_it(likelihood: Any) -> None:
-    recipe = Recipe(data=Data(source="mine.npy"), model=Model(likelihood=likelihood))
-    check_range(dataset(torch.rand(4, 3), None), recipe)
-    check_range(dataset(torch.full((4, 3), 255, dtype=torch.uint8), 256), recipe)
-    beyond = dataset(torch.tensor([[-1.0, 3.0]]), None)
-    if likelihood.startswith("gaussian"):
-        check_range(beyond, recipe)
-    else:
-        with pytest.raises(UserError, match=r"mine\.npy.*-1 to 3.*data\.scale.*gaussian"):
-            check_range(beyond, recipe)
+GREY = dataset(torch.full((4, 3), 255, dtype=torch.uint8), 256)
+UNIT = dataset(torch.full((4, 3), 0.3), None)
+BEYOND = dataset(torch.tensor([[-1.0, 3.0]]), None)
 
 
-@pytest.mark.parametrize("treatment", ["grey", "threshold", "fixed", "dynamic"])
+@pytest.mark.parametrize(
+    ("support", "data", "treatment"),
+    [
+        *[("unit", GREY, treatment) for treatment in ("grey", "threshold", "fixed", "dynamic", "dequantised")],
+        *[("unit", UNIT, treatment) for treatment in ("grey", "threshold", "fixed", "dynamic")],
+        *[("real", data, treatment) for data in (GREY, BEYOND) for treatment in ("grey", "dequantised", "counts")],
+        ("levels", GREY, "grey"),
+        ("counts", GREY, "counts"),
+        ("counts", BEYOND, "counts"),
+    ],
+)
+def test_data_that_live_where_the_likelihood_does_are_welcome(support: str, data: Dataset, treatment: Any) -> None:
+    check_support(data, support, Data(source="mine.npy", treatment=treatment), "any")
+
+
+@pytest.mark.parametrize(
+    ("support", "data", "treatment", "says"),
+    [
+        ("unit", BEYOND, "grey", r"-1 to 3; change data\.scale or set model\.likelihood to gaussian"),
+        ("unit", GREY, "counts", r"not counts; set model\.likelihood to poisson"),
+        ("levels", UNIT, "grey", r"real values; set model\.likelihood to gaussian"),
+        *[
+            ("levels", GREY, treatment, rf"not '{treatment}'; set data\.treatment to grey")
+            for treatment in ("threshold", "fixed", "dynamic", "dequantised", "counts")
+        ],
+        ("counts", GREY, "grey", r"not 'grey'; set data\.treatment to counts"),
+    ],
+)
+def test_data_that_live_elsewhere_are_refused_with_the_remedy(
+    support: str, data: Dataset, treatment: Any, says: str
+) -> None:
+    with pytest.raises(UserError, match=rf"^mine\.npy: model\.likelihood 'any' needs .*{says}$"):
+        check_support(data, support, Data(source="mine.npy", treatment=treatment), "any")
+
+
+@pytest.mark.parametrize("treatment", ["grey", "threshold", "fixed", "dynamic", "counts"])
 def test_an_empty_split_is_no_mistake(treatment: str) -> None:
     assert batch(torch.zeros(0, 3, 4), None, treatment=treatment).shape == (0, 3, 4)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-@pytest.mark.parametrize("treatment", ["grey", "threshold", "fixed", "dynamic", "dequantised"])
+@pytest.mark.parametrize("treatment", ["grey", "threshold", "fixed", "dynamic", "dequantised", "counts"])
 def test_batches_live_on_the_gpu(treatment: Any) -> None:
     cuda, x = torch.device("cuda"), every_level(256)
     moved = 0.0 if treatment == "fixed" else 10.0
@@ -266,4 +324,4 @@ def test_batches_live_on_the_gpu(treatment: Any) -> None:
     found = batches(torch.arange(8), torch.Generator(cuda).manual_seed(0))
     assert found.device.type == "cuda"
     assert found.shape == x.shape
-    assert found.max() <= 1
+    assert found.max() <= (255 if treatment == "counts" else 1)

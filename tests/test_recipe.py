@@ -135,10 +135,11 @@ def test_overrides_go_over_runs_and_runs_over_the_file(tmp_path: Path) -> None:
 
 @given(st.data())
 def test_a_number_as_text_is_the_number(data: st.DataObject) -> None:
-    numeric = [key for key, field in FIELDS.items() if type(field.default) in (int, float)]
+    bounded = ("data.images", "data.size")
+    numeric = [key for key, field in FIELDS.items() if type(field.default) in (int, float) and key not in bounded]
     key = data.draw(st.sampled_from(numeric))
     kind = type(FIELDS[key].default)
-    value = data.draw(st.integers(1, 2**53) if kind is int else st.floats(1e-300, 0.999))
+    value = data.draw(st.integers(2, 2**53) if kind is int else st.floats(1e-300, 0.999))
     assert override(Recipe(), {key: str(value)}) == override(Recipe(), {key: value})
 
 

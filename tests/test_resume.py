@@ -191,15 +191,15 @@ def test_ctrl_c_while_the_pictures_are_drawn_says_how_to_go_on(
 def interrupted(folder: Path, overrides: dict[str, Any], after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Train, with Ctrl-C pressed during step number `after` since the start."""
     steps = itertools.count(1)
-    real = schedules.beta
+    real = schedules.numbers
 
-    def beta(*arguments: Any) -> float:
+    def numbers(*arguments: Any) -> dict[str, float]:
         if next(steps) == after:
             signal.raise_signal(signal.SIGINT)
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(schedules, "beta", beta)
+        patch.setattr(schedules, "numbers", numbers)
         with pytest.raises(KeyboardInterrupt, match="saved"):
             vaelab.train(tiny(overrides), folder, quiet=True)
 
@@ -225,14 +225,14 @@ def uninterrupted(quick: None, tmp_path: Path) -> Path:
 def test_ctrl_c_at_the_very_last_step_finishes_the_run(
     quick: None, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, real = itertools.count(1), schedules.beta
+    steps, real = itertools.count(1), schedules.numbers
 
-    def beta(*arguments: Any) -> float:
+    def numbers(*arguments: Any) -> dict[str, float]:
         if next(steps) == 69:
             signal.raise_signal(signal.SIGINT)
         return real(*arguments)
 
-    monkeypatch.setattr(schedules, "beta", beta)
+    monkeypatch.setattr(schedules, "numbers", numbers)
     vaelab.train(tiny(STEPS), tmp_path / "run", quiet=True)
     assert outcome(tmp_path / "run") == outcome(uninterrupted)
 
@@ -240,16 +240,16 @@ def test_ctrl_c_at_the_very_last_step_finishes_the_run(
 def test_a_second_ctrl_c_stops_at_once_and_the_last_epoch_is_kept(
     quick: None, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, real = itertools.count(1), schedules.beta
+    steps, real = itertools.count(1), schedules.numbers
 
-    def beta(*arguments: Any) -> float:
+    def numbers(*arguments: Any) -> dict[str, float]:
         if next(steps) == 30:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(schedules, "beta", beta)
+        patch.setattr(schedules, "numbers", numbers)
         with pytest.raises(KeyboardInterrupt):
             vaelab.train(tiny(STEPS), tmp_path / "run", quiet=True)
     assert (state(tmp_path / "run")["epoch"], state(tmp_path / "run")["step"]) == (1, 0)
@@ -265,7 +265,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]
     """End every training within that epoch: its best weights are written, its metrics are not."""
 
     def at(last: int) -> None:
-        def snapshot(run: object, vae: object, data: object, epoch: int) -> None:
+        def snapshot(run: object, vae: object, x: object, y: object, epoch: int) -> None:
             if epoch == last:
                 raise Crash
 

@@ -23,7 +23,8 @@ from conftest import TINY, Command, contents, flags, outcome, state, tiny, wait_
 from torch import Tensor
 
 import vaelab
-from vaelab import gallery, zoo
+from vaelab import gallery
+from vaelab.build import build
 from vaelab.cli import main
 from vaelab.data import Dataset, Split
 from vaelab.run import FILES, Run, locked, write_atomic
@@ -73,7 +74,7 @@ def test_a_model_that_was_saved_encodes_decodes_and_samples_bit_for_bit(
     overrides: dict[str, Any], tmp_path: Path
 ) -> None:
     recipe, x = tiny(overrides), torch.rand(7, 9, 11)
-    vae = zoo.build(recipe.model, (9, 11))
+    vae = build(recipe.model, (9, 11))
     vae(x)  # moves the running means of batch normalisation
     data = Dataset("x", (9, 11), None, *[Split(x, None)] * 3)
     Run(tmp_path, recipe).save_best(vae, 1, data)

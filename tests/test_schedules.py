@@ -7,12 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaelab.recipe import Objective, Train
-from vaelab.schedules import beta, learning_rate
+from vaelab.schedules import NUMBERS, learning_rate, numbers
 
 ULP = 1 + 4 * 2**-53  # a few roundings
 weights = st.floats(0, 1e6)
 peaks = st.floats(1e-12, 1e6)
 shares = st.floats(0, 1, exclude_max=True)
+
+
+def beta(settings: Objective, time: float, epochs: int) -> float:
+    return numbers(settings, time, epochs)["beta"]
+
+
+def test_what_grows_is_what_is_named_and_nothing_else() -> None:
+    given = {"beta": 4.0, "gamma": 3.0, "alpha": 0.5, "capacity": 25.0, "bits": 2.0}
+    settings = Objective(**given, k=5, m=2, grows=("capacity", "bits"), warmup=10.0)
+    half = numbers(settings, 5.0, 20)
+    assert half == given | {"k": 5, "m": 2, "capacity": 12.5, "bits": 1.0}
+    assert tuple(half) == NUMBERS
 
 
 def test_beta_is_constant_unless_told_otherwise() -> None:

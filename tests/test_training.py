@@ -14,7 +14,8 @@ import torch
 from conftest import TINY, contents, flags, outcome, state, tiny
 
 import vaelab
-from vaelab import machine, schedules, training, zoo
+from vaelab import machine, schedules, training
+from vaelab.build import build
 from vaelab.cli import main
 from vaelab.data import Batches
 from vaelab.data import load as load_data
@@ -34,7 +35,7 @@ def untrained(recipe: vaelab.Recipe) -> tuple[vaelab.VAE, dict[str, Batches]]:
     """The model that training starts from, and its data."""
     data = load_data(recipe.data)
     with seeded(recipe.train.seed, "weights"):
-        vae = zoo.build(recipe.model, data.shape)
+        vae = build(recipe.model, data.shape)
     return vae, {name: Batches(split.x, data.levels, recipe.data, CPU) for name, split in data.splits().items()}
 
 
@@ -157,7 +158,7 @@ def test_the_schedules_of_the_last_step_of_every_epoch_are_recorded(settings: di
     recipe, last = run.recipe, 11 / 12  # 1455 images are 12 batches
     for entry in run.history:
         time = entry["epoch"] - 1 + last
-        assert entry["beta"] == pytest.approx(schedules.beta(recipe.objective, time, 4))
+        assert entry["beta"] == pytest.approx(schedules.numbers(recipe.objective, time, 4)["beta"])
         assert entry["learning_rate"] == pytest.approx(schedules.learning_rate(recipe.train, time / 4))
     assert len({(entry["beta"], entry["learning_rate"]) for entry in run.history}) > 1
 
@@ -368,14 +369,14 @@ def test_an_explosion_in_the_last_step_of_an_epoch_is_not_blamed_on_its_first(
 
 def test_an_interruption_after_an_explosion_does_not_save_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at the loss are 50 steps apart; Ctrl-C comes between two of them."""
-    run, steps, real = trained(tmp_path / "good", {"train.batch": 20}), iter(range(10_000)), schedules.beta
+    run, steps, real = trained(tmp_path / "good", {"train.batch": 20}), iter(range(10_000)), schedules.numbers
 
-    def beta(*arguments: Any) -> float:
+    def numbers(*arguments: Any) -> dict[str, float]:
         if next(steps) == 80:
             signal.raise_signal(signal.SIGINT)
         return real(*arguments)
 
-    monkeypatch.setattr(schedules, "beta", beta)
+    monkeypatch.setattr(schedules, "numbers", numbers)
     explode_in(2, monkeypatch)
     with pytest.raises((vaelab.UserError, KeyboardInterrupt)):
         trained(tmp_path, {"train.batch": 20, "train.epochs": 2})

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from vaelab.errors import UserError
 from vaelab.recipe import Recipe, recipe, study
+from vaelab.zoo import Row
 
 if TYPE_CHECKING:
     from vaelab.core import VAE, Draw
+    from vaelab.refit import fit_prior
     from vaelab.run import Run, load
     from vaelab.side_by_side import compare, train_all
     from vaelab.training import resume, train
@@ -28,9 +30,11 @@ __all__ = [
     "VAE",
     "Draw",
     "Recipe",
+    "Row",
     "Run",
     "UserError",
     "compare",
+    "fit_prior",
     "load",
     "recipe",
     "resume",
@@ -48,6 +52,7 @@ _NEED_TORCH = {
     "resume": "training",
     "train_all": "side_by_side",
     "compare": "side_by_side",
+    "fit_prior": "refit",
 }
 
 

@@ -21,6 +21,8 @@ examples:
   vaelab train cnn-16d --train.epochs 40 --objective.beta 4 --out runs/beta4
   vaelab train my-recipe.toml --data.source faces.npy
   vaelab train --resume runs/beta4               go on after Ctrl-C, a kill or a power cut
+  vaelab train mlp-20d --model.variant iwae --objective.k 50
+  vaelab sample runs/cvae --label 7              of a conditional model: only sevens
   vaelab list                                    recipes, data sets, models
 
 MNIST is looked for in --data.dir, in $VAELAB_DATA_DIR and in the user's cache before it is downloaded.
@@ -120,9 +122,9 @@ def _rows(kind: str) -> dict[str, str]:
         from vaelab.data import available as data_available
 
         return data_available()
-    from vaelab.zoo import ROWS
+    from vaelab.catalogue import listing
 
-    return {name: f"{row.about} ({row.reference})" for name, row in ROWS.items()}
+    return listing()
 
 
 def _sample(arguments: argparse.Namespace) -> None:
@@ -130,7 +132,7 @@ def _sample(arguments: argparse.Namespace) -> None:
     from vaelab.run import load
 
     run = load(arguments.run_folder)
-    print(gallery.write_samples(run, arguments.n, arguments.seed, arguments.out))
+    print(gallery.write_samples(run, arguments.n, arguments.seed, arguments.out, arguments.label))
 
 
 def _reconstruct(arguments: argparse.Namespace) -> None:
@@ -138,8 +140,9 @@ def _reconstruct(arguments: argparse.Namespace) -> None:
     from vaelab.run import load
 
     run = load(arguments.run_folder)
-    x, _ = gallery.images(run, arguments.split, arguments.data)
-    print(gallery.write_reconstructions(run, x[: arguments.n], arguments.out))
+    x, y = gallery.images(run, arguments.split, arguments.data)
+    some = slice(arguments.n)
+    print(gallery.write_reconstructions(run, x[some], None if y is None else y[some], arguments.out))
 
 
 def _encode(arguments: argparse.Namespace) -> None:
@@ -148,7 +151,20 @@ def _encode(arguments: argparse.Namespace) -> None:
 
     run = load(arguments.run_folder)
     x, y = gallery.images(run, arguments.split, arguments.data)
-    print(gallery.save_array(Path(arguments.out), run.vae.encode(x), y))
+    print(gallery.save_array(Path(arguments.out), run.vae.encode(x, y), y))
+
+
+def _fit_prior(arguments: argparse.Namespace) -> None:
+    from vaelab.refit import fit_prior
+
+    fit_prior(arguments.run_folder, arguments.prior, arguments.out, overwrite=arguments.overwrite)
+
+
+def _cite(arguments: argparse.Namespace) -> None:
+    from vaelab.cite import bibtex
+    from vaelab.run import load
+
+    print(bibtex(load(arguments.run_folder).recipe))
 
 
 def _figures(arguments: argparse.Namespace) -> None:
@@ -218,6 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     _run_argument(sample)
     sample.add_argument("-n", type=_count, default=64, help="how many (default 64)")
     sample.add_argument("--seed", type=int, default=0, help="the same seed, the same samples")
+    sample.add_argument("--label", type=int, help="the class to sample, where the model is conditional")
     sample.add_argument("--out", help=".png, .npy or .csv (default: into the run folder)")
 
     reconstruct = command(
@@ -232,6 +249,14 @@ def _parser() -> argparse.ArgumentParser:
     _run_argument(encode)
     encode.add_argument("--out", required=True, help=".npy, .npz (z and labels y) or .csv")
     _data_arguments(encode)
+
+    fit = command("fit-prior", _fit_prior, "fit a prior to the codes of a run: better samples, and how far it was")
+    _run_argument(fit)
+    fit.add_argument("--prior", default="mixture", help="mixture (default), flow, spline-flow or vamp")
+    fit.add_argument("--out", help="the new run folder (default: RUN+PRIOR)")
+    fit.add_argument("--overwrite", action="store_true", help="replace the run that is in the folder")
+
+    _run_argument(command("cite", _cite, "BibTeX for exactly the methods that a run used"))
 
     figures = command("figures", _figures, "draw the pictures of a run again, or several runs side by side")
     figures.add_argument("run_folders", metavar="RUN", nargs="+", help="run folders")

@@ -9,7 +9,7 @@ Rezende, Mohamed & Wierstra, Stochastic Backpropagation, 2014, arXiv:1401.4082.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Distribution, Independent, kl_divergence
 
 from vaelab.errors import UserError
 from vaelab.seeding import seeded
@@ -32,11 +32,24 @@ class Draw:
     log_px  (K, B)            log p(x|z), summed over pixels
     q       batch shape (B,)  the posterior; p has batch shape () or (B,) and is the prior
 
-    Everything else follows from these four and is worked out when first asked for.
+    px      batch shape (K, B) the likelihood p(x|z) itself, for objectives that look into the decoder
+
+    Everything else follows from these and is worked out when first asked for. A flow knows log q(z|x) of its own
+    samples at no cost; it is handed over as `log_qz`.
     """
 
-    def __init__(self, z: Tensor, log_px: Tensor, q: Distribution, p: Distribution) -> None:
-        self.z, self.log_px, self.q, self.p = z, log_px, q, p
+    def __init__(
+        self,
+        z: Tensor,
+        log_px: Tensor,
+        q: Distribution,
+        p: Distribution,
+        px: Distribution | None = None,
+        log_qz: Tensor | None = None,
+    ) -> None:
+        self.z, self.log_px, self.q, self.p, self.px = z, log_px, q, p, px
+        if log_qz is not None:
+            self.log_qz = log_qz
 
     @cached_property
     def log_pz(self) -> Tensor:
@@ -65,6 +78,27 @@ class Draw:
         except NotImplementedError:
             return (self.log_qz - self.log_pz).mean(0)
 
+    @cached_property
+    def rates(self) -> Tensor:
+        """The rate by dimension of z where q and p factorise, (B, L); else the whole of it, (B, 1)."""
+        if isinstance(self.q, Independent) and isinstance(self.p, Independent):
+            try:
+                return kl_divergence(self.q.base_dist, self.p.base_dist)
+            except NotImplementedError:
+                pass
+        return self.rate[:, None]
+
+    @cached_property
+    def log_weight(self) -> Tensor:
+        """log p(x, z) - log q(z|x), (K, B): the mean of its exponential over the samples is p(x) in expectation."""
+        return self.log_px + self.log_pz - self.log_qz
+
+    @property
+    def penalty(self) -> Tensor:
+        """What the posterior wants paid beside the objective, (B,), in nats: a quantiser's commitment; else 0."""
+        penalty: Tensor = getattr(self.q, "penalty", self.log_px.new_zeros(self.log_px.shape[1:]))
+        return penalty
+
 
 class VAE(nn.Module):
     """The three distributions together.
@@ -74,58 +108,122 @@ class VAE(nn.Module):
     global random state alone.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, shape: tuple[int, ...]) -> None:
+    classes: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: nn.Module,
+        shape: tuple[int, ...],
+        classes: Sequence[int] = (),
+    ) -> None:
         super().__init__()
-        self.encoder = encoder  # (B, *shape) -> q(z|x), batch (B,), event (*latent,)
-        self.decoder = decoder  # (..., *latent) -> p(x|z), batch (...), event shape
-        self.prior = prior  # () -> p(z), batch (), event (*latent,)
+        self.encoder = encoder  # (B, *shape) -> q(z|x), batch (B,), event (L,)
+        self.decoder = decoder  # (..., L) -> p(x|z), batch (...), event shape
+        self.prior = prior  # () -> p(z), batch (), event (L,)
         self.shape = shape
+        # Where there are classes the model is conditional: encoder, decoder and prior take the index of the label too.
+        self.register_buffer("classes", torch.tensor(classes, dtype=torch.int64), persistent=False)
 
-    def draw(self, x: Tensor, k: int = 1) -> Draw:
-        """K reparameterised samples of q(z|x) for each image of x (B, *shape)."""
-        q = self.encoder(x)
-        z = q.rsample((k,))  # (K, B, *latent)
-        return Draw(z, self.decoder(z).log_prob(x), q, self.prior())
+    @cached_property
+    def latent(self) -> int:
+        """L, the number of dimensions of z."""
+        return int(self.prior(*self.given(self.classes[:1])).event_shape[0])
 
-    def forward(self, x: Tensor, k: int = 1) -> Draw:
+    def given(self, y: Tensor | None) -> tuple[Tensor, ...]:
+        """What encoder, decoder and prior are called with beside their input: nothing, or the classes' indices (B,)."""
+        if not len(self.classes):
+            return ()
+        if y is None:
+            raise UserError("y: this model is conditional on labels; give one for each row")
+        return (torch.searchsorted(self.classes, y),)
+
+    def draw(self, x: Tensor, k: int = 1, y: Tensor | None = None) -> Draw:
+        """K reparameterised samples of q(z|x) for each image of x (B, *shape), labels y (B,) where conditional."""
+        return self.draw_from(self.encoder(x, *self.given(y)), x, k, y)
+
+    def draw_from(self, q: Distribution, x: Tensor, k: int = 1, y: Tensor | None = None) -> Draw:
+        """K samples of the posterior q of x: with many samples, encoding happens once."""
+        given = self.given(y)
+        z, log_qz = q.rsample_and_log_prob((k,)) if hasattr(q, "rsample_and_log_prob") else (q.rsample((k,)), None)
+        px = self.decoder(z, *given)  # z (K, B, L)
+        return Draw(z, px.log_prob(x), q, self.prior(*given), px, log_qz)
+
+    def forward(self, x: Tensor, k: int = 1, y: Tensor | None = None) -> Draw:
         """The same as `draw`; the name that wrappers for devices and precision look for."""
-        return self.draw(x, k)
+        return self.draw(x, k, y)
 
-    def encode(self, x: ArrayLike | Tensor) -> Tensor:
-        """E[z|x] for images x (N, *shape): (N, *latent). Deterministic."""
-        return self._each(lambda batch: self.encoder(batch).mean, self._images(x))
+    def encode(self, x: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None) -> Tensor:
+        """E[z|x] for images x (N, *shape), or the posterior's centre where it has no mean: (N, L). Deterministic.
 
-    def decode(self, z: ArrayLike | Tensor) -> Tensor:
-        """E[x|z] for codes z (N, *latent): (N, *shape)."""
-        codes = self._tensor(z)
-        wanted = self.prior().event_shape
+        Labels y (N,) are for conditional models; others do without.
+        """
+        return self._each(lambda x, *y: self.encoder(x, *y).mean, self._images(x), y)
+
+    def decode(self, z: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None) -> Tensor:
+        """E[x|z] for codes z (N, L): (N, *shape)."""
+        codes, wanted = self._tensor(z), (self.latent,)
         if codes.shape[1:] != wanted or not len(codes):
             raise UserError(f"z: expected codes of shape {_rows_of(wanted)}, N at least 1, got {tuple(codes.shape)}")
-        return self._each(lambda batch: self.decoder(batch).mean, codes)
+        return self._each(lambda z, *y: self.decoder(z, *y).mean, codes, y)
 
-    def reconstruct(self, x: ArrayLike | Tensor, sample: bool = False, seed: int = 0) -> Tensor:
+    def reconstruct(
+        self, x: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None, sample: bool = False, seed: int = 0
+    ) -> Tensor:
         """E[x|z] at the posterior's mean, or, where asked for, at one sample of it: (N, *shape)."""
-        with seeded(seed, "reconstruct") if sample else nullcontext():
-            return self._each(lambda batch: self._reconstruct(batch, sample), self._images(x))
 
-    def sample(self, n: int, seed: int = 0) -> Tensor:
-        """E[x|z] for n samples z of the prior: (n, *shape). The same seed gives the same samples."""
+        def both(x: Tensor, *y: Tensor) -> Tensor:
+            q = self.encoder(x, *y)
+            mean: Tensor = self.decoder(q.sample() if sample else q.mean, *y).mean
+            return mean
+
+        with seeded(seed, "reconstruct") if sample else nullcontext():
+            return self._each(both, self._images(x), y)
+
+    def sample(self, n: int, seed: int = 0, y: int | None = None) -> Tensor:
+        """E[x|z] for n samples z of the prior: (n, *shape). The same seed gives the same samples.
+
+        A conditional model samples the class y, or, where none is named, every class in turn.
+        """
         if n < 1:
             raise UserError(f"n: expected a number of samples of at least 1, got {n}")
-        with seeded(seed, "sample"), torch.no_grad():
-            z = self.prior().sample((n,))
-        return self.decode(z)
+        labels = self._in_turn(n, y)
+        with seeded(seed, "sample"), torch.no_grad(), evaluating(self):
+            prior = self.prior(*self.given(labels))
+            z = prior.sample((n,) if not prior.batch_shape else ())
+        return self.decode(z, labels)
 
-    def _reconstruct(self, x: Tensor, sample: bool) -> Tensor:
-        q = self.encoder(x)
-        mean: Tensor = self.decoder(q.sample() if sample else q.mean).mean
-        return mean
+    def _in_turn(self, n: int, y: int | None) -> Tensor | None:
+        """n labels for samples, None for a model without."""
+        known = self.classes.tolist()
+        if not known:
+            if y is not None:
+                raise UserError("label: this model is not conditional on labels; train one with --model.variant cvae")
+            return None
+        if y is not None and y not in known:
+            raise UserError(f"label: the model knows no class {y}; choose one of: {', '.join(map(str, known))}")
+        return self.classes[torch.arange(n) % len(known)] if y is None else self.classes.new_full((n,), y)
 
     @torch.no_grad()
-    def _each(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-        """`function` over the rows in chunks, in evaluation mode."""
+    def _each(self, function: Callable[..., Tensor], rows: Tensor, y: ArrayLike | Tensor | None) -> Tensor:
+        """`function` over the rows, and their labels where the model is conditional, in chunks, in evaluation mode."""
+        given = self.given(self._labels(y, len(rows))) if len(self.classes) else ()
         with evaluating(self):
-            return torch.cat([function(chunk) for chunk in rows.split(CHUNK)])
+            chunks = zip(rows.split(CHUNK), *(labels.split(CHUNK) for labels in given), strict=True)
+            return torch.cat([function(*chunk) for chunk in chunks])
+
+    def _labels(self, y: ArrayLike | Tensor | None, rows: int) -> Tensor | None:
+        if y is None:
+            return None
+        labels = torch.as_tensor(y if isinstance(y, Tensor) else np.asarray(y)).to(self.classes)
+        if labels.shape != (rows,):
+            raise UserError(f"y: expected a label for each of {rows} rows, got shape {tuple(labels.shape)}")
+        unknown = labels[~torch.isin(labels, self.classes)]
+        if len(unknown):
+            known = ", ".join(map(str, self.classes.tolist()))
+            raise UserError(f"y: the model knows no class {int(unknown[0])}; it learned {known}")
+        return labels
 
     def _images(self, x: ArrayLike | Tensor) -> Tensor:
         images = self._tensor(x)
@@ -139,7 +237,7 @@ class VAE(nn.Module):
         like = next(self.parameters())
         tensor = torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values))
         if not (tensor.is_floating_point() or tensor.dtype == torch.bool):
-            raise UserError(f"expected real values, got {tensor.dtype}; divide 8-bit levels by 255")
+            raise UserError(f"expected real values, got {tensor.dtype}; divide 8-bit levels by 255, make counts floats")
         return tensor.to(like)
 
 

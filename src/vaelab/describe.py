@@ -23,11 +23,13 @@ def summary(vae: VAE) -> str:
     hooks = [
         module.register_forward_hook(partial(note, name=name))
         for name, module in vae.named_modules()
-        if name and module is not vae.prior
+        if name.startswith(("encoder", "decoder"))
     ]
-    vae.reconstruct(torch.zeros(1, *vae.shape))
+    vae.reconstruct(torch.zeros(1, *vae.shape), vae.classes[:1])
     for hook in hooks:
         hook.remove()
+    prior = sum(parameter.numel() for parameter in vae.prior.parameters())
+    rows += [("prior", type(vae.prior).__name__, str(vae.latent), f"{prior:,}" if prior else "")]
     rows.append(("total", "", "", f"{sum(parameter.numel() for parameter in vae.parameters()):,}"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(

@@ -10,7 +10,7 @@ class UserError(ValueError):
     """Bad input: the message is one line that names the file or field and the remedy."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], listing: str = "vaelab train --help") -> str:
     """``did you mean 'x'?`` for a misspelt name, else the list of what there is.
 
     >>> nearest("mnits", ["mnist", "digits"])
@@ -22,4 +22,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"choose one of: {', '.join(known)}" if len(known) <= 12 else "vaelab train --help lists them all"
+    return f"choose one of: {', '.join(known)}" if len(known) <= 12 else f"{listing} lists them all"

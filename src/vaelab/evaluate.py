@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -12,39 +13,67 @@ from vaelab.core import CHUNK, VAE, evaluating
 from vaelab.data import Batches
 from vaelab.seeding import generator, seeded
 
+ROWS = 10_000  # codes that are decoded at once: bounds the memory
+
 
 class Terms(NamedTuple):
-    """Means over images, in nats per image; their sum is -ELBO at beta = 1."""
+    """Means over images, in nats per image; distortion + rate is -ELBO at beta = 1."""
 
     distortion: float
     rate: float
+    bound: float | None = None  # -log of the mean of k importance weights, where k samples were drawn
 
     @property
     def loss(self) -> float:
         return self.distortion + self.rate
 
     def record(self) -> dict[str, float]:
-        return {"loss": self.loss, "distortion": self.distortion, "rate": self.rate}
+        bound = {} if self.bound is None else {"bound": self.bound}
+        return {"loss": self.loss, "distortion": self.distortion, "rate": self.rate} | bound
 
     def __str__(self) -> str:
-        return f"{self.loss:.2f} = {self.distortion:.2f} + {self.rate:.2f}"
+        bound = "" if self.bound is None else f", bound {self.bound:.2f}"
+        return f"{self.loss:.2f} = {self.distortion:.2f} + {self.rate:.2f}{bound}"
 
 
 @torch.no_grad()
-def terms(vae: VAE, batches: Batches, seed: int) -> Terms:
-    """Distortion and rate with one posterior sample an image, over all images of `batches`.
+def terms(vae: VAE, batches: Batches, seed: int, k: int = 1) -> Terms:
+    """Distortion and rate with k posterior samples an image, and the bound they make, over all images of `batches`.
 
     The same seed draws the same noise and the same binarisation every time, so epochs can be compared.
     """
     device = batches.x.device
-    total = torch.zeros(2, dtype=torch.float64)
+    total = torch.zeros(3, dtype=torch.float64)
     chance = generator(seed, "evaluation data", device=device)
     with evaluating(vae), seeded(seed, "evaluation"):
-        for index in torch.arange(len(batches), device=device).split(CHUNK):
-            draw = vae(batches(index, chance))
-            total += torch.stack([draw.distortion.sum(), draw.rate.sum()]).cpu()
-    distortion, rate = (total / len(batches)).tolist()
-    return Terms(distortion, rate)
+        for index in torch.arange(len(batches), device=device).split(max(1, CHUNK // k)):
+            draw = vae(batches(index, chance), k, batches.labels(index))
+            bound = draw.log_weight.logsumexp(0) - math.log(k) if k > 1 else torch.zeros_like(draw.distortion)
+            total += torch.stack([draw.distortion.sum(), draw.rate.sum(), -bound.sum()]).cpu()
+    distortion, rate, bound = (total / len(batches)).tolist()
+    return Terms(distortion, rate, bound if k > 1 else None)
+
+
+@torch.no_grad()
+def log_likelihood(vae: VAE, batches: Batches, k: int, seed: int) -> Tensor:
+    """log (1/k) sum_k p(x, z_k) / q(z_k|x), (N,), in nats: for k -> infinity log p(x), below it in expectation.
+
+    Each image is encoded once, and its k samples are decoded in bulk. Burda, Grosse & Salakhutdinov 2016,
+    arXiv:1509.00519.
+    """
+    device = batches.x.device
+    chance = generator(seed, "evaluation data", device=device)
+    found = []
+    with evaluating(vae), seeded(seed, "likelihood"):
+        for index in torch.arange(len(batches), device=device).split(max(1, ROWS // k)):
+            x, y = batches(index, chance), batches.labels(index)
+            q = vae.encoder(x, *vae.given(y))
+            total = x.new_full((len(x),), -torch.inf)
+            for start in range(0, k, ROWS):
+                some = min(ROWS, k - start)
+                total = total.logaddexp(vae.draw_from(q, x, some, y).log_weight.logsumexp(0))
+            found.append(total - math.log(k))
+    return torch.cat(found).cpu()
 
 
 def explained_variance(means: Tensor, components: int = 2) -> float:

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from vaelab import figures
+from vaelab import figures, zoo
+from vaelab.build import support
 from vaelab.core import VAE
 from vaelab.data import Batches, Dataset, Split, load, load_all
 from vaelab.errors import UserError
@@ -32,8 +33,8 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
     lang, seed = settings.lang, run.recipe.train.seed
     x, y = treated(run, data.levels, data.test)
     some = spread(len(x), settings.points)
-    codes = vae.encode(x[some]).numpy()
     labels = None if y is None else y[some]
+    codes = vae.encode(x[some], labels).numpy()
     pages = {"losses": figures.losses(run.history, lang)}
     embedding = None
     if codes.shape[1] > 2 and len(codes) > 3:
@@ -43,15 +44,12 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
 
     if drawable(data.shape):
         show = partial(displayed, run)
-        few = x[spread(len(x), settings.examples)]
-        shown = spread(len(x), 10)
-        pairs = show(few), show(vae.reconstruct(few))
+        few, shown = spread(len(x), settings.examples), spread(len(x), 10)
+        pairs = show(x[few]), show(vae.reconstruct(x[few], None if y is None else y[few]))
         samples = show(vae.sample(settings.samples, seed))
-        first, last = (x[ends] for ends in _ends(x, y).T)
-        path = torch.linspace(0, 1, STEPS)[:, None]  # (S, 1)
-        line = torch.stack(
-            [vae.decode(a + path * (b - a)) for a, b in zip(vae.encode(first), vae.encode(last), strict=True)]
-        )
+        ends = _ends(x, y)  # (R, 2)
+        first, last = (x[column] for column in ends.T)
+        line = torch.stack([_walk(vae, x[pair], None if y is None else y[pair]) for pair in ends])
         pages |= {
             "data": figures.examples(show(x[shown]), None if y is None else y[shown], lang),
             "reconstructions": figures.reconstructions(*pairs, lang),
@@ -59,7 +57,7 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
             "interpolation": figures.interpolation(show(line), lang, show(torch.stack([first, last], 1))),
         }
         grid = None
-        if codes.shape[1] == 2:
+        if is_plane(run):
             axis = figures.grid_axis(GRID, settings.grid, settings.span)
             grid = show(vae.decode(figures.grid_points(axis))), axis
             pages["manifold"] = figures.manifold(*grid, lang)
@@ -76,12 +74,26 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
     say(f"pictures: {run.folder / 'figures'}: {', '.join(sorted(pages))}{', progress.gif' if frames else ''}")
 
 
-def snapshot(run: Run, vae: VAE, x: Tensor, epoch: int) -> None:
+def is_plane(run: Run) -> bool:
+    """Whether the latent space is a plane that a grid of decoded codes can show."""
+    settings = run.recipe.model
+    everywhere = zoo.part("model.posterior", settings.posterior).space == "reals"
+    return run.vae.latent == 2 and everywhere and not settings.conditional
+
+
+def _walk(vae: VAE, ends: Tensor, y: figures.Array | None) -> Tensor:
+    """What lies between the codes of two images, (STEPS, *shape); where conditional, as the first one's class."""
+    a, b = vae.encode(ends, y)
+    codes = a + torch.linspace(0, 1, STEPS)[:, None] * (b - a)  # (S, L)
+    return vae.decode(codes, None if y is None else np.repeat(y[:1], STEPS))
+
+
+def snapshot(run: Run, vae: VAE, x: Tensor, y: Tensor | None, epoch: int) -> None:
     """One frame: the images x (N, *shape) reconstructed and the same noise decoded after every epoch."""
     if not drawable(vae.shape):
         return
     settings = run.recipe.figures
-    pairs = displayed(run, x), displayed(run, vae.reconstruct(x))
+    pairs = displayed(run, x), displayed(run, vae.reconstruct(x, y))
     samples = displayed(run, vae.sample(settings.samples, run.recipe.train.seed))
     frame = figures.frame(*pairs, samples, epoch, settings.lang)
     buffer = io.BytesIO()
@@ -110,7 +122,7 @@ def images(run: Run, split: str, other: str | None) -> tuple[Tensor, figures.Arr
         raise UserError(f"--data {other}: images of shape {got}, but the run learned {wanted}; resize them")
     x, y = treated(run, levels, found)
     (low, high), (least, most) = run.contract["range"], (float(x.min()), float(x.max()))
-    unbounded = run.contract["levels"] is None and run.recipe.model.likelihood.startswith("gaussian")
+    unbounded = run.contract["levels"] is None and support(run.recipe.model) == "real"
     slack = high - low if unbounded else 0.0  # real values may go somewhat beyond what was seen
     if least < low - slack or most > high + slack:
         raise UserError(
@@ -132,18 +144,21 @@ def displayed(run: Run, images: Tensor) -> figures.Array:
     return shown
 
 
-def write_samples(run: Run, n: int, seed: int, out: str | None) -> Path:
-    """n decoded samples of the prior, as a picture or as numbers."""
-    x = run.vae.sample(n, seed)
+def write_samples(run: Run, n: int, seed: int, out: str | None, label: int | None = None) -> Path:
+    """n decoded samples of the prior, of one class where a label is given, as a picture or as numbers."""
+    x = run.vae.sample(n, seed, label)
     return _write(run, "samples", x, out, lambda: figures.samples(displayed(run, x), run.recipe.figures.lang))
 
 
-def write_reconstructions(run: Run, x: Tensor, out: str | None) -> Path:
+def write_reconstructions(run: Run, x: Tensor, y: figures.Array | None, out: str | None) -> Path:
     """Images x (N, *shape) over their reconstructions as a picture, or the reconstructions as numbers."""
-    y = run.vae.reconstruct(x)
-    lang = run.recipe.figures.lang
+    found, lang = run.vae.reconstruct(x, y), run.recipe.figures.lang
     return _write(
-        run, "reconstructions", y, out, lambda: figures.reconstructions(displayed(run, x), displayed(run, y), lang)
+        run,
+        "reconstructions",
+        found,
+        out,
+        lambda: figures.reconstructions(displayed(run, x), displayed(run, found), lang),
     )
 
 

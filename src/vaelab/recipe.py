@@ -18,6 +18,7 @@ import msgspec
 import tomli_w
 from msgspec import Meta, Struct
 
+from vaelab import zoo
 from vaelab.errors import UserError, nearest
 
 END = "# end of the recipe\n"  # closes a recipe that is written out, so that a truncated one is noticed
@@ -36,10 +37,12 @@ def _doc(text: str) -> Meta:
 class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is learned from, and how pixels become numbers."""
 
-    source: Annotated[str, _doc("mnist, digits, or the path of your own .npy, .npz, .csv, image or IDX folder")] = (
+    source: Annotated[str, _doc("mnist, digits, sprites, or the path of a .npy, .npz, .csv, image or IDX folder")] = (
         "mnist"
     )
     dir: Annotated[str, _doc("folder searched first for a named data set (then VAELAB_DATA_DIR, then the cache)")] = ""
+    images: Annotated[int, Meta(ge=1, le=737_280), _doc("of sprites: how many are drawn")] = 10_000
+    size: Annotated[int, Meta(ge=16, le=256), _doc("of sprites: height and width in pixels")] = 32
     test: Annotated[
         float, Meta(gt=0, lt=1), _doc("fraction held out for testing where the data set has no test set of its own")
     ] = 0.1
@@ -48,8 +51,11 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 0.1
     split_seed: Annotated[int, Meta(ge=0), _doc("seed of both splits")] = 0
     treatment: Annotated[
-        Literal["grey", "threshold", "fixed", "dynamic", "dequantised"],
-        _doc("grey levels as they are; binarised at 1/2, once by chance, or afresh every epoch; or with uniform noise"),
+        Literal["grey", "threshold", "fixed", "dynamic", "dequantised", "counts"],
+        _doc(
+            "grey levels as they are; binarised at 1/2, once by chance, or afresh every epoch; with uniform noise; "
+            "or whole numbers as counts"
+        ),
     ] = "grey"
     scale: Annotated[Positive, _doc("real values (not grey levels) are divided by this number")] = 1.0
     rotate: Annotated[float, Meta(ge=0, le=180), _doc("augmentation: largest rotation, degrees")] = 0.0
@@ -63,16 +69,33 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Three distributions and the networks between them."""
 
-    variant: Annotated[str, _doc("row of the table of models (vaelab list models)")] = "vae"
-    likelihood: Annotated[
-        Literal["bernoulli", "continuous-bernoulli", "gaussian", "gaussian-learned"], _doc("p(x|z)")
-    ] = "bernoulli"
-    sigma: Annotated[Positive, _doc("scale of the gaussian likelihood (where learned: where it starts)")] = 1.0
-    network: Annotated[Literal["mlp", "conv"], _doc("fully connected, or convolutions that halve the image")] = "mlp"
+    variant: Annotated[
+        str, _doc("row of the table of models (vaelab list models), or a Python file with a ROW of your own")
+    ] = "vae"
+    likelihood: Annotated[str, _doc(f"p(x|z): {', '.join(zoo.LIKELIHOODS)}, or FILE.py:CLASS")] = "bernoulli"
+    prior: Annotated[str, _doc(f"p(z); the row's unless named: {', '.join(zoo.PRIORS)}, or FILE.py:CLASS")] = "normal"
+    posterior: Annotated[
+        str, _doc(f"q(z|x); the row's unless named: {', '.join(zoo.POSTERIORS)}, or FILE.py:CLASS")
+    ] = "gaussian"
+    conditional: Annotated[bool, _doc("encoder, decoder and prior are told the label")] = False
+    sigma: Annotated[Positive, _doc("scale of gaussian and laplace likelihoods (where learned: where it starts)")] = 1.0
+    components: Annotated[Count, _doc("of a mixture: of the prior's Gaussians, of the pseudo-inputs")] = 10
+    logistics: Annotated[Count, _doc("components of the logistic-mixture likelihood, for each element")] = 5
+    transforms: Annotated[Count, _doc("steps of a normalising flow")] = 3
+    codes: Annotated[int, Meta(ge=2), _doc("values that each discrete dimension of z can take")] = 256
+    commitment: Annotated[NonNegative, _doc("weight of the pull of the encoder to its code vectors")] = 0.25
+    temperature: Annotated[Positive, _doc("of the relaxed samples of gumbel-softmax")] = 0.67
+    upper: Annotated[
+        tuple[Count, ...], _doc("dimensions of the levels above z, from below, of two-level and ladder")
+    ] = (16,)
+    network: Annotated[
+        Literal["mlp", "conv", "resnet"],
+        _doc("fully connected, convolutions that halve the image, or residual blocks between the halvings"),
+    ] = "mlp"
     hidden: Annotated[
-        tuple[Count, ...], _doc("widths (mlp) or channels (conv) of the encoder; the decoder mirrors them")
+        tuple[Count, ...], _doc("widths (mlp) or channels (conv, resnet) of the encoder; the decoder mirrors them")
     ] = (400,)
-    latent: Annotated[Count, _doc("dimensions of z")] = 20
+    latent: Annotated[Count, _doc("dimensions of z; of discrete codes, how many there are")] = 20
     activation: Annotated[Literal["relu", "leaky-relu", "elu", "gelu", "silu", "tanh"], _doc("between the layers")] = (
         "relu"
     )
@@ -83,10 +106,23 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Objective(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is optimised. What is *reported* is always distortion + rate, at beta = 1."""
 
-    beta: Annotated[NonNegative, _doc("weight of the rate")] = 1.0
-    warmup: Annotated[NonNegative, _doc("epochs over which the weight grows linearly from 0 to beta")] = 0.0
+    name: Annotated[str, _doc(f"the row's unless named: {', '.join(zoo.OBJECTIVES)}, or FILE.py:NAME")] = "elbo"
+    k: Annotated[Count, _doc("posterior samples of each image, in one bound")] = 1
+    m: Annotated[Count, _doc("bounds that miwae and piwae average")] = 1
+    beta: Annotated[NonNegative, _doc("weight of the rate, or of the part of it that the objective singles out")] = 1.0
+    gamma: Annotated[NonNegative, _doc("weight of what the objective adds to the ELBO")] = 1.0
+    alpha: Annotated[float, Meta(ge=-100, le=1), _doc("order of renyi; share of the ELBO in ciwae; alpha of info")] = (
+        0.0
+    )
+    capacity: Annotated[NonNegative, _doc("nats at which the objective capacity holds the rate")] = 0.0
+    bits: Annotated[NonNegative, _doc("nats below which free-bits charges no dimension less")] = 0.0
+    grows: Annotated[
+        tuple[Literal["beta", "gamma", "alpha", "capacity", "bits"], ...],
+        _doc("which of the numbers above warm up or go in cycles"),
+    ] = ("beta",)
+    warmup: Annotated[NonNegative, _doc("epochs over which those grow linearly from 0 to their value")] = 0.0
     cycles: Annotated[
-        int, Meta(ge=0), _doc("the weight grows from 0 to beta this many times over the training (0: never)")
+        int, Meta(ge=0), _doc("those grow from 0 to their value this many times over the training (0: never)")
     ] = 0
 
 
@@ -142,6 +178,12 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("train.patience: early stopping needs validation images; set data.validation above 0")
         if self.objective.warmup and self.objective.cycles:
             raise ValueError("objective.cycles: choose a warm-up or cycles, not both; set one of them to 0")
+        choices = {axis: getattr(getattr(self, axis.split(".")[0]), axis.split(".")[1]) for axis in zoo.AXES}
+        refused = zoo.refusal(choices, self.objective.k * self.objective.m, self.model.conditional)
+        if refused:
+            raise ValueError(refused)
+        if self.train.compile and self.objective.name in ("rae-gp", "piwae"):
+            raise ValueError(f"train.compile: {self.objective.name!r} differentiates the decoder twice; leave it off")
 
 
 def sections() -> dict[str, type[Struct]]:
@@ -167,7 +209,8 @@ class Field(Struct, frozen=True):
         """
         try:
             if get_origin(self.base) is tuple:
-                return [int(part) for part in text.strip("[]() ").replace(",", " ").split()]
+                parts = text.strip("[]() ").replace(",", " ").split()
+                return [int(part) for part in parts] if get_args(self.base)[0] is not Literal else parts
             if self.base is bool:
                 return SWITCH[text.lower()]
             return self.base(text) if self.base in (int, float) else text
@@ -308,14 +351,46 @@ def _build(document: dict[str, Any], overrides: Mapping[str, Any], origin: str) 
             raise UserError(f"{origin}: there is no section {key}; {nearest(key, sections())}")
         elif not isinstance(value, dict) and key not in ("name", "about", *sections()):
             _check_name(key, known, origin)
+    given: dict[str, Any] = {}
     for key, value in overrides.items():
         field = _check_name(key, known, f"--{key}")
-        section, name = key.split(".")
-        document = _merge(document, {section: {name: field.parse(value) if isinstance(value, str) else value}})
+        given[key] = field.parse(value) if isinstance(value, str) else value
+    document = _layered(document, given)
     try:
         return msgspec.convert(document, Recipe)
     except msgspec.ValidationError as error:
         raise UserError(f"{origin}: {_explain(str(error), document, known)}") from None
+
+
+def _layered(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The document, `given` over it, and the settings of the model's row below whichever of the two names the row."""
+    model = document.get("model", {})
+    variant = given.get("model.variant", model.get("variant") if isinstance(model, dict) else None)
+    if not isinstance(variant, str):
+        return _merge(document, _nested(given))
+    row = _nested(zoo.row(_anchored(variant)).laid_out())
+    below = _merge(document, row) if "model.variant" in given else _merge(row, document)
+    layered = _merge(below, _nested(given))
+    for axis in ("model.variant", *zoo.AXES):
+        section, name = axis.split(".")
+        value = layered.get(section, {}).get(name)
+        if isinstance(value, str):
+            layered = _merge(layered, _nested({axis: _anchored(value)}))
+    return layered
+
+
+def _anchored(name: str) -> str:
+    """The name of a part as it is; the path of a user's own made absolute, so that a run finds it from anywhere."""
+    return str(Path(name).expanduser().absolute()) if ".py" in name else name
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"train.epochs": 20}`` -> ``{"train": {"epochs": 20}}``."""
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        section, name = key.split(".")
+        nested.setdefault(section, {})[name] = value
+    return nested
 
 
 def _check_name(key: str, known: Mapping[str, Field], origin: str) -> Field:

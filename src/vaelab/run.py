@@ -31,7 +31,7 @@ import safetensors.torch
 import torch
 from filelock import FileLock, Timeout
 
-from vaelab import zoo
+from vaelab.build import build
 from vaelab.core import VAE
 from vaelab.data import Dataset
 from vaelab.errors import UserError
@@ -70,7 +70,8 @@ class Run:
         """The model with the weights of best.safetensors, in evaluation mode."""
         path = self.folder / "best.safetensors"
         with untouched():  # its first weights are drawn, only to be replaced
-            vae = zoo.build(self.recipe.model, tuple(self.contract["shape"]))
+            contract = self.contract
+            vae = build(self.recipe.model, tuple(contract["shape"]), contract["levels"], contract.get("classes", ()))
         try:
             vae.load_state_dict(safetensors.torch.load_file(path))
         except (RuntimeError, OSError, safetensors.SafetensorError):
@@ -79,7 +80,7 @@ class Run:
 
     @cached_property
     def contract(self) -> dict[str, Any]:
-        """What the weights in best.safetensors are for: shape and range of the data, and the epoch they are of."""
+        """What the weights in best.safetensors are for: shape, range and classes of the data; and their epoch."""
         path = self.folder / "best.safetensors"
         if not path.exists():
             raise UserError(f"{path}: is missing; no epoch was finished here yet: vaelab train --resume {self.folder}")
@@ -134,7 +135,14 @@ class Run:
 
     def save_best(self, vae: VAE, epoch: int, data: Dataset) -> None:
         """The weights, and what they are for, whatever code reads them later."""
-        contract = {"format": FORMAT, "shape": vae.shape, "levels": data.levels, "range": data.span(), "epoch": epoch}
+        contract = {
+            "format": FORMAT,
+            "shape": vae.shape,
+            "levels": data.levels,
+            "range": data.span(self.recipe.data.treatment),
+            "classes": vae.classes.tolist(),
+            "epoch": epoch,
+        }
         weights = {name: tensor.contiguous().cpu() for name, tensor in vae.state_dict().items()}
         # One key: safetensors writes several in an order that changes from time to time.
         self.write("best.safetensors", safetensors.torch.save(weights, {"vaelab": json.dumps(contract)}))

@@ -6,22 +6,35 @@ import math
 
 from vaelab.recipe import Objective, Train
 
+NUMBERS = ("beta", "gamma", "alpha", "capacity", "bits", "k", "m")  # of an objective
 
-def beta(settings: Objective, time: float, epochs: int) -> float:
-    """The weight of the rate after `time` epochs (a fraction counts) of `epochs`.
 
-    Linear warm-up: beta min(1, time / warmup) (Bowman et al. 2016, arXiv:1511.06349). Cyclical: each of the cycles
-    rises over its first half and stays at beta over its second (Fu et al. 2019, arXiv:1903.10145).
+def numbers(settings: Objective, time: float, epochs: int) -> dict[str, float]:
+    """The numbers of an objective after `time` epochs (a fraction counts) of `epochs`.
 
-    >>> beta(Objective(beta=4.0, warmup=10.0), 5.0, 20)
+    Those that `settings.grows` names are multiplied by a ramp from 0 to 1; the others stay as they are.
+
+    >>> numbers(Objective(beta=4.0, warmup=10.0), 5.0, 20)["beta"]
     2.0
     """
+    now = ramp(settings, time, epochs)
+    return {name: getattr(settings, name) * (now if name in settings.grows else 1) for name in NUMBERS}
+
+
+def ramp(settings: Objective, time: float, epochs: int) -> float:
+    """The share, in [0, 1], of its value that a growing number has after `time` epochs of `epochs`.
+
+    Linear warm-up: min(1, time / warmup) (Bowman et al. 2016, arXiv:1511.06349). Cyclical: each of the cycles rises
+    over its first half and stays at 1 over its second (Fu et al. 2019, arXiv:1903.10145).
+
+    >>> ramp(Objective(warmup=10.0), 5.0, 20)
+    0.5
+    """
     if settings.warmup:
-        return settings.beta * min(1.0, time / settings.warmup)
+        return min(1.0, time / settings.warmup)
     if settings.cycles:
-        phase = (time * settings.cycles / epochs) % 1.0
-        return settings.beta * min(1.0, 2.0 * phase)
-    return settings.beta
+        return min(1.0, 2.0 * ((time * settings.cycles / epochs) % 1.0))
+    return 1.0
 
 
 def learning_rate(settings: Train, progress: float) -> float:

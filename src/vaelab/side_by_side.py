@@ -103,10 +103,12 @@ def _numbers(run: Run) -> Numbers:
     test, labels = gallery.treated(run, data.levels, data.test)
     agree: Numbers = {}
     if labels is not None and train_labels is not None:
-        agree["neighbours_agree"] = neighbours_agree(run.vae.encode(train), train_labels, run.vae.encode(test), labels)
+        codes = run.vae.encode(train, train_labels), run.vae.encode(test, labels)
+        agree["neighbours_agree"] = neighbours_agree(codes[0], train_labels, codes[1], labels)
     seconds = [row["seconds"] for row in run.times]
     test = test[:SAMPLES]
-    samples, reconstructions = run.vae.sample(SAMPLES, run.recipe.train.seed), run.vae.reconstruct(test)
+    samples = run.vae.sample(SAMPLES, run.recipe.train.seed)
+    reconstructions = run.vae.reconstruct(test, None if labels is None else labels[:SAMPLES])
     return {
         "parameters": run.results["parameters"],
         "epochs": len(run.history),
@@ -144,10 +146,11 @@ def _pages(runs: Mapping[str, Run]) -> dict[str, Figure]:
     for name, run in runs.items():
         x, y = gallery.images(run, "test", None)
         some = gallery.spread(len(x), settings.points)
-        latent[name] = run.vae.encode(x[some]).numpy(), None if y is None else y[some]
+        shown = None if y is None else y[some]
+        latent[name] = run.vae.encode(x[some], shown).numpy(), shown
         if gallery.drawable(run.vae.shape):
             samples[name] = gallery.displayed(run, run.vae.sample(settings.samples, run.recipe.train.seed))
-            if run.recipe.model.latent == 2:
+            if gallery.is_plane(run):
                 grid = figures.grid_points(figures.grid_axis(gallery.GRID, settings.grid, settings.span))
                 manifolds[name] = gallery.displayed(run, run.vae.decode(grid))
     pages = {"latent": figures.side_by_side(latent, settings.lang)}

@@ -19,13 +19,12 @@ from typing import Any, Literal
 import msgspec
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 from tqdm import tqdm
 
-from vaelab import gallery, machine, schedules, zoo
-from vaelab.core import VAE
-from vaelab.data import Batches, Dataset, anchored, check_range
+from vaelab import build, gallery, machine, schedules
+from vaelab.data import Batches, Dataset, anchored, check_support
 from vaelab.data import load as load_data
 from vaelab.describe import summary
 from vaelab.errors import UserError
@@ -35,6 +34,7 @@ from vaelab.run import History, Run, State, Tensors, check_free, create, load, l
 from vaelab.seeding import derive, generator, seeded, untouched
 
 PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
+TRACE = ("distortion", "rate", "loss being optimised")  # of every step
 LOOK = 50  # steps between two looks at the loss: on a GPU each look waits for the device
 
 
@@ -46,6 +46,11 @@ def train(recipe: Recipe, out: str | Path | None = None, *, overwrite: bool = Fa
     """
     folder = Path(out) if out else Path("runs") / recipe.name
     check_free(folder, overwrite)
+    if recipe.model.posterior == "point" and recipe.model.prior != "normal":
+        raise UserError(
+            f"model.prior: an autoencoder is charged nothing for its code, so {recipe.model.prior!r} would learn "
+            "nothing; train with normal, and fit the prior afterwards: vaelab fit-prior RUN"
+        )
     job = Job(recipe, quiet)
     with locked(folder):
         return job.carry_out(create(folder, job.recipe, overwrite), None)
@@ -86,16 +91,17 @@ class Job:
     def __init__(self, recipe: Recipe, quiet: bool = False) -> None:
         self.quiet = quiet
         self.recipe = recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
-        self.row = zoo.row(recipe.model.variant)
         self.device = machine.device(recipe.train.device)
         self.data = load_data(recipe.data)
-        check_range(self.data, recipe)
-        with seeded(recipe.train.seed, "weights"):
-            self.vae = zoo.build(recipe.model, self.data.shape)
+        check_support(self.data, build.support(recipe.model), recipe.data, recipe.model.likelihood)
         self.train, self.validation, self.test = (
-            Batches(split.x, self.data.levels, recipe.data, self.device, augment=split is self.data.train)
+            Batches(split.x, self.data.levels, recipe.data, self.device, augment=split is self.data.train, y=split.y)
             for split in self.data.splits().values()
         )
+        with seeded(recipe.train.seed, "weights"):
+            self.vae = build.build(recipe.model, self.data.shape, self.data.levels, self.data.classes())
+            self.goal = build.Goal(recipe.objective, self.vae)
+            build.start(self.vae, self.train)
         if recipe.model.batch_norm and min(batch_sizes(len(self.train), recipe.train.batch)) == 1:
             raise UserError(
                 "train.batch: batch normalisation needs at least 2 images; raise it or leave model.batch_norm off"
@@ -118,13 +124,14 @@ class Job:
             fit(self, run, state)
             run = Run(run.folder, self.recipe)  # a fresh look at what was written
             try:
-                results = _measure(self, run)
+                results = measure(self, run)
                 gallery.draw(run, self.data, self.say)
             except KeyboardInterrupt:
                 raise KeyboardInterrupt("training is done and saved, its pictures are not") from None
         run.write_lines("results.json", [results])  # last: its presence says that the run is finished
         self.say(
-            f"test {Terms(results['distortion'], results['rate'])} nats per image, weights of epoch {results['epoch']}"
+            f"test {Terms(results['distortion'], results['rate'], results.get('bound'))} nats per image, "
+            f"weights of epoch {results['epoch']}"
         )
         self.say(f"run folder: {run.folder}")
         return run
@@ -137,10 +144,12 @@ def fit(job: Job, run: Run, state: State | None) -> None:
     sizes = batch_sizes(len(job.train), settings.batch)
     steps = len(sizes)
     few = torch.from_numpy(gallery.spread(len(job.test), job.recipe.figures.examples))
-    shown = job.test(few, generator(settings.seed, "pictures", device=device))  # the images of every frame
+    shown = job.test(few, generator(settings.seed, "pictures", device=device)), job.test.labels(few)  # in every frame
+    samples = job.recipe.objective.k * job.recipe.objective.m
 
     fabric = Fabric(accelerator=device.type, devices=1, precision=PRECISION[settings.precision])
-    adam = Adam(vae.parameters(), lr=settings.learning_rate, fused=True)
+    trained = nn.ModuleDict({"model": vae, "objective": job.goal.to(device)})
+    adam = Adam(trained.parameters(), lr=settings.learning_rate, fused=True)
     model, optimizer = fabric.setup(vae, adam)
     if settings.compile:
         vae.encoder.compile()
@@ -149,15 +158,15 @@ def fit(job: Job, run: Run, state: State | None) -> None:
     history: History = state[1]["history"] if state else []
     times = run.times[: len(history)] if state else []
     if state:
-        _restore(state, vae, adam)
+        _restore(state, trained, adam)
 
     def save(step: int, trace: Tensor, chance: torch.Generator) -> None:
         """Everything that the steps to come depend on, `step` steps after the last whole epoch."""
-        if not all(parameter.isfinite().all() for parameter in vae.parameters()):
+        if not all(parameter.isfinite().all() for parameter in trained.parameters()):
             raise _diverged("a weight", f"epoch {len(history) + 1}, step {step}", run, len(history))
         moments = adam.state_dict()["state"]
         run.save_state(
-            {f"model.{name}": tensor for name, tensor in vae.state_dict().items()}
+            trained.state_dict()
             | {f"optimizer.{i}.{name}": tensor for i, one in moments.items() for name, tensor in one.items()}
             | {f"chance.{name}": stream for name, stream in _chance(chance, device).items()}
             | {"trace": trace[:step]},
@@ -178,7 +187,7 @@ def fit(job: Job, run: Run, state: State | None) -> None:
             batches = order.split(sizes)
             chance = generator(settings.seed, "data", epoch, device)  # for augmentation and treatment
             torch.manual_seed(derive(settings.seed, "noise", epoch))  # for the posterior's samples and dropout
-            trace = torch.zeros(steps, 2, dtype=torch.float32, device=device)  # distortion and rate of every step
+            trace = torch.zeros(steps, len(TRACE), dtype=torch.float32, device=device)
             first = 0
             if state and state[1]["step"]:  # interrupted within this epoch
                 first = state[1]["step"]
@@ -190,42 +199,45 @@ def fit(job: Job, run: Run, state: State | None) -> None:
             model.train()
             for step in range(first, steps):
                 now = epoch - 1 + step / steps  # epochs since the start
-                beta = schedules.beta(job.recipe.objective, now, settings.epochs)
+                numbers = schedules.numbers(job.recipe.objective, now, settings.epochs) | {"images": len(job.train)}
                 rate = schedules.learning_rate(settings, now / settings.epochs)
                 for group in adam.param_groups:
                     group["lr"] = rate
-                draw = model(job.train(batches[step], chance))
-                loss = -job.row.objective(draw, beta).mean()
+                draw = model(job.train(batches[step], chance), samples, job.train.labels(batches[step]))
+                loss = -job.goal(draw, numbers).mean()
                 optimizer.zero_grad()
                 fabric.backward(loss)
                 if settings.clip:
                     fabric.clip_gradients(model, optimizer, max_norm=settings.clip, error_if_nonfinite=False)
                 optimizer.step()
-                trace[step] = torch.stack([draw.distortion.detach().mean(), draw.rate.detach().mean()])
+                trace[step] = torch.stack([draw.distortion.mean(), draw.rate.mean(), loss]).detach()
                 bar.update()
                 halting = stop() and step + 1 < steps
                 if (step + 1) % LOOK == 0 or step + 1 == steps or halting:
                     _check_finite(trace[: step + 1], epoch, run, len(history))
-                    seen = Terms(*trace[max(0, step + 1 - LOOK) : step + 1].mean(0).tolist())
+                    seen = Terms(*trace[max(0, step + 1 - LOOK) : step + 1, :2].mean(0).tolist())
                     bar.set_postfix_str(f"loss {seen.loss:.2f}, distortion {seen.distortion:.2f}, rate {seen.rate:.2f}")
                 if halting:
                     save(step + 1, trace, chance)
                     raise KeyboardInterrupt(f"saved at epoch {epoch}, step {step + 1} of {steps}")
 
-            during = Terms(*(torch.tensor(sizes).double() @ trace.cpu().double() / sum(sizes)).tolist())
-            after = terms(vae, held_out, settings.seed)
+            *means, optimised = (torch.tensor(sizes).double() @ trace.cpu().double() / sum(sizes)).tolist()
+            during, after = Terms(*means), terms(vae, held_out, settings.seed, samples)
             if not math.isfinite(after.loss):
                 raise _diverged(f"the loss of the {name} images", f"epoch {epoch}", run, len(history))
-            numbers = {"train": during.record(), name: after.record()}
-            history.append({"epoch": epoch, "beta": beta, "learning_rate": rate} | numbers)
+            grown = {name: numbers[name] for name in ("beta", *job.recipe.objective.grows)}
+            found = {"train": during.record() | {"optimised": optimised}, name: after.record()}
+            history.append({"epoch": epoch, "learning_rate": rate} | grown | found)
             if _best(history) == epoch:
                 run.save_best(vae, epoch, job.data)
-            gallery.snapshot(run, vae, shown, epoch)
+            gallery.snapshot(run, vae, *shown, epoch)
             save(0, trace, chance)
             run.write_lines("metrics.jsonl", history)
             times.append({"epoch": epoch, "seconds": round(time.perf_counter() - begun, 3)})
             run.write_lines("times.jsonl", times)
-            weight = f"  beta {beta:.3g}" if job.recipe.objective != Objective() else ""
+            plain = job.recipe.objective == Objective()
+            weight = "" if plain else "".join(f"  {key} {value:.3g}" for key, value in grown.items())
+            weight += "" if plain else f"  optimised {optimised:.2f}"
             seconds = f"{times[-1]['seconds']:.1f} s"
             with bar.external_write_mode():
                 job.say(f"epoch {epoch:3}/{settings.epochs}  train {during}  {name} {after}{weight}  {seconds}")
@@ -248,22 +260,30 @@ def batch_sizes(images: int, batch: int) -> list[int]:
 def _best(history: History) -> int:
     """The epoch with the lowest validation value of distortion + rate, at beta = 1 whatever was optimised.
 
-    Without validation images nothing may be chosen, least of all on the test images: the last epoch.
+    Where several samples an image are drawn, of the bound that they make: it is closer to -log p(x). Without
+    validation images nothing may be chosen, least of all on the test images: the last epoch.
     """
     if "validation" not in history[-1]:
         return int(history[-1]["epoch"])
-    return int(min(history, key=lambda entry: float(entry["validation"]["loss"]))["epoch"])
+
+    def rank(entry: dict[str, Any]) -> float:
+        return float(entry["validation"].get("bound", entry["validation"]["loss"]))
+
+    return int(min(history, key=rank)["epoch"])
 
 
-def _restore(state: State, vae: VAE, adam: Adam) -> None:
+def _restore(state: State, trained: nn.Module, adam: Adam) -> None:
     """Put the weights and the optimiser's moments back as they were."""
     moments: dict[int, dict[str, Tensor]] = {}
+    weights: Tensors = {}
     for key, tensor in state[0].items():
         kind, _, rest = key.partition(".")
-        if kind == "optimizer":
+        if kind in ("model", "objective"):
+            weights[key] = tensor
+        elif kind == "optimizer":
             number, _, name = rest.partition(".")
             moments.setdefault(int(number), {})[name] = tensor
-    vae.load_state_dict({k.removeprefix("model."): t for k, t in state[0].items() if k.startswith("model.")})
+    trained.load_state_dict(weights)
     adam.load_state_dict(adam.state_dict() | {"state": moments})
 
 
@@ -280,20 +300,22 @@ def _set_chance(tensors: Tensors, data: torch.Generator, device: torch.device) -
         torch.cuda.set_rng_state(tensors["chance.cuda"])
 
 
-def _measure(job: Job, run: Run) -> dict[str, Any]:
+def measure(job: Job, run: Run) -> dict[str, Any]:
     """The best weights on the test images: what results.json holds."""
     vae, seed, device = job.vae, job.recipe.train.seed, job.device
     vae.load_state_dict(run.vae.state_dict())
-    test = terms(vae, job.test, seed)
+    samples = job.recipe.objective.k * job.recipe.objective.m
+    test = terms(vae, job.test, seed, samples)
     images = job.test(torch.arange(len(job.test), device=device), generator(seed, "pictures", device=device))
+    given = ", given the label" if len(vae.classes) else ""
     return {
         **test.record(),
         "epoch": _best(run.history),
         "images": len(job.test),
-        "unit": "nats per image, one posterior sample",
+        "unit": f"nats per image{given}, {samples} posterior sample{'s' * (samples > 1)}",
         "treatment": job.recipe.data.treatment,
         "parameters": sum(parameter.numel() for parameter in vae.parameters()),
-        "explained_variance_2": explained_variance(vae.encode(images).cpu()),
+        "explained_variance_2": explained_variance(vae.encode(images, job.test.y).cpu()),
     }
 
 
@@ -310,13 +332,13 @@ def _introduce(job: Job) -> None:
     job.say(summary(job.vae))
     if not len(job.validation):
         job.say("note: no validation images: nothing is chosen on the way, the last weights count")
-    if max(map(abs, data.span())) > 10:
-        low, high = data.span()
+    low, high = data.span(recipe.data.treatment)
+    if max(abs(low), abs(high)) > 10:
         job.say(f"note: values reach from {low:g} to {high:g}; networks like them near 1: consider data.scale")
     soft = recipe.data.treatment in ("grey", "dequantised") and data.levels != 2
     if recipe.model.likelihood == "bernoulli" and soft:
         job.say("note: cross-entropy of grey levels is no log-likelihood: compare it with other grey-level runs only")
-    elif recipe.model.likelihood != "bernoulli":
+    elif build.support(recipe.model) == "real" or recipe.model.likelihood == "continuous-bernoulli":
         job.say("note: the likelihood is a density, which can exceed 1: its nats can be negative")
     if recipe.objective.warmup >= recipe.train.epochs:
         job.say(
@@ -348,11 +370,11 @@ def _check_continues(began: Recipe, wanted: Recipe) -> None:
 
 
 def _check_finite(trace: Tensor, epoch: int, run: Run, done: int) -> None:
-    """Stop where distortion or rate (columns of `trace`, a row a step) is not finite, before anything is saved."""
+    """Stop where a column of `trace` (a row a step) is not finite, before anything is saved."""
     bad = (~trace.isfinite()).nonzero()
     if len(bad):
         step, term = bad[0].tolist()
-        raise _diverged(f"the {Terms._fields[term]}", f"epoch {epoch}, step {step + 1}", run, done)
+        raise _diverged(f"the {TRACE[term]}", f"epoch {epoch}, step {step + 1}", run, done)
 
 
 def _diverged(what: str, where: str, run: Run, done: int) -> UserError:

@@ -8,23 +8,27 @@ import msgspec
 import numpy as np
 import torch
 
-from vaelab.data import mnist
-from vaelab.data.batches import Batches, check_range
+from vaelab.data import mnist, sprites
+from vaelab.data.batches import Batches, check_support
 from vaelab.data.dataset import Arrays, Dataset, Split, build, check
 from vaelab.data.files import read, reading
 from vaelab.errors import UserError, nearest
 from vaelab.recipe import Data
 
-__all__ = ["Batches", "Dataset", "Split", "anchored", "available", "check_range", "load", "load_all"]
+__all__ = ["Batches", "Dataset", "Split", "anchored", "available", "check_support", "load", "load_all"]
+
+
+NAMED = {
+    "mnist": "handwritten digits, 28 x 28, 60,000 + 10,000 (11 MB, downloaded once)",
+    "digits": "handwritten digits, 8 x 8 with 17 grey levels, 1,797 (comes with scikit-learn)",
+    "sprites": "shapes of known scale, rotation and place, any size, up to 737,280 (drawn here, as dSprites)",
+}
 
 
 def available() -> dict[str, str]:
     """What `recipe.Data.source` can be: name -> one line."""
-    return {
-        "mnist": "handwritten digits, 28 x 28, 60,000 + 10,000 (11 MB, downloaded once)",
-        "digits": "handwritten digits, 8 x 8 with 17 grey levels, 1,797 (comes with scikit-learn)",
-        "PATH": "your own: .npy, .npz, .csv, a folder of images (sub-folders are classes) or of IDX files",
-    }
+    own = "your own: .npy, .npz, .csv, a folder of images (sub-folders are classes) or of IDX files"
+    return NAMED | {"PATH": own}
 
 
 def load(settings: Data) -> Dataset:
@@ -54,7 +58,7 @@ def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None]:
 def anchored(settings: Data) -> Data:
     """The same settings with absolute paths, so that a run folder finds its data from anywhere."""
     folder = str(Path(settings.dir).expanduser().absolute()) if settings.dir else ""
-    source = settings.source if settings.source in ("mnist", "digits") else str(_path(settings.source))
+    source = settings.source if settings.source in NAMED else str(_path(settings.source))
     return msgspec.structs.replace(settings, source=source, dir=folder)
 
 
@@ -65,6 +69,8 @@ def _find(settings: Data) -> tuple[Arrays, str, str]:
             return mnist.load(settings.dir), "mnist", "mnist"
         case "digits":
             return _digits(), "digits", "digits"
+        case "sprites":
+            return sprites.load(settings.images, settings.size), "sprites", "sprites"
         case source:
             path = _path(source)
             return read(path), path.name if path.is_dir() else path.stem, source
@@ -75,7 +81,7 @@ def _path(source: str) -> Path:
         path = Path(source).expanduser().resolve()
         there = source != "" and path.exists()
     if not there:
-        known = nearest(source, ["mnist", "digits"])
+        known = nearest(source, NAMED)
         raise UserError(f"data.source: there is no data set or path {source!r}; {known} (or give a path)")
     return path
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from vaelab.data.dataset import Dataset
 from vaelab.data.dataset import generator as numpy_generator
 from vaelab.errors import UserError
-from vaelab.recipe import Data, Recipe
+from vaelab.recipe import Data
 
 
 class Batches:
@@ -29,15 +29,24 @@ class Batches:
         dynamic      [u < v], drawn afresh by every call
         dequantised  (level + u) / levels      in [0, 1); a density of it bounds the probability of the level
                                                (Theis et al. 2016, arXiv:1511.01844)
+        counts       level, or the real value, a whole number from 0 on
 
     Augmentation rotates by U(-rotate, rotate) degrees and shifts by U(-shift, shift) of height and width, each
     image by its own, before anything is binarised or dequantised; what comes in from outside is 0.
 
-    Raises `UserError` where the treatment needs levels and there are real values, or values in [0, 1] and there
-    are others, and where data that are no images, or were binarised for good, are to be rotated or shifted.
+    Raises `UserError` where the treatment needs levels and there are real values, or values in [0, 1] or whole numbers
+    and there are others, and where data that are no images, or were binarised for good, are to be rotated or shifted.
     """
 
-    def __init__(self, x: Tensor, levels: int | None, settings: Data, device: torch.device, augment: bool = False):
+    def __init__(
+        self,
+        x: Tensor,
+        levels: int | None,
+        settings: Data,
+        device: torch.device,
+        augment: bool = False,
+        y: Tensor | None = None,
+    ):
         self.treatment = settings.treatment
         self.rotate, self.shift = (math.radians(settings.rotate), settings.shift) if augment else (0.0, 0.0)
         moved = bool(self.rotate or self.shift)
@@ -47,9 +56,14 @@ class Batches:
             raise UserError("data.treatment: 'dequantised' needs grey levels, these are real values; use 'grey'")
         if self.treatment in ("threshold", "fixed", "dynamic"):
             _check_unit(x, levels, f"data.treatment: {self.treatment!r}", "use 'grey' with a gaussian model.likelihood")
+        if self.treatment == "counts" and levels is None and ((x < 0) | (x != x.round())).any():
+            raise UserError(
+                "data.treatment: 'counts' needs whole numbers from 0 on, found others; change data.scale or use 'grey'"
+            )
         if self.treatment == "fixed" or (self.treatment == "threshold" and not moved):
             x, levels, self.treatment = _binarise(x, levels, settings), 2, "grey"  # done for good
         self.x, self.levels = x.to(device), levels
+        self.y = None if y is None else y.to(device)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -66,11 +80,17 @@ class Batches:
             u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
             # A hair below 1, or 255 + u would round to 256 and x / 256 to 1.
             return u.mul_(1 - 2**-16).add_(x).div_(self.levels)
+        if self.treatment == "counts":
+            return x.round_()  # what moved lies between
         if self.levels is not None and self.levels > 2:
             x = x.div_(self.levels - 1)
         if self.treatment == "dynamic":
             return torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype).lt_(x)
         return x.ge_(0.5) if self.treatment == "threshold" else x
+
+    def labels(self, index: Tensor) -> Tensor | None:
+        """The labels of the images `index`, (B,), where there are labels."""
+        return None if self.y is None else self.y.index_select(0, index.to(self.y.device))
 
     def _move(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Rotate, then shift: the pixel at p comes from R^-1 (p - shift), p in pixels from the centre."""
@@ -88,12 +108,22 @@ class Batches:
         return moved.clamp_(images.amin().clamp_(max=0), images.amax().clamp_(min=0)).view_as(x)
 
 
-def check_range(dataset: Dataset, recipe: Recipe) -> None:
-    """Raise `UserError` where the likelihood is defined on [0, 1] and some values go beyond it."""
-    likelihood = recipe.model.likelihood
-    if likelihood in ("bernoulli", "continuous-bernoulli"):
+def check_support(dataset: Dataset, support: str, settings: Data, likelihood: str) -> None:
+    """Raise `UserError` where the data, as they are treated, lie outside the support of the likelihood's x.
+
+    The support is "unit", values in [0, 1]; "levels", grey levels as they are; "counts"; or "real", anything.
+    """
+    what, treatment = f"{settings.source}: model.likelihood {likelihood!r}", settings.treatment
+    if support == "counts" and treatment != "counts":
+        raise UserError(f"{what} needs counts, not {treatment!r}; set data.treatment to counts")
+    if support == "levels" and dataset.levels is None:
+        raise UserError(f"{what} needs grey levels, these are real values; set model.likelihood to gaussian")
+    if support == "levels" and treatment != "grey":
+        raise UserError(f"{what} needs grey levels as they are, not {treatment!r}; set data.treatment to grey")
+    if support == "unit" and treatment == "counts":
+        raise UserError(f"{what} needs values in [0, 1], not counts; set model.likelihood to poisson")
+    if support == "unit":
         for split in dataset.splits().values():
-            what = f"{recipe.data.source}: model.likelihood {likelihood!r}"
             _check_unit(split.x, dataset.levels, what, "set model.likelihood to gaussian")
 
 

@@ -16,10 +16,15 @@ Array: TypeAlias = NDArray[Any]
 
 
 class Split(NamedTuple):
-    """Images with or without labels."""
+    """Images with or without labels and factors."""
 
     x: Tensor  # (N, *shape) uint8 levels 0 .. levels - 1, or float32 where levels is None
     y: Tensor | None  # (N,) int64
+    factors: Tensor | None = None  # (N, F) int64, from 0: what each image was made from, where that is known
+
+    def take(self, which: Tensor) -> Split:
+        """The images chosen by an index or a mask, with all that belongs to them."""
+        return Split(self.x[which], *(None if part is None else part[which] for part in self[1:]))
 
 
 class Dataset(NamedTuple):
@@ -34,14 +39,20 @@ class Dataset(NamedTuple):
     train: Split
     validation: Split  # may be empty
     test: Split  # may be empty
+    factors: dict[str, int] | None = None  # by name, in the order of Split.factors: how many values each has
 
     def splits(self) -> dict[str, Split]:
         """The three by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
-    def span(self) -> tuple[float, float]:
-        """The range of the values: [0, 1], or wider where real values of the training images go beyond it."""
-        if self.levels is not None:
+    def classes(self) -> tuple[int, ...]:
+        """The labels that occur, in order; none where there are no labels."""
+        labels = [split.y for split in self.splits().values() if split.y is not None]
+        return tuple(torch.cat(labels).unique().tolist()) if labels else ()
+
+    def span(self, treatment: str) -> tuple[float, float]:
+        """The range of the treated values: [0, 1], or wider where counts or real values of the training images are."""
+        if self.levels is not None and treatment != "counts":
             return 0.0, 1.0
         return min(0.0, float(self.train.x.min())), max(1.0, float(self.train.x.max()))
 
@@ -54,6 +65,8 @@ class Arrays(NamedTuple):
     x_test: Array | None = None  # a test set of its own, where the source has one
     y_test: Array | None = None
     levels: int | None = None  # where the source knows; else the values tell
+    factors: Array | None = None  # (N, F) of x
+    names: tuple[str, ...] = ()  # of the factors, where they have some
 
 
 def build(arrays: Arrays, settings: Data, name: str, origin: str) -> Dataset:
@@ -63,9 +76,13 @@ def build(arrays: Arrays, settings: Data, name: str, origin: str) -> Dataset:
     file. Raises `UserError` on shapes, types, values or labels that cannot be used, and on too few images.
     """
     train, own_test, levels = check(arrays, settings, origin)
+    factors = None
+    if train.factors is not None:
+        sizes = [int(size) for size in train.factors.amax(0) + 1]
+        factors = dict(zip(arrays.names or map(str, range(1, len(sizes) + 1)), sizes, strict=True))
     train, test = (train, own_test) if own_test else _hold_out(train, "test", settings.test, settings, origin)
     train, validation = _hold_out(train, "validation", settings.validation, settings, origin)
-    return Dataset(name, tuple(train.x.shape[1:]), levels, train, validation, test)
+    return Dataset(name, tuple(train.x.shape[1:]), levels, train, validation, test, factors)
 
 
 def check(arrays: Arrays, settings: Data, origin: str) -> tuple[Split, Split | None, int | None]:
@@ -77,6 +94,10 @@ def check(arrays: Arrays, settings: Data, origin: str) -> tuple[Split, Split | N
         raise UserError(f"{origin}: {found}; store both with one type and one shape")
     parts, levels = _levels(parts, arrays.levels, settings.scale, origin)
     images = _split(parts["x"], arrays.y, f"{origin}: y")
+    if arrays.factors is not None:
+        if "x_test" in parts:
+            raise UserError(f"{origin}: factors beside x_test; leave x_test out, and data.test holds out images")
+        images = images._replace(factors=_factors(arrays.factors, len(images.x), f"{origin}: factors"))
     if "x_test" in parts:
         return images, _split(parts["x_test"], arrays.y_test, f"{origin}: y_test"), levels
     if arrays.y_test is not None:
@@ -149,6 +170,14 @@ def _split(x: Array, y: Array | None, origin: str) -> Split:
     raise UserError(f"{origin}: labels are not integers (type {y.dtype}); number the classes 0, 1, 2 ...")
 
 
+def _factors(factors: Array, n: int, origin: str) -> Tensor:
+    if factors.ndim != 2 or len(factors) != n or not factors.shape[1]:
+        raise UserError(f"{origin}: shape {factors.shape} for {n} images; store (N, F), a row for each image")
+    if factors.dtype.kind not in "iu" or factors.min() < 0:
+        raise UserError(f"{origin}: not whole numbers from 0 on; number the values of each factor 0, 1, 2 ...")
+    return torch.from_numpy(factors.astype(np.int64))
+
+
 def _hold_out(split: Split, purpose: str, fraction: float, settings: Data, origin: str) -> tuple[Split, Split]:
     """(kept, held out), both in the order of the file."""
     n, count = len(split.x), round(fraction * len(split.x))
@@ -157,5 +186,4 @@ def _hold_out(split: Split, purpose: str, fraction: float, settings: Data, origi
         raise UserError(f"data.{purpose}: {what}; add images or set data.{purpose} to 0")
     held = torch.zeros(n, dtype=torch.bool)
     held[torch.from_numpy(generator(settings.split_seed, purpose).permutation(n)[:count])] = True
-    kept, out = (Split(split.x[m], None if split.y is None else split.y[m]) for m in (~held, held))
-    return kept, out
+    return split.take(~held), split.take(held)

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
 
 from vaelab.data.dataset import Array, Arrays
+from vaelab.data.sprites import FACTORS
 from vaelab.errors import UserError
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -101,17 +102,22 @@ def _npy(file: IO[bytes]) -> Array:
 
 
 def _npz(path: Path) -> Arrays:
-    found: dict[str, Array] = {}
+    """Arrays named as in `Arrays`; or dSprites as published, with the factors of `sprites` after a constant colour."""
+    found: dict[str, Any] = {}
     remedy = "write it anew with numpy.savez(path, x=images, y=labels), plain numbers only"
     with reading(path, ".npz file", remedy), zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
-        for name in ("x", "y", "x_test", "y_test"):
+        dsprites = ("imgs", "latents_classes")
+        for name in dsprites if set(dsprites) <= set(names) else ("x", "y", "x_test", "y_test", "factors"):
             if name in names:
                 with archive.open(f"{name}.npy") as member:
                     found[name] = _npy(member)
+        if "imgs" in found:
+            factors = found["latents_classes"].reshape(-1, 1 + len(FACTORS))[:, 1:]
+            return Arrays(found["imgs"], factors[:, 0], factors=factors, names=tuple(FACTORS))
     if "x" not in found:
         raise UserError(f"{path}: holds no array x (only {names}); {remedy}")
-    return Arrays(found["x"], found.get("y"), found.get("x_test"), found.get("y_test"))
+    return Arrays(**found)
 
 
 def _csv(path: Path) -> Arrays:

@@ -1,0 +1,68 @@
+"""The table of models in words: for the command line, the README and docs/models.md. Nothing here imports torch.
+
+``python -m vaelab.catalogue README.md docs/models.md`` brings their tables up to date.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from vaelab.cite import reference
+from vaelab.zoo import AXES, OBJECTIVES, POSTERIORS, PRIORS, ROWS, refusal
+
+
+def listing() -> dict[str, str]:
+    """The rows by name: likelihood, prior, posterior and objective in columns, what it is, where it comes from."""
+    axes = {name: (row.likelihood or "any", row.prior, row.posterior, row.objective) for name, row in ROWS.items()}
+    widths = [max(map(len, column)) for column in zip(*axes.values(), strict=True)]
+    return {
+        name: "  ".join(f"{choice:<{width}}" for choice, width in zip(axes[name], widths, strict=True))
+        + f"  {row.about} ({_references(row.cites)})"
+        for name, row in ROWS.items()
+    }
+
+
+def table() -> str:
+    """The rows as a Markdown table; a likelihood that the row leaves open is "any"."""
+    lines = ["| row | likelihood | prior | posterior | objective | what it is | reference |", "|---" * 7 + "|"]
+    for name, row in ROWS.items():
+        axes = (name, row.likelihood or "any", row.prior, row.posterior, row.objective)
+        cells = [f"`{cell}`" if cell != "any" else cell for cell in axes]
+        lines.append(f"| {' | '.join([*cells, row.about, _references(row.cites)])} |")
+    return "\n".join(lines) + "\n"
+
+
+def parts(axis: str) -> str:
+    """The parts of an axis such as ``model.prior`` as a Markdown list."""
+    sources = {name: f" ({_references(part.cites)})" if part.cites else "" for name, part in AXES[axis].items()}
+    return "".join(f"- `{name}`: {part.about}{sources[name]}\n" for name, part in AXES[axis].items())
+
+
+def combinations() -> str:
+    """For each posterior the priors that it can have and the objectives that it cannot, as a Markdown table."""
+    lines = ["| posterior | goes with the priors | refuses the objectives |", "|---|---|---|"]
+    for posterior in POSTERIORS:
+        choices = {"model.likelihood": "bernoulli", "model.posterior": posterior, "objective.name": "elbo"}
+        priors = [p for p in PRIORS if not refusal(choices | {"model.prior": p}, conditional=p == "per-class")]
+        choices["model.prior"] = priors[0]
+        goals = [goal for goal in OBJECTIVES if refusal(choices | {"objective.name": goal})]
+        lines.append(f"| `{posterior}` | {', '.join(priors)} | {', '.join(goals) or 'none'} |")
+    return "\n".join(lines) + "\n"
+
+
+def filled(text: str) -> str:
+    """The text with the tables and the lists of parts as they are now, each between its two marks."""
+    marked = r"(<!-- table of (\S+) -->\n).*?(?=<!-- end of the table -->)"
+    blocks = {"models": table(), "combinations": combinations()} | {axis: parts(axis) for axis in AXES}
+    return re.sub(marked, lambda found: found[1] + blocks[found[2]], text, flags=re.DOTALL)
+
+
+def _references(keys: tuple[str, ...]) -> str:
+    return "; ".join(map(reference, keys))
+
+
+if __name__ == "__main__":
+    for path in map(Path, sys.argv[1:]):
+        path.write_text(filled(path.read_text("utf-8")), "utf-8")
