@@ -28,7 +28,7 @@ from vaelab.build import build as build_vae
 from vaelab.core import CHUNK, VAE, Draw
 from vaelab.data import Batches
 from vaelab.errors import UserError
-from vaelab.evaluate import Terms, explained_variance, nearest_distance, terms
+from vaelab.evaluate import Terms, explained_variance, log_likelihood, nearest_distance, terms
 from vaelab.likelihoods import Gaussian
 from vaelab.objectives import elbo
 from vaelab.posteriors import Delta, DiagonalGaussian, Point
@@ -529,6 +529,64 @@ def test_terms_leave_gradients_and_global_chance_alone() -> None:
     terms(vae, data, seed=1)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(parameter.grad is None for parameter in vae.parameters())
+
+
+class Rows(Batches):
+    """The images of an oracle as they are."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x, self.y = x, None
+
+    def __call__(self, index: Tensor, generator: torch.Generator) -> Tensor:
+        return self.x[index]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 10_000])
+@pytest.mark.parametrize("k", [1, 10, 1000])
+def test_importance_weights_of_the_exact_posterior_give_log_p_however_they_are_cut(
+    k: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "ROWS", rows)
+    oracle = Oracle(orthogonal=True)
+    same(log_likelihood(oracle.diagonal(), Rows(oracle.x), k, seed=0), oracle.log_p, 1e-9)
+
+
+@pytest.mark.parametrize("rows", [50, 10_000])
+def test_importance_weights_of_a_wrong_posterior_come_up_to_log_p_as_samples_are_added(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "ROWS", rows)
+    oracle = Oracle(orthogonal=True)
+    vae = oracle.diagonal(0.3, 0.3)
+    found = {
+        k: torch.stack([log_likelihood(vae, Rows(oracle.x), k, seed) for seed in range(30)]) for k in (1, 10, 1000)
+    }
+    one, ten, many = (found[k].mean(0) for k in (1, 10, 1000))
+    assert (one < ten).all()
+    assert (ten < many).all()
+    variance = found[1000].var(0)  # of log p^; its bias is -variance / 2 to first order
+    within(many, oracle.log_p - variance / 2, (variance / 30).sqrt())
+
+
+def test_every_image_gets_exactly_k_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "ROWS", 8)
+    oracle, decoded = Oracle(orthogonal=True), 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        nonlocal decoded
+        decoded += len(inputs[0])
+
+    oracle.likelihood.network.register_forward_hook(count)
+    log_likelihood(oracle.diagonal(), Rows(oracle.x), 21, seed=0)
+    assert decoded == 21 * B
+
+
+def test_with_k_samples_the_terms_have_their_bound() -> None:
+    oracle = Oracle(orthogonal=True)
+    found = terms(oracle.diagonal(), Rows(oracle.x), seed=0, k=5)
+    assert found.bound == pytest.approx(-float(oracle.log_p.mean()), rel=1e-9)
+    assert found.record()["bound"] == found.bound
+    assert str(found).endswith(f", bound {found.bound:.2f}")
 
 
 @pytest.mark.parametrize("components", [1, 2, 5])

@@ -286,6 +286,12 @@ def crash_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]
         {"data.treatment": "dequantised", "model.likelihood": "continuous-bernoulli"},
         {"data.treatment": "threshold", "data.rotate": 20.0, "data.validation": 0.0},
         {"train.batch": 5000, "train.seed": 3},
+        {"model.variant": "vq-vae"},  # code vectors that are running means
+        {"model.variant": "factor-vae"},  # a critic of its own
+        {"model.variant": "sigma-vae"},  # a running sigma
+        {"model.variant": "vamp", "model.components": 5},  # pseudo-inputs that start at images
+        {"model.variant": "cvae"},
+        {"model.variant": "piwae"},
     ],
     ids=str,
 )
