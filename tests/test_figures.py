@@ -65,7 +65,9 @@ ALL = {
     "latent-64": lambda lang: figures.latent(CODES, LABELS_OF, lang, CODES[:, 10:12]),
     "manifold": lambda lang: figures.manifold(images(9, 28, 28), figures.grid_axis(3), lang),
     "interpolation": lambda lang: figures.interpolation(images(12, 28, 28).reshape(3, 4, 28, 28), lang),
-    "side_by_side": lambda lang: figures.side_by_side({"1": (CODES[:, 2:4], LABELS_OF), "2": (CODES, None)}, lang),
+    "side_by_side": lambda lang: figures.side_by_side(
+        {"1": (CODES[:, 2:4], LABELS_OF), "2": (CODES, None)}, lang, ["1"]
+    ),
     "side_by_side_images": lambda lang: figures.side_by_side_images({"1": images(4, 8, 8), "2": images(9, 8, 8)}, lang),
     "overview": lambda lang: figures.overview(
         history(5), images(12, 9, 9), images(12, 9, 9), images(5, 9, 9), CODES[:, 10:12], LABELS_OF, lang, "?",
@@ -257,7 +259,9 @@ def test_prior_circles_are_centred_on_z_zero_in_principal_coordinates_too() -> N
     z = np.random.default_rng(0).normal(size=(400, 5)) * 0.1 + np.array([7, 0, 0, 0, 0])
     points, _ = figures.pca(np.concatenate([z, np.zeros((1, 5))]))
     np.testing.assert_allclose(points[-1], 0, atol=1e-12)
-    figure = figures.side_by_side({"plane": (z[:, :2], None), "more": (z, None), "line": (z[:, :1], None)}, "pt")
+    figure = figures.side_by_side(
+        {"plane": (z[:, :2], None), "more": (z, None), "line": (z[:, :1], None)}, "pt", ["plane", "more", "line"]
+    )
     for ax in figure.axes[:2]:
         assert [(patch.center, patch.radius) for patch in ax.patches] == [((0, 0), 1), ((0, 0), 2)]
         limits = (*ax.get_xlim(), *ax.get_ylim())
@@ -268,7 +272,7 @@ def test_prior_circles_are_centred_on_z_zero_in_principal_coordinates_too() -> N
 
 def test_panels_share_colours_and_one_legend() -> None:
     one, other = LABELS_OF[:150] % 3, LABELS_OF[150:] % 3 + 1
-    figure = figures.side_by_side({"a": (CODES[:150, 2:4], one), "b": (CODES[150:, 2:4], other)}, "en")
+    figure = figures.side_by_side({"a": (CODES[:150, 2:4], one), "b": (CODES[150:, 2:4], other)}, "en", "ab")
     names = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert names == ["0", "1", "2", "3", label("prior", "en")]
     shades = [{tuple(colour[:3]) for colour in ax.collections[0].get_facecolors()} for ax in figure.axes]

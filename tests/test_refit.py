@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_the_command_says_what_was_gained_and_keeps_what_is_there(
 ) -> None:
     folder = trained(tmp_path).folder
     assert main(["fit-prior", str(folder), "--out", str(tmp_path / "new")]) == 0
-    assert "nats likelier under mixture than under normal" in capsys.readouterr().out
+    assert "nats likelier under the fitted mixture than under the old normal" in capsys.readouterr().out
     before = contents(tmp_path / "new")
     assert main(["fit-prior", str(folder), "--out", str(tmp_path / "new")]) == 2
     assert "holds a run already" in capsys.readouterr().err
@@ -88,3 +89,21 @@ def test_a_prior_that_does_not_go_with_the_codes_is_refused(
 def test_an_autoencoder_cannot_train_with_a_prior_that_would_learn_nothing(brief: None, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="fit-prior"):
         trained(tmp_path, model__variant="ae", model__prior="flow")
+
+
+def test_what_cannot_be_fitted_is_refused(brief: None, tmp_path: Path) -> None:
+    folder = trained(tmp_path).folder
+    with pytest.raises(UserError, match="'normal' has nothing to fit"):
+        vaelab.fit_prior(folder, "normal")
+    ladder = vaelab.train(tiny({"model.variant": "ladder", "objective.warmup": 1.0}), tmp_path / "ladder", quiet=True)
+    with pytest.raises(UserError, match="a ladder's posterior is made of its prior's networks"):
+        vaelab.fit_prior(ladder.folder, "top-down")
+
+
+def test_a_run_with_a_fitted_prior_cites_where_that_comes_from(
+    brief: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = vaelab.fit_prior(trained(tmp_path).folder, "mixture", components=3, quiet=True)
+    assert new.vae.prior.get_parameter("mean").shape == (3, 2)
+    assert main(["cite", str(new.folder)]) == 0
+    assert {"dai2019diagnosing", "ghosh2020variational"} <= set(re.findall(r"@\w+{(\w+),", capsys.readouterr().out))

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaelab.recipe import Objective, Train
-from vaelab.schedules import NUMBERS, learning_rate, numbers
+from vaelab.schedules import learning_rate, numbers
+from vaelab.zoo import NUMBERS
 
 ULP = 1 + 4 * 2**-53  # a few roundings
 weights = st.floats(0, 1e6)

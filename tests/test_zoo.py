@@ -97,6 +97,8 @@ def test_so_it_is_with_every_likelihood(likelihood: str, network: str, shape: tu
 @each_row
 @each_likelihood
 def test_every_row_goes_with_every_likelihood(variant: str, likelihood: str) -> None:
+    if (variant, likelihood) == ("dreg", "gaussian-optimal"):
+        return  # refused: see below
     case = Case(variant, likelihood=likelihood)
     assert case.step().isfinite().all()
     assert case.vae.eval().sample(2).isfinite().all()
@@ -128,7 +130,7 @@ def test_codes_reconstructions_and_samples_have_the_shape_type_and_range_of_the_
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_batch_of_one_is_a_batch(variant: str, network: str) -> None:
     assert Case(variant, (9, 8), n=1, network=network, dropout=0.2, batch_norm=False).step().isfinite().all()
-    normed = Case(variant, (9, 8), n=1, network=network, batch_norm=True)
+    normed = Case(variant, (9, 8), n=1, network=network, batch_norm=variant != "dreg")
     normed.vae.eval()
     assert normed.step().isfinite().all()
 
@@ -136,7 +138,7 @@ def test_a_batch_of_one_is_a_batch(variant: str, network: str) -> None:
 @each_row
 @pytest.mark.parametrize("network", NETWORKS)
 def test_dropout_and_batch_norm_train(variant: str, network: str) -> None:
-    case = Case(variant, (9, 8), n=6, network=network, hidden=[16, 16], dropout=0.2, batch_norm=True)
+    case = Case(variant, (9, 8), n=6, network=network, hidden=[16, 16], dropout=0.2, batch_norm=variant != "dreg")
     assert case.step().isfinite().all()
     for name, parameter in case.parameters():
         assert parameter.grad is not None, name
@@ -153,7 +155,7 @@ def test_weights_loaded_into_another_model_make_it_the_same_to_the_bit(
 ) -> None:
     from safetensors.torch import load_file, save_file
 
-    one, two = (Case(variant, (9, 8), seed, network=network, batch_norm=True) for seed in (1, 2))
+    one, two = (Case(variant, (9, 8), seed, network=network, batch_norm=variant != "dreg") for seed in (1, 2))
     one.step()  # moves the running means of the normalisation, and a quantiser's code vectors
     x, y = one.x, one.y
     assert not torch.equal(one.vae.reconstruct(x, y), two.vae.reconstruct(x, y))
@@ -316,14 +318,25 @@ def test_an_unknown_name_is_refused_with_the_nearest(axis: str) -> None:
         ({"model.variant": "full-cov", "objective.name": "beta-tc"}, "does not factorise"),
         ({"model.variant": "iaf", "objective.name": "dip-i"}, "no mean and covariance"),
         ({"model.variant": "ae", "objective.name": "info"}, "is not random"),
+        ({"model.variant": "ae", "objective.name": "capacity"}, "no rate that its encoder could change"),
+        ({"model.variant": "vq-vae", "objective.name": "free-bits"}, "no rate that its encoder could change"),
         ({"model.variant": "vq-vae", "model.prior": "vamp"}, "lives on codes"),
         ({"model.variant": "svae", "model.prior": "normal"}, "lives on sphere"),
-        ({"model.variant": "svae", "objective.name": "wae-mmd"}, "Euclidean"),
-        ({"model.variant": "vamp", "model.posterior": "iaf"}, "mixes Gaussian posteriors"),
+        ({"model.variant": "svae", "objective.name": "wae-mmd"}, "no straight line is a distance"),
+        ({"model.variant": "vamp", "model.posterior": "iaf"}, "is not Gaussian"),
         ({"model.variant": "vamp", "model.conditional": True}, "have no labels"),
+        ({"model.variant": "ladder", "model.prior": "mine.py:P"}, "made of the networks of the prior top-down"),
         ({"model.prior": "per-class"}, "needs labels"),
+        ({"model.prior": "per-class", "objective.name": "mine.py:goal"}, "needs labels"),
         ({"model.variant": "piwae", "train.compile": True}, "differentiates the decoder twice"),
-        ({"model.variant": "gumbel", "objective.k": 3}, "say no more than one"),
+        ({"model.variant": "gumbel", "objective.k": 3}, "no density to weigh samples by"),
+        ({"model.variant": "dreg", "model.batch_norm": True}, "'dreg' is biased"),
+        ({"model.variant": "dreg", "model.likelihood": "gaussian-optimal"}, "'dreg' is biased"),
+        ({"model.variant": "dreg", "objective.beta": 4.0}, "objective.beta: 'dreg' does not take it; leave it at 1"),
+        ({"model.variant": "iwae", "objective.m": 3}, "objective.m: 'iwae' does not take it; leave it at 1"),
+        ({"model.variant": "ladder", "objective.name": "iwae"}, "does not take beta, so nothing grows"),
+        ({"model.variant": "ciwae", "objective.alpha": -1.0}, "objective.alpha"),
+        ({"model.variant": "info-vae", "objective.alpha": -20.0}, "alpha . gamma of at least 1"),
     ],
 )
 def test_what_makes_no_sense_together_is_refused_with_the_reason(given: dict[str, Any], reason: str) -> None:
@@ -338,7 +351,10 @@ def test_a_row_lies_under_what_the_recipe_says_and_over_it_where_it_is_named_lat
     assert k({"model.variant": "iwae"}) == 5
     assert k({"model.variant": "iwae", "objective.k": 50}) == 50
     beta = vaelab.recipe("beta-16d", {"model.variant": "capacity-vae"}).objective
-    assert (beta.name, beta.grows, beta.beta) == ("capacity", ("capacity",), 4.0)
+    assert (beta.name, beta.grows, beta.beta) == ("capacity", ("capacity",), 1.0)  # which capacity does not take
+    warm = vaelab.recipe("improved-32d", {"model.variant": "vamp"}).objective
+    assert warm.warmup == vaelab.recipe("improved-32d").objective.warmup > 0
+    assert vaelab.recipe("improved-32d", {"model.variant": "iwae"}).objective.warmup == 0
     assert vaelab.recipe("beta-16d", {"objective.beta": 2.0}).objective.beta == 2.0
 
 
@@ -352,7 +368,7 @@ class Half(DiagonalGaussian):
 def half(draw, *, beta):
     return -draw.distortion - beta * draw.rate / 2
 
-ROW = vaelab.Row("half the rate", ("kingma2014auto",), posterior=Half, objective=half, settings={"objective.beta": 3.0})
+ROW = vaelab.Row("half the rate", "kingma2014auto", posterior=Half, objective=half, settings={"objective.beta": 3.0})
 """
 
 
@@ -374,7 +390,8 @@ def test_a_row_of_ones_own_is_a_python_file(tmp_path: Path, monkeypatch: pytest.
     [
         (None, "cannot be read"),
         ("x = 1", "defines no ROW"),
-        ("ROW = 3", "no vaelab.Row"),
+        ("ROW = 3", "defines no ROW"),
+        ("import vaelab\nROW = vaelab.Row('a', 'b', settings={'k': 3})", "expected names such as objective.k, got 'k'"),
         ("1 / 0", "ZeroDivisionError"),
         ("ROW = (", "SyntaxError"),
     ],
@@ -387,9 +404,43 @@ def test_a_file_that_holds_no_row_is_refused_by_name(text: str | None, message: 
         vaelab.recipe("quickstart", {"model.variant": str(path)})
 
 
-def test_an_argument_that_nothing_is_called_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("axis", "text", "message"),
+    [
+        (
+            "model.prior",
+            "from torch import nn\nclass P(nn.Module):\n    def __init__(self, nonsense): ...",
+            "'nonsense'",
+        ),
+        ("model.prior", "P = 3", "P is not a subclass of torch.nn"),
+        ("model.prior", "class P: pass", "P is not a subclass of torch.nn"),
+        ("model.likelihood", "from torch import nn\nclass P(nn.Module): pass", "not a subclass of vaelab.likelihoods"),
+        ("model.posterior", "def P(): pass", "not a subclass of vaelab.posteriors"),
+        ("model.prior", "import nonsense", "ModuleNotFoundError"),
+        ("model.prior", "Q = {}['x']", "KeyError"),
+        ("objective.name", "def P(draw, *, temperature): pass", "'temperature'"),
+    ],
+)
+def test_a_part_of_ones_own_that_cannot_be_used_is_refused_by_name(
+    axis: str, text: str, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "mine.py"
-    path.write_text("class P:\n    def __init__(self, nonsense): ...\n")
-    settings = vaelab.recipe("quickstart", {"model.prior": f"{path}:P"}).model
-    with pytest.raises(UserError, match="nothing called 'nonsense'"):
-        build(settings, (8, 8))
+    path.write_text(text)
+    settings = vaelab.recipe("quickstart", {axis: f"{path}:P"})
+    with pytest.raises(UserError, match=message):
+        Goal(settings.objective, build(settings.model, (8, 8)))
+
+
+def test_the_classes_of_a_file_are_the_same_whoever_asks_for_them(tmp_path: Path) -> None:
+    from vaelab.build import code
+
+    path = tmp_path / "mine.py"
+    path.write_text("from vaelab.priors import StandardNormal\nclass P(StandardNormal): pass\n")
+    assert code("model.prior", f"{path}:P") is code("model.prior", f"{path}:P")
+
+
+@pytest.mark.parametrize("name", zoo.OBJECTIVES)
+def test_the_table_says_which_numbers_an_objective_takes(name: str) -> None:
+    vae = build(Model(hidden=(4,), latent=2), (8, 8))
+    asked = set(Goal(vaelab.recipe("quickstart").objective.__class__(name=name, gamma=2.0), vae).asked) - {"images"}
+    assert asked == set(zoo.OBJECTIVES[name].reads.split())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-import runpy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +16,8 @@ from vaelab import networks, zoo
 from vaelab.core import VAE, Draw
 from vaelab.data import Batches
 from vaelab.errors import UserError
+from vaelab.likelihoods import Likelihood
+from vaelab.posteriors import Posterior
 from vaelab.recipe import Model, Objective
 
 NETWORKS = {"mlp": networks.mlp, "conv": networks.conv, "resnet": networks.resnet}
@@ -50,6 +52,8 @@ def build(settings: Model, shape: tuple[int, ...], levels: int | None = None, cl
         encode, decode = networks.SeesLabel(encode, shape, len(classes)), networks.JoinsLabel(decode, len(classes))
     if inputs < known["size"]:
         decode = networks.First(decode, inputs)
+    if likelihood.support == "counts":
+        encode = networks.OfCounts(encode)
     encoder = supply(posterior, known | {"network": encode, "features": features})
     decoder = supply(likelihood, known | {"network": decode})
     return VAE(encoder, decoder, supply(prior, known | {"encoder": encoder}), shape, classes)
@@ -81,6 +85,7 @@ class Goal(nn.Module):
         self.function = supply(found, {"vae": vae}) if inspect.isclass(found) else found
         call = self.function.forward if isinstance(self.function, nn.Module) else self.function
         self.asked = [name for name in inspect.signature(call).parameters if name != "draw"]
+        _check_known(found, self.asked, (*zoo.NUMBERS, "images"))
 
     def forward(self, draw: Draw, numbers: Mapping[str, float]) -> Tensor:
         """Nats per image (B,), to be maximised, less the posterior's penalty; `numbers` as they are now."""
@@ -88,17 +93,20 @@ class Goal(nn.Module):
         return value - draw.penalty
 
 
+KINDS: dict[str, type] = {"model.likelihood": Likelihood, "model.posterior": Posterior, "model.prior": nn.Module}
+
+
 def code(axis: str, name: str) -> Any:
     """The class or function behind a name of the table, or behind FILE.py:NAME."""
     where, _, attribute = zoo.part(axis, name).code.rpartition(":")
-    try:
-        if where.endswith(".py"):
-            return runpy.run_path(where)[attribute]
+    if not where.endswith(".py"):
         return pkgutil.resolve_name(f"vaelab.{where}:{attribute}")
-    except KeyError:
-        raise UserError(f"{axis}: {where}: defines no {attribute}; define it there") from None
-    except OSError as error:
-        raise UserError(f"{axis}: {where}: cannot be read ({error.strerror}); restore it") from None
+    found = zoo.names_of(Path(where), axis).get(attribute)
+    kind = KINDS.get(axis)
+    if not callable(found) or (kind and not (inspect.isclass(found) and issubclass(found, kind))):
+        wanted = f"a subclass of {kind.__module__}.{kind.__name__}" if kind else "a function of a Draw"
+        raise UserError(f"{axis}: {where}: {attribute} is not {wanted}; define it there")
+    return found
 
 
 def supply(part: Callable[..., Any], known: Mapping[str, Any]) -> Any:
@@ -108,7 +116,12 @@ def supply(part: Callable[..., Any], known: Mapping[str, Any]) -> Any:
     6
     """
     names = inspect.signature(part).parameters
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise UserError(f"{part}: there is nothing called {unknown[0]!r} to give it; there are {', '.join(known)}")
+    _check_known(part, names, known)
     return part(**{name: known[name] for name in names})
+
+
+def _check_known(part: Callable[..., Any], names: Iterable[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            title = getattr(part, "__name__", "a part")
+            raise UserError(f"{title}: there is nothing called {name!r} to give it; there are {', '.join(known)}")

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from vaelab.cite import reference
-from vaelab.zoo import AXES, OBJECTIVES, POSTERIORS, PRIORS, ROWS, refusal
+from vaelab.recipe import Model, Objective
+from vaelab.zoo import AXES, OBJECTIVES, POSTERIORS, PRIORS, ROWS, Row, idle, refusal
 
 
 def listing() -> dict[str, str]:
@@ -19,7 +20,7 @@ def listing() -> dict[str, str]:
     widths = [max(map(len, column)) for column in zip(*axes.values(), strict=True)]
     return {
         name: "  ".join(f"{choice:<{width}}" for choice, width in zip(axes[name], widths, strict=True))
-        + f"  {row.about} ({_references(row.cites)})"
+        + f"  {describe(row)} ({_references(row.cites)})"
         for name, row in ROWS.items()
     }
 
@@ -30,7 +31,7 @@ def table() -> str:
     for name, row in ROWS.items():
         axes = (name, row.likelihood or "any", row.prior, row.posterior, row.objective)
         cells = [f"`{cell}`" if cell != "any" else cell for cell in axes]
-        lines.append(f"| {' | '.join([*cells, row.about, _references(row.cites)])} |")
+        lines.append(f"| {' | '.join([*cells, describe(row), _references(row.cites)])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -44,10 +45,10 @@ def combinations() -> str:
     """For each posterior the priors that it can have and the objectives that it cannot, as a Markdown table."""
     lines = ["| posterior | goes with the priors | refuses the objectives |", "|---|---|---|"]
     for posterior in POSTERIORS:
-        choices = {"model.likelihood": "bernoulli", "model.posterior": posterior, "objective.name": "elbo"}
-        priors = [p for p in PRIORS if not refusal(choices | {"model.prior": p}, conditional=p == "per-class")]
-        choices["model.prior"] = priors[0]
-        goals = [goal for goal in OBJECTIVES if refusal(choices | {"objective.name": goal})]
+        models = {p: Model(posterior=posterior, prior=p, conditional=p == "per-class") for p in PRIORS}
+        priors = [p for p, model in models.items() if not refusal(model, Objective()) and not idle(model, Objective())]
+        model = models[priors[0]]
+        goals = [goal for goal in OBJECTIVES if refusal(model, Objective(name=goal))]
         lines.append(f"| `{posterior}` | {', '.join(priors)} | {', '.join(goals) or 'none'} |")
     return "\n".join(lines) + "\n"
 
@@ -59,8 +60,16 @@ def filled(text: str) -> str:
     return re.sub(marked, lambda found: found[1] + blocks[found[2]], text, flags=re.DOTALL)
 
 
-def _references(keys: tuple[str, ...]) -> str:
-    return "; ".join(map(reference, keys))
+def describe(row: Row) -> str:
+    """What it is, and the numbers that it sets."""
+    numbers = {
+        key.partition(".")[2]: value for key, value in row.settings.items() if not isinstance(value, bool | list)
+    }
+    return row.about + "".join(f", {name} {value:g}" for name, value in numbers.items())
+
+
+def _references(keys: str) -> str:
+    return "; ".join(map(reference, keys.split()))
 
 
 if __name__ == "__main__":

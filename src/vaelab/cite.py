@@ -33,11 +33,15 @@ METHODS: dict[str, Callable[[Recipe], bool]] = {
 LETTERS = {r"{\"o}": "ö", r"{\'e}": "é", r"{\o}": "ø", "{": "", "}": ""}  # of the surnames
 
 
-def bibtex(recipe: Recipe) -> str:
-    """The entries of the run's row, of its four parts and of all else it used, each once, most specific first."""
+def bibtex(recipe: Recipe, fitted: bool = False) -> str:
+    """The entries of the run's row, of its four parts and of all else it used, each once, most specific first.
+
+    `fitted`: the prior was fitted afterwards (`refit.fit_prior`).
+    """
     settings = flatten(recipe)
-    keys = list(zoo.row(recipe.model.variant).cites)
-    keys += [key for axis in zoo.AXES for key in zoo.part(axis, settings[axis]).cites]
+    keys = zoo.row(recipe.model.variant).cites.split()
+    keys += [key for axis in zoo.AXES for key in zoo.part(axis, settings[axis]).cites.split()]
+    keys += ["ghosh2020variational", "dai2019diagnosing"] if fitted else []
     keys += [key for key, used in METHODS.items() if used(recipe)]
     known = entries()
     return "\n\n".join(known.get(key, f"% {key}: not in vaelab's bibliography") for key in dict.fromkeys(keys))

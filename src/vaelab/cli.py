@@ -157,14 +157,16 @@ def _encode(arguments: argparse.Namespace) -> None:
 def _fit_prior(arguments: argparse.Namespace) -> None:
     from vaelab.refit import fit_prior
 
-    fit_prior(arguments.run_folder, arguments.prior, arguments.out, overwrite=arguments.overwrite)
+    given = {"components": arguments.components, "overwrite": arguments.overwrite}
+    fit_prior(arguments.run_folder, arguments.prior, arguments.out, **given)
 
 
 def _cite(arguments: argparse.Namespace) -> None:
     from vaelab.cite import bibtex
     from vaelab.run import load
 
-    print(bibtex(load(arguments.run_folder).recipe))
+    run = load(arguments.run_folder)
+    print(bibtex(run.recipe, fitted=run.finished and "prior_gain" in run.results))
 
 
 def _figures(arguments: argparse.Namespace) -> None:
@@ -253,6 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     fit = command("fit-prior", _fit_prior, "fit a prior to the codes of a run: better samples, and how far it was")
     _run_argument(fit)
     fit.add_argument("--prior", default="mixture", help="mixture (default), flow, spline-flow or vamp")
+    fit.add_argument("--components", type=_count, default=100, help="of a mixture, or pseudo-inputs (default 100)")
     fit.add_argument("--out", help="the new run folder (default: RUN+PRIOR)")
     fit.add_argument("--overwrite", action="store_true", help="replace the run that is in the folder")
 

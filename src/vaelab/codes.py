@@ -24,7 +24,7 @@ from vaelab.posteriors import Delta, Posterior
 
 VECTOR = 16  # D, numbers in a learned code vector
 DECAY = 0.99  # of the running means that code vectors are
-DEAD = 0.5  # a code vector that fewer of a batch's tokens choose, in the running mean, moves to one of them
+DEAD = 0.1  # a code vector that fewer of a batch's tokens choose, in the running mean, moves to one of them
 
 # Mentzer et al., table 1: levels of each number for about 2^4, 2^6, 2^8, ... values
 LEVELS = ((5, 3), (8, 8), (8, 6, 5), (8, 8, 8), (8, 5, 5, 5), (8, 8, 6, 5), (7, 5, 5, 5, 5), (8, 8, 8, 6, 5))
@@ -239,7 +239,12 @@ def _code_length(q: Code, p: CodeSequence) -> Tensor:
     return -p.log_mass(q.indices)
 
 
+def _code_length_anywhere(q: Code, p: Distribution) -> Tensor:
+    return -p.log_prob(q.point)
+
+
 register_kl(Code, CodeSequence)(_code_length)
+register_kl(Code, Distribution)(_code_length_anywhere)
 
 
 # ---------------------------------------------------------------- one-hot values

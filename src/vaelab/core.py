@@ -136,7 +136,11 @@ class VAE(nn.Module):
         if not len(self.classes):
             return ()
         if y is None:
-            raise UserError("y: this model is conditional on labels; give one for each row")
+            raise UserError("y: this model is conditional on labels; give one for each row (a file: .npz with x and y)")
+        unknown = y[~torch.isin(y, self.classes)]
+        if len(unknown):
+            known = ", ".join(map(str, self.classes.tolist()))
+            raise UserError(f"y: the model knows no class {int(unknown[0])}; it learned {known}")
         return (torch.searchsorted(self.classes, y),)
 
     def draw(self, x: Tensor, k: int = 1, y: Tensor | None = None) -> Draw:
@@ -184,7 +188,7 @@ class VAE(nn.Module):
     def sample(self, n: int, seed: int = 0, y: int | None = None) -> Tensor:
         """E[x|z] for n samples z of the prior: (n, *shape). The same seed gives the same samples.
 
-        A conditional model samples the class y, or, where none is named, every class in turn.
+        A conditional model samples the class y, or, where none is named, as many of every class, in order.
         """
         if n < 1:
             raise UserError(f"n: expected a number of samples of at least 1, got {n}")
@@ -203,7 +207,7 @@ class VAE(nn.Module):
             return None
         if y is not None and y not in known:
             raise UserError(f"label: the model knows no class {y}; choose one of: {', '.join(map(str, known))}")
-        return self.classes[torch.arange(n) % len(known)] if y is None else self.classes.new_full((n,), y)
+        return self.classes[torch.arange(n) * len(known) // n] if y is None else self.classes.new_full((n,), y)
 
     @torch.no_grad()
     def _each(self, function: Callable[..., Tensor], rows: Tensor, y: ArrayLike | Tensor | None) -> Tensor:
@@ -219,10 +223,6 @@ class VAE(nn.Module):
         labels = torch.as_tensor(y if isinstance(y, Tensor) else np.asarray(y)).to(self.classes)
         if labels.shape != (rows,):
             raise UserError(f"y: expected a label for each of {rows} rows, got shape {tuple(labels.shape)}")
-        unknown = labels[~torch.isin(labels, self.classes)]
-        if len(unknown):
-            known = ", ".join(map(str, self.classes.tolist()))
-            raise UserError(f"y: the model knows no class {int(unknown[0])}; it learned {known}")
         return labels
 
     def _images(self, x: ArrayLike | Tensor) -> Tensor:

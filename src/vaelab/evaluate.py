@@ -11,6 +11,9 @@ from torch import Tensor
 
 from vaelab.core import CHUNK, VAE, evaluating
 from vaelab.data import Batches
+from vaelab.errors import UserError
+from vaelab.objectives import iwae
+from vaelab.posteriors import Point
 from vaelab.seeding import generator, seeded
 
 ROWS = 10_000  # codes that are decoded at once: bounds the memory
@@ -48,7 +51,7 @@ def terms(vae: VAE, batches: Batches, seed: int, k: int = 1) -> Terms:
     with evaluating(vae), seeded(seed, "evaluation"):
         for index in torch.arange(len(batches), device=device).split(max(1, CHUNK // k)):
             draw = vae(batches(index, chance), k, batches.labels(index))
-            bound = draw.log_weight.logsumexp(0) - math.log(k) if k > 1 else torch.zeros_like(draw.distortion)
+            bound = iwae(draw) if k > 1 else torch.zeros_like(draw.distortion)
             total += torch.stack([draw.distortion.sum(), draw.rate.sum(), -bound.sum()]).cpu()
     distortion, rate, bound = (total / len(batches)).tolist()
     return Terms(distortion, rate, bound if k > 1 else None)
@@ -59,8 +62,12 @@ def log_likelihood(vae: VAE, batches: Batches, k: int, seed: int) -> Tensor:
     """log (1/k) sum_k p(x, z_k) / q(z_k|x), (N,), in nats: for k -> infinity log p(x), below it in expectation.
 
     Each image is encoded once, and its k samples are decoded in bulk. Burda, Grosse & Salakhutdinov 2016,
-    arXiv:1509.00519.
+    arXiv:1509.00519. Raises `UserError` for a k below 1, and for an autoencoder, whose point has no density.
     """
+    if k < 1:
+        raise UserError(f"k: expected a number of samples of at least 1, got {k}")
+    if isinstance(vae.encoder, Point):
+        raise UserError("an autoencoder has no likelihood: its code is a point and has no density to weigh it by")
     device = batches.x.device
     chance = generator(seed, "evaluation data", device=device)
     found = []

@@ -11,7 +11,7 @@ import functools
 import io
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import NormalDist
@@ -461,18 +461,23 @@ def latent(z: Array, y: Labels, lang: Lang, embedding: Array | None = None) -> F
 
 
 @_look()
-def side_by_side(runs: Mapping[str, tuple[Array, Labels]], lang: Lang) -> Figure:
-    """The codes (N, L) and labels of several runs, each on its own scale, with the prior's circles for measure."""
+def side_by_side(runs: Mapping[str, tuple[Array, Labels]], lang: Lang, normal: Collection[str]) -> Figure:
+    """The codes (N, L) and labels of several runs, each on its own scale.
+
+    Those whose prior is N(0, I), named in `normal`, have its circles for measure.
+    """
     classes = _classes(*(y for _, y in runs.values()))
     figure = Figure(figsize=(4.6 * len(runs) + 0.8, 5), layout="constrained")
     for ax, (name, (z, y)) in zip(_row(figure, len(runs)), runs.items(), strict=True):
         z = _codes(z, y)
         _draw_latent(ax, z, y, classes, lang)
-        _draw_prior(ax, z.shape[1])
+        if name in normal:
+            _draw_prior(ax, z.shape[1])
         ax.set_title(name)
     _draw_key(figure, classes, lang)
-    circle = Line2D([], [], color="black", linestyle="--", linewidth=1)
-    figure.legend([circle], [label("prior", lang)], loc="outside lower center")
+    if normal:
+        circle = Line2D([], [], color="black", linestyle="--", linewidth=1)
+        figure.legend([circle], [label("prior", lang)], loc="outside lower center")
     return figure
 
 
@@ -480,12 +485,16 @@ def side_by_side(runs: Mapping[str, tuple[Array, Labels]], lang: Lang) -> Figure
 
 
 def _draw_losses(ax: Axes, history: History, part: str, lang: Lang) -> None:
-    """One curve per split of `part`: loss, distortion or rate."""
+    """One curve per split of `part`: loss, distortion or rate; beside a loss the bound of several samples, dashed."""
     epochs = np.array([entry["epoch"] for entry in history])
-    splits = [split for split in _SPLITS if any(split in entry for entry in history)]
-    curves = {s: np.array([entry.get(s, {}).get(part, np.nan) for entry in history], dtype=float) for s in splits}
-    for split, curve in curves.items():
-        ax.plot(epochs, curve, color=_SPLITS[split], marker="o", markersize=2.5, label=label(split, lang))
+    curves: dict[str, Array] = {}
+    for split, color in _SPLITS.items():
+        for key, style in [(part, "-"), *([("bound", "--")] if part == "loss" else [])]:
+            curve = np.array([entry.get(split, {}).get(key, np.nan) for entry in history], dtype=float)
+            if np.isfinite(curve).any():
+                name = label(split, lang) if key == part else label("bound", lang, split=label(split, lang))
+                curves[name] = curve
+                ax.plot(epochs, curve, color=color, linestyle=style, marker="o", markersize=2.5, label=name)
     ax.set(title=label(part, lang), xlabel=label("epoch", lang), ylabel=label("nats", lang))
     ax.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
@@ -509,7 +518,7 @@ def _limit(ax: Axes, curves: Mapping[str, Array], epoch: int, lang: Lang) -> Non
     ax.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
     far = {split: value for split, value in first.items() if not low <= value <= high}
     notes = [
-        f"{'↑' if value > high else '↓'} {label('outside', lang, epoch=epoch, split=label(split, lang), value=value)}"
+        f"{'↑' if value > high else '↓'} {label('outside', lang, epoch=epoch, split=split, value=value)}"
         for split, value in far.items()
     ]
     up = any(value > high for value in far.values())

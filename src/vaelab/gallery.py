@@ -62,7 +62,7 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
             grid = show(vae.decode(figures.grid_points(axis))), axis
             pages["manifold"] = figures.manifold(*grid, lang)
         pages["overview"] = figures.overview(
-            run.history, *pairs, samples, codes, labels, lang, run.recipe.name, embedding, grid
+            run.history, *pairs, samples, codes, labels, lang, _title(run), embedding, grid
         )
     for name, page in pages.items():
         run.write(f"figures/{name}.png", figures.png(page))
@@ -74,6 +74,13 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
     say(f"pictures: {run.folder / 'figures'}: {', '.join(sorted(pages))}{', progress.gif' if frames else ''}")
 
 
+def _title(run: Run) -> str:
+    """The recipe, and what of its model a reader would not expect of it."""
+    model = run.recipe.model
+    parts = [Path(model.variant).stem] * (model.variant != "vae") + [f"prior {model.prior}"] * (model.prior != "normal")
+    return ", ".join([run.recipe.name, *parts])
+
+
 def is_plane(run: Run) -> bool:
     """Whether the latent space is a plane that a grid of decoded codes can show."""
     settings = run.recipe.model
@@ -82,10 +89,10 @@ def is_plane(run: Run) -> bool:
 
 
 def _walk(vae: VAE, ends: Tensor, y: figures.Array | None) -> Tensor:
-    """What lies between the codes of two images, (STEPS, *shape); where conditional, as the first one's class."""
+    """What lies between the codes of two images, (STEPS, *shape); where conditional, each half as its end's class."""
     a, b = vae.encode(ends, y)
     codes = a + torch.linspace(0, 1, STEPS)[:, None] * (b - a)  # (S, L)
-    return vae.decode(codes, None if y is None else np.repeat(y[:1], STEPS))
+    return vae.decode(codes, None if y is None else y[np.linspace(0, 1, STEPS).round().astype(int)])
 
 
 def snapshot(run: Run, vae: VAE, x: Tensor, y: Tensor | None, epoch: int) -> None:

@@ -16,6 +16,7 @@ LABELS: dict[str, dict[Lang, str]] = {
     "at_epoch": {"en": "epoch {epoch}", "pt": "época {epoch}"},
     "outside": {"en": "epoch {epoch}, {split}: {value}", "pt": "época {epoch}, {split}: {value}"},
     "nats": {"en": "nats per image", "pt": "nats por imagem"},
+    "bound": {"en": "{split}, importance-weighted bound", "pt": "{split}, cota com pesos de importância"},
     "loss": {"en": "Total (distortion + rate)", "pt": "Total (distorção + taxa)"},
     "distortion": {"en": "Distortion (reconstruction)", "pt": "Distorção (reconstrução)"},
     "rate": {"en": "Rate (KL divergence)", "pt": "Taxa (divergência KL)"},

@@ -145,6 +145,18 @@ def _doubled(before: int, after: int, size: tuple[int, int]) -> nn.ConvTranspose
     return nn.ConvTranspose2d(before, after, 4, 2, 1, output_padding=(size[0] % 2, size[1] % 2))
 
 
+class OfCounts(nn.Module):
+    """An encoder network that sees log(1 + x) of counts x, which may reach into the thousands."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, *y: Tensor) -> Tensor:
+        features: Tensor = self.network(x.log1p(), *y)
+        return features
+
+
 class SeesLabel(nn.Module):
     """An encoder network that is told the class y (B,): an image learned for each class, at first 0, is added to x."""
 

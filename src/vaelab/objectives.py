@@ -96,7 +96,8 @@ def dreg(draw: Draw) -> Tensor:
     """The IWAE bound, (B,), with the gradient sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi) for q's parameters phi.
 
     v_k = w_k / sum_l w_l; all other parameters keep IWAE's gradient. Unbiased as IWAE's, and less noisy the more
-    samples there are. It hooks into the gradient of draw.z: take a draw for one objective only.
+    samples there are, as long as no image's p(x|z) depends on another's z; under batch normalisation it does. It hooks
+    into the gradient of draw.z: take a draw for one objective only.
     Tucker et al., Doubly reparameterized gradient estimators, 2018, arXiv:1810.04152.
     """
     log_weight = _log_weight_by_path(draw)
@@ -292,8 +293,8 @@ class WeightPenalty(nn.Module):
 
     def __init__(self, vae: VAE) -> None:
         super().__init__()
-        self._decoder = (vae.decoder,)  # in a tuple, so that it stays the VAE's alone
+        self._network = (vae.decoder.get_submodule("network"),)  # in a tuple, so that it stays the VAE's alone
 
     def forward(self, draw: Draw, *, beta: float, gamma: float) -> Tensor:
-        squares = [weight.square().sum() for weight in self._decoder[0].parameters() if weight.dim() > 1]
+        squares = [weight.square().sum() for weight in self._network[0].parameters() if weight.dim() > 1]
         return -draw.distortion - beta / 2 * draw.z.square().sum(-1).mean(0) - gamma * torch.stack(squares).sum()

@@ -129,7 +129,7 @@ class VampPrior(nn.Module):
         chosen = x[torch.randperm(max(len(x), len(self.logits)))[: len(self.logits)] % len(x)]
         self.low.copy_(x.min())
         self.high.copy_(x.max())
-        share = (chosen.to(self.logits) - self.low) / (self.high - self.low)
+        share = (chosen.to(self.logits) - self.low) / (self.high - self.low).clamp(min=1e-12)
         self.logits.copy_(share.clamp(MARGIN, 1 - MARGIN).logit())
 
     @property

@@ -178,8 +178,7 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("train.patience: early stopping needs validation images; set data.validation above 0")
         if self.objective.warmup and self.objective.cycles:
             raise ValueError("objective.cycles: choose a warm-up or cycles, not both; set one of them to 0")
-        choices = {axis: getattr(getattr(self, axis.split(".")[0]), axis.split(".")[1]) for axis in zoo.AXES}
-        refused = zoo.refusal(choices, self.objective.k * self.objective.m, self.model.conditional)
+        refused = zoo.refusal(self.model, self.objective)
         if refused:
             raise ValueError(refused)
         if self.train.compile and self.objective.name in ("rae-gp", "piwae"):
@@ -323,7 +322,8 @@ def _read(name: str | Path) -> tuple[str, str, str]:
     known = available()
     if str(name) not in known:
         raise UserError(
-            f"recipe {name}: there is none of that name; {nearest(str(name), known)} (or name a .toml file)"
+            f"recipe {name}: there is none of that name; {nearest(str(name), known, 'vaelab list')} "
+            "(or name a .toml file)"
         )
     return str(name), (resources.files("vaelab") / "recipes" / f"{name}.toml").read_text("utf-8"), f"recipe {name}"
 
@@ -368,8 +368,11 @@ def _layered(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
     variant = given.get("model.variant", model.get("variant") if isinstance(model, dict) else None)
     if not isinstance(variant, str):
         return _merge(document, _nested(given))
-    row = _nested(zoo.row(_anchored(variant)).laid_out())
-    below = _merge(document, row) if "model.variant" in given else _merge(row, document)
+    row = zoo.row(_anchored(variant)).laid_out()
+    if "model.variant" in given:
+        below = _merge(_without_unread(document, row["objective.name"]), _nested(row))
+    else:
+        below = _merge(_nested(row), document)
     layered = _merge(below, _nested(given))
     for axis in ("model.variant", *zoo.AXES):
         section, name = axis.split(".")
@@ -377,6 +380,15 @@ def _layered(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
         if isinstance(value, str):
             layered = _merge(layered, _nested({axis: _anchored(value)}))
     return layered
+
+
+def _without_unread(document: Mapping[str, Any], objective: str) -> dict[str, Any]:
+    """The document less the numbers in [objective] that this objective does not take."""
+    reads = ("k", *zoo.part("objective.name", objective).reads.split())
+    section = {k: v for k, v in document.get("objective", {}).items() if k in reads or k not in zoo.NUMBERS}
+    if not set(section.get("grows", ["beta"])) <= set(reads):
+        section = {k: v for k, v in section.items() if k not in ("grows", "warmup", "cycles")}
+    return {**document, "objective": section}
 
 
 def _anchored(name: str) -> str:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from vaelab import gallery, machine
 from vaelab.core import CHUNK, VAE, evaluating
 from vaelab.data import Batches
+from vaelab.errors import UserError
 from vaelab.recipe import override
 from vaelab.run import Run, check_free, create, load, locked
 from vaelab.seeding import derive, generator, seeded, untouched
@@ -37,15 +38,23 @@ def fit_prior(
     prior: str,
     out: str | Path | None = None,
     *,
+    components: int = 100,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> Run:
     """A new run (``FOLDER+PRIOR`` unless told otherwise): the old encoder and decoder, and this prior fitted to them.
 
-    Raises `UserError` where the prior does not go with the posterior, and where the folder holds a run already.
+    `components` is for a mixture, or the pseudo-inputs of a VampPrior. Raises `UserError` where the prior does not go
+    with the posterior or has nothing to fit, and where the folder holds a run already.
     """
     old = load(folder)
-    job = Job(override(old.recipe, {"model.prior": prior}), quiet)
+    if old.recipe.model.posterior == "ladder":
+        raise UserError(
+            "fit-prior: a ladder's posterior is made of its prior's networks, so no other can be fitted to it"
+        )
+    job = Job(override(old.recipe, {"model.prior": prior, "model.components": components}), quiet)
+    if not [*job.vae.prior.parameters()]:
+        raise UserError(f"fit-prior: {prior!r} has nothing to fit; choose mixture, flow, spline-flow or vamp")
     job.vae.encoder.load_state_dict(old.vae.encoder.state_dict())
     job.vae.decoder.load_state_dict(old.vae.decoder.state_dict())
     out = Path(out) if out else old.folder.with_name(f"{old.folder.name}+{prior}")
@@ -60,8 +69,12 @@ def fit_prior(
         gallery.draw(run, job.data, job.say)
         run.write_lines("results.json", [results])
     nats, error = gained
-    job.say(f"test codes: {nats:.2f} +- {error:.2f} nats likelier under {prior} than under {old.recipe.model.prior}")
-    job.say("so far, at least, the old prior was from the aggregate posterior (0: no holes to find)")
+    before = old.recipe.model.prior
+    job.say(f"test codes: {nats:.2f} +- {error:.2f} nats likelier under the fitted {prior} than under the old {before}")
+    if nats > 2 * error:
+        job.say(f"the old prior was at least that far from the aggregate posterior: KL(q(z) || p) >= {nats:.2f} nats")
+    else:
+        job.say("no difference between the old prior and the aggregate posterior was found")
     job.say(f"run folder: {run.folder}")
     return run
 
@@ -71,7 +84,8 @@ def _fit(job: Job, old: VAE) -> list[float]:
     vae, seed = job.vae.to(job.device), job.recipe.train.seed
     start = getattr(vae.prior, "start_from_codes", None)
     if callable(start):
-        start(_codes(vae, job.train, seed, 0)[0])
+        with seeded(seed, "start"):
+            start(_codes(vae, job.train, seed, 0)[0])
     held_out = _codes(vae, job.validation if len(job.validation) else job.train, seed, -1)
     adam = Adam(vae.prior.parameters(), lr=RATE)
     best, weights = math.inf, vae.prior.state_dict()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
+from vaelab import zoo
 from vaelab.recipe import Objective, Train
-
-NUMBERS = ("beta", "gamma", "alpha", "capacity", "bits", "k", "m")  # of an objective
 
 
 def numbers(settings: Objective, time: float, epochs: int) -> dict[str, float]:
@@ -18,7 +17,7 @@ def numbers(settings: Objective, time: float, epochs: int) -> dict[str, float]:
     2.0
     """
     now = ramp(settings, time, epochs)
-    return {name: getattr(settings, name) * (now if name in settings.grows else 1) for name in NUMBERS}
+    return {name: getattr(settings, name) * (now if name in settings.grows else 1) for name in zoo.NUMBERS}
 
 
 def ramp(settings: Objective, time: float, epochs: int) -> float:

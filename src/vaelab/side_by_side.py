@@ -81,7 +81,7 @@ def compare(runs: Mapping[str, Run], out: str | Path) -> dict[str, Numbers]:
     write_atomic(out / "side_by_side.json", (json.dumps(numbers, indent=2) + "\n").encode())
     width = max(18, *(len(name) + 2 for name in runs))
     print(f"\n{'':28}" + "".join(f"{name:>{width}}" for name in runs))
-    for row in next(iter(numbers.values())):
+    for row in dict.fromkeys(row for columns in numbers.values() for row in columns):
         cells = (columns.get(row, "") for columns in numbers.values())
         print(f"{row.replace('_', ' '):28}" + "".join(f"{_cell(cell):>{width}}" for cell in cells))
     for name, page in _pages(runs).items():
@@ -115,6 +115,8 @@ def _numbers(run: Run) -> Numbers:
         "seconds_per_epoch": median(seconds) if seconds else "",
         "distortion": run.results["distortion"],
         "rate": run.results["rate"],
+        "loss": run.results["loss"],
+        "bound": run.results.get("bound", ""),
         "samples_to_data": _distance(samples, train),
         "reconstructions_to_data": _distance(reconstructions, train),
         "data_to_samples": _distance(test, samples),
@@ -153,7 +155,8 @@ def _pages(runs: Mapping[str, Run]) -> dict[str, Figure]:
             if gallery.is_plane(run):
                 grid = figures.grid_points(figures.grid_axis(gallery.GRID, settings.grid, settings.span))
                 manifolds[name] = gallery.displayed(run, run.vae.decode(grid))
-    pages = {"latent": figures.side_by_side(latent, settings.lang)}
+    normal = [name for name, run in runs.items() if run.recipe.model.prior == "normal"]
+    pages = {"latent": figures.side_by_side(latent, settings.lang, normal)}
     if samples:
         pages["samples"] = figures.side_by_side_images(samples, settings.lang)
     if len(manifolds) == len(runs):

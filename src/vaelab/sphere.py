@@ -63,8 +63,8 @@ class VonMisesFisher(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """E[z] = A_m(kappa) mu, inside the sphere; A_m(kappa) = I_(m/2)(kappa) / I_(m/2-1)(kappa)."""
-        return (1 - self._integrals[1])[..., None] * self.direction
+        """The mean direction mu, on the sphere, where the decoder learned to decode; E[z] = E[cos a] mu lies inside."""
+        return self.direction
 
     def entropy(self) -> Tensor:
         return self._integrals[0] + self.concentration * self._integrals[1]
@@ -101,7 +101,6 @@ class VonMisesFisher(Distribution):
             left = left[~accepted]
         return 2 * square.sqrt().atan().view(shape)
 
-    @torch.no_grad()
     def _slope(self, angle: Tensor) -> Tensor:
         """da/dkappa at a constant cumulative probability F: -(dF/dkappa) / (dF/da), negative.
 
@@ -109,7 +108,11 @@ class VonMisesFisher(Distribution):
         taken on which nothing cancels. Figurnov, Mohamed & Mnih, Implicit reparameterization gradients, 2018,
         arXiv:1805.08498.
         """
-        mean = self._integrals[1]
+        mean = self._integrals[1].detach()  # the integrals are kept, and must be kept with their gradient
+        with torch.no_grad():
+            return self._slope_about(angle, mean)
+
+    def _slope_about(self, angle: Tensor, mean: Tensor) -> Tensor:
         below = _drop(angle) < mean
         s, weight = _quadrature(
             torch.where(below, (angle - self.reach).clamp_min(0), angle),

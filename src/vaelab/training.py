@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from tqdm import tqdm
 
-from vaelab import build, gallery, machine, schedules
+from vaelab import build, gallery, machine, schedules, zoo
 from vaelab.data import Batches, Dataset, anchored, check_support
 from vaelab.data import load as load_data
 from vaelab.describe import summary
@@ -46,11 +47,8 @@ def train(recipe: Recipe, out: str | Path | None = None, *, overwrite: bool = Fa
     """
     folder = Path(out) if out else Path("runs") / recipe.name
     check_free(folder, overwrite)
-    if recipe.model.posterior == "point" and recipe.model.prior != "normal":
-        raise UserError(
-            f"model.prior: an autoencoder is charged nothing for its code, so {recipe.model.prior!r} would learn "
-            "nothing; train with normal, and fit the prior afterwards: vaelab fit-prior RUN"
-        )
+    if idle := zoo.idle(recipe.model, recipe.objective):
+        raise UserError(idle)
     job = Job(recipe, quiet)
     with locked(folder):
         return job.carry_out(create(folder, job.recipe, overwrite), None)
@@ -106,6 +104,9 @@ class Job:
             raise UserError(
                 "train.batch: batch normalisation needs at least 2 images; raise it or leave model.batch_norm off"
             )
+        for name, split in self.data.splits().items():
+            if recipe.model.conditional and split.y is None and len(split.x):
+                raise UserError(f"model.conditional: the {name} images have no labels; add labels y for them")
         self.fingerprint = _fingerprint(self.data)
 
     def say(self, line: str) -> None:
@@ -155,6 +156,7 @@ def fit(job: Job, run: Run, state: State | None) -> None:
         vae.encoder.compile()
         vae.decoder.compile()
 
+    best = partial(best_epoch, warmup=job.recipe.objective.warmup)
     history: History = state[1]["history"] if state else []
     times = run.times[: len(history)] if state else []
     if state:
@@ -179,7 +181,7 @@ def fit(job: Job, run: Run, state: State | None) -> None:
         tqdm(total=settings.epochs * steps, initial=len(history) * steps, disable=job.quiet or None) as bar,
     ):
         for epoch in range(len(history) + 1, settings.epochs + 1):
-            if settings.patience and history and history[-1]["epoch"] - _best(history) >= settings.patience:
+            if settings.patience and history and history[-1]["epoch"] - best(history) >= settings.patience:
                 job.say(f"stopped early: no better validation value in {settings.patience} epochs")
                 break
             begun = time.perf_counter()
@@ -228,16 +230,16 @@ def fit(job: Job, run: Run, state: State | None) -> None:
             grown = {name: numbers[name] for name in ("beta", *job.recipe.objective.grows)}
             found = {"train": during.record() | {"optimised": optimised}, name: after.record()}
             history.append({"epoch": epoch, "learning_rate": rate} | grown | found)
-            if _best(history) == epoch:
+            if best(history) == epoch:
                 run.save_best(vae, epoch, job.data)
             gallery.snapshot(run, vae, *shown, epoch)
             save(0, trace, chance)
             run.write_lines("metrics.jsonl", history)
             times.append({"epoch": epoch, "seconds": round(time.perf_counter() - begun, 3)})
             run.write_lines("times.jsonl", times)
-            plain = job.recipe.objective == Objective()
-            weight = "" if plain else "".join(f"  {key} {value:.3g}" for key, value in grown.items())
-            weight += "" if plain else f"  optimised {optimised:.2f}"
+            growing = grown if job.recipe.objective.warmup or job.recipe.objective.cycles else {}
+            weight = "".join(f"  {key} {growing[key]:.3g}" for key in job.recipe.objective.grows if growing)
+            weight += "" if job.recipe.objective == Objective() else f"  optimised {optimised:.2f}"
             seconds = f"{times[-1]['seconds']:.1f} s"
             with bar.external_write_mode():
                 job.say(f"epoch {epoch:3}/{settings.epochs}  train {during}  {name} {after}{weight}  {seconds}")
@@ -257,11 +259,12 @@ def batch_sizes(images: int, batch: int) -> list[int]:
     return [batch] * whole + [rest] * (rest > 0)
 
 
-def _best(history: History) -> int:
+def best_epoch(history: History, warmup: float) -> int:
     """The epoch with the lowest validation value of distortion + rate, at beta = 1 whatever was optimised.
 
-    Where several samples an image are drawn, of the bound that they make: it is closer to -log p(x). Without
-    validation images nothing may be chosen, least of all on the test images: the last epoch.
+    Where several samples an image are drawn, of the bound that they make: it is closer to -log p(x). Epochs of a
+    warm-up do not count once it is over: with a smaller weight they belong to another objective. Without validation
+    images nothing may be chosen, least of all on the test images: the last epoch.
     """
     if "validation" not in history[-1]:
         return int(history[-1]["epoch"])
@@ -269,7 +272,8 @@ def _best(history: History) -> int:
     def rank(entry: dict[str, Any]) -> float:
         return float(entry["validation"].get("bound", entry["validation"]["loss"]))
 
-    return int(min(history, key=rank)["epoch"])
+    grown = [entry for entry in history if entry["epoch"] > warmup]
+    return int(min(grown or history, key=rank)["epoch"])
 
 
 def _restore(state: State, trained: nn.Module, adam: Adam) -> None:
@@ -308,9 +312,14 @@ def measure(job: Job, run: Run) -> dict[str, Any]:
     test = terms(vae, job.test, seed, samples)
     images = job.test(torch.arange(len(job.test), device=device), generator(seed, "pictures", device=device))
     given = ", given the label" if len(vae.classes) else ""
+    if not math.isfinite(test.loss):
+        raise UserError(
+            f"test images: the loss is not finite, their values may lie far from those learned; "
+            f"the weights are saved in {run.folder / 'best.safetensors'}; check the data"
+        )
     return {
         **test.record(),
-        "epoch": _best(run.history),
+        "epoch": best_epoch(run.history, job.recipe.objective.warmup),
         "images": len(job.test),
         "unit": f"nats per image{given}, {samples} posterior sample{'s' * (samples > 1)}",
         "treatment": job.recipe.data.treatment,
@@ -333,7 +342,7 @@ def _introduce(job: Job) -> None:
     if not len(job.validation):
         job.say("note: no validation images: nothing is chosen on the way, the last weights count")
     low, high = data.span(recipe.data.treatment)
-    if max(abs(low), abs(high)) > 10:
+    if max(abs(low), abs(high)) > 10 and recipe.data.treatment != "counts":
         job.say(f"note: values reach from {low:g} to {high:g}; networks like them near 1: consider data.scale")
     soft = recipe.data.treatment in ("grey", "dequantised") and data.levels != 2
     if recipe.model.likelihood == "bernoulli" and soft:
@@ -343,9 +352,15 @@ def _introduce(job: Job) -> None:
     if recipe.objective.warmup >= recipe.train.epochs:
         job.say(
             f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than train.epochs "
-            f"{recipe.train.epochs}: the rate never gets its full weight {recipe.objective.beta:g}"
+            f"{recipe.train.epochs}: {', '.join(recipe.objective.grows)} never gets there"
         )
+    if recipe.model.posterior == "point":
+        job.say("note: an autoencoder is charged nothing for its code: its rate is 0 by definition, its loss no bound")
     job.say("nats per image: loss = distortion + rate")
+    if recipe.objective.k * recipe.objective.m > 1:
+        job.say("bound = -log of the mean of the samples' importance weights; the best epoch is chosen by it")
+    if recipe.objective != Objective():
+        job.say("optimised = the loss as the objective has it")
 
 
 def _changes(recipe: Recipe) -> list[str]:
