@@ -73,7 +73,7 @@ def labels(runs: Path, threads: int) -> dict[str, Any]:
 
 
 def table() -> str:
-    """Nothing without the plain VAE's file; else a line for each result file, the plain VAE first; differences are paired by seed."""
+    """A line for each result file, the plain VAE first: without its file none; differences are paired by seed."""
     files = {row: RESULTS / f"models-{row}.json" for row in ROWS}
     found = {row: json.loads(path.read_text())["runs"] for row, path in files.items() if path.exists()}
     if "vae" not in found:

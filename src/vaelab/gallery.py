@@ -76,9 +76,10 @@ def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
 
 def _title(run: Run) -> str:
     """The recipe, and what of its model a reader would not expect of it."""
-    model = run.recipe.model
-    parts = [Path(model.variant).stem] * (model.variant != "vae") + [f"prior {model.prior}"] * (model.prior != "normal")
-    return ", ".join([run.recipe.name, *parts])
+    name, model = run.recipe.name, run.recipe.model
+    variant = [Path(model.variant).stem] if model.variant not in ("vae", name) else []
+    prior = [f"prior {model.prior}"] if model.prior != zoo.row(model.variant).prior else []
+    return ", ".join([name, *variant, *prior])
 
 
 def is_plane(run: Run) -> bool:
