@@ -17,7 +17,7 @@ import argparse
 import json
 from importlib.metadata import version
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import mean, stdev
 from typing import Any
 
 import torch
@@ -50,7 +50,6 @@ def measure(row: str, seed: int, runs: Path, threads: int) -> dict[str, Any]:
         "nll": float(nll.mean()),
         "nll_error": float(nll.std() / len(nll) ** 0.5),
         "results": run.results,
-        "seconds_per_epoch": median(row["seconds"] for row in run.times),
         "epochs": len(run.history),
     }
 
@@ -79,18 +78,16 @@ def table() -> str:
     if "vae" not in found:
         return "python benchmarks/models.py\n"
     lines = [
-        "| row | parameters | s / epoch, of `vae`'s | -ELBO | NLL | NLL against `vae` | seeds |",
-        "|---|---|---|---|---|---|---|",
+        "| row | parameters | -ELBO | NLL | NLL against `vae` | seeds |",
+        "|---|---|---|---|---|---|",
     ]
     plain = {run["seed"]: run for run in found["vae"]}
-    cost = median(run["seconds_per_epoch"] for run in plain.values())
     for row, runs in found.items():
         gains = [run["nll"] - plain[run["seed"]]["nll"] for run in runs if run["seed"] in plain]
         spread = f" ± {stdev(gains) / len(gains) ** 0.5:.2f}" if len(gains) > 1 else ""
         cells = [
             f"`{row}`",
             f"{runs[0]['results']['parameters']:,}",
-            f"{median(run['seconds_per_epoch'] for run in runs) / cost:.1f}",
             f"{mean(run['results']['loss'] for run in runs):.2f}",
             f"{mean(run['nll'] for run in runs):.2f}",
             "" if row == "vae" else f"{mean(gains):+.2f}{spread}",
