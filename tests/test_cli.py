@@ -100,7 +100,7 @@ def test_lists_name_everything_a_line_each(capsys: pytest.CaptureFixture[str]) -
         part = said(capsys, "list", kind)
         assert part in whole
         title, *lines = part.splitlines()
-        assert title == f"{kind}:"
+        assert title.startswith(kind)
         assert [line.split()[0] for line in lines] == names
         assert all(len(line.split()) > 2 for line in lines)
 

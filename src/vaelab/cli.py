@@ -103,6 +103,9 @@ def _hint(work: Callable[[], object], folder: str | Path) -> None:
         raise
 
 
+COLUMNS = {"models": " (likelihood, prior, posterior, objective; what it is, the numbers it sets)"}
+
+
 def _list(arguments: argparse.Namespace) -> None:
     kinds = ("recipes", "data", "models")
     if arguments.what not in (None, *kinds):
@@ -110,7 +113,7 @@ def _list(arguments: argparse.Namespace) -> None:
     for kind in [arguments.what] if arguments.what else kinds:
         rows = _rows(kind)
         width = max(map(len, rows))
-        print(f"{kind}:")
+        print(f"{kind}{COLUMNS.get(kind, '')}:")
         for name, line in rows.items():
             print(f"  {name:<{width}}  {line}")
 
