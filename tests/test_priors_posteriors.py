@@ -375,7 +375,7 @@ def test_flows_start_close_to_the_standard_normal(name: str, size: int) -> None:
 @pytest.mark.parametrize("name", ["iaf", "spline-flow"])
 def test_flow_posteriors_start_close_to_their_diagonal_gaussian(name: str) -> None:
     module, x = POSTERIORS[name](3).eval(), torch.rand(B, D)
-    mean, log_variance, _ = module.read(x)
+    mean, log_variance, _ = module.parts(x)
     z = mean + torch.randn(50, B, 3) * (0.5 * log_variance).exp()
     gaussian = Normal(mean, (0.5 * log_variance).exp()).log_prob(z).sum(-1)
     torch.testing.assert_close(module(x).log_prob(z), gaussian, rtol=0, atol=0.2)

@@ -20,7 +20,7 @@ from vaelab.core import CHUNK
 from vaelab.errors import UserError
 from vaelab.linear import Linear
 from vaelab.networks import at_least_float32
-from vaelab.posteriors import Delta, Posterior
+from vaelab.posteriors import Affine, Delta, Posterior
 
 VECTOR = 16  # D, numbers in a learned code vector
 DECAY = 0.99  # of the running means that code vectors are
@@ -250,7 +250,7 @@ register_kl(Code, Distribution)(_code_length_anywhere)
 # ---------------------------------------------------------------- one-hot values
 
 
-class GumbelSoftmax(Posterior):
+class GumbelSoftmax(Affine):
     """q(z|x) = prod_t Categorical(z_t; softmax(l_t(x))), z_t one-hot; in training relaxed to inside the simplex.
 
     The rate is always that of the values, so with relaxed samples the ELBO is no bound; evaluation's is. L = T * C.
@@ -259,8 +259,7 @@ class GumbelSoftmax(Posterior):
     """
 
     def __init__(self, network: nn.Module, features: int, latent: int, codes: int, temperature: float) -> None:
-        super().__init__()
-        self.network, self.head = network, Linear(features, latent * codes)
+        super().__init__(network, features, latent * codes)
         self.codes, self.temperature = codes, temperature
 
     @staticmethod
@@ -269,7 +268,7 @@ class GumbelSoftmax(Posterior):
         return latent * codes
 
     def forward(self, x: Tensor, *y: Tensor) -> OneHots:
-        logits = at_least_float32(self.head(self.network(x, *y))).unflatten(-1, (-1, self.codes))  # (B, T, C)
+        logits = self.read(x, *y).unflatten(-1, (-1, self.codes))  # (B, T, C)
         return OneHots(logits, self.temperature if self.training else 0.0)
 
 

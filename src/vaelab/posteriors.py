@@ -32,21 +32,32 @@ class Posterior(nn.Module):
     decoded: ClassVar[Callable[..., int]] = staticmethod(lambda size: size)  # how many of them the decoder sees
 
 
-class DiagonalGaussian(Posterior):
+class Affine(Posterior):
+    """A posterior whose numbers are an affine map of the network's features."""
+
+    def __init__(self, network: nn.Module, features: int, outputs: int) -> None:
+        super().__init__()
+        self.network, self.head = network, Linear(features, outputs)
+
+    def read(self, x: Tensor, *y: Tensor) -> Tensor:
+        """The numbers (B, outputs) for images x (B, *shape) and, where conditional, their classes y (B,)."""
+        return at_least_float32(self.head(self.network(x, *y)))
+
+
+class DiagonalGaussian(Affine):
     """q(z|x) = N(z; mu(x), diag(sigma(x)^2)), with (mu, log sigma^2) an affine map of the network's features.
 
     Kingma & Welling 2013, arXiv:1312.6114, appendix C.2.
     """
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
-        super().__init__()
-        self.network, self.head = network, Linear(features, 2 * latent)
+        super().__init__(network, features, 2 * latent)
 
     def forward(self, x: Tensor, *y: Tensor) -> Independent[Normal]:
-        return diagonal(*at_least_float32(self.head(self.network(x, *y))).chunk(2, -1))
+        return diagonal(*self.read(x, *y).chunk(2, -1))
 
 
-class FullGaussian(Posterior):
+class FullGaussian(Affine):
     """q(z|x) = N(z; mu(x), T T^T), T = diag(sigma(x)) (I + A(x)), A strictly lower triangular; starts out diagonal.
 
     With sigma in front of A too, the errors of A shrink with the posterior instead of setting a floor to its width.
@@ -54,16 +65,14 @@ class FullGaussian(Posterior):
     """
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
-        super().__init__()
-        self.network, self.latent = network, latent
-        self.head = Linear(features, 2 * latent + latent * (latent - 1) // 2)
+        super().__init__(network, features, 2 * latent + latent * (latent - 1) // 2)
+        self.latent = latent
         with torch.no_grad():
             self.head.weight[2 * latent :] = 0
             self.head.bias[2 * latent :] = 0
 
     def forward(self, x: Tensor, *y: Tensor) -> FullNormal:
-        outputs = at_least_float32(self.head(self.network(x, *y)))
-        mean, log_variance, below = outputs.tensor_split([self.latent, 2 * self.latent], -1)
+        mean, log_variance, below = self.read(x, *y).tensor_split([self.latent, 2 * self.latent], -1)
         unit = torch.ones_like(mean).diag_embed()
         row, column = torch.tril_indices(self.latent, self.latent, -1, device=x.device)
         unit[..., row, column] = below
@@ -86,17 +95,15 @@ def _kl_from_product(q: FullNormal, p: Independent[Normal]) -> Tensor:
 register_kl(FullNormal, Independent)(_kl_from_product)
 
 
-class _Flow(Posterior):
+class _Flow(Affine):
     """What a posterior by a flow reads off the network: a mean, a log variance, and a context for the steps."""
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
-        super().__init__()
-        self.network, self.head = network, Linear(features, 2 * latent + CONTEXT)
+        super().__init__(network, features, 2 * latent + CONTEXT)
         self.latent = latent
 
-    def read(self, x: Tensor, *y: Tensor) -> tuple[Tensor, ...]:
-        outputs = at_least_float32(self.head(self.network(x, *y)))
-        return outputs.tensor_split([self.latent, 2 * self.latent], -1)
+    def parts(self, x: Tensor, *y: Tensor) -> tuple[Tensor, ...]:
+        return self.read(x, *y).tensor_split([self.latent, 2 * self.latent], -1)
 
 
 class InverseAutoregressiveFlow(_Flow):
@@ -111,7 +118,7 @@ class InverseAutoregressiveFlow(_Flow):
         self.flow = near_identity(zuko_flows().MAF(latent, CONTEXT, transforms, hidden_features=WIDTHS))
 
     def forward(self, x: Tensor, *y: Tensor) -> Flowed:
-        mean, log_variance, context = self.read(x, *y)
+        mean, log_variance, context = self.parts(x, *y)
         return Flowed(diagonal(mean, log_variance), self.flow(context))
 
 
@@ -127,22 +134,21 @@ class SplineFlow(_Flow):
         self.flow = near_identity(zuko_flows().NSF(latent, CONTEXT, transforms, passes=2, hidden_features=WIDTHS))
 
     def forward(self, x: Tensor, *y: Tensor) -> Flowed:
-        mean, log_variance, context = self.read(x, *y)
+        mean, log_variance, context = self.parts(x, *y)
         zero = torch.zeros_like(mean)
         return Flowed(
             diagonal(zero, zero), self.flow(context), AffineTransform(mean, (0.5 * log_variance).exp(), event_dim=1)
         )
 
 
-class Point(Posterior):
+class Point(Affine):
     """q(z|x) = delta(z - f(x)): the code of an autoencoder."""
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
-        super().__init__()
-        self.network, self.head = network, Linear(features, latent)
+        super().__init__(network, features, latent)
 
     def forward(self, x: Tensor, *y: Tensor) -> Delta:
-        return Delta(at_least_float32(self.head(self.network(x, *y))))
+        return Delta(self.read(x, *y))
 
 
 class Delta(Distribution):

@@ -16,9 +16,7 @@ from torch.distributions.kl import register_kl
 from torch.nn.functional import normalize, softplus
 
 from vaelab.errors import UserError
-from vaelab.linear import Linear
-from vaelab.networks import at_least_float32
-from vaelab.posteriors import Posterior
+from vaelab.posteriors import Affine
 
 NODES, WEIGHTS = map(torch.from_numpy, np.polynomial.legendre.leggauss(64))  # of Gauss and Legendre, on (-1, 1)
 
@@ -143,17 +141,16 @@ def _kl(q: VonMisesFisher, p: VonMisesFisher) -> Tensor:
 register_kl(VonMisesFisher, VonMisesFisher)(_kl)
 
 
-class OnSphere(Posterior):
+class OnSphere(Affine):
     """q(z|x) = vMF(z; mu(x), kappa(x)): mu = a / |a|, kappa = 1 + softplus(c), (a, c) affine in the features."""
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
         if latent < 2:
             raise UserError("model.latent: the sphere of one dimension is two points; use at least 2")
-        super().__init__()
-        self.network, self.head = network, Linear(features, latent + 1)
+        super().__init__(network, features, latent + 1)
 
     def forward(self, x: Tensor, *y: Tensor) -> VonMisesFisher:
-        outputs = at_least_float32(self.head(self.network(x, *y)))  # (B, L + 1)
+        outputs = self.read(x, *y)  # (B, L + 1)
         return VonMisesFisher(normalize(outputs[:, :-1], dim=-1), 1 + softplus(outputs[:, -1]))
 
 
