@@ -40,7 +40,7 @@ def test_a_fitted_prior_gains_what_the_rate_loses_and_leaves_encoder_and_decoder
     for part in ("encoder", "decoder"):
         weights = getattr(old.vae, part).state_dict()
         assert all(torch.equal(weights[name], t) for name, t in getattr(new.vae, part).state_dict().items())
-    assert new.results["distortion"] == pytest.approx(old.results["distortion"], abs=0.5)  # other noise, if any
+    assert new.results["distortion"] == pytest.approx(old.results["distortion"], rel=1e-6)  # the same noise
     gain, error = new.results["prior_gain"]
     data = load_data(new.recipe.data)
     images = Batches(data.test.x, data.levels, new.recipe.data, torch.device("cpu"))
@@ -89,6 +89,18 @@ def test_a_prior_that_does_not_go_with_the_codes_is_refused(
 def test_an_autoencoder_cannot_train_with_a_prior_that_would_learn_nothing(brief: None, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="fit-prior"):
         trained(tmp_path, model__variant="ae", model__prior="flow")
+    recipes = {"one": tiny({"model.variant": "ae", "model.prior": "flow"})}
+    with pytest.raises(UserError, match="fit-prior"):
+        vaelab.train_all(recipes, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_run_is_never_replaced_by_its_own_refit(brief: None, tmp_path: Path) -> None:
+    folder = trained(tmp_path).folder
+    before = contents(folder)
+    with pytest.raises(UserError, match="is the run itself"):
+        vaelab.fit_prior(folder, "mixture", folder, overwrite=True)
+    assert contents(folder) == before
 
 
 def test_what_cannot_be_fitted_is_refused(brief: None, tmp_path: Path) -> None:

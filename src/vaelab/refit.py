@@ -52,12 +52,14 @@ def fit_prior(
         raise UserError(
             "fit-prior: a ladder's posterior is made of its prior's networks, so no other can be fitted to it"
         )
-    job = Job(override(old.recipe, {"model.prior": prior, "model.components": components}), quiet)
+    job = Job(override(old.recipe, {"model.prior": prior, "model.components": components}), quiet, fitted=True)
     if not [*job.vae.prior.parameters()]:
         raise UserError(f"fit-prior: {prior!r} has nothing to fit; choose mixture, flow, spline-flow or vamp")
     job.vae.encoder.load_state_dict(old.vae.encoder.state_dict())
     job.vae.decoder.load_state_dict(old.vae.decoder.state_dict())
     out = Path(out) if out else old.folder.with_name(f"{old.folder.name}+{prior}")
+    if out.resolve() == old.folder.resolve():
+        raise UserError(f"--out {out}: is the run itself, which would be lost; choose another folder")
     check_free(out, overwrite)
     with locked(out), machine.using(machine.threads(job.recipe.train.threads)[0]), untouched():
         gained = _fit(job, old.vae.to(job.device))

@@ -47,8 +47,6 @@ def train(recipe: Recipe, out: str | Path | None = None, *, overwrite: bool = Fa
     """
     folder = Path(out) if out else Path("runs") / recipe.name
     check_free(folder, overwrite)
-    if idle := zoo.idle(recipe.model, recipe.objective):
-        raise UserError(idle)
     job = Job(recipe, quiet)
     with locked(folder):
         return job.carry_out(create(folder, job.recipe, overwrite), None)
@@ -86,7 +84,10 @@ def resume(folder: str | Path, overrides: Mapping[str, Any] | None = None, *, qu
 class Job:
     """A recipe made ready to train: device, data and a fresh model, all checked before any file is written."""
 
-    def __init__(self, recipe: Recipe, quiet: bool = False) -> None:
+    def __init__(self, recipe: Recipe, quiet: bool = False, fitted: bool = False) -> None:
+        idle = zoo.idle(recipe.model, recipe.objective)
+        if idle and not fitted:  # afterwards any prior can be fitted to the codes, see refit.py
+            raise UserError(idle)
         self.quiet = quiet
         self.recipe = recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
         self.device = machine.device(recipe.train.device)
