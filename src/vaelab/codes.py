@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ WIDTH, HEADS, LAYERS = 64, 4, 2  # of the transformer: 8 tokens are as much work
 # ---------------------------------------------------------------- quantised
 
 
-class Quantised(Posterior):
+class Quantised(Posterior, ABC):
     """q(z|x) = all mass on z: the T parts e_t of a head's output, each replaced by a vector z_t of a table.
 
     A quantiser maps e (B, T, D) to z (B, T, D), through which gradients pass straight to e, and indices (B, T).
@@ -57,9 +58,9 @@ class Quantised(Posterior):
         return e.new_zeros(len(e))
 
     @property
+    @abstractmethod
     def table(self) -> Tensor:
         """The vector of each value, (C, D)."""
-        raise NotImplementedError
 
     def vectors(self, indices: Tensor) -> Tensor:
         """z (..., T * D) of the indices (..., T)."""

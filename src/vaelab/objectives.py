@@ -12,7 +12,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Independent, Normal
+from torch.distributions import Distribution, Independent, Normal
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
@@ -278,8 +278,7 @@ def rae_gp(draw: Draw, *, beta: float, gamma: float) -> Tensor:
     |J|^2 = E[|J^T e|^2] for random signs e (Hutchinson), of which each code gets one draw. Needs gradients enabled.
     Ghosh et al., From variational to deterministic autoencoders, 2020, arXiv:1903.12436.
     """
-    assert draw.px is not None
-    mean = draw.px.mean  # (K, B, *shape)
+    mean: Tensor = cast("Distribution", draw.px).mean  # (K, B, *shape)
     signs = torch.randn_like(mean).sign()
     (projected,) = torch.autograd.grad(mean, draw.z, signs, create_graph=True)  # (K, B, L)
     return -draw.distortion - (beta / 2 * draw.z.square() + gamma * projected.square()).sum(-1).mean(0)
