@@ -27,7 +27,7 @@ import vaelab
 from vaelab import machine
 from vaelab.data import Batches
 from vaelab.data import load as load_data
-from vaelab.evaluate import log_likelihood
+from vaelab.evaluation.likelihood import log_likelihood
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results", HERE.parent / "docs" / "models.md"

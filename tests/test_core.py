@@ -23,12 +23,15 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from vaelab import core, evaluate
+from vaelab import core
 from vaelab.build import build as build_vae
 from vaelab.core import CHUNK, VAE, Draw
 from vaelab.data import Batches
 from vaelab.errors import UserError
-from vaelab.evaluate import Terms, explained_variance, log_likelihood, nearest_distance, terms
+from vaelab.evaluation import likelihood
+from vaelab.evaluation.latent import explained_variance
+from vaelab.evaluation.likelihood import Terms, log_likelihood, terms
+from vaelab.evaluation.samples import nearest_distance
 from vaelab.likelihoods import Gaussian
 from vaelab.objectives import elbo
 from vaelab.posteriors import Delta, DiagonalGaussian, Point
@@ -491,7 +494,7 @@ def test_the_loss_is_distortion_plus_rate() -> None:
 
 
 def test_terms_are_those_of_a_loop_by_hand_every_image_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "CHUNK", 10)  # pieces of 10, 10 and 3
+    monkeypatch.setattr(likelihood, "CHUNK", 10)  # pieces of 10, 10 and 3
     vae, data = model().train(), batches()
     found = terms(vae, data, seed=5)
     assert vae.training
@@ -514,7 +517,7 @@ def test_terms_are_those_of_a_loop_by_hand_every_image_counted_once(monkeypatch:
 
 @pytest.mark.parametrize("chunk", [1, 7, 23, 1000])
 def test_terms_do_not_depend_on_the_chunk_where_there_is_no_chance(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "CHUNK", chunk)
+    monkeypatch.setattr(likelihood, "CHUNK", chunk)
     vae, data = model(posterior="point").eval(), batches(treatment="grey")
     with torch.no_grad():
         draw = vae.draw(data(torch.arange(23), generator(0, "any")))
@@ -546,7 +549,7 @@ class Rows(Batches):
 def test_importance_weights_of_the_exact_posterior_give_log_p_however_they_are_cut(
     k: int, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "ROWS", rows)
+    monkeypatch.setattr(likelihood, "ROWS", rows)
     oracle = Oracle(orthogonal=True)
     same(log_likelihood(oracle.diagonal(), Rows(oracle.x), k, seed=0), oracle.log_p, 1e-9)
 
@@ -555,7 +558,7 @@ def test_importance_weights_of_the_exact_posterior_give_log_p_however_they_are_c
 def test_importance_weights_of_a_wrong_posterior_come_up_to_log_p_as_samples_are_added(
     rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "ROWS", rows)
+    monkeypatch.setattr(likelihood, "ROWS", rows)
     oracle = Oracle(orthogonal=True)
     vae = oracle.diagonal(0.3, 0.3)
     found = {
@@ -569,7 +572,7 @@ def test_importance_weights_of_a_wrong_posterior_come_up_to_log_p_as_samples_are
 
 
 def test_every_image_gets_exactly_k_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "ROWS", 8)
+    monkeypatch.setattr(likelihood, "ROWS", 8)
     oracle, decoded = Oracle(orthogonal=True), 0
 
     def count(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -622,5 +625,5 @@ def test_nearest_distance_of_a_copy_is_zero_however_many_there_are() -> None:
 def test_nearest_distance_goes_through_all_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     x, among = images(7).double(), images(11).double()
     whole = nearest_distance(x, among)
-    monkeypatch.setattr(evaluate, "CHUNK", 3)
+    monkeypatch.setattr(likelihood, "CHUNK", 3)
     np.testing.assert_allclose(nearest_distance(x, among), whole, rtol=1e-12)

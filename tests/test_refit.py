@@ -15,7 +15,7 @@ from vaelab.cli import main
 from vaelab.data import Batches
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
-from vaelab.evaluate import terms
+from vaelab.evaluation.likelihood import terms
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from conftest import TINY, contents, flags, outcome, tiny
 import vaelab
 from vaelab import side_by_side
 from vaelab.cli import main
+from vaelab.evaluation.latent import neighbours_agree
 
 PICTURES = {"latent.png", "manifold.png", "samples.png"}
 
@@ -80,9 +81,9 @@ def test_neighbours_agree_on_codes_that_are_the_labels_and_not_on_noise() -> Non
     labels = np.arange(200) % 10
     codes = torch.from_numpy(labels).float()[:, None]
     noise = torch.randn(200, 1)
-    assert vaelab.evaluate.neighbours_agree(codes, labels, codes, labels) == 1.0
+    assert neighbours_agree(codes, labels, codes, labels) == 1.0
     # Ten classes by chance: 0.1, with a standard error of 0.021 over 200 images.
-    assert vaelab.evaluate.neighbours_agree(noise, labels, torch.randn(200, 1), labels) < 0.1 + 5 * 0.021
+    assert neighbours_agree(noise, labels, torch.randn(200, 1), labels) < 0.1 + 5 * 0.021
 
 
 def test_two_given_runs_are_drawn_side_by_side(study: Path, digits_run: Path, tmp_path: Path) -> None:

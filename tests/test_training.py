@@ -19,7 +19,7 @@ from vaelab.build import build
 from vaelab.cli import main
 from vaelab.data import Batches
 from vaelab.data import load as load_data
-from vaelab.evaluate import terms
+from vaelab.evaluation.likelihood import terms
 from vaelab.seeding import generator, seeded
 
 pytestmark = pytest.mark.usefixtures("quick")

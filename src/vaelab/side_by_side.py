@@ -19,7 +19,8 @@ from torch import Tensor
 from vaelab import figures, gallery
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
-from vaelab.evaluate import nearest_distance, neighbours_agree
+from vaelab.evaluation.latent import neighbours_agree
+from vaelab.evaluation.samples import nearest_distance
 from vaelab.lang import label
 from vaelab.recipe import Recipe
 from vaelab.run import Run, check_free, create, locked, write_atomic

@@ -29,7 +29,8 @@ from vaelab.data import Batches, Dataset, anchored, check_support
 from vaelab.data import load as load_data
 from vaelab.describe import summary
 from vaelab.errors import UserError
-from vaelab.evaluate import Terms, explained_variance, terms
+from vaelab.evaluation.latent import explained_variance
+from vaelab.evaluation.likelihood import Terms, terms
 from vaelab.recipe import Objective, Recipe, available, flatten, override, parse, study
 from vaelab.run import History, Run, State, Tensors, check_free, create, load, locked
 from vaelab.seeding import derive, generator, seeded, untouched

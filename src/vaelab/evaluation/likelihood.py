@@ -1,12 +1,11 @@
-"""Numbers of a trained model, in nats per image unless a docstring says otherwise."""
+"""Distortion, rate and log p(x), in nats per image unless a docstring says otherwise."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vaelab.core import CHUNK, VAE, evaluating
@@ -81,25 +80,3 @@ def log_likelihood(vae: VAE, batches: Batches, k: int, seed: int) -> Tensor:
                 total = total.logaddexp(vae.draw_from(q, x, some, y).log_weight.logsumexp(0))
             found.append(total - math.log(k))
     return torch.cat(found).cpu()
-
-
-def explained_variance(means: Tensor, components: int = 2) -> float:
-    """Share of the variance of codes (N, L) that their first principal components hold, in [0, 1] (0: all equal)."""
-    centred = (means - means.mean(0)).double()
-    variances = torch.linalg.svdvals(centred) ** 2
-    return float(variances[:components].sum() / variances.sum()) if variances.any() else 0.0
-
-
-def nearest_distance(x: Tensor, among: Tensor) -> Tensor:
-    """Euclidean distance, in pixel values, of each of x (N, *shape) to the nearest of `among` (M, *shape): (N,)."""
-    # In double, or the matrix products that make cdist fast leave 0.01 between an image and its copy.
-    rows, columns = x.flatten(1).double(), among.flatten(1).double()
-    return torch.cat([torch.cdist(chunk, columns).min(1).values for chunk in rows.split(100)])
-
-
-def neighbours_agree(codes: Tensor, labels: NDArray[Any], others: Tensor, truth: NDArray[Any], k: int = 15) -> float:
-    """Share of the codes `others` (M, L) whose class the k nearest of `codes` (N, L) vote right, in [0, 1]."""
-    from sklearn.neighbors import KNeighborsClassifier  # here, for it takes a second to import
-
-    voters = KNeighborsClassifier(min(k, len(codes))).fit(codes.numpy(), labels)
-    return float(voters.score(others.numpy(), truth))

@@ -1,0 +1,94 @@
+"""A run made ready to be measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from vaelab import machine
+from vaelab.core import VAE
+from vaelab.data import Batches, Dataset, Split
+from vaelab.data import load as load_data
+from vaelab.run import Run
+from vaelab.seeding import generator
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run's best model and its data, treated as in its training; what several measures need is worked out once.
+
+    `images` caps how many images of each split are looked at (0: all), the first of the split's own, random order;
+    `n_samples` how many samples of the prior are decoded.
+    """
+
+    run: Run
+    images: int = 0
+    n_samples: int = 10_000
+    seed: int = 0
+    quiet: bool = True
+
+    @cached_property
+    def device(self) -> torch.device:
+        return machine.device(self.run.recipe.train.device)
+
+    @cached_property
+    def vae(self) -> VAE:
+        return self.run.vae.to(self.device)
+
+    @cached_property
+    def data(self) -> Dataset:
+        return load_data(self.run.recipe.data)
+
+    @cached_property
+    def train(self) -> Batches:
+        return self._batches(self.data.train)
+
+    @cached_property
+    def validation(self) -> Batches:
+        return self._batches(self.data.validation)
+
+    @cached_property
+    def test(self) -> Batches:
+        return self._batches(self.data.test)
+
+    def _batches(self, split: Split) -> Batches:
+        some = slice(self.images or None)
+        y = None if split.y is None else split.y[some]
+        return Batches(split.x[some], self.data.levels, self.run.recipe.data, self.device, y=y)
+
+    @cached_property
+    def x_train(self) -> Tensor:
+        """The training images as the model sees them, (N, *shape), one draw of their treatment, on the device."""
+        return self._treated(self.train, "train")
+
+    @cached_property
+    def x_test(self) -> Tensor:
+        """The test images as the model sees them, (M, *shape)."""
+        return self._treated(self.test, "test")
+
+    def _treated(self, batches: Batches, split: str) -> Tensor:
+        index = torch.arange(len(batches), device=self.device)
+        return batches(index, generator(self.seed, f"evaluation {split}", device=self.device))
+
+    @cached_property
+    def z_train(self) -> Tensor:
+        """E[z|x] of `x_train`, (N, L)."""
+        return self.vae.encode(self.x_train, self.train.y)
+
+    @cached_property
+    def z_test(self) -> Tensor:
+        """E[z|x] of `x_test`, (M, L)."""
+        return self.vae.encode(self.x_test, self.test.y)
+
+    @cached_property
+    def reconstructions(self) -> Tensor:
+        """E[x|z] at the codes of `x_test`, (M, *shape)."""
+        return self.vae.reconstruct(self.x_test, self.test.y)
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """E[x|z] of `n_samples` samples of the prior, (S, *shape); of every class as many where conditional."""
+        return self.vae.sample(self.n_samples, self.seed)
