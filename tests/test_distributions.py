@@ -225,6 +225,21 @@ def test_bernoulli_sums_to_one_over_all_binary_images() -> None:
         assert float(total) == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.parametrize(("shape", "bias"), [((2, 3), 6), ((3, 2, 2), 12), ((3, 2, 2), 3), ((2, 3), 1)])
+def test_bernoulli_starts_from_the_mean_of_each_pixel_or_of_each_channel(shape: tuple[int, ...], bias: int) -> None:
+    """With weights of 0 the bias alone speaks: the decoder's mean is the images' mean, where it shares a bias the
+    channel's; pixels that are always 0 or 1 start at 1 in 1000 from there. Unless asked for, the bias stays."""
+    x = torch.rand(50, *shape)
+    x[:, 0, 0] = 0.0
+    last = nn.Linear(4, bias)
+    before = last.bias.detach().clone()
+    Bernoulli(nn.Sequential(last)).start_from_images(x)
+    assert torch.equal(last.bias, before)
+    Bernoulli(nn.Sequential(last), pixel_means=True).start_from_images(x)
+    mean = x.mean(0) if bias == x[0].numel() else x.mean((0, -1, -2))
+    assert torch.allclose(last.bias.sigmoid(), mean.flatten().clamp(0.001, 0.999), atol=1e-6)
+
+
 @pytest.mark.parametrize("logit", LOGITS)
 def test_bernoulli_mean_is_the_probability_of_a_one(logit: float) -> None:
     assert mean_of("bernoulli", logit) == pytest.approx(one("bernoulli", logit)(1.0), rel=1e-12)

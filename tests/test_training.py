@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, contents, flags, outcome, state, tiny
+from torch.optim import Adam
 
 import vaelab
-from vaelab import machine, schedules, training
+from vaelab import gallery, machine, schedules, training
 from vaelab.build import build
 from vaelab.cli import main
 from vaelab.data import Batches
@@ -231,6 +233,47 @@ def test_clipping_limits_the_step(tmp_path: Path) -> None:
     assert moved(0.0) == pytest.approx(rate, rel=1e-3)
     assert moved(1e9) == pytest.approx(rate, rel=1e-3)
     assert moved(1e-12) < 2e-4 * rate
+
+
+def test_the_weights_used_are_the_running_average_of_the_weights_of_every_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """w_1 = the weights after the first step, w_t = a w_(t-1) + (1 - a) the weights after step t."""
+    steps: list[list[torch.Tensor]] = []
+    plain = Adam.step
+
+    def step(self: Adam, *arguments: Any) -> None:
+        plain(self, *arguments)
+        steps.append([p.detach().clone() for group in self.param_groups for p in group["params"]])
+
+    monkeypatch.setattr(Adam, "step", step)
+    run = vaelab.train(tiny({"train.average": 0.7, "train.epochs": 1}), tmp_path / "run", quiet=True)
+    average = steps[0]
+    for weights in steps[1:]:
+        average = [0.7 * a + 0.3 * w for a, w in zip(average, weights, strict=True)]
+    assert len(steps) > 10
+    for found, wanted, last in zip(run.vae.parameters(), average, steps[-1], strict=True):
+        assert torch.allclose(found, wanted, atol=1e-6)
+        assert not torch.allclose(found, last, atol=1e-6)
+
+
+def test_epsilon_reaches_adam(tmp_path: Path) -> None:
+    """With an epsilon far above any gradient Adam hardly moves."""
+    moved = {}
+    for epsilon in (1e-8, 1e6):
+        settings = {"train.epsilon": epsilon, "train.epochs": 1}
+        run = vaelab.train(tiny(settings), tmp_path / str(epsilon), quiet=True)
+        pairs = zip(run.vae.parameters(), untrained(tiny())[0].parameters(), strict=True)
+        moved[epsilon] = max(float((a - b).detach().abs().max()) for a, b in pairs)
+    assert moved[1e6] < 1e-6 < 1e-3 < moved[1e-8]
+
+
+def test_many_epochs_have_a_picture_each_or_about_two_hundred_with_the_last() -> None:
+    for epochs in (1, 200, 201, 399, 3280):
+        frames = [epoch for epoch in range(1, epochs + 1) if gallery.is_frame(epoch, epochs)]
+        assert frames[-1] == epochs
+        assert min(epochs, 100) <= len(frames) <= 200
+        assert len({b - a for a, b in pairwise(frames)}) <= 1
 
 
 def test_bfloat16_trains_as_far_within_its_precision(tmp_path: Path) -> None:

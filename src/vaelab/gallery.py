@@ -25,6 +25,7 @@ from vaelab.seeding import derive, generator
 STEPS = 11  # of an interpolation, both ends counted
 GRID = 20  # images along each side of a manifold
 FRAMES = 60  # at most, in the animation
+EPOCHS = 200  # with more, not every one has a picture
 
 
 def draw(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
@@ -94,6 +95,15 @@ def _walk(vae: VAE, ends: Tensor, y: figures.Array | None) -> Tensor:
     a, b = vae.encode(ends, y)
     codes = a + torch.linspace(0, 1, STEPS)[:, None] * (b - a)  # (S, L)
     return vae.decode(codes, None if y is None else y[np.linspace(0, 1, STEPS).round().astype(int)])
+
+
+def is_frame(epoch: int, epochs: int) -> bool:
+    """Whether the epoch gets a picture: each of at most EPOCHS, else about as many, evenly spread, and the last.
+
+    >>> [epoch for epoch in range(1, 1001) if is_frame(epoch, 1000)][-3:]
+    [990, 995, 1000]
+    """
+    return (epochs - epoch) % -(-epochs // EPOCHS) == 0
 
 
 def snapshot(run: Run, vae: VAE, x: Tensor, y: Tensor | None, epoch: int) -> None:

@@ -62,6 +62,18 @@ class Bernoulli(Likelihood):
 
     support: Support = "unit"
 
+    def __init__(self, network: nn.Module, pixel_means: bool = False) -> None:
+        super().__init__(network)
+        self.pixel_means = pixel_means
+
+    @torch.no_grad()
+    def start_from_images(self, x: Tensor) -> None:
+        """Where asked for, the last bias becomes the logits of the mean of x (B, *shape); one a channel if shared."""
+        if self.pixel_means:
+            bias, mean = [*self.network.parameters()][-1], x.mean(0)
+            mean = mean if len(bias) == mean.numel() else mean.flatten(-2).mean(-1)
+            bias.copy_(mean.flatten().clamp(0.001, 0.999).logit())
+
     def elements(self, outputs: Tensor) -> TorchBernoulli:
         return TorchBernoulli(logits=outputs[..., 0], validate_args=False)
 

@@ -88,6 +88,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     upper: Annotated[
         tuple[Count, ...], _doc("dimensions of the levels above z, from below, of two-level and ladder")
     ] = (16,)
+    pixel_means: Annotated[bool, _doc("of bernoulli: the decoder starts from the mean of each pixel")] = False
     network: Annotated[
         Literal["mlp", "conv", "resnet"],
         _doc("fully connected, convolutions that halve the image, or residual blocks between the halvings"),
@@ -132,6 +133,10 @@ class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     epochs: Annotated[Count, _doc("passes over the training images")] = 20
     batch: Annotated[Count, _doc("images per step")] = 128
     learning_rate: Annotated[Positive, _doc("Adam's; the highest where a schedule changes it")] = 1e-3
+    epsilon: Annotated[Positive, _doc("Adam's: added to the root of the second moment")] = 1e-8
+    average: Annotated[
+        Fraction, _doc("keep this share of a running average of the weights at every step and use that (0: the last)")
+    ] = 0.0
     schedule: Annotated[Literal["constant", "cosine", "one-cycle"], _doc("of the learning rate")] = "constant"
     patience: Annotated[
         int, Meta(ge=0), _doc("stop after this many epochs without a better validation value (0: never)")

@@ -467,6 +467,8 @@ def refusal(model: Model, objective: Objective) -> str:
     posterior, prior = part("model.posterior", q), part("model.prior", p)
     wanted = part("objective.name", goal)
     part("model.likelihood", model.likelihood)
+    if model.pixel_means and model.likelihood != "bernoulli":
+        return f"model.pixel_means: is for bernoulli, not {model.likelihood!r}; leave it off"
     if q == "ladder" and p != "top-down":
         return f"model.prior: the ladder is made of the networks of the prior top-down; {p!r} has none"
     if prior.space != posterior.space and prior.space and posterior.space:
