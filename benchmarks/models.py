@@ -21,10 +21,10 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
-from recipes import trained
 
 import vaelab
 from vaelab import machine
+from vaelab.comparison import trained
 from vaelab.data import Batches
 from vaelab.data import load as load_data
 from vaelab.evaluation.likelihood import log_likelihood
@@ -39,8 +39,8 @@ ASKED = 200  # conditional samples of each digit
 
 def measure(row: str, seed: int, runs: Path, threads: int) -> dict[str, Any]:
     """One run, and its negative log-likelihood on the test images."""
-    recipe = vaelab.recipe("binary-40d", {"model.variant": row, "train.seed": seed})
-    run = trained(recipe, runs / f"{row}-{seed}", threads)
+    settings = {"model.variant": row, "train.seed": seed, "train.threads": threads}
+    run = trained(vaelab.recipe("binary-40d", settings), runs / f"{row}-{seed}", overwrite=True)
     data = load_data(run.recipe.data)
     with machine.using(threads):
         images = Batches(data.test.x, data.levels, run.recipe.data, torch.device("cpu"))
@@ -58,8 +58,8 @@ def labels(runs: Path, threads: int) -> dict[str, Any]:
     """Conditional samples of each digit, judged by a classifier that was trained on images and never saw a sample."""
     from sklearn.neural_network import MLPClassifier
 
-    recipe = vaelab.recipe("binary-40d", {"model.variant": "cvae", "data.treatment": "grey"})
-    run = trained(recipe, runs / "cvae", threads)
+    settings = {"model.variant": "cvae", "data.treatment": "grey", "train.threads": threads}
+    run = trained(vaelab.recipe("binary-40d", settings), runs / "cvae", overwrite=True)
     data = load_data(run.recipe.data)
     judge = MLPClassifier((256,), early_stopping=True, random_state=0)
     judge.fit(data.train.x.flatten(1).numpy() / 255, data.train.y.numpy())

@@ -1,6 +1,7 @@
 """Train recipes on real data and write down what they reach, in benchmarks/results and in the README's table.
 
     python benchmarks/recipes.py                      # every recipe with its own seed, then the README's table
+                                                      # (those of published tables: benchmarks/tables.py)
     python benchmarks/recipes.py mlp-20d --seeds 10   # seeds 0 to 9 besides: how far chance moves the numbers
     python benchmarks/recipes.py --table              # only the table, from the result files
 
@@ -17,23 +18,16 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
+import tables
+
 import vaelab
-from vaelab.recipe import Recipe, available, flatten, override
+from vaelab.comparison import compare, trained
+from vaelab.comparison_page import record
+from vaelab.recipe import available
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results", HERE.parent / "README.md"
 BEGIN, END = "<!-- recipes: begin -->\n", "<!-- recipes: end -->\n"
-QUIET = {"train.threads", "train.device", "about", "name"}  # what leaves the numbers as they are
-
-
-def trained(recipe: Recipe, folder: Path, threads: int) -> vaelab.Run:
-    """The run in the folder where it is this recipe's and finished, else a new one."""
-    if (folder / "results.json").exists():
-        run = vaelab.load(folder)
-        old, new = flatten(run.recipe), flatten(recipe)
-        if all(old[key] == new[key] for key in new if key not in QUIET and not key.startswith("figures.")):
-            return run
-    return vaelab.train(override(recipe, {"train.threads": threads}), folder, overwrite=True)
 
 
 def numbers(name: str, run: vaelab.Run) -> dict[str, Any]:
@@ -86,21 +80,22 @@ def write(name: str, runs: dict[str, vaelab.Run]) -> list[dict[str, Any]]:
 
 def own_seed(name: str, folder: Path, threads: int) -> None:
     """The recipe as it stands; of a study, the comparison too."""
-    recipes = vaelab.study(name)
+    recipes = vaelab.study(name, {"train.threads": threads})
     many = len(recipes) > 1
-    runs = {key: trained(recipe, folder / key if many else folder, threads) for key, recipe in recipes.items()}
+    places = {key: folder / key if many else folder for key in recipes}
+    runs = {key: trained(recipe, places[key], overwrite=True) for key, recipe in recipes.items()}
     write(f"recipe-{name}", {recipes[key].name: run for key, run in runs.items()})
     if many:
-        compared = json.dumps(vaelab.compare(runs, folder), indent=2)
-        (RESULTS / f"side-by-side-{name}.json").write_text(compared + "\n")
+        found = record(compare(list(runs.values()), folder))
+        (RESULTS / f"comparison-{name}.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 def many_seeds(name: str, folder: Path, threads: int, seeds: int) -> None:
     """The recipe with seeds 0, 1, ...; prints mean and standard deviation after some epochs."""
-    recipes = {
-        f"seed-{seed}": vaelab.recipe(name, {"train.seed": seed, "figures.points": 500}) for seed in range(seeds)
-    }
-    found = write(f"seeds-{name}", {key: trained(recipe, folder / key, threads) for key, recipe in recipes.items()})
+    settings = {"figures.points": 500, "train.threads": threads}
+    recipes = {f"seed-{seed}": vaelab.recipe(name, settings | {"train.seed": seed}) for seed in range(seeds)}
+    runs = {key: trained(recipe, folder / key, overwrite=True) for key, recipe in recipes.items()}
+    found = write(f"seeds-{name}", runs)
     for split in found[0]["history"][0].keys() & {"train", "validation", "test"}:
         epochs = [epoch for epoch in (1, 2, 3, 10, 20) if epoch <= len(found[0]["history"])]
         print(split, {epoch: "{:.2f} ± {:.2f}".format(*spread(found, split, epoch)) for epoch in epochs})
@@ -114,7 +109,8 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs") / "recipes", help="where the run folders are")
     parser.add_argument("--table", action="store_true", help="train nothing")
     arguments = parser.parse_args()
-    for name in [] if arguments.table else arguments.names or available():
+    elsewhere = {recipe for recipe, *_ in tables.ROWS.values()}
+    for name in [] if arguments.table else arguments.names or sorted(available().keys() - elsewhere):
         if arguments.seeds:
             many_seeds(name, arguments.runs / f"{name}-seeds", arguments.threads, arguments.seeds)
         else:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ import vaelab
 from vaelab.cli import main
 
 torch.set_num_threads(1)
+KEPT = tempfile.TemporaryDirectory(prefix="vaelab-tests-")  # as long as the tests run: what they teach is no user's
+os.environ["VAELAB_CACHE_DIR"] = KEPT.name
 hypothesis.settings.register_profile("vaelab", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("vaelab")
 

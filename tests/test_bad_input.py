@@ -327,7 +327,7 @@ def test_without_a_network_or_a_copy_the_places_and_digits_are_named(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VAELAB_DATA_DIR", raising=False)
-    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("VAELAB_CACHE_DIR", str(tmp_path / "cache" / "vaelab"))
     monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: offline)
     code = main(["train", "mlp-20d"])
     err = capsys.readouterr().err
@@ -345,7 +345,7 @@ def test_a_download_with_a_wrong_checksum_leaves_nothing_in_the_cache(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VAELAB_DATA_DIR", raising=False)
-    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("VAELAB_CACHE_DIR", str(tmp_path / "cache" / "vaelab"))
     monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: wrong)
     code = main(["train", "mlp-20d"])
     check(code, capsys.readouterr().err, "not the file it should be", "data.source digits")

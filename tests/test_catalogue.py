@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from vaelab import zoo
-from vaelab.catalogue import combinations, describe, filled, listing, parts, table
+from vaelab.catalogue import combinations, describe, filled, listing, numbers, parts, table
+from vaelab.evaluation.whole import METRICS
 from vaelab.recipe import Model, Objective
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +19,16 @@ each_axis = pytest.mark.parametrize("axis", zoo.AXES)
 
 def cells(line: str) -> list[str]:
     return [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+
+
+def test_the_page_of_numbers_has_every_number_of_every_section() -> None:
+    """Else: python -m vaelab.catalogue docs/numbers.md"""
+    text = (ROOT / "docs/numbers.md").read_text("utf-8")
+    for section, metrics in METRICS.items():
+        assert f"<!-- table of {section} -->\n{numbers(section)}<!-- end of the table -->" in text
+        assert all(f"| `{name}` |" in numbers(section) for name in metrics)
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert {len(re.split(r"(?<!\\)\|", row)) for row in rows} == {7}  # five cells in each, whatever bars are in them
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/models.md"])

@@ -345,3 +345,32 @@ def test_an_unfinished_run_can_be_looked_at(quick: None, many: Path, start: Star
     assert np.load(io.BytesIO((tmp_path / "x.npy").read_bytes())).shape == (3, 36)
     assert all(torch.is_tensor(p) for p in vaelab.load(folder).vae.parameters())
     assert json.loads((folder / "environment.json").read_text())["command"][1:3] == ["train", "quickstart"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_compare_trains_recipes_with_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vaelab.comparison_page.pictures", lambda runs: {})
+    brief = flags(TINY | {"train.epochs": 1})
+    words = ["compare", "quickstart", "mlp-2d", "--seeds", "2", "--samples", "5", "--images", "60", *brief]
+    assert main(words) == 0
+    folder = Path("runs/quickstart-vs-mlp-2d")
+    assert "seed by seed" in " ".join(capsys.readouterr().out.split())
+    assert json.loads((folder / "comparison.json").read_text())["seeds"] == 2
+    assert vaelab.load(folder / "mlp-2d" / "seed-1").finished
+    assert main([*words, "--model.hidden", "20"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
+def test_training_a_study_ends_with_its_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vaelab.comparison_page.pictures", lambda runs: {})
+    assert main(["train", "vae-vs-ae-2d", "--out", str(tmp_path / "out"), *flags(TINY | {"train.epochs": 1})]) == 0
+    assert (tmp_path / "out" / "comparison.html").exists()
+    assert "# ae against vae" in capsys.readouterr().out
+    assert main(["compare", str(tmp_path / "out" / "ae"), "quickstrat"]) == 2
+    assert "did you mean 'quickstart'" in capsys.readouterr().err

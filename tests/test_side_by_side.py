@@ -1,42 +1,107 @@
-"""Studies: several runs from one recipe, the same images and order; one table, one picture."""
+"""Studies: several runs from one recipe, on the same images in the same order; and what is written of them."""
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from conftest import TINY, contents, flags, outcome, tiny
 
 import vaelab
-from vaelab import side_by_side
+from vaelab import comparison_page, figures
 from vaelab.cli import main
-from vaelab.evaluation.latent import neighbours_agree
+from vaelab.comparison import compare
+from vaelab.evaluation import whole
+from vaelab.side_by_side import train_all
 
-PICTURES = {"latent.png", "manifold.png", "samples.png"}
+PICTURES = {"latent.png", "manifold.png", "reconstructions.png", "samples.png"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _coarse() -> Iterator[None]:
+    """Pictures of few pixels, which are drawn sooner."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(figures._LOOK, "figure.dpi", 40)
+        yield
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An autoencoder and a VAE on digits. To look at only."""
     out = tmp_path_factory.mktemp("study") / "out"
-    assert main(["train", "vae-vs-ae-2d", "--out", str(out), *flags(TINY)]) == 0
+    train_all(vaelab.study("vae-vs-ae-2d", TINY), out, quiet=True)
     return out
 
 
-def test_a_study_is_a_folder_of_runs_with_their_numbers_and_pictures(study: Path) -> None:
-    assert json.loads((study / "study.json").read_text()) == ["vae", "ae"]
-    assert {path.name for path in (study / "figures").iterdir()} == PICTURES
-    numbers = json.loads((study / "side_by_side.json").read_text())
+@pytest.fixture(scope="module")
+def compared(study: Path) -> Path:
+    """The same study, evaluated and compared."""
+    out = study.with_name("compared")
+    shutil.copytree(study, out)
+    compare([out], samples=5, quiet=True)
+    return out
+
+
+def test_a_study_is_a_folder_of_runs_with_their_comparison(compared: Path) -> None:
+    assert json.loads((compared / "study.json").read_text()) == ["vae", "ae"]
+    assert {path.name for path in (compared / "figures").iterdir()} == PICTURES
+    assert {path.suffix for path in compared.glob("comparison.*")} == {".md", ".csv", ".json", ".html"}
+    cost = json.loads((compared / "comparison.json").read_text())["cost"]
     for name in ("vae", "ae"):
-        run = vaelab.load(study / name)
+        run = vaelab.load(compared / name)
         assert run.finished
-        assert numbers[name]["distortion"] == run.results["distortion"]
-        assert numbers[name]["parameters"] == run.results["parameters"]
-    assert numbers["ae"]["rate"] == 0 < numbers["vae"]["rate"]
+        assert cost[name]["parameters"] == run.results["parameters"]
+        assert cost[name]["epochs"] == len(run.history) == 3
+
+
+def test_the_numbers_of_a_comparison_are_those_of_the_evaluations(compared: Path) -> None:
+    """And their differences, recomputed here from the values of each image."""
+    found = {name: whole.read(vaelab.load(compared / name)) for name in ("vae", "ae")}
+    lines = list(csv.DictReader((compared / "comparison.csv").read_text("utf-8").splitlines()))
+    seen = set()
+    for line in lines:
+        if line["section"] == "cost" or not line["value"]:
+            continue
+        evaluation = found[line["run"]]
+        assert evaluation
+        value = evaluation.sections[line["section"]][line["number"]]
+        assert float(line["value"]) == pytest.approx(float(getattr(value, "value", value)), rel=1e-6)
+        seen.add((line["section"], line["number"]))
+        if line["difference"] and getattr(value, "each", None) is not None:
+            assert found["vae"]
+            first = found["vae"].sections[line["section"]][line["number"]].each
+            assert float(line["difference"]) == pytest.approx(float((value.each - first).mean()), rel=1e-5, abs=1e-7)
+            assert float(line["low"]) <= float(line["difference"]) <= float(line["high"])
+    assert {
+        ("likelihood", "distortion"),
+        ("likelihood", "rate"),
+        ("latent", "knn_accuracy"),
+        ("samples", "mse"),
+    } <= seen
+    assert ("samples", "nearest_train") in seen  # report 4: how far samples lie from the digits
+
+
+def test_an_autoencoder_s_loss_is_not_held_against_a_bound(compared: Path) -> None:
+    rows = {
+        (line["number"], line["run"]): line
+        for line in json.loads((compared / "comparison.json").read_text())["numbers"]
+    }
+    assert "no bound on log p(x)" in rows["loss", "ae"]["reason"]
+    assert rows["loss", "ae"]["verdict"] == ""
+    assert rows["mse", "ae"]["verdict"] in ("better", "worse", "no difference shown")
+
+
+def test_comparing_again_writes_the_same(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison_page, "pictures", lambda runs: {})
+    for name in ("one", "other"):
+        compare([compared / "vae", compared / "ae"], tmp_path / name, samples=5, quiet=True)
+    assert contents(tmp_path / "one") == contents(tmp_path / "other")
 
 
 def test_the_runs_of_a_study_are_those_the_recipes_give_alone(study: Path, tmp_path: Path) -> None:
@@ -48,6 +113,7 @@ def test_an_interrupted_study_goes_on_where_it_was(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, real, epochs = tmp_path / "out", vaelab.training.gallery.snapshot, iter(range(4))
+    monkeypatch.setattr("vaelab.comparison.compare", lambda *_, **__: None)  # what the command does afterwards
 
     def snapshot(*arguments: Any) -> None:
         real(*arguments)
@@ -63,34 +129,23 @@ def test_an_interrupted_study_goes_on_where_it_was(
         assert outcome(out / name) == outcome(study / name)
 
 
-def test_distances_find_a_memorised_image_and_a_missing_class(
-    digits_run: Path, monkeypatch: pytest.MonkeyPatch
+def test_two_given_folders_of_one_name_are_compared_and_need_no_times(
+    digits_run: Path,
+    a_copy: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Samples that are training images lie at 0 from the data; if all are one image, the data lie further from them."""
-    run = vaelab.load(digits_run)
-    train, _ = vaelab.training.gallery.images(run, "train", None)
-    monkeypatch.setattr(run.vae, "sample", lambda n, seed: train[torch.arange(n) % len(train)])
-    various = side_by_side._numbers(run)["data_to_samples"][0]
-    monkeypatch.setattr(run.vae, "sample", lambda n, seed: train[:1].expand(n, -1, -1))
-    numbers = side_by_side._numbers(run)
-    assert numbers["samples_to_data"][0] < 1e-5  # rounding of matrix products in double
-    assert numbers["data_to_samples"][0] > 1.5 * various
-
-
-def test_neighbours_agree_on_codes_that_are_the_labels_and_not_on_noise() -> None:
-    labels = np.arange(200) % 10
-    codes = torch.from_numpy(labels).float()[:, None]
-    noise = torch.randn(200, 1)
-    assert neighbours_agree(codes, labels, codes, labels) == 1.0
-    # Ten classes by chance: 0.1, with a standard error of 0.021 over 200 images.
-    assert neighbours_agree(noise, labels, torch.randn(200, 1), labels) < 0.1 + 5 * 0.021
-
-
-def test_two_given_runs_are_drawn_side_by_side(study: Path, digits_run: Path, tmp_path: Path) -> None:
-    out = tmp_path / "both"
-    assert main(["figures", str(study / "ae"), str(digits_run), "--out", str(out), "--lang", "pt"]) == 0
-    assert {path.name for path in (out / "figures").iterdir()} == PICTURES
-    assert set(json.loads((out / "side_by_side.json").read_text())) == {"ae", "run"}
+    monkeypatch.setattr(comparison_page, "pictures", lambda runs: {})
+    (a_copy / "times.jsonl").unlink()
+    original = shutil.copytree(digits_run, tmp_path / "original" / "run")  # the shared one is only to be looked at
+    found = compare([str(original), str(a_copy)], tmp_path / "out", samples=5, images=60)
+    assert found.names == ["original/run", f"{tmp_path.name}/run"]
+    assert {row.verdicts[1] for row in found.rows if row.intervals[1]} <= {
+        "",
+        "no difference shown",
+    }  # the same weights
+    assert str(tmp_path / "out" / "comparison.html") in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -103,8 +158,6 @@ def test_two_given_runs_are_drawn_side_by_side(study: Path, digits_run: Path, tm
         (["train", "--resume", "STUDY", "--train.epochs", "9"], "is a study of several runs"),
         (["train", "--resume", "STUDY/.."], "is no run"),
         (["sample", "STUDY"], "it holds the runs ae, vae"),
-        (["figures", "STUDY/ae", "RUN"], "add --out"),
-        (["figures", "STUDY/ae", "--out", "x"], "leave --out out"),
     ],
 )
 def test_misuse_of_a_study_is_one_line_and_changes_nothing(
@@ -119,15 +172,17 @@ def test_misuse_of_a_study_is_one_line_and_changes_nothing(
     assert (contents(study), contents(digits_run)) == before
 
 
-def test_runs_of_different_shapes_are_not_compared(digits_run: Path, tmp_path: Path) -> None:
-    np.save(tmp_path / "flat.npy", np.random.default_rng(0).random((60, 5)))
-    flat = vaelab.train(tiny({"data.source": str(tmp_path / "flat.npy")}), tmp_path / "flat", quiet=True)
-    with pytest.raises(vaelab.UserError, match="different shapes"):
-        vaelab.compare({"flat": flat, "digits": vaelab.load(digits_run)}, tmp_path / "out")
+def test_data_that_are_no_images_have_only_the_picture_of_their_codes(quick: None, tmp_path: Path) -> None:
+    np.save(tmp_path / "flat.npy", np.random.default_rng(0).random((80, 5)))
+    recipes = {name: tiny({"data.source": str(tmp_path / "flat.npy"), "train.seed": i}) for i, name in enumerate("ab")}
+    train_all(recipes, tmp_path / "out", quiet=True)
+    compare([tmp_path / "out"], samples=5, quiet=True)
+    assert [path.name for path in (tmp_path / "out" / "figures").iterdir()] == ["latent.png"]
+    assert "seed: 0 for a, 1 for b" in (tmp_path / "out" / "comparison.md").read_text("utf-8")
 
 
-def test_a_study_from_python(tmp_path: Path) -> None:
-    runs = vaelab.train_all(vaelab.study("mlp-vs-cnn", TINY | {"model.latent": 3, "train.epochs": 1}), tmp_path / "out")
+def test_a_study_from_python(quick: None, tmp_path: Path) -> None:
+    runs = train_all(vaelab.study("mlp-vs-cnn", TINY | {"model.latent": 3, "train.epochs": 1}), tmp_path / "out")
     assert list(runs) == ["mlp", "cnn"]
     assert runs["cnn"].vae.encode(np.zeros((2, 8, 8))).shape == (2, 3)
 
@@ -141,12 +196,6 @@ def test_a_damaged_list_of_runs_is_named(study: Path, tmp_path: Path, capsys: py
     (tmp_path / "study.json").write_text('["vae", ')
     assert main(["train", "--resume", str(tmp_path)]) == 2
     assert f"{tmp_path / 'study.json'}: is damaged; " in capsys.readouterr().err
-
-
-def test_runs_of_one_name_are_both_compared_and_need_no_times(digits_run: Path, a_copy: Path, tmp_path: Path) -> None:
-    (a_copy / "times.jsonl").unlink()
-    assert main(["figures", str(digits_run), str(a_copy), "--out", str(tmp_path / "both")]) == 0
-    assert len(json.loads((tmp_path / "both" / "side_by_side.json").read_text())) == 2
 
 
 def test_other_data_beyond_what_the_likelihood_allows_are_refused(

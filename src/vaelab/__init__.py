@@ -6,7 +6,8 @@
     2
 
 ``vaelab.train(recipe)`` returns a `Run`; ``run.vae`` encodes, decodes, reconstructs and samples; ``vaelab.load``
-opens a run folder. What needs torch is looked up on first use, so ``import vaelab`` does not import it.
+opens a run folder; ``vaelab.evaluate``, ``vaelab.diagnose`` and ``vaelab.compare`` say what it is worth. What needs
+torch is looked up on first use, so ``import vaelab`` does not import it.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from vaelab.recipe import Recipe, recipe, study
 from vaelab.zoo import Row
 
 if TYPE_CHECKING:
+    from vaelab.comparison import compare
     from vaelab.core import VAE, Draw
+    from vaelab.evaluation.doctor import diagnose
+    from vaelab.evaluation.whole import evaluate
     from vaelab.refit import fit_prior
     from vaelab.run import Run, load
-    from vaelab.side_by_side import compare, train_all
+    from vaelab.side_by_side import train_all
     from vaelab.training import resume, train
 
 __version__ = "0.1.0"
@@ -34,6 +38,8 @@ __all__ = [
     "Run",
     "UserError",
     "compare",
+    "diagnose",
+    "evaluate",
     "fit_prior",
     "load",
     "recipe",
@@ -51,7 +57,9 @@ _NEED_TORCH = {
     "train": "training",
     "resume": "training",
     "train_all": "side_by_side",
-    "compare": "side_by_side",
+    "compare": "comparison",
+    "evaluate": "evaluation.whole",
+    "diagnose": "evaluation.doctor",
     "fit_prior": "refit",
 }
 

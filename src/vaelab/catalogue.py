@@ -1,6 +1,7 @@
-"""The table of models in words: for the command line, the README and docs/models.md. Nothing here imports torch.
+"""The tables of models and of numbers in words: for the command line and the documents.
 
-``python -m vaelab.catalogue README.md docs/models.md`` brings their tables up to date.
+``python -m vaelab.catalogue README.md docs/models.md docs/numbers.md`` brings their tables up to date. Only the table
+of numbers imports torch.
 """
 
 from __future__ import annotations
@@ -53,11 +54,26 @@ def combinations() -> str:
     return "\n".join(lines) + "\n"
 
 
+def numbers(section: str) -> str:
+    """What `vaelab evaluate` finds in one of its sections, as a Markdown table."""
+    from vaelab.evaluation.whole import METRICS  # here, for it imports torch
+
+    lines = ["| number | unit | better | what it is | reference |", "|---|---|---|---|---|"]
+    for name, metric in METRICS[section].items():
+        cells = (f"`{name}`", metric.unit, metric.better, metric.about, _references(metric.cites))
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def filled(text: str) -> str:
     """The text with the tables and the lists of parts as they are now, each between its two marks."""
     marked = r"(<!-- table of (\S+) -->\n).*?(?=<!-- end of the table -->)"
-    blocks = {"models": table(), "combinations": combinations()} | {axis: parts(axis) for axis in AXES}
-    return re.sub(marked, lambda found: found[1] + blocks[found[2]], text, flags=re.DOTALL)
+    blocks = {"models": table, "combinations": combinations}
+
+    def block(name: str) -> str:
+        return blocks[name]() if name in blocks else parts(name) if name in AXES else numbers(name)
+
+    return re.sub(marked, lambda found: found[1] + block(found[2]), text, flags=re.DOTALL)
 
 
 def describe(row: Row) -> str:

@@ -18,6 +18,7 @@ METHODS: dict[str, Callable[[Recipe], bool]] = {
     "he2016identity": lambda run: run.model.network == "resnet",
     "ioffe2015batch": lambda run: run.model.batch_norm,
     "srivastava2014dropout": lambda run: run.model.dropout > 0,
+    "polyak1992acceleration": lambda run: run.train.average > 0,
     "loshchilov2017sgdr": lambda run: run.train.schedule == "cosine",
     "smith2019super": lambda run: run.train.schedule == "one-cycle",
     "kingma2015adam": lambda run: True,
@@ -30,7 +31,16 @@ METHODS: dict[str, Callable[[Recipe], bool]] = {
     "pedregosa2011scikit": lambda run: run.data.source == "digits",
     "vaelab": lambda run: True,
 }
-LETTERS = {r"{\"o}": "ö", r"{\'e}": "é", r"{\o}": "ø", "{": "", "}": ""}  # of the surnames
+LETTERS = {  # of the surnames
+    r"{\"o}": "ö",
+    r"{\"a}": "ä",
+    r"{\'e}": "é",
+    r"{\'n}": "ń",
+    r"{\l}": "ł",
+    r"{\o}": "ø",
+    "{": "",
+    "}": "",
+}
 
 
 def bibtex(recipe: Recipe, fitted: bool = False) -> str:

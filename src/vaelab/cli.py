@@ -23,6 +23,9 @@ examples:
   vaelab train --resume runs/beta4               go on after Ctrl-C, a kill or a power cut
   vaelab train mlp-20d --model.variant iwae --objective.k 50
   vaelab sample runs/cvae --label 7              of a conditional model: only sevens
+  vaelab evaluate runs/mlp-20d                   likelihood, latent space, samples: numbers with their errors
+  vaelab doctor runs/mlp-20d                     what is wrong with it, and what to try
+  vaelab compare runs/mlp-2d runs/cnn-16d        side by side; --seeds 5 trains both five times
   vaelab list                                    recipes, data sets, models
 
 MNIST is looked for in --data.dir, in $VAELAB_DATA_DIR and in the user's cache before it is downloaded.
@@ -36,9 +39,10 @@ def main(argv: list[str] | None = None) -> int:
         arguments, unknown = _parser().parse_known_args(words)
         if unknown:
             raise UserError(f"{unknown[0]}: {_no_such_argument(arguments.command, unknown[0])}")
-        if settings and arguments.command != "train":
+        if settings and arguments.command not in ("train", "compare"):
             raise UserError(
-                f"--{next(iter(settings))}: settings belong to vaelab train; see vaelab {arguments.command} --help"
+                f"--{next(iter(settings))}: settings belong to vaelab train and vaelab compare; "
+                f"see vaelab {arguments.command} --help"
             )
         arguments.settings = settings
         arguments.run(arguments)
@@ -69,6 +73,7 @@ def _train(arguments: argparse.Namespace) -> None:
             raise UserError(
                 "--resume: takes a run folder and nothing else decides the run; leave recipe, --out, --overwrite out"
             )
+        from vaelab.comparison import compare
         from vaelab.side_by_side import is_study, resume_all
         from vaelab.training import resume
 
@@ -76,7 +81,10 @@ def _train(arguments: argparse.Namespace) -> None:
         several = is_study(folder)
         if several and overrides:
             raise UserError(f"{folder}: is a study of several runs; resume it without settings, or one run with them")
-        _hint((lambda: resume_all(folder)) if several else (lambda: resume(folder, overrides)), folder)
+        _hint(
+            (lambda: resume_all(folder) and compare([folder])) if several else (lambda: resume(folder, overrides)),
+            folder,
+        )
         return
     if not arguments.recipe:
         raise UserError("train: name a recipe (vaelab list) or a .toml file, or --resume a run folder")
@@ -88,9 +96,10 @@ def _train(arguments: argparse.Namespace) -> None:
         (recipe,) = recipes.values()
         _hint(lambda: train(recipe, out, overwrite=arguments.overwrite), out)
     else:
+        from vaelab.comparison import compare
         from vaelab.side_by_side import train_all
 
-        _hint(lambda: train_all(recipes, out, overwrite=arguments.overwrite), out)
+        _hint(lambda: train_all(recipes, out, overwrite=arguments.overwrite) and compare([out]), out)
 
 
 def _hint(work: Callable[[], object], folder: str | Path) -> None:
@@ -164,6 +173,32 @@ def _fit_prior(arguments: argparse.Namespace) -> None:
     fit_prior(arguments.run_folder, arguments.prior, arguments.out, **given)
 
 
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from vaelab.evaluation.whole import METRICS, evaluate
+
+    sections = arguments.only.split(",") if arguments.only else tuple(METRICS)
+    found = evaluate(arguments.run_folder, samples=arguments.samples, images=arguments.images, sections=sections)
+    print(found)
+    print(Path(arguments.run_folder) / "evaluation.json")
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    from vaelab.evaluation.doctor import diagnose, report
+
+    print(report(diagnose(arguments.run_folder)))
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from vaelab.comparison import compare
+
+    given = {"samples": arguments.samples, "images": arguments.images, "overwrite": arguments.overwrite}
+    try:
+        compare(arguments.runs, arguments.out, seeds=arguments.seeds, overrides=arguments.settings, **given)
+    except KeyboardInterrupt as interruption:
+        done = str(interruption) or "what was evaluated is kept"
+        raise KeyboardInterrupt(f"{done}; the same command goes on from there") from None
+
+
 def _cite(arguments: argparse.Namespace) -> None:
     from vaelab.cite import bibtex
     from vaelab.run import load
@@ -177,23 +212,15 @@ def _figures(arguments: argparse.Namespace) -> None:
     from vaelab.data import load as load_data
     from vaelab.recipe import override
     from vaelab.run import Run, load
-    from vaelab.side_by_side import compare
 
     grid = arguments.grid or ("linear" if arguments.span else None)
     asked = {"lang": arguments.lang, "grid": grid, "span": arguments.span, "points": arguments.points}
     settings = {f"figures.{key}": value for key, value in asked.items() if value}
     runs = [load(folder) for folder in arguments.run_folders]
     runs = [Run(run.folder, override(run.recipe, settings)) for run in runs]
-    if len(runs) > 1:
-        if not arguments.out:
-            raise UserError("figures: several runs need a folder for their common pictures; add --out FOLDER")
-        alike = len({run.folder.name for run in runs}) < len(runs)
-        compare({str(run.folder) if alike else run.folder.name: run for run in runs}, arguments.out)
-    elif arguments.out:
-        raise UserError("--out: the pictures of one run go into its own folder; leave --out out")
-    else:
-        with machine.using(machine.threads(0)[0]):
-            gallery.draw(runs[0], load_data(runs[0].recipe.data), print)
+    with machine.using(machine.threads(0)[0]):
+        for run in runs:
+            gallery.draw(run, load_data(run.recipe.data), print)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -262,11 +289,31 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--out", help="the new run folder (default: RUN+PRIOR)")
     fit.add_argument("--overwrite", action="store_true", help="replace the run that is in the folder")
 
+    evaluate = command("evaluate", _evaluate, "measure a run: likelihood, latent space, samples, disentangling")
+    _run_argument(evaluate)
+    evaluate.add_argument("--samples", type=_count, default=1000, help="importance weights an image (default 1000)")
+    evaluate.add_argument("--images", type=_count, default=0, help="only so many test images (default: all)")
+    evaluate.add_argument("--only", metavar="SECTIONS", help="of likelihood,latent,samples,disentangling")
+
+    doctor = command("doctor", _doctor, "say in plain sentences what is wrong with a run and what to try")
+    _run_argument(doctor)
+
+    compare = command(
+        "compare", _compare, "runs or recipes against the first: differences with intervals, pictures, cost"
+    )
+    compare.add_argument("runs", metavar="RUN", nargs="+", help="a run folder, a study, or a recipe (trained first)")
+    compare.add_argument("--seeds", type=int, default=0, help="train each N times, with the seeds 0 to N-1")
+    compare.add_argument("--out", metavar="FOLDER", help="default: runs/A-vs-B; for a study alone its own folder")
+    compare.add_argument(
+        "--samples", type=_count, default=0, help="importance weights an image (default: at least 100)"
+    )
+    compare.add_argument("--images", type=_count, default=0, help="only so many test images (default: all)")
+    compare.add_argument("--overwrite", action="store_true", help="replace runs of other recipes in the folder")
+
     _run_argument(command("cite", _cite, "BibTeX for exactly the methods that a run used"))
 
-    figures = command("figures", _figures, "draw the pictures of a run again, or several runs side by side")
+    figures = command("figures", _figures, "draw the pictures of runs again")
     figures.add_argument("run_folders", metavar="RUN", nargs="+", help="run folders")
-    figures.add_argument("--out", metavar="FOLDER", help="where pictures and numbers of several runs go")
     figures.add_argument("--lang", choices=("en", "pt"), help="language of the labels")
     figures.add_argument("--grid", choices=("quantile", "linear"), help="spacing of the latent manifold")
     figures.add_argument("--span", help="the linear manifold reaches from -SPAN to SPAN")

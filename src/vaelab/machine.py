@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pooch
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -72,6 +73,11 @@ def _quota() -> int:
         return sys.maxsize
 
 
+def cache() -> Path:
+    """Where downloads and classifiers are kept: VAELAB_CACHE_DIR, or else the folder that the system has for it."""
+    return Path(os.environ.get("VAELAB_CACHE_DIR") or pooch.os_cache("vaelab"))
+
+
 @contextmanager
 def using(threads: int) -> Iterator[None]:
     """Inside, so many CPU threads (torch's, NumPy's, scikit-learn's) and the same bits from cuDNN every time."""
@@ -84,6 +90,26 @@ def using(threads: int) -> Iterator[None]:
     finally:
         torch.set_num_threads(before[0])
         torch.backends.cudnn.deterministic = before[1]
+
+
+def begin_peak(device: torch.device) -> bool:
+    """Begin `peak_memory` anew; False where that cannot be done: neither a GPU nor Linux."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def peak_memory(device: torch.device) -> float:
+    """MiB at most since `begin_peak`: of a GPU's tensors; else all of the process, Python and data too."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 def environment(device: torch.device, threads: int) -> dict[str, Any]:

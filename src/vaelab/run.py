@@ -3,10 +3,11 @@
     recipe.toml         the resolved recipe, every setting spelled out
     environment.json    versions, threads, device and command
     metrics.jsonl       a line an epoch, in nats per image; nothing in it depends on the clock
-    times.jsonl         seconds an epoch
+    times.jsonl         seconds an epoch, and the most memory so far
     best.safetensors    the weights of the best epoch by the beta = 1 validation value (of the last, without validation)
     last.pt             everything needed to go on; tensors and plain values only, loads with weights_only=True
     results.json        the best weights on the test images; there once the run is finished
+    evaluation.json     what `vaelab evaluate` found, and evaluation.npz: image by image
     figures/            the pictures
 
 Every file is written beside its place and moved there whole, so a kill at any moment leaves the old one or the new one.
@@ -47,6 +48,8 @@ FILES = (
     "best.safetensors",
     "last.pt",
     "results.json",
+    "evaluation.json",
+    "evaluation.npz",
 )
 EXPORTS = tuple(f"{name}{ending}" for name in ("samples", "reconstructions") for ending in (".png", ".npy"))
 

@@ -185,6 +185,7 @@ def fit(job: Job, run: Run, state: State | None) -> None:
              "threads": torch.get_num_threads()},
         )  # fmt: skip
 
+    measurable = machine.begin_peak(device)
     with (
         _asked_to_stop() as stop,
         tqdm(total=settings.epochs * steps, initial=len(history) * steps, disable=job.quiet or None) as bar,
@@ -247,7 +248,8 @@ def fit(job: Job, run: Run, state: State | None) -> None:
                 gallery.snapshot(run, kept, *shown, epoch)
             save(0, trace, chance)
             run.write_lines("metrics.jsonl", history)
-            times.append({"epoch": epoch, "seconds": round(time.perf_counter() - begun, 3)})
+            peak = {"peak_mib": round(machine.peak_memory(device), 1)} if measurable else {}
+            times.append({"epoch": epoch, "seconds": round(time.perf_counter() - begun, 3)} | peak)
             run.write_lines("times.jsonl", times)
             growing = grown if job.recipe.objective.warmup or job.recipe.objective.cycles else {}
             weight = "".join(f"  {key} {growing[key]:.3g}" for key in job.recipe.objective.grows if growing)

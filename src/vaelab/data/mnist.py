@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pooch
 
+from vaelab import machine
 from vaelab.data.dataset import Arrays
 from vaelab.data.files import idx, reading, unpack
 from vaelab.errors import UserError
@@ -33,16 +34,12 @@ def load(folder: str = "") -> Arrays:
     MNIST's, or no mirror can be reached.
     """
     with reading(Path(folder), "folder", "check data.dir"):
-        roots = [Path(folder).expanduser(), Path(os.environ.get("VAELAB_DATA_DIR", "")), _cache()]
+        roots = [Path(folder).expanduser(), Path(os.environ.get("VAELAB_DATA_DIR", "")), machine.cache()]
         if folder and not roots[0].is_dir():
             raise UserError(f"data.dir: there is no folder {folder}; create it or leave data.dir empty")
     places = [place for root in roots if root != Path() for place in (root / "mnist", root)]
     x, y, x_test, y_test = (idx(_content(name, places), 3 if "images" in name else 1, name) for name in SHA256)
     return Arrays(x, y, x_test, y_test, levels=256)
-
-
-def _cache() -> Path:
-    return Path(pooch.os_cache("vaelab"))
 
 
 def _content(name: str, places: list[Path]) -> bytes:
@@ -61,7 +58,7 @@ def _verified(path: Path, name: str) -> bytes:
 
 
 def _download(name: str) -> bytes:
-    folder = _cache() / "mnist"
+    folder = machine.cache() / "mnist"
     fetch = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)
     failures = []
     for mirror in MIRRORS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -27,14 +28,23 @@ class Estimate(NamedTuple):
     each: NDArray[np.float64] | None = None  # (N,), a value for each test image, in their order
 
     def __str__(self) -> str:
-        return f"{self.value:.4g}" if self.error is None else f"{self.value:.4g} ± {self.error:.2g}"
+        """The value as far as two digits of its error reach.
+
+        >>> print(Estimate(101.0432, 0.8519), Estimate(0.25))
+        101.04 ± 0.85 0.25
+        """
+        if not self.error or not math.isfinite(self.error):
+            return f"{self.value:.4g}"
+        places = max(0, 1 - math.floor(math.log10(self.error)))
+        return f"{self.value:.{places}f} ± {self.error:.{places}f}"
 
 
 def mean(each: Tensor) -> Estimate:
     """The mean of one value for each image (N,), its standard error sqrt(Var / N), and the values.
 
-    The error says how far the mean would move with other test images (NaN for a single one), not how far it would move
+    The error says how far the mean would move with other test images (None for a single one), not how far it would move
     with another seed of training.
     """
     values = each.detach().to("cpu", torch.float64)
-    return Estimate(float(values.mean()), float(values.std() / len(values) ** 0.5), values.numpy())
+    error = float(values.std() / len(values) ** 0.5) if len(values) > 1 else None
+    return Estimate(float(values.mean()), error, values.numpy())

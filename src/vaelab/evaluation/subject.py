@@ -12,6 +12,7 @@ from vaelab import machine
 from vaelab.core import VAE
 from vaelab.data import Batches, Dataset, Split
 from vaelab.data import load as load_data
+from vaelab.gallery import spread
 from vaelab.run import Run
 from vaelab.seeding import generator
 
@@ -20,7 +21,7 @@ from vaelab.seeding import generator
 class Subject:
     """A run's best model and its data, treated as in its training; what several measures need is worked out once.
 
-    `images` caps how many images of each split are looked at (0: all), the first of the split's own, random order;
+    `images` caps how many images of each split are looked at (0: all), evenly spread over it, for data may be sorted;
     `n_samples` how many samples of the prior are decoded.
     """
 
@@ -54,8 +55,12 @@ class Subject:
     def test(self) -> Batches:
         return self._batches(self.data.test)
 
+    def chosen(self, split: Split) -> Tensor:
+        """The indices of the images of a split that are looked at."""
+        return torch.from_numpy(spread(len(split.x), self.images or len(split.x)))
+
     def _batches(self, split: Split) -> Batches:
-        some = slice(self.images or None)
+        some = self.chosen(split)
         y = None if split.y is None else split.y[some]
         return Batches(split.x[some], self.data.levels, self.run.recipe.data, self.device, y=y)
 

@@ -1,0 +1,105 @@
+"""Published tables, run again: test NLL on dynamically binarised MNIST, in nats per image, ours beside the paper's.
+
+    python benchmarks/tables.py burda-vae --seeds 3      # Burda et al. table 1, one layer, k = 1
+    python benchmarks/tables.py burda-iwae-5 --seeds 3   # the same, IWAE with k = 5
+    python benchmarks/tables.py half-hour                # the best model with one layer of z, N(0, I) its prior, that
+                                                         # 30 minutes on two cores train
+    python benchmarks/tables.py --table                  # only the table of the README, from the result files
+
+Each is a recipe of vaelab; its file says what is as published and what differs. A finished run of the same recipe
+under --runs is taken as it is, one that was interrupted goes on. Nothing is chosen on the test images: the last weights
+count, and settings were chosen on validation images (docs/LOG.md). NLL: -log of the mean of 5,000 importance weights,
+over all 10,000 test images; its error is that over test images. Active units: Var(E[z|x]) > 0.01. A result file holds
+these and -ELBO, the resolved recipe, seconds of training and of measuring, threads and versions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from importlib.metadata import version
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import msgspec
+
+import vaelab
+from vaelab.comparison import trained
+from vaelab.evaluation.whole import evaluate
+
+HERE = Path(__file__).parent
+RESULTS, README = HERE / "results", HERE.parent / "README.md"
+BEGIN, END = "<!-- tables: begin -->\n", "<!-- tables: end -->\n"
+SAMPLES = 5000  # importance weights an image, as in the paper
+
+# name: recipe, what is laid over it, what it is, the paper's NLL and active units
+ROWS: dict[str, tuple[str, dict[str, Any], str, str, str]] = {
+    "burda-vae": ("burda-1l", {}, "VAE, k = 1", "86.76", "19"),
+    "burda-iwae-5": ("burda-1l", {"model.variant": "iwae", "objective.k": 5}, "IWAE, k = 5", "85.54", "22"),
+    "half-hour": ("half-hour", {}, "30 minutes on two cores", "–", "–"),
+}
+
+
+def measure(row: str, seed: int, runs: Path, threads: int) -> dict[str, Any]:
+    """One seed: train, or take what is there, and measure."""
+    name, variant = ROWS[row][:2]
+    recipe = vaelab.recipe(name, variant | {"train.seed": seed, "train.threads": threads})
+    run = trained(recipe, runs / f"{row}-{seed}", overwrite=True)
+    begun = time.perf_counter()
+    found = evaluate(run, samples=SAMPLES, sections=("likelihood", "latent"))
+    environment = json.loads((run.folder / "environment.json").read_text())
+    numbers, codes = found.sections["likelihood"], found.sections["latent"]
+    return {
+        "seed": seed,
+        "nll": numbers["nll"].value,
+        "nll_error": numbers["nll"].error,
+        "effective_sample_size": numbers["ess"].value,
+        "minus_elbo": numbers["loss"].value,
+        "rate": numbers["rate"].value,
+        "active_units": codes["active_units"],
+        "epochs": len(run.history),
+        "train": run.history[-1]["train"],
+        "training_seconds": sum(row["seconds"] for row in run.times),
+        "measuring_seconds": time.perf_counter() - begun,
+        "threads": environment["threads"],
+        "protocol": found.protocol,
+        "recipe": msgspec.to_builtins(run.recipe),
+    }
+
+
+def table() -> str:
+    """The README's table: mean and standard deviation over seeds; of one seed its standard error over test images."""
+    lines = ["| | recipe | NLL | published | active units | published | seeds |", "|---|---|---|---|---|---|---|"]
+    for row, (recipe, _, what, nll, units) in ROWS.items():
+        path = RESULTS / f"tables-{row}.json"
+        if not path.exists():
+            continue
+        runs = json.loads(path.read_text())["runs"]
+        found = [run["nll"] for run in runs]
+        spread = f"± {stdev(found):.2f}" if len(found) > 1 else f"(one seed; ± {runs[0]['nll_error']:.2f} by images)"
+        counts = [run["active_units"] for run in runs]
+        active = "–".join(map(str, sorted({min(counts), max(counts)})))
+        lines.append(f"| {what} | `{recipe}` | {mean(found):.2f} {spread} | {nll} | {active} | {units} | {len(runs)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="rows (default: all)")
+    parser.add_argument("--seeds", type=int, default=1, help="0 to N - 1")
+    parser.add_argument("--runs", type=Path, default=Path("runs/tables"))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--table", action="store_true")
+    asked = parser.parse_args()
+    versions = {package: version(package) for package in ("vaelab", "torch")}
+    for row in [] if asked.table else asked.rows or ROWS:
+        runs = [measure(row, seed, asked.runs, asked.threads) for seed in range(asked.seeds)]
+        (RESULTS / f"tables-{row}.json").write_text(json.dumps({"versions": versions, "runs": runs}, indent=1) + "\n")
+    before, _, rest = README.read_text("utf-8").partition(BEGIN)
+    README.write_text(before + BEGIN + table() + END + rest.partition(END)[2], "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""`evaluate`: every measure of a run, written into its folder.
+
+evaluation.json    the protocol, then the sections: a number, or {"value", "error"} with its standard error
+evaluation.npz     the numbers that are means over test images, image by image: likelihood.nll, samples.mse, ...
+
+Both are written after every section, so an interruption loses one at most, and a section that is there already, of the
+same weights under the same protocol, is not worked out again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaelab import __version__, machine
+from vaelab.errors import UserError, nearest
+from vaelab.evaluation import disentangling, latent, likelihood, samples
+from vaelab.evaluation.metric import Estimate, Metric
+from vaelab.evaluation.subject import Subject
+from vaelab.run import Run
+from vaelab.run import load as load_run
+from vaelab.seeding import untouched
+
+FILES = ("evaluation.json", "evaluation.npz")
+SAMPLES = 1000  # importance weights an image
+METRICS: dict[str, dict[str, Metric]] = {
+    "likelihood": likelihood.METRICS,
+    "latent": latent.METRICS,
+    "samples": samples.METRICS,
+    "disentangling": disentangling.METRICS,
+}
+
+Section = dict[str, Any]
+
+
+@dataclass
+class Evaluation:
+    """What `evaluate` found: under which protocol; and section -> key -> `Estimate`, number, text, list or dict."""
+
+    protocol: dict[str, Any]
+    sections: dict[str, Section] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return table(self)
+
+
+def evaluate(
+    run: Run | str | Path,
+    *,
+    samples: int = SAMPLES,
+    images: int = 0,
+    sections: Collection[str] = tuple(METRICS),
+    seed: int = 0,
+    quiet: bool = False,
+) -> Evaluation:
+    """Measure the best weights of a run on its test images, the first `images` of them (0: all).
+
+    `samples` is K, the importance weights an image. Raises `UserError` where there is no such section, or no such run.
+    """
+    run = load_run(run) if isinstance(run, str | Path) else run
+    for name in sections:
+        if name not in METRICS:
+            raise UserError(f"sections: there is no {name!r}; {nearest(name, METRICS)}")
+    if samples < 1 or images < 0:
+        raise UserError(f"samples, images: expected at least 1 and 0, got {samples} and {images}")
+    protocol = _protocol(run, samples, images, seed)
+    before = read(run)
+    found = before if before and before.protocol == protocol else Evaluation(protocol)
+    missing = [name for name in METRICS if name in sections and name not in found.sections]
+    subject = Subject(run, images=images, seed=seed, quiet=quiet)
+    with machine.using(machine.threads(run.recipe.train.threads)[0]), untouched():
+        for name in missing:
+            if not quiet:
+                print(f"{name} ...", flush=True)
+            found.sections[name] = _measure(name, subject, samples)
+            _write(run, found)
+    written = read(run) or found  # rounded as in the file, so that a second call says the same
+    return Evaluation(protocol, {name: written.sections[name] for name in METRICS if name in sections})
+
+
+def _measure(section: str, subject: Subject, k: int) -> Section:
+    match section:
+        case "likelihood":
+            return likelihood.measure(subject, k)
+        case "latent":
+            return latent.measure(subject)
+        case "samples":
+            return samples.measure(subject)
+        case _:
+            return disentangling.measure(subject)
+
+
+def read(run: Run) -> Evaluation | None:
+    """The evaluation in the folder of a run; None where there is none, or it is not of these weights, or damaged."""
+    try:
+        document = json.loads((run.folder / FILES[0]).read_text("utf-8"))
+        if document["protocol"]["weights"] != _weights(run):
+            return None
+        with np.load(io.BytesIO((run.folder / FILES[1]).read_bytes())) as columns:
+            each = dict(columns)
+        sections = {
+            name: {key: _revived(value, each, f"{name}.{key}") for key, value in section.items()}
+            for name, section in document["sections"].items()
+        }
+        return Evaluation(document["protocol"], sections)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile):
+        return None
+
+
+def _protocol(run: Run, k: int, images: int, seed: int) -> dict[str, Any]:
+    """All that the numbers depend on; two evaluations with the same protocol but for the weights can be compared."""
+    data = run.recipe.data
+    return {
+        "vaelab": __version__,
+        "weights": _weights(run),
+        "source": Path(data.source).name,
+        "split": "test",
+        "images": images or "all",
+        "treatment": data.treatment,
+        "likelihood": run.recipe.model.likelihood,
+        "importance_samples": k,
+        "seed": seed,
+    }
+
+
+def _weights(run: Run) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of best.safetensors."""
+    run.contract  # noqa: B018  # raises what a user can mend where the file is missing or damaged
+    return hashlib.sha256((run.folder / "best.safetensors").read_bytes()).hexdigest()[:16]
+
+
+def _write(run: Run, found: Evaluation) -> None:
+    columns: dict[str, Any] = {
+        f"{name}.{key}": value.each
+        for name, section in found.sections.items()
+        for key, value in section.items()
+        if isinstance(value, Estimate) and value.each is not None
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, **columns)
+    run.write(FILES[1], buffer.getvalue())
+    document = {"protocol": found.protocol, "sections": _plain(found.sections)}
+    run.write(FILES[0], (json.dumps(document, indent=2) + "\n").encode())
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say: an `Estimate` as its value and error, each number rounded to 9 digits; NaN as null."""
+    match value:
+        case Estimate():
+            return {"value": _plain(value.value), "error": _plain(value.error)}
+        case dict():
+            return {str(key): _plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+        case float():
+            return float(f"{value:.9g}") if math.isfinite(value) else None
+        case _:
+            return value
+
+
+def _revived(value: Any, each: dict[str, NDArray[np.float64]], name: str) -> Any:
+    if isinstance(value, dict) and value.keys() == {"value", "error"}:
+        return Estimate(value["value"], value["error"], each.get(name))
+    return {key: _revived(inner, each, "") for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+def table(found: Evaluation) -> str:
+    """Section by section: a line for each number, its unit and what it is; then the notes."""
+    protocol = found.protocol
+    lines = [
+        f"{protocol['source']}, {protocol['images']} test images, treatment {protocol['treatment']}, "
+        f"likelihood {protocol['likelihood']}, {protocol['importance_samples']} importance samples an image"
+    ]
+    for name, section in found.sections.items():
+        there = [(key, metric) for key, metric in METRICS[name].items() if key in section]
+        rows = [row for key, metric in there for row in _rows(key, section[key], metric)]
+        widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+        lines += ["", name]
+        for row in rows:
+            columns = "  ".join(f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=True))
+            lines.append(f"  {columns}  {row[3]}".rstrip())
+        notes = [fill(note, 116, initial_indent="  note: ", subsequent_indent="    ") for note in section["notes"]]
+        lines += [note.replace("_", " ") for note in notes]
+    return "\n".join(lines)
+
+
+def _rows(key: str, value: Any, metric: Metric) -> list[tuple[str, str, str, str]]:
+    """A line of the table: name, value, unit, what it is; and one for each entry of a dictionary."""
+    name = key.replace("_", " ")
+    if not isinstance(value, dict):
+        return [(name, _cell(value), metric.unit, metric.about)]
+    return [(name, "", metric.unit, metric.about), *((f"  {key}", _cell(one), "", "") for key, one in value.items())]
+
+
+def _cell(value: Any) -> str:
+    """A value in a few characters; of many numbers the least and the greatest."""
+    match value:
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.4g}"
+        case list():
+            return f"{_cell(min(value))} to {_cell(max(value))}" if value else ""
+        case _:
+            return str(value)

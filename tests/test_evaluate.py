@@ -1,0 +1,181 @@
+"""`evaluate` as a whole: what it writes, reads back, keeps after an interruption, and says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import contents, tiny
+
+import vaelab
+from vaelab.cli import main
+from vaelab.evaluation import annealing, likelihood, whole
+from vaelab.evaluation.metric import Estimate
+from vaelab.evaluation.whole import METRICS, evaluate, read
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Annealing of few steps for few images: how exact it is, is not claimed here."""
+    monkeypatch.setattr(annealing, "TEMPERATURES", 3)
+    monkeypatch.setattr(likelihood, "SECOND", 2)
+
+
+@pytest.fixture(scope="module")
+def measured(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with its evaluation: every section, K = 20."""
+    folder = Path(shutil.copytree(digits_run, tmp_path_factory.mktemp("measured") / "run"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(annealing, "TEMPERATURES", 3)
+        patch.setattr(likelihood, "SECOND", 2)
+        assert main(["evaluate", str(folder), "--samples", "20"]) == 0
+    return folder
+
+
+@pytest.fixture
+def a_measured_copy(measured: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(measured, tmp_path / "measured"))
+
+
+def refuse(*_: object) -> Any:
+    raise AssertionError("measured again")
+
+
+def test_what_is_written_is_what_python_returns_and_reads_back(measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values, errors and the values image by image; and the same weights under the same protocol are not measured
+    twice."""
+    monkeypatch.setattr(whole, "_measure", refuse)
+    found = vaelab.evaluate(measured, samples=20, quiet=True)
+    document = json.loads((measured / "evaluation.json").read_text())
+    nll = found.sections["likelihood"]["nll"]
+    assert isinstance(nll, Estimate)
+    assert document["sections"]["likelihood"]["nll"] == {"value": nll.value, "error": nll.error}
+    with np.load(measured / "evaluation.npz") as columns:
+        each = columns["likelihood.nll"]
+    assert len(each) == len(vaelab.load(measured).vae.encode(np.zeros((180, 8, 8)))) == 180  # a tenth of 1,797
+    assert nll.each is not None
+    assert np.array_equal(nll.each, each)
+    assert nll.value == pytest.approx(each.mean(), rel=1e-8)
+    assert nll.error == pytest.approx(each.std(ddof=1) / 180**0.5, rel=1e-8)
+    assert list(found.sections) == list(METRICS)
+
+
+def test_every_number_is_in_the_table_of_its_section(measured: Path) -> None:
+    for name, section in read(vaelab.load(measured)).sections.items():  # type: ignore[union-attr]
+        assert section.keys() - {"notes"} <= METRICS[name].keys()
+        assert all(isinstance(note, str) for note in section["notes"])
+
+
+def test_the_printed_table_has_every_number_its_unit_and_its_meaning(
+    measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(measured), "--samples", "20"]) == 0
+    printed = capsys.readouterr().out
+    found = evaluate(measured, samples=20, quiet=True)
+    for name, section in found.sections.items():
+        for key in section.keys() - {"notes"}:
+            metric = METRICS[name][key]
+            (line,) = [
+                line
+                for line in printed.splitlines()
+                if line.startswith(f"  {key.replace('_', ' ')}  ") and line.endswith(metric.about)
+            ]
+            assert metric.unit in line
+    assert str(found.sections["likelihood"]["nll"]) in printed
+    assert "NO LIKELIHOOD" in printed  # grey levels under a Bernoulli
+    assert str(measured / "evaluation.json") in printed
+
+
+def test_an_interruption_loses_the_section_at_work_only(
+    a_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure, asked = whole._measure, []
+
+    def stop(section: str, *rest: Any) -> Any:
+        asked.append(section)
+        if section == "samples":
+            raise KeyboardInterrupt
+        return measure(section, *rest)
+
+    monkeypatch.setattr(whole, "_measure", stop)
+    assert main(["evaluate", str(a_copy), "--samples", "2", "--images", "20"]) == 130
+    assert list(read(vaelab.load(a_copy)).sections) == ["likelihood", "latent"]  # type: ignore[union-attr]
+    asked.clear()
+    monkeypatch.setattr(whole, "_measure", lambda section, *_: asked.append(section) or {"notes": []})
+    evaluate(a_copy, samples=2, images=20, quiet=True)
+    assert asked == ["samples", "disentangling"]
+
+
+@pytest.mark.parametrize("change", ["samples", "images", "seed", "weights"])
+def test_another_protocol_or_other_weights_are_measured_anew(
+    change: str, a_measured_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(whole, "_measure", lambda section, *_: asked.append(section) or {"notes": []})
+    if change == "weights":
+        other = vaelab.train(tiny({"train.seed": 5}), a_measured_copy.with_name("other"), quiet=True)
+        shutil.copy(other.folder / "best.safetensors", a_measured_copy)
+        assert read(vaelab.load(a_measured_copy)) is None
+    given = {"samples": 20} | ({change: 7} if change != "weights" else {})
+    evaluate(a_measured_copy, **given, quiet=True)
+    assert asked == list(METRICS)
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "evaluation.npz"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
+def test_a_damaged_evaluation_is_no_evaluation(name: str, damage: str, a_measured_copy: Path) -> None:
+    path = a_measured_copy / name
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:100] if damage == "truncated" else b"[1, 2]")
+    assert read(vaelab.load(a_measured_copy)) is None
+
+
+def test_measuring_changes_nothing_else_in_the_run(measured: Path, digits_run: Path) -> None:
+    before, after = contents(digits_run), contents(measured)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {"evaluation.json", "evaluation.npz"}
+
+
+def test_a_new_training_takes_the_old_evaluation_away(a_measured_copy: Path, quick: None) -> None:
+    vaelab.train(tiny({"train.epochs": 1}), a_measured_copy, overwrite=True, quiet=True)
+    assert not (a_measured_copy / "evaluation.json").exists()
+    assert not (a_measured_copy / "evaluation.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--only", "likelyhood"], "sections: there is no 'likelyhood'; did you mean 'likelihood'?"),
+        (["--samples", "0"], "expected a number of at least 1, got '0'"),
+        (["--images", "few"], "expected a number of at least 1, got 'few'"),
+    ],
+)
+def test_bad_words_are_one_line(
+    words: list[str], message: str, digits_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(digits_run), *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_the_doctor_speaks_from_the_command_line(measured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its words are those of Python's `diagnose`; its rules have tests of their own."""
+    assert main(["doctor", str(measured)]) == 0
+    printed = capsys.readouterr().out
+    for finding in vaelab.diagnose(measured):
+        assert (finding.verdict == "fine") != (" ".join(finding.says.split()) in " ".join(printed.split()))
+    assert main(["doctor", str(measured.with_name("nowhere"))]) == 2
+
+
+def test_an_estimate_is_printed_as_far_as_its_error_reaches() -> None:
+    assert str(Estimate(86.7612, 0.3049)) == "86.76 ± 0.30"
+    assert str(Estimate(1234.5, 87.0)) == "1234 ± 87"
+    assert str(Estimate(0.00001234, None)) == "1.234e-05"
+    assert str(Estimate(2.0, 0.0)) == "2"
