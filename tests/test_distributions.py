@@ -64,7 +64,7 @@ def numbers(name: str, levels: int = 17, logistics: int = 2) -> int:
 def make(name: str, shape: tuple[int, ...] = SHAPE, sigma: float = 0.7, levels: int = 17) -> Likelihood:
     """In float64 and evaluation mode, its codes being the outputs themselves, (..., P * elements)."""
     network = nn.Unflatten(1, (-1, *shape))
-    known = {"network": network, "sigma": sigma, "levels": levels, "shape": shape}
+    known = {"network": network, "sigma": sigma, "levels": levels, "shape": shape, "pixel_means": False}
     made: Likelihood = supply(KINDS[name], known)
     return made.double().eval()
 

@@ -103,14 +103,49 @@ def test_an_interruption_loses_the_section_at_work_only(
 
     monkeypatch.setattr(whole, "_measure", stop)
     assert main(["evaluate", str(a_copy), "--samples", "2", "--images", "20"]) == 130
-    assert list(read(vaelab.load(a_copy)).sections) == ["likelihood", "latent"]  # type: ignore[union-attr]
+    assert list(read(vaelab.load(a_copy), 20).sections) == ["likelihood", "latent"]  # type: ignore[union-attr]
     asked.clear()
     monkeypatch.setattr(whole, "_measure", lambda section, *_: asked.append(section) or {"notes": []})
     evaluate(a_copy, samples=2, images=20, quiet=True)
     assert asked == ["samples", "disentangling"]
 
 
-@pytest.mark.parametrize("change", ["samples", "images", "seed", "weights"])
+def test_another_k_leaves_the_sections_that_do_not_depend_on_it(
+    a_measured_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(whole, "_measure", lambda section, *_: asked.append(section) or {"notes": []})
+    evaluate(a_measured_copy, samples=7, sections=["latent"], quiet=True)
+    assert not asked
+    assert read(vaelab.load(a_measured_copy)).protocol["importance_samples"] == 20  # type: ignore[union-attr]
+    evaluate(a_measured_copy, samples=7, sections=["likelihood"], quiet=True)
+    assert asked == ["likelihood"]
+    found = read(vaelab.load(a_measured_copy))
+    assert found is not None
+    assert set(found.sections) == set(METRICS)
+    assert found.protocol["importance_samples"] == 7
+
+
+def test_an_evaluation_by_fewer_images_stands_beside_the_whole_one(a_measured_copy: Path) -> None:
+    before = (a_measured_copy / "evaluation.json").read_bytes()
+    found = evaluate(a_measured_copy, samples=2, images=20, sections=["likelihood"], quiet=True)
+    assert len(found.sections["likelihood"]["nll"].each) == 20
+    assert (a_measured_copy / "evaluation.json").read_bytes() == before
+    assert read(vaelab.load(a_measured_copy), 20) is not None
+
+
+def test_data_that_changed_are_measured_anew(tmp_path: Path, quick: None) -> None:
+    """The file has the same name and shape, other images."""
+    x = np.random.default_rng(0).integers(0, 256, (300, 4, 4)).astype(np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    run = vaelab.train(tiny({"data.source": str(tmp_path / "x.npy"), "train.epochs": 1}), tmp_path / "run", quiet=True)
+    first = evaluate(run, samples=2, sections=["likelihood"], quiet=True).sections["likelihood"]["loss"]
+    np.save(tmp_path / "x.npy", 255 - x)
+    second = evaluate(run, samples=2, sections=["likelihood"], quiet=True).sections["likelihood"]["loss"]
+    assert abs(first.value - second.value) > 1e-3
+
+
+@pytest.mark.parametrize("change", ["seed", "weights"])
 def test_another_protocol_or_other_weights_are_measured_anew(
     change: str, a_measured_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +174,7 @@ def test_a_damaged_evaluation_is_no_evaluation(name: str, damage: str, a_measure
 def test_measuring_changes_nothing_else_in_the_run(measured: Path, digits_run: Path) -> None:
     before, after = contents(digits_run), contents(measured)
     assert {name: after[name] for name in before} == before
-    assert after.keys() - before.keys() == {"evaluation.json", "evaluation.npz"}
+    assert after.keys() - before.keys() == {"evaluation.json", "evaluation.npz", "figures/neighbours.png"}
 
 
 def test_a_new_training_takes_the_old_evaluation_away(a_measured_copy: Path, quick: None) -> None:

@@ -292,7 +292,6 @@ def crash_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]
         {"model.variant": "vamp", "model.components": 5},  # pseudo-inputs that start at images
         {"model.variant": "cvae"},
         {"model.variant": "piwae"},
-        {"train.average": 0.9, "model.batch_norm": True, "data.treatment": "dynamic"},  # weights, statistics: averaged
     ],
     ids=str,
 )

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, contents, flags, outcome, state, tiny
-from torch.optim import Adam
 
 import vaelab
 from vaelab import gallery, machine, schedules, training
@@ -233,28 +232,6 @@ def test_clipping_limits_the_step(tmp_path: Path) -> None:
     assert moved(0.0) == pytest.approx(rate, rel=1e-3)
     assert moved(1e9) == pytest.approx(rate, rel=1e-3)
     assert moved(1e-12) < 2e-4 * rate
-
-
-def test_the_weights_used_are_the_running_average_of_the_weights_of_every_step(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """w_1 = the weights after the first step, w_t = a w_(t-1) + (1 - a) the weights after step t."""
-    steps: list[list[torch.Tensor]] = []
-    plain = Adam.step
-
-    def step(self: Adam, *arguments: Any) -> None:
-        plain(self, *arguments)
-        steps.append([p.detach().clone() for group in self.param_groups for p in group["params"]])
-
-    monkeypatch.setattr(Adam, "step", step)
-    run = vaelab.train(tiny({"train.average": 0.7, "train.epochs": 1}), tmp_path / "run", quiet=True)
-    average = steps[0]
-    for weights in steps[1:]:
-        average = [0.7 * a + 0.3 * w for a, w in zip(average, weights, strict=True)]
-    assert len(steps) > 10
-    for found, wanted, last in zip(run.vae.parameters(), average, steps[-1], strict=True):
-        assert torch.allclose(found, wanted, atol=1e-6)
-        assert not torch.allclose(found, last, atol=1e-6)
 
 
 def test_epsilon_reaches_adam(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ METHODS: dict[str, Callable[[Recipe], bool]] = {
     "he2016identity": lambda run: run.model.network == "resnet",
     "ioffe2015batch": lambda run: run.model.batch_norm,
     "srivastava2014dropout": lambda run: run.model.dropout > 0,
-    "polyak1992acceleration": lambda run: run.train.average > 0,
     "loshchilov2017sgdr": lambda run: run.train.schedule == "cosine",
     "smith2019super": lambda run: run.train.schedule == "one-cycle",
     "kingma2015adam": lambda run: True,

@@ -174,12 +174,12 @@ def _fit_prior(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from vaelab.evaluation.whole import METRICS, evaluate
+    from vaelab.evaluation.whole import METRICS, evaluate, files
 
     sections = arguments.only.split(",") if arguments.only else tuple(METRICS)
     found = evaluate(arguments.run_folder, samples=arguments.samples, images=arguments.images, sections=sections)
     print(found)
-    print(Path(arguments.run_folder) / "evaluation.json")
+    print(Path(arguments.run_folder) / files(arguments.images)[0])
 
 
 def _doctor(arguments: argparse.Namespace) -> None:

@@ -160,5 +160,5 @@ def trained(recipe: Recipe, folder: Path, overwrite: bool = False, quiet: bool =
 
 def _weights(run: Run, images: int) -> int:
     """With how many importance weights a run has been evaluated on these test images."""
-    found = read(run)
-    return int(found.protocol["importance_samples"]) if found and found.protocol["images"] == (images or "all") else 0
+    found = read(run, images)
+    return int(found.protocol["importance_samples"]) if found and "likelihood" in found.sections else 0

@@ -66,7 +66,8 @@ def pictures(runs: Mapping[str, Run]) -> dict[str, Figure]:
     pages = {"latent": figures.side_by_side(latent, settings.lang, normal)}
     if samples:
         pages["samples"] = figures.side_by_side_images(samples, settings.lang)
-        pages["reconstructions"] = figures.reconstructions_of(next(iter(originals.values())), again, settings.lang)
+        original = {label("original", settings.lang): next(iter(originals.values()))}
+        pages["reconstructions"] = figures.rows(original | again)
     if len(manifolds) == len(runs):
         pages["manifold"] = figures.side_by_side_images(manifolds, settings.lang, label("manifold", settings.lang))
     return pages

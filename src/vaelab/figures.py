@@ -203,13 +203,13 @@ def reconstructions(x: Array, xhat: Array, lang: Lang) -> Figure:
 
 
 @_look()
-def reconstructions_of(x: Array, runs: Mapping[str, Array], lang: Lang) -> Figure:
-    """A row of N originals over a row of each run's reconstructions of them, named at the left."""
+def rows(images: Mapping[str, Array]) -> Figure:
+    """Rows of N images each, named at the left: originals over each run's reconstructions, samples over neighbours."""
+    x = next(iter(images.values()))
     n, h, w = len(_rgb(x)), np.shape(x)[-2], np.shape(x)[-1]
-    names = [label("original", lang), *runs]
-    picture = tiles(np.concatenate([x, *runs.values()]), n)
-    figure, ax = _page(picture, w, left=0.2 + 0.075 * max(map(len, names)), top=0.05)
-    ax.set_yticks((h - 1) / 2 + (h + _gap(x)) * np.arange(len(names)), names)
+    picture = tiles(np.concatenate([*images.values()]), n)
+    figure, ax = _page(picture, w, left=0.2 + 0.075 * max(map(len, images)), top=0.05)
+    ax.set_yticks((h - 1) / 2 + (h + _gap(x)) * np.arange(len(images)), [*images])
     ax.tick_params(length=0)
     return figure
 

@@ -26,6 +26,8 @@ LABELS: dict[str, dict[Lang, str]] = {
     "original": {"en": "original", "pt": "original"},
     "reconstruction": {"en": "reconstruction", "pt": "reconstrução"},
     "pairs": {"en": "Originals over their reconstructions", "pt": "Originais acima de suas reconstruções"},
+    "sample": {"en": "sample", "pt": "amostra"},
+    "neighbour": {"en": "nearest training image", "pt": "imagem de treino mais próxima"},
     "samples": {"en": "Samples from the prior", "pt": "Amostras da priori"},
     "interpolation": {"en": "Interpolation in the latent space", "pt": "Interpolação no espaço latente"},
     "manifold": {

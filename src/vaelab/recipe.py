@@ -134,9 +134,6 @@ class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch: Annotated[Count, _doc("images per step")] = 128
     learning_rate: Annotated[Positive, _doc("Adam's; the highest where a schedule changes it")] = 1e-3
     epsilon: Annotated[Positive, _doc("Adam's: added to the root of the second moment")] = 1e-8
-    average: Annotated[
-        Fraction, _doc("keep this share of a running average of the weights at every step and use that (0: the last)")
-    ] = 0.0
     schedule: Annotated[Literal["constant", "cosine", "one-cycle"], _doc("of the learning rate")] = "constant"
     patience: Annotated[
         int, Meta(ge=0), _doc("stop after this many epochs without a better validation value (0: never)")

@@ -7,7 +7,7 @@
     best.safetensors    the weights of the best epoch by the beta = 1 validation value (of the last, without validation)
     last.pt             everything needed to go on; tensors and plain values only, loads with weights_only=True
     results.json        the best weights on the test images; there once the run is finished
-    evaluation.json     what `vaelab evaluate` found, and evaluation.npz: image by image
+    evaluation*.json    what `vaelab evaluate` found, and evaluation*.npz: image by image
     figures/            the pictures
 
 Every file is written beside its place and moved there whole, so a kill at any moment leaves the old one or the new one.
@@ -48,8 +48,6 @@ FILES = (
     "best.safetensors",
     "last.pt",
     "results.json",
-    "evaluation.json",
-    "evaluation.npz",
 )
 EXPORTS = tuple(f"{name}{ending}" for name in ("samples", "reconstructions") for ending in (".png", ".npy"))
 
@@ -237,6 +235,8 @@ def create(folder: Path, recipe: Recipe, overwrite: bool = False) -> Run:
     """Begin a run in an empty folder, or in place of an earlier run where told to overwrite."""
     check_free(folder, overwrite)
     shutil.rmtree(folder / "figures", ignore_errors=True)
+    for path in (path for ending in ("json", "npz") for path in folder.glob(f"evaluation*.{ending}")):
+        path.unlink()
     for name in (*EXPORTS, *reversed(FILES)):  # recipe.toml last: as long as it is there the folder is known as a run
         (folder / name).unlink(missing_ok=True)
     run = Run(folder, recipe)

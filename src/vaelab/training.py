@@ -15,18 +15,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from vaelab import build, gallery, machine, schedules, zoo
-from vaelab.core import VAE
 from vaelab.data import Batches, Dataset, anchored, check_support
 from vaelab.data import load as load_data
 from vaelab.describe import summary
@@ -156,11 +154,6 @@ def fit(job: Job, run: Run, state: State | None) -> None:
     trained = nn.ModuleDict({"model": vae, "objective": job.goal.to(device)})
     adam = Adam(trained.parameters(), lr=settings.learning_rate, eps=settings.epsilon, fused=True)
     model, optimizer = fabric.setup(vae, adam)
-    kept: VAE = vae  # whose weights are looked at and saved
-    if settings.average:
-        blend = get_ema_multi_avg_fn(settings.average)
-        trained["average"] = average = AveragedModel(vae, multi_avg_fn=blend, use_buffers=True)
-        kept = cast("VAE", average.module)
     if settings.compile:
         vae.encoder.compile()
         vae.decoder.compile()
@@ -222,8 +215,6 @@ def fit(job: Job, run: Run, state: State | None) -> None:
                 if settings.clip:
                     fabric.clip_gradients(model, optimizer, max_norm=settings.clip, error_if_nonfinite=False)
                 optimizer.step()
-                if settings.average:
-                    average.update_parameters(vae)
                 trace[step] = torch.stack([draw.distortion.mean(), draw.rate.mean(), loss]).detach()
                 bar.update()
                 halting = stop() and step + 1 < steps
@@ -236,16 +227,16 @@ def fit(job: Job, run: Run, state: State | None) -> None:
                     raise KeyboardInterrupt(f"saved at epoch {epoch}, step {step + 1} of {steps}")
 
             *means, optimised = (torch.tensor(sizes).double() @ trace.cpu().double() / sum(sizes)).tolist()
-            during, after = Terms(*means), terms(kept, held_out, settings.seed, samples)
+            during, after = Terms(*means), terms(vae, held_out, settings.seed, samples)
             if not math.isfinite(after.loss):
                 raise _diverged(f"the loss of the {name} images", f"epoch {epoch}", run, len(history))
             grown = {name: numbers[name] for name in ("beta", *job.recipe.objective.grows)}
             found = {"train": during.record() | {"optimised": optimised}, name: after.record()}
             history.append({"epoch": epoch, "learning_rate": rate} | grown | found)
             if best(history) == epoch:
-                run.save_best(kept, epoch, job.data)
+                run.save_best(vae, epoch, job.data)
             if gallery.is_frame(epoch, settings.epochs):
-                gallery.snapshot(run, kept, *shown, epoch)
+                gallery.snapshot(run, vae, *shown, epoch)
             save(0, trace, chance)
             run.write_lines("metrics.jsonl", history)
             peak = {"peak_mib": round(machine.peak_memory(device), 1)} if measurable else {}
@@ -296,7 +287,7 @@ def _restore(state: State, trained: nn.Module, adam: Adam) -> None:
     weights: Tensors = {}
     for key, tensor in state[0].items():
         kind, _, rest = key.partition(".")
-        if kind in ("model", "objective", "average"):
+        if kind in ("model", "objective"):
             weights[key] = tensor
         elif kind == "optimizer":
             number, _, name = rest.partition(".")

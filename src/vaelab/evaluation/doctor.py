@@ -24,6 +24,7 @@ from vaelab.evaluation import latent, samples, whole
 from vaelab.evaluation.latent import UNLIKELY
 from vaelab.evaluation.metric import Estimate, mean
 from vaelab.evaluation.subject import Subject
+from vaelab.gallery import spread
 from vaelab.likelihoods import ContinuousBernoulliOfLogits
 from vaelab.recipe import Recipe
 from vaelab.run import History, Run
@@ -36,7 +37,7 @@ SURE = 2.5  # standard errors that a difference must have to be believed: by cha
 WORTH = 0.3  # nats, below which a gain or a loss is not worth a word
 NOTICED = 2.0  # standard errors of the loss itself: a gain that a change of test images would not hide
 ONE_BIT = math.log(2)  # nats: a code that says less of an image cannot tell one half of the images from the other
-FEW_USED = 0.25  # of the dimensions. Good models leave many alone: 19 to 25 of 50 used (Burda et al. 2015, table 1)
+FEW_USED = 0.25  # of the dimensions. Good models leave many alone: 19 to 25 of 50 used (Burda et al. 2016, table 1)
 CODES_USED = 0.5  # of the codes that would be seen if all were equally likely
 ARRIVED = 0.05  # how near a weight must be to count as the one that was asked for
 MISFIT = 2.0  # or 1/2: the beta that an ill-fitting sigma amounts to (Rybkin et al. 2021, arXiv:2006.13202)
@@ -105,7 +106,8 @@ class Evidence:
         vae, images, found = self.subject.vae, getattr(self.subject, split), []
         chance = generator(self.subject.seed, "doctor data", device=self.subject.device)
         with evaluating(vae), seeded(self.subject.seed, "doctor"):
-            for index in torch.arange(min(IMAGES, len(images)), device=self.subject.device).split(CHUNK):
+            few = torch.from_numpy(spread(len(images), IMAGES)).to(self.subject.device)  # data may be sorted
+            for index in few.split(CHUNK):
                 draw = vae(images(index, chance), 1, images.labels(index))
                 found.append(draw.distortion + draw.rate)
         return mean(torch.cat(found))
@@ -113,9 +115,10 @@ class Evidence:
     @cached_property
     def look(self) -> tuple[Tensor, Distribution, float]:
         """Test images x (B, *shape); p(x_i|z) of their elements by one sample z each, (1, B, *shape); their rate."""
-        vae, x, y = self.subject.vae, self.subject.x_test[:CHUNK], self.subject.test.y
+        few = torch.from_numpy(spread(len(self.subject.test), CHUNK)).to(self.subject.device)
+        vae, x, y = self.subject.vae, self.subject.x_test[few], self.subject.test.labels(few)
         with torch.no_grad(), evaluating(vae), seeded(self.subject.seed, "doctor"):
-            draw = vae(x, 1, None if y is None else y[:CHUNK])
+            draw = vae(x, 1, y)
             return x.float(), getattr(draw.px, "base_dist", draw.px), float(draw.rate.mean())
 
 
@@ -166,7 +169,7 @@ def collapse(e: Evidence) -> Finding | None:
     finding, rate, shared = partial(Finding, "posterior collapse"), e.look[2], e.number("latent.mutual_information")
     told = min(rate, shared.value) if shared and len(e.subject.test) > 16 else rate  # it cannot exceed log N
     if told >= ONE_BIT:
-        return finding("fine", f"The code says at least {told:.1f} nats about an image.")
+        return finding("fine", f"The code costs or says {told:.1f} nats an image, or more.")
     paid = f" (at a rate of {rate:.2g})" if rate >= ONE_BIT else ""
     says = f"The code says {max(told, 0):.2g} nats about an image{paid}, less than one bit. "
     says += "The decoder ignores it, and draws nearly the same picture for every image."
@@ -179,7 +182,7 @@ def collapse(e: Evidence) -> Finding | None:
 
 
 def unused_dimensions(e: Evidence) -> Finding | None:
-    """Active: Var_x(E[z_j|x]) > 0.01, where z is measured by N(0, I) (Burda et al. 2015, arXiv:1509.00519)."""
+    """Active: Var_x(E[z_j|x]) > 0.01, where z is measured by N(0, I) (Burda et al. 2016, arXiv:1509.00519)."""
     active, q = e.number("latent.active_units"), e.recipe.model.posterior
     total = len(e.sections.get("latent", {}).get("activity") or [])
     if active is None or not total or q == "point" or zoo.part("model.posterior", q).space not in ("reals", "levels"):
@@ -221,6 +224,9 @@ MINIMISED: dict[str, tuple[str, dict[str, float]]] = {
     "factor": ("distortion + rate + {gamma:.3g} total correlation", {"gamma": 0}),
     "dip-i": ("distortion + rate + {gamma:.3g} (distance of the codes' covariance from I)", {"gamma": 0}),
     "dip-ii": ("distortion + rate + {gamma:.3g} (distance of the codes' covariance from I)", {"gamma": 0}),
+    "wae-mmd": ("distortion + {gamma:.3g} (distance of the codes from the prior)", {"gamma": 0}),
+    "rae-gp": ("distortion + {beta:.3g} |z|^2 / 2 + {gamma:.3g} (squared slopes of the decoder)", {"gamma": -1}),
+    "rae-l2": ("distortion + {beta:.3g} |z|^2 / 2 + {gamma:.3g} (squared weights of the decoder)", {"gamma": -1}),
     "info": ("distortion + (1 - {alpha:.3g}) rate + a distance from the prior", {"alpha": 0, "gamma": 1}),
 }
 
@@ -236,6 +242,8 @@ def warm_up(e: Evidence) -> Finding | None:
     reached = " and ".join(f"{n} was {e.numbers[n]:.3g}, not {getattr(settings, n):.3g}" for n in settings.grows)
     says = f"The warm-up takes {settings.warmup:g} epochs, the training took {epochs}. In the weights kept {reached}: "
     says += "they were trained for another loss than the one reported."
+    if all(e.numbers[n] > (1 - ARRIVED) * getattr(settings, n) for n in settings.grows):
+        says = f"The warm-up of {settings.warmup:g} epochs arrived only when the training was over, after {epochs}."
     return finding(
         "fault", says, f"--objective.warmup {_quarter(e)}, or --train.epochs {math.ceil(4 * settings.warmup)}"
     )
@@ -388,8 +396,8 @@ def _said(number: Estimate) -> str:
 
 
 def _error(*each: Estimate) -> float:
-    """The standard error of a sum or difference of independent numbers."""
-    return math.hypot(*(one.error or 0.0 for one in each))
+    """The standard error of a sum or difference of independent numbers; infinite where one has none."""
+    return math.hypot(*(math.inf if one.error is None else one.error for one in each))
 
 
 # ---------------------------------------------------------------- too much training, or too little
@@ -411,6 +419,9 @@ def overfitting(e: Evidence) -> Finding | None:
         if rise > max(WORTH, SURE * error * len(epochs)) and _trend(epochs, seen[first:])[0] < 0:
             says = f"Since epoch {first} the loss of {e.unseen} images has risen by about {rise:.1f} nats, and that of "
             says += f"training images has fallen: these are learned by heart.{looking}"
+            says += f" The weights kept are those of epoch {first}." if e.kept["epoch"] == first else ""
+            if e.recipe.train.patience:  # it was stopped for that
+                return finding("remark", says, remedy)
             stop = "--train.patience 5 to stop in time" + (" (with --data.validation 0.1)" if looking else "")
             return finding("fault", says, f"{stop}; {remedy}")
     ours, theirs = e.loss("train"), e.loss(e.unseen)
@@ -450,11 +461,14 @@ def too_few_epochs(e: Evidence) -> Finding | None:
 
 
 def _trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Slope of the least-squares line through at least three points, and its standard error."""
-    from scipy.stats import linregress  # here, for it takes a second to import
+    """Slope of the least-squares line through at least three points, and its standard error.
 
-    line = linregress(x, y)
-    return float(line.slope), float(line.stderr)
+    The error is stretched by Student's t, so that SURE of it are as sure by few points as by many.
+    """
+    from scipy.stats import linregress, norm, t  # here, for it takes a second to import
+
+    line, level = linregress(x, y), norm.cdf(SURE)
+    return float(line.slope), float(line.stderr * t.ppf(level, len(x) - 2) / SURE)
 
 
 RULES: dict[str, Callable[[Evidence], Finding | None]] = {

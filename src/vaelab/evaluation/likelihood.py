@@ -28,7 +28,7 @@ ROWS = 10_000  # codes that are decoded at once, at most
 ELEMENTS = 400_000  # numbers put out by the decoder at once: 500 images of 784 pixels, which a processor's cache holds
 IMAGES, DRAWN = 100, 100  # images that are encoded at once, samples that are drawn at once for each of them
 FEW = 10  # effective samples, below which the weights of an image are not to be trusted
-SECOND = 100  # images about which a second opinion is asked
+SECOND = 50  # images about which a second opinion is asked
 
 # Of a quadrature: the cells it begins with, the nats that end it, the number of cells that ends it too, and how far
 # below the highest (nats), and in which place, a cell has to be to be given up
@@ -40,7 +40,7 @@ METRICS = {
     "rate": Metric("KL(q(z|x) || p(z))", "nats per image"),
     "nll": Metric("-log p(x) by K importance weights, too high on average", "nats per image", "lower",
                   "burda2016importance"),
-    "ess": Metric("effective number of the K samples, (sum w)^2 / sum w^2", "samples", "higher"),
+    "ess": Metric("effective number of the K samples, (sum w)^2 / sum w^2", "samples"),
     "curve": Metric("nll at fewer samples, from the same weights", "nats per image"),
     "bits_per_dim": Metric("nll by pixel or element, where x is discrete", "bits", "lower", "theis2016note"),
     "nll_by_class": Metric("nll of the images of each label", "nats per image"),

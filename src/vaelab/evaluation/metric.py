@@ -33,6 +33,8 @@ class Estimate(NamedTuple):
         >>> print(Estimate(101.0432, 0.8519), Estimate(0.25))
         101.04 ± 0.85 0.25
         """
+        if self.value is None or not math.isfinite(self.value):  # None: as JSON has it
+            return "not a number"
         if not self.error or not math.isfinite(self.error):
             return f"{self.value:.4g}"
         places = max(0, 1 - math.floor(math.log10(self.error)))

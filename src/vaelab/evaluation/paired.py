@@ -23,7 +23,7 @@ from vaelab.run import Run
 
 LEVEL = 0.95  # of all the intervals of a row together
 # The images are compared, not where they came from; and what was used, not what was asked for.
-ASIDE = {f"data.{key}" for key in ("source", "dir", "test", "validation", "split_seed", "images", "size")}
+ASIDE = {f"data.{key}" for key in ("source", "dir", "test", "validation", "images", "size")}
 ASIDE |= {"train.threads", "train.device"}
 COST = ("device", "threads", "processor", "torch")  # what seconds and memory depend on
 WITHOUT_EYES = ("mse", "psnr", "ssim", "nearest_train", "copies")  # numbers of samples for which no classifier is asked
@@ -199,7 +199,8 @@ def _difference(
 def _obstacle(section: str, key: str, first: Entry, second: Entry) -> str:
     """Why a number of the two must not be compared at all, "" where it may."""
     nats_of_images = section == "likelihood" or key.startswith("sample_nll")  # of samples, in the latent section
-    for fact in ("test images", *(("treatment", "scale") if nats_of_images or section == "samples" else ())):
+    fixed = ("split seed",) if first.facts["treatment"] == "fixed" else ()  # it decided which pixels are white
+    for fact in ("test images", "treatment", "scale", *fixed):
         if first.facts[fact] != second.facts[fact]:
             return f"not comparable, not the same {fact}: {first.facts[fact]} and {second.facts[fact]}"
     if section == "samples" and key not in WITHOUT_EYES and first.eyes != second.eyes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,14 +15,14 @@ from vaelab.data import Batches, Dataset, Split
 from vaelab.data import load as load_data
 from vaelab.gallery import spread
 from vaelab.run import Run
-from vaelab.seeding import generator
+from vaelab.seeding import CPU, generator
 
 
 @dataclass(frozen=True)
 class Subject:
     """A run's best model and its data, treated as in its training; what several measures need is worked out once.
 
-    `images` caps how many images of each split are looked at (0: all), evenly spread over it, for data may be sorted;
+    `images` caps how many validation and test images are looked at (0: all), evenly spread, for data may be sorted;
     `n_samples` how many samples of the prior are decoded.
     """
 
@@ -33,11 +34,12 @@ class Subject:
 
     @cached_property
     def device(self) -> torch.device:
-        return machine.device(self.run.recipe.train.device)
+        """The CPU where the run asked for it, else what is here: a run from a GPU can be measured without one."""
+        return machine.device("cpu" if self.run.recipe.train.device == "cpu" else "auto")
 
     @cached_property
     def vae(self) -> VAE:
-        return self.run.vae.to(self.device)
+        return deepcopy(self.run.vae).to(self.device)  # the run's own stays on the CPU
 
     @cached_property
     def data(self) -> Dataset:
@@ -57,26 +59,29 @@ class Subject:
 
     def chosen(self, split: Split) -> Tensor:
         """The indices of the images of a split that are looked at."""
-        return torch.from_numpy(spread(len(split.x), self.images or len(split.x)))
+        capped = self.images and split is not self.data.train
+        return torch.from_numpy(spread(len(split.x), self.images if capped else len(split.x)))
 
     def _batches(self, split: Split) -> Batches:
-        some = self.chosen(split)
-        y = None if split.y is None else split.y[some]
-        return Batches(split.x[some], self.data.levels, self.run.recipe.data, self.device, y=y)
+        images = Batches(split.x, self.data.levels, self.run.recipe.data, self.device, y=split.y)
+        some = self.chosen(split).to(self.device)  # only now: "fixed" images are drawn one after the other
+        images.x, images.y = images.x[some], None if images.y is None else images.y[some]
+        return images
 
     @cached_property
     def x_train(self) -> Tensor:
         """The training images as the model sees them, (N, *shape), one draw of their treatment, on the device."""
-        return self._treated(self.train, "train")
+        return self._treated(self.data.train, "train")
 
     @cached_property
     def x_test(self) -> Tensor:
         """The test images as the model sees them, (M, *shape)."""
-        return self._treated(self.test, "test")
+        return self._treated(self.data.test, "test")
 
-    def _treated(self, batches: Batches, split: str) -> Tensor:
-        index = torch.arange(len(batches), device=self.device)
-        return batches(index, generator(self.seed, f"evaluation {split}", device=self.device))
+    def _treated(self, split: Split, name: str) -> Tensor:
+        """On the CPU, whose chance is another than a GPU's: runs are compared on the same binary images."""
+        images = Batches(split.x, self.data.levels, self.run.recipe.data, CPU)
+        return images(self.chosen(split), generator(self.seed, f"evaluation {name}")).to(self.device)
 
     @cached_property
     def z_train(self) -> Tensor:

@@ -2,8 +2,9 @@
 
 evaluation.json    the protocol, then the sections: a number, or {"value", "error"} with its standard error
 evaluation.npz     the numbers that are means over test images, image by image: likelihood.nll, samples.mse, ...
+evaluation-N.*     the same by N test images only
 
-Both are written after every section, so an interruption loses one at most, and a section that is there already, of the
+They are written after every section, so an interruption loses one at most, and a section that is there already, of the
 same weights under the same protocol, is not worked out again.
 """
 
@@ -13,6 +14,7 @@ import hashlib
 import io
 import json
 import math
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,19 +23,23 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vaelab import __version__, machine
+from vaelab import __version__, figures, gallery, machine
 from vaelab.errors import UserError, nearest
 from vaelab.evaluation import disentangling, latent, likelihood, samples
 from vaelab.evaluation.metric import Estimate, Metric
 from vaelab.evaluation.subject import Subject
+from vaelab.lang import label
 from vaelab.run import Run
 from vaelab.run import load as load_run
 from vaelab.seeding import untouched
 
-FILES = ("evaluation.json", "evaluation.npz")
+SHOWN = 10  # samples in the picture of nearest training images
 SAMPLES = 1000  # importance weights an image
+WEIGHTS = "importance_samples"  # what the protocol calls K
 METRICS: dict[str, dict[str, Metric]] = {
     "likelihood": likelihood.METRICS,
     "latent": latent.METRICS,
@@ -64,9 +70,10 @@ def evaluate(
     seed: int = 0,
     quiet: bool = False,
 ) -> Evaluation:
-    """Measure the best weights of a run on its test images, the first `images` of them (0: all).
+    """Measure the best weights of a run on its test images, `images` of them spread over all (0: all).
 
-    `samples` is K, the importance weights an image. Raises `UserError` where there is no such section, or no such run.
+    `samples` is K, the importance weights an image, on which only the section likelihood depends. Raises `UserError`
+    where there is no such section, or no such run.
     """
     run = load_run(run) if isinstance(run, str | Path) else run
     for name in sections:
@@ -74,19 +81,35 @@ def evaluate(
             raise UserError(f"sections: there is no {name!r}; {nearest(name, METRICS)}")
     if samples < 1 or images < 0:
         raise UserError(f"samples, images: expected at least 1 and 0, got {samples} and {images}")
-    protocol = _protocol(run, samples, images, seed)
-    before = read(run)
-    found = before if before and before.protocol == protocol else Evaluation(protocol)
-    missing = [name for name in METRICS if name in sections and name not in found.sections]
     subject = Subject(run, images=images, seed=seed, quiet=quiet)
+    found, before = Evaluation(_protocol(subject, samples)), read(run, images)
+    if before and before.protocol | {WEIGHTS: samples} == found.protocol:
+        found.sections |= before.sections
+        if "likelihood" not in sections:
+            found.protocol[WEIGHTS] = before.protocol[WEIGHTS]
+        elif samples != before.protocol[WEIGHTS]:
+            found.sections.pop("likelihood", None)
+    missing = [name for name in METRICS if name in sections and name not in found.sections]
     with machine.using(machine.threads(run.recipe.train.threads)[0]), untouched():
         for name in missing:
             if not quiet:
                 print(f"{name} ...", flush=True)
             found.sections[name] = _measure(name, subject, samples)
-            _write(run, found)
-    written = read(run) or found  # rounded as in the file, so that a second call says the same
-    return Evaluation(protocol, {name: written.sections[name] for name in METRICS if name in sections})
+            _write(subject, found)
+        if "samples" in missing and gallery.drawable(subject.data.shape):
+            run.write("figures/neighbours.png", figures.png(neighbours(subject)))
+    written = read(run, images) or found  # rounded as in the file, so that a second call says the same
+    return Evaluation(written.protocol, {name: written.sections[name] for name in METRICS if name in sections})
+
+
+def neighbours(subject: Subject) -> Figure:
+    """Of a thousand samples the ten nearest to a training image, over that: has the model learned by heart?"""
+    made = subject.samples[torch.linspace(0, len(subject.samples) - 1, min(1000, len(subject.samples))).long()]
+    to_train, which = samples.nearest(made, subject.x_train)
+    few = samples.nearness(to_train, samples.nearest_distance(made, subject.x_test)).argsort()[:SHOWN]
+    run, lang = subject.run, subject.run.recipe.figures.lang
+    made, found = (gallery.displayed(run, x) for x in (made[few], subject.x_train[which[few]]))
+    return figures.rows({label("sample", lang): made, label("neighbour", lang): found})
 
 
 def _measure(section: str, subject: Subject, k: int) -> Section:
@@ -101,14 +124,28 @@ def _measure(section: str, subject: Subject, k: int) -> Section:
             return disentangling.measure(subject)
 
 
-def read(run: Run) -> Evaluation | None:
-    """The evaluation in the folder of a run; None where there is none, or it is not of these weights, or damaged."""
+def files(images: int) -> tuple[str, str]:
+    """The names of the two files of an evaluation by so many test images (0: all).
+
+    >>> files(0), files(500)
+    (('evaluation.json', 'evaluation.npz'), ('evaluation-500.json', 'evaluation-500.npz'))
+    """
+    stem = f"evaluation-{images}" if images else "evaluation"
+    return f"{stem}.json", f"{stem}.npz"
+
+
+def read(run: Run, images: int = 0) -> Evaluation | None:
+    """The evaluation in the folder of a run by so many test images (0: all).
+
+    None where there is none, or it is not of these weights, or damaged.
+    """
+    numbers, columns = files(images)
     try:
-        document = json.loads((run.folder / FILES[0]).read_text("utf-8"))
+        document = json.loads((run.folder / numbers).read_text("utf-8"))
         if document["protocol"]["weights"] != _weights(run):
             return None
-        with np.load(io.BytesIO((run.folder / FILES[1]).read_bytes())) as columns:
-            each = dict(columns)
+        with np.load(io.BytesIO((run.folder / columns).read_bytes())) as table:
+            each = dict(table)
         sections = {
             name: {key: _revived(value, each, f"{name}.{key}") for key, value in section.items()}
             for name, section in document["sections"].items()
@@ -118,19 +155,20 @@ def read(run: Run) -> Evaluation | None:
         return None
 
 
-def _protocol(run: Run, k: int, images: int, seed: int) -> dict[str, Any]:
+def _protocol(subject: Subject, k: int) -> dict[str, Any]:
     """All that the numbers depend on; two evaluations with the same protocol but for the weights can be compared."""
-    data = run.recipe.data
+    run, data = subject.run, subject.run.recipe.data
     return {
         "vaelab": __version__,
         "weights": _weights(run),
         "source": Path(data.source).name,
         "split": "test",
-        "images": images or "all",
+        "images": subject.images or "all",
+        "checksum": f"{zlib.crc32(subject.data.test.x.numpy().tobytes()):08x}",
         "treatment": data.treatment,
         "likelihood": run.recipe.model.likelihood,
-        "importance_samples": k,
-        "seed": seed,
+        WEIGHTS: k,
+        "seed": subject.seed,
     }
 
 
@@ -140,7 +178,8 @@ def _weights(run: Run) -> str:
     return hashlib.sha256((run.folder / "best.safetensors").read_bytes()).hexdigest()[:16]
 
 
-def _write(run: Run, found: Evaluation) -> None:
+def _write(subject: Subject, found: Evaluation) -> None:
+    run, (numbers, table) = subject.run, files(subject.images)
     columns: dict[str, Any] = {
         f"{name}.{key}": value.each
         for name, section in found.sections.items()
@@ -149,9 +188,9 @@ def _write(run: Run, found: Evaluation) -> None:
     }
     buffer = io.BytesIO()
     np.savez(buffer, **columns)
-    run.write(FILES[1], buffer.getvalue())
+    run.write(table, buffer.getvalue())
     document = {"protocol": found.protocol, "sections": _plain(found.sections)}
-    run.write(FILES[0], (json.dumps(document, indent=2) + "\n").encode())
+    run.write(numbers, (json.dumps(document, indent=2) + "\n").encode())
 
 
 def _plain(value: Any) -> Any:
@@ -211,6 +250,7 @@ def _cell(value: Any) -> str:
         case float():
             return f"{value:.4g}"
         case list():
-            return f"{_cell(min(value))} to {_cell(max(value))}" if value else ""
+            there = [one for one in value if isinstance(one, int | float)]
+            return f"{_cell(min(there))} to {_cell(max(there))}" if there else ""
         case _:
             return str(value)
