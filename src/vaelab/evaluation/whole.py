@@ -108,8 +108,8 @@ def neighbours(subject: Subject) -> Figure:
     to_train, which = samples.nearest(made, subject.x_train)
     few = samples.nearness(to_train, samples.nearest_distance(made, subject.x_test)).argsort()[:SHOWN]
     run, lang = subject.run, subject.run.recipe.figures.lang
-    made, found = (gallery.displayed(run, x) for x in (made[few], subject.x_train[which[few]]))
-    return figures.rows({label("sample", lang): made, label("neighbour", lang): found})
+    shown = {"sample": made[few], "neighbour": subject.x_train[which[few]]}
+    return figures.rows({label(key, lang): gallery.displayed(run, x) for key, x in shown.items()})
 
 
 def _measure(section: str, subject: Subject, k: int) -> Section:
