@@ -472,6 +472,7 @@ def test_a_comparison_that_shows_nothing_in_common_is_still_written(
         ([Estimate(-0.0001, 0.12), Estimate(-2.5, 0.3)], ["0.00 ± 0.12", "−2.50 ± 0.30"]),
         ([Estimate(652824.0), Estimate(12.0)], ["652,824", "12"]),
         ([Estimate(0.123456), Estimate(0.0001)], ["0.1235", "0.0001"]),
+        ([Estimate(5.4027, 0.063), Estimate(9e-6, 1e-6)], ["5.403 ± 0.063", "0.0000 ± 0.0000"]),
         ([Estimate(1234.56, 12.0), None], ["1,235 ± 12", ""]),
         ([Estimate(0.0, 0.0), Estimate(0.0, 0.0)], ["0 ± 0", "0 ± 0"]),
     ],

@@ -105,6 +105,8 @@ def test_the_page_is_whole_and_fits(browser: Browser, pages: dict[str, Path], wh
     assert len(images) == (7 if which == "two" else 0)  # latent, samples, manifold of each; reconstructions of both
     assert all(complete and natural > 100 and alt and shown > 100 for complete, natural, alt, shown in images)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    texts = "[...document.querySelectorAll('td .value, td .difference')]"
+    assert page.evaluate(f"{texts}.every(text => text.scrollWidth <= text.clientWidth)")  # none runs into the next cell
     beyond = page.evaluate(
         "w => [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > w + 1)"
         ".map(e => e.outerHTML.slice(0, 80))",

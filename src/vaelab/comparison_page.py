@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from matplotlib.figure import Figure
 
 from vaelab import figures, gallery
+from vaelab.evaluation.intervals import Interval
 from vaelab.evaluation.metric import Estimate
 from vaelab.evaluation.paired import COST, LEVEL, Comparison, Row
 from vaelab.lang import label
@@ -151,45 +152,47 @@ class Cell(NamedTuple):
 
 def cells(row: Row, notes: Sequence[str]) -> list[Cell]:
     """The row in texts. The first run is marked better where all others are worse."""
-    digits, verdicts = _digits(row), row.verdicts
+    verdicts = row.verdicts
     verdicts[0] = "better" if all(verdict == "worse" for verdict in verdicts[1:]) else ""
     return [
         Cell(
-            _estimate(value, digits) if value else "",
-            f"{_number(i.value, digits, '+')} [{_number(i.low, digits)}, {_number(i.high, digits)}]" if i else "",
+            _estimate(value) if value else "",
+            _interval(interval) if interval else "",
             verdict,
             notes.index(reason) + 1 if reason in notes and row.metric.better else 0,
         )
-        for value, i, verdict, reason in zip(row.values, row.intervals, verdicts, row.reasons, strict=True)
+        for value, interval, verdict, reason in zip(row.values, row.intervals, verdicts, row.reasons, strict=True)
     ]
 
 
 def _about(row: Row) -> str:
     """What the number is: in words, its unit, its better side, and what images of the data reach."""
     better = f"{row.metric.better} is better" if row.metric.better else ""
-    real = f"real images: {_estimate(row.real, _digits(row))}" if row.real else ""
+    real = f"real images: {_estimate(row.real)}" if row.real else ""
     return "; ".join(part for part in (row.metric.about, row.metric.unit, better, real) if part)
 
 
-def _digits(row: Row) -> int:
-    """Decimals: two digits of the smallest error or half interval; without one, four of the greatest value."""
-    spreads = [value.error for value in row.values if value and value.error]
-    spreads += [half for i in row.intervals if i and (half := (i.high - i.low) / 2) > 0]
-    values = [value.value for value in row.values if value]
-    if not spreads and all(value == round(value) for value in values):
+def _estimate(value: Estimate) -> str:
+    digits = _digits(value.value, value.error)
+    return _number(value.value, digits) + (f" ± {_number(value.error, digits)}" if value.error is not None else "")
+
+
+def _interval(found: Interval) -> str:
+    digits = _digits(found.value, (found.high - found.low) / 2)
+    return f"{_number(found.value, digits, '+')} [{_number(found.low, digits)}, {_number(found.high, digits)}]"
+
+
+def _digits(value: float, spread: float | None) -> int:
+    """Decimals: two digits of the error or half interval; without one, four of the value; never more than four."""
+    if not spread and value == round(value):
         return 0
-    size = min(spreads) if spreads else max(map(abs, values))
-    return min(6, max(0, (1 if spreads else 3) - math.floor(math.log10(size))))
+    return min(4, max(0, (1 if spread else 3) - math.floor(math.log10(spread or abs(value)))))
 
 
 def _number(value: float, digits: int, sign: str = "") -> str:
     """With thousands separated and a true minus; no sign before zero."""
     rounded = round(value, digits) + 0.0
     return f"{rounded:{sign if rounded else ''},.{digits}f}".replace("-", "−")
-
-
-def _estimate(value: Estimate, digits: int) -> str:
-    return _number(value.value, digits) + (f" ± {_number(value.error, digits)}" if value.error is not None else "")
 
 
 def _cost(value: float | None, key: str) -> str:
