@@ -53,9 +53,9 @@ def test_what_is_written_is_what_python_returns_and_reads_back(measured: Path, m
     document = json.loads((measured / "evaluation.json").read_text())
     nll = found.sections["likelihood"]["nll"]
     assert isinstance(nll, Estimate)
-    assert document["sections"]["likelihood"]["nll"] == {"value": nll.value, "error": nll.error}
+    assert document["sections"]["likelihood-20"]["nll"] == {"value": nll.value, "error": nll.error}
     with np.load(measured / "evaluation.npz") as columns:
-        each = columns["likelihood.nll"]
+        each = columns["likelihood-20.nll"]
     assert len(each) == len(vaelab.load(measured).vae.encode(np.zeros((180, 8, 8)))) == 180  # a tenth of 1,797
     assert nll.each is not None
     assert np.array_equal(nll.each, each)
@@ -110,20 +110,24 @@ def test_an_interruption_loses_the_section_at_work_only(
     assert asked == ["samples", "disentangling"]
 
 
-def test_another_k_leaves_the_sections_that_do_not_depend_on_it(
+def test_another_k_stands_beside_the_first_and_measures_nothing_else_anew(
     a_measured_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The most importance weights count where none are named; the sections that do not depend on them stay."""
     asked: list[str] = []
     monkeypatch.setattr(whole, "_measure", lambda section, *_: asked.append(section) or {"notes": []})
     evaluate(a_measured_copy, samples=7, sections=["latent"], quiet=True)
     assert not asked
-    assert read(vaelab.load(a_measured_copy)).protocol["importance_samples"] == 20  # type: ignore[union-attr]
-    evaluate(a_measured_copy, samples=7, sections=["likelihood"], quiet=True)
+    few = evaluate(a_measured_copy, samples=7, quiet=True)
     assert asked == ["likelihood"]
-    found = read(vaelab.load(a_measured_copy))
-    assert found is not None
-    assert set(found.sections) == set(METRICS)
-    assert found.protocol["importance_samples"] == 7
+    assert set(few.sections) == set(METRICS)
+    assert few.protocol["importance_samples"] == 7
+    run = vaelab.load(a_measured_copy)
+    for samples, k in ((0, 20), (20, 20), (7, 7)):
+        found = read(run, samples=samples)
+        assert found is not None
+        assert found.protocol["importance_samples"] == k
+        assert ("nll" in found.sections["likelihood"]) == (k == 20)
 
 
 def test_an_evaluation_by_fewer_images_stands_beside_the_whole_one(a_measured_copy: Path) -> None:

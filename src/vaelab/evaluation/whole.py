@@ -1,11 +1,12 @@
 """`evaluate`: every measure of a run, written into its folder.
 
 evaluation.json    the protocol, then the sections: a number, or {"value", "error"} with its standard error
-evaluation.npz     the numbers that are means over test images, image by image: likelihood.nll, samples.mse, ...
+evaluation.npz     the numbers that are means over test images, image by image: likelihood-1000.nll, samples.mse, ...
 evaluation-N.*     the same by N test images only
 
 They are written after every section, so an interruption loses one at most, and a section that is there already, of the
-same weights under the same protocol, is not worked out again.
+same weights under the same protocol, is not worked out again. The likelihood has a section for each K, likelihood-K: a
+quick look with few importance weights replaces nothing.
 """
 
 from __future__ import annotations
@@ -82,24 +83,21 @@ def evaluate(
     if samples < 1 or images < 0:
         raise UserError(f"samples, images: expected at least 1 and 0, got {samples} and {images}")
     subject = Subject(run, images=images, seed=seed, quiet=quiet)
-    found, before = Evaluation(_protocol(subject, samples)), read(run, images)
-    if before and before.protocol | {WEIGHTS: samples} == found.protocol:
-        found.sections |= before.sections
-        if "likelihood" not in sections:
-            found.protocol[WEIGHTS] = before.protocol[WEIGHTS]
-        elif samples != before.protocol[WEIGHTS]:
-            found.sections.pop("likelihood", None)
-    missing = [name for name in METRICS if name in sections and name not in found.sections]
+    protocol, before = _protocol(subject), _load(run, images)
+    kept = before[1] if before and before[0] == protocol else {}
     with machine.using(machine.threads(run.recipe.train.threads)[0]), untouched():
-        for name in missing:
+        for name in METRICS:
+            if name not in sections or _stored(name, samples) in kept:
+                continue
             if not quiet:
                 print(f"{name} ...", flush=True)
-            found.sections[name] = _measure(name, subject, samples)
-            _write(subject, found)
-        if "samples" in missing and gallery.drawable(subject.data.shape):
-            run.write("figures/neighbours.png", figures.png(neighbours(subject)))
-    written = read(run, images) or found  # rounded as in the file, so that a second call says the same
-    return Evaluation(written.protocol, {name: written.sections[name] for name in METRICS if name in sections})
+            kept[_stored(name, samples)] = _measure(name, subject, samples)
+            if name == "samples" and gallery.drawable(subject.data.shape):
+                run.write("figures/neighbours.png", figures.png(neighbours(subject)))
+            _write(subject, protocol, kept)
+    written = read(run, images, samples)  # rounded as in the file, so that a second call says the same
+    found = written.sections if written else kept
+    return Evaluation(protocol | {WEIGHTS: samples}, {name: found[name] for name in METRICS if name in sections})
 
 
 def neighbours(subject: Subject) -> Figure:
@@ -134,11 +132,28 @@ def files(images: int) -> tuple[str, str]:
     return f"{stem}.json", f"{stem}.npz"
 
 
-def read(run: Run, images: int = 0) -> Evaluation | None:
-    """The evaluation in the folder of a run by so many test images (0: all).
+def read(run: Run, images: int = 0, samples: int = 0) -> Evaluation | None:
+    """The evaluation in the folder of a run by so many test images (0: all) and importance weights (0: the most).
 
     None where there is none, or it is not of these weights, or damaged.
     """
+    found = _load(run, images)
+    if found is None:
+        return None
+    protocol, stored = found
+    counts = [int(name.partition("-")[2]) for name in stored if name.startswith("likelihood-")]
+    k = samples or max(counts, default=0)
+    sections = {name: stored[_stored(name, k)] for name in METRICS if _stored(name, k) in stored}
+    return Evaluation(protocol | {WEIGHTS: k}, sections)
+
+
+def _stored(section: str, k: int) -> str:
+    """What a section is called in the files: of the likelihood there is one for each K."""
+    return f"likelihood-{k}" if section == "likelihood" else section
+
+
+def _load(run: Run, images: int) -> tuple[dict[str, Any], dict[str, Section]] | None:
+    """The protocol, without K, and the sections by their names in the files."""
     numbers, columns = files(images)
     try:
         document = json.loads((run.folder / numbers).read_text("utf-8"))
@@ -150,13 +165,13 @@ def read(run: Run, images: int = 0) -> Evaluation | None:
             name: {key: _revived(value, each, f"{name}.{key}") for key, value in section.items()}
             for name, section in document["sections"].items()
         }
-        return Evaluation(document["protocol"], sections)
+        return document["protocol"], sections
     except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile):
         return None
 
 
-def _protocol(subject: Subject, k: int) -> dict[str, Any]:
-    """All that the numbers depend on; two evaluations with the same protocol but for the weights can be compared."""
+def _protocol(subject: Subject) -> dict[str, Any]:
+    """All but K that the numbers depend on; evaluations that differ in the weights alone can be compared."""
     run, data = subject.run, subject.run.recipe.data
     return {
         "vaelab": __version__,
@@ -167,7 +182,6 @@ def _protocol(subject: Subject, k: int) -> dict[str, Any]:
         "checksum": f"{zlib.crc32(subject.data.test.x.numpy().tobytes()):08x}",
         "treatment": data.treatment,
         "likelihood": run.recipe.model.likelihood,
-        WEIGHTS: k,
         "seed": subject.seed,
     }
 
@@ -178,18 +192,18 @@ def _weights(run: Run) -> str:
     return hashlib.sha256((run.folder / "best.safetensors").read_bytes()).hexdigest()[:16]
 
 
-def _write(subject: Subject, found: Evaluation) -> None:
+def _write(subject: Subject, protocol: dict[str, Any], sections: dict[str, Section]) -> None:
     run, (numbers, table) = subject.run, files(subject.images)
     columns: dict[str, Any] = {
         f"{name}.{key}": value.each
-        for name, section in found.sections.items()
+        for name, section in sections.items()
         for key, value in section.items()
         if isinstance(value, Estimate) and value.each is not None
     }
     buffer = io.BytesIO()
     np.savez(buffer, **columns)
     run.write(table, buffer.getvalue())
-    document = {"protocol": found.protocol, "sections": _plain(found.sections)}
+    document = {"protocol": protocol, "sections": _plain(sections)}
     run.write(numbers, (json.dumps(document, indent=2) + "\n").encode())
 
 
