@@ -70,6 +70,29 @@ def test_every_number_is_in_the_table_of_its_section(measured: Path) -> None:
         assert all(isinstance(note, str) for note in section["notes"])
 
 
+UNITS = {
+    "nats",
+    "nats per image",
+    "bits",
+    "share",
+    "dB",
+    "images",
+    "samples",
+    "values",
+    "pixel values",
+    "squared values",
+}
+
+
+@pytest.mark.parametrize("section", METRICS)
+def test_every_number_says_what_it_is_in_a_known_unit_or_none(section: str) -> None:
+    for key, metric in METRICS[section].items():
+        assert len(metric.about) > 5, key
+        assert metric.unit in UNITS | {""}, key
+        assert metric.better in ("", "lower", "higher"), key
+        assert not key.endswith("_real") or (key.removesuffix("_real") in METRICS[section] and not metric.better), key
+
+
 def test_the_printed_table_has_every_number_its_unit_and_its_meaning(
     measured: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

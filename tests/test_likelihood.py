@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import MultivariateNormal
+from torch.distributions import MultivariateNormal, kl_divergence
 
 import vaelab
 from vaelab import zoo
@@ -95,6 +95,20 @@ def test_the_exact_posterior_gives_log_p_without_noise_and_all_samples_count(
     for size, estimate in found["curve"].items():
         assert 1 <= int(size) <= k
         assert estimate.value == pytest.approx(float(truth.mean()), abs=1e-9)
+
+
+def test_one_sample_gives_minus_the_elbo_whose_gap_is_the_divergence_from_the_true_posterior() -> None:
+    """E[-log w] = -log p(x) + KL(q(z|x) || p(z|x)), between Gaussians in closed form."""
+    model = Linear(3)
+    x, vae = model.p.sample((200,)), model.vae(0.3, 0.3)
+    with torch.no_grad():
+        q = vae.encoder(x)
+    exact = MultivariateNormal(x @ model.gain.T, model.covariance)
+    gap = kl_divergence(MultivariateNormal(q.mean, q.variance.diag_embed()), exact)
+    log_w = log_weights(vae, x, 1000)
+    off = curve(log_w)[1] + model.p.log_prob(x) - gap  # (N,): each the mean of 1000
+    assert gap.min() > 0.1
+    assert abs(float(off.mean())) < WIDE * float(log_w.var(0).mean() / 1000 / 200) ** 0.5
 
 
 def test_a_wrong_posterior_gives_bounds_that_tighten_and_a_thousand_samples_come_within_their_error() -> None:
