@@ -78,7 +78,7 @@ def test_it_tells_digits_apart_and_says_how_well(taught: tuple[Subject, Classifi
 
 
 def test_features_have_mean_0_and_variance_1_over_the_images_of_training(taught: tuple[Subject, Classifier]) -> None:
-    """By running means over batches of 128, the newest weighing a tenth: to within sqrt(0.1 / 1.9 / 128) = 0.02 each."""
+    """By running means over batches of 128, the newest weighing a tenth: within 0.02 = sqrt(0.1 / 1.9 / 128) or so."""
     of_digits, eyes = taught
     features = eyes.features(of_digits.x_train)
     assert features.mean(0).abs().max() < 5 * 0.0203
