@@ -496,7 +496,7 @@ def test_images_that_the_data_have_stand_beside_the_samples(
 ) -> None:
     measured(lambda run: {"samples": {"frechet": Estimate(30.0, 1.0), "frechet_real": Estimate(3.0, 0.5)}})
     compare([runs["vae"], runs["wide"]], tmp_path, quiet=True)
-    assert "real images: 3.0 ± 0.5" in (tmp_path / "comparison.html").read_text("utf-8")
+    assert "real images: 3.00 ± 0.50" in (tmp_path / "comparison.html").read_text("utf-8")
 
 
 def test_as_many_importance_weights_are_used_as_a_run_was_evaluated_with(
