@@ -94,8 +94,9 @@ def test_every_number_says_what_it_is_in_a_known_unit_or_none(section: str) -> N
 
 
 def test_the_printed_table_has_every_number_its_unit_and_its_meaning(
-    measured: Path, capsys: pytest.CaptureFixture[str]
+    measured: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     assert main(["evaluate", str(measured), "--samples", "20"]) == 0
     printed = capsys.readouterr().out
     found = evaluate(measured, samples=20, quiet=True)
@@ -111,6 +112,9 @@ def test_the_printed_table_has_every_number_its_unit_and_its_meaning(
     assert str(found.sections["likelihood"]["nll"]) in printed
     assert "NO LIKELIHOOD" in printed  # grey levels under a Bernoulli
     assert str(measured / "evaluation.json") in printed
+    monkeypatch.setenv("COLUMNS", "100")
+    narrow = str(found)
+    assert max(map(len, narrow.splitlines()[1:])) <= 100
 
 
 def test_an_interruption_loses_the_section_at_work_only(
@@ -213,7 +217,7 @@ def test_a_new_training_takes_the_old_evaluation_away(a_measured_copy: Path, qui
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--only", "likelyhood"], "sections: there is no 'likelyhood'; did you mean 'likelihood'?"),
+        (["--only", "likelyhood"], "sections (--only): there is no 'likelyhood'; did you mean 'likelihood'?"),
         (["--samples", "0"], "expected a number of at least 1, got '0'"),
         (["--images", "few"], "expected a number of at least 1, got 'few'"),
     ],

@@ -81,8 +81,9 @@ def _path(source: str) -> Path:
         path = Path(source).expanduser().resolve()
         there = source != "" and path.exists()
     if not there:
-        known = nearest(source, NAMED)
-        raise UserError(f"data.source: there is no data set or path {source!r}; {known} (or give a path)")
+        known = f"{nearest(source, NAMED)} (or give a path)"
+        moved = "put the data back, or give a path that is there (a run: in recipe.toml)"
+        raise UserError(f"data.source: there is no data set or path {source!r}; {moved if '/' in source else known}")
     return path
 
 

@@ -36,7 +36,9 @@ def load(folder: str = "") -> Arrays:
     with reading(Path(folder), "folder", "check data.dir"):
         roots = [Path(folder).expanduser(), Path(os.environ.get("VAELAB_DATA_DIR", "")), machine.cache()]
         if folder and not roots[0].is_dir():
-            raise UserError(f"data.dir: there is no folder {folder}; create it or leave data.dir empty")
+            raise UserError(
+                f"data.dir: there is no folder {folder}; create it or leave data.dir empty (a run: in recipe.toml)"
+            )
     places = [place for root in roots if root != Path() for place in (root / "mnist", root)]
     x, y, x_test, y_test = (idx(_content(name, places), 3 if "images" in name else 1, name) for name in SHA256)
     return Arrays(x, y, x_test, y_test, levels=256)

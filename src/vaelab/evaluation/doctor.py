@@ -144,14 +144,19 @@ def diagnose(run: Run | str | Path, sections: Mapping[str, Mapping[str, Any]] | 
 def report(findings: Sequence[Finding]) -> str:
     """A sentence on the whole; the faults, the gravest first; remarks; the names of the rules that found nothing."""
     faults, remarks, fine = ([f for f in findings if f.verdict == wanted] for wanted in ("fault", "remark", "fine"))
-    found = {0: "No fault was found: this run is healthy.", 1: "One fault was found."}
+    none = "No fault was found; see the remarks." if remarks else "No fault was found: this run is healthy."
+    found = {0: none, 1: "One fault was found."}
     lines = [found.get(len(faults), f"{len(faults)} faults were found, here the gravest first.")]
     for finding in faults + remarks:
         title = f"fault: {finding.rule}" if finding.verdict == "fault" else f"remark on {finding.rule}:"
         lines += ["", title, _indented(finding.says)]
         lines += [_indented(f"try: {finding.remedy}")] if finding.remedy else []
-    silent = [name for name in RULES if name not in {finding.rule for finding in findings}]
-    names = {"nothing wrong with": [finding.rule for finding in fine], "not judged": silent}
+    follow = {name: fault.rule for fault in faults for name in FOLLOWS.get(fault.rule, ())}
+    names = {"nothing wrong with": [finding.rule for finding in fine]}
+    for rule in dict.fromkeys(follow.values()):
+        names[f"not judged, for they would follow from {rule}"] = [name for name in follow if follow[name] == rule]
+    silent = [name for name in RULES if name not in {*follow, *(finding.rule for finding in findings)}]
+    names["not judged, for they do not apply to this run"] = silent
     return "\n".join([*lines, "", *(f"{title}: {', '.join(rules)}" for title, rules in names.items() if rules)])
 
 
@@ -372,6 +377,7 @@ def holes(e: Evidence) -> Finding | None:
         says += [f"Frechet distance from test images: {three}."]
     if near and bare:
         says += [f"Only {100 * near.value:.0f} % of the test images have a sample near them."]
+    apart = bool(gap and gap.value > max(WORTH, SURE * _error(gap)))
     reals = zoo.part("model.posterior", model.posterior).space == "reals" and model.prior == "normal"
     remedy = (
         f"vaelab fit-prior {e.subject.run.folder} --prior flow" if reals else "more epochs, or another --model.prior"
@@ -379,8 +385,10 @@ def holes(e: Evidence) -> Finding | None:
     if (gap and gap.value > APART * e.subject.vae.latent) or (worse and bare):
         other = "or a VAE: --model.variant vae" if model.posterior == "point" else "or a larger --objective.beta"
         return finding("fault", " ".join(["Samples miss what reconstructions show.", *says]), f"{remedy}; {other}")
-    if worse or (gap and gap.value > max(WORTH, SURE * _error(gap))):
-        return finding("remark", " ".join(says), remedy)
+    if worse or apart:
+        so = "Samples are worse than reconstructions" if worse else "The prior's samples and the codes lie apart"
+        so += ", for they lie elsewhere than the codes." if worse and apart else "."
+        return finding("remark", " ".join([so, *says]), remedy)
     return finding("fine", " ".join(says)) if says else None
 
 
@@ -437,12 +445,8 @@ def too_few_epochs(e: Evidence) -> Finding | None:
 
     Where the learning rate falls to 0 the end of the curve is flat by design, and says nothing.
     """
-    finding, run, epochs, settings = (
-        partial(Finding, "too few epochs"),
-        e.subject.run,
-        len(e.history),
-        e.recipe.objective,
-    )
+    finding, run, epochs = partial(Finding, "too few epochs"), e.subject.run, len(e.history)
+    settings = e.recipe.objective
     if not run.finished and epochs < e.recipe.train.epochs:  # else only its pictures are missing
         says = f"The training is not finished: {epochs} of {e.recipe.train.epochs} epochs."
         return finding("fault", says, f"vaelab train --resume {run.folder}")
@@ -453,11 +457,12 @@ def too_few_epochs(e: Evidence) -> Finding | None:
     slope, error = _trend([1 / epoch for epoch in last], [e.losses(e.unseen)[epoch - 1] for epoch in last])
     share = 1 / epochs - 1 / (epochs + more)
     gain = Estimate(slope * share, error * share)
-    says = f"The loss of {e.unseen} images was still falling: {more} more epochs should gain {_said(gain)} nats."
+    gains = f"another {more} epoch{'s' if more > 1 else ''} should gain {_said(gain)} nats."
     if gain.value > max(WORTH, SURE * _error(gain)):
         hidden = gain.value < NOTICED * _error(e.loss(e.unseen))
+        says = f"The loss of {e.unseen} images was still falling: {gains}"
         return finding("remark" if hidden else "fault", says, f"--train.epochs {2 * epochs}")
-    return finding("fine", f"Another {more} epochs should gain {_said(gain)} nats.")
+    return finding("fine", gains.capitalize())
 
 
 def _trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:

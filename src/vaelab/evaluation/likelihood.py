@@ -44,14 +44,12 @@ METRICS = {
     "curve": Metric("nll at fewer samples, from the same weights", "nats per image"),
     "bits_per_dim": Metric("nll by pixel or element, where x is discrete", "bits", "lower", "theis2016note"),
     "nll_by_class": Metric("nll of the images of each label", "nats per image"),
-    "ais": Metric("-log p(x) by annealed importance sampling, too high on average", "nats per image", "lower",
+    "ais": Metric(f"-log p(x) by annealed importance sampling, of {SECOND} images", "nats per image", "lower",
                   "neal2001annealed wu2017quantitative"),
     "ais_difference": Metric("ais - nll of the same images", "nats per image"),
-    "quadrature": Metric("-log p(x) by cells of z, in 1 or 2 dimensions", "nats per image", "lower"),
+    "quadrature": Metric("-log p(x) by cells of z, in 1 or 2 dimensions, of the same", "nats per image", "lower"),
     "quadrature_difference": Metric("quadrature - nll of the same images", "nats per image"),
     "quadrature_halved": Metric("what halving the cells last changed, at most", "nats per image"),
-    "samples": Metric("K, importance weights an image"),
-    "treatment": Metric("how pixels became numbers"),
 }  # fmt: skip
 
 
@@ -233,8 +231,7 @@ def measure(subject: Subject, samples: int) -> dict[str, Any]:
     each = {key: torch.cat([row[key] for row in rows]).double().cpu() for key in rows[0]}
     loss, nll, ess = each["distortion"] + each["rate"], each[str(k)], each["ess"]
 
-    found: dict[str, Any] = {"treatment": subject.run.recipe.data.treatment, "loss": mean(loss)}
-    found |= {key: mean(each[key]) for key in ("distortion", "rate")}
+    found: dict[str, Any] = {"loss": mean(loss), "distortion": mean(each["distortion"]), "rate": mean(each["rate"])}
     offset, note = bits_of_a_volume(vae.decoder, x, subject.test)
     notes = [note] if note else []
     if len(vae.classes):
@@ -249,7 +246,7 @@ def measure(subject: Subject, samples: int) -> dict[str, Any]:
         )
         return found | {"notes": notes}
 
-    found |= {"samples": k, "nll": mean(nll), "ess": mean(ess)}
+    found |= {"nll": mean(nll), "ess": mean(ess)}
     found["curve"] = {size: mean(column) for size, column in each.items() if size.isdigit()}
     if y is not None:
         labels = y.cpu()

@@ -19,7 +19,8 @@ import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import fill
+from shutil import get_terminal_size
+from textwrap import fill, wrap
 from typing import Any
 from zipfile import BadZipFile
 
@@ -67,7 +68,7 @@ def evaluate(
     *,
     samples: int = SAMPLES,
     images: int = 0,
-    sections: Collection[str] = tuple(METRICS),
+    sections: str | Collection[str] = tuple(METRICS),
     seed: int = 0,
     quiet: bool = False,
 ) -> Evaluation:
@@ -77,9 +78,10 @@ def evaluate(
     where there is no such section, or no such run.
     """
     run = load_run(run) if isinstance(run, str | Path) else run
+    sections = [sections] if isinstance(sections, str) else sections
     for name in sections:
         if name not in METRICS:
-            raise UserError(f"sections: there is no {name!r}; {nearest(name, METRICS)}")
+            raise UserError(f"sections (--only): there is no {name!r}; {nearest(name, METRICS)}")
     if samples < 1 or images < 0:
         raise UserError(f"samples, images: expected at least 1 and 0, got {samples} and {images}")
     subject = Subject(run, images=images, seed=seed, quiet=quiet)
@@ -230,7 +232,7 @@ def _revived(value: Any, each: dict[str, NDArray[np.float64]], name: str) -> Any
 
 def table(found: Evaluation) -> str:
     """Section by section: a line for each number, its unit and what it is; then the notes."""
-    protocol = found.protocol
+    protocol, across = found.protocol, max(80, get_terminal_size((100, 24)).columns)
     lines = [
         f"{protocol['source']}, {protocol['images']} test images, treatment {protocol['treatment']}, "
         f"likelihood {protocol['likelihood']}, {protocol['importance_samples']} importance samples an image"
@@ -240,10 +242,11 @@ def table(found: Evaluation) -> str:
         rows = [row for key, metric in there for row in _rows(key, section[key], metric)]
         widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
         lines += ["", name]
-        for row in rows:
-            columns = "  ".join(f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=True))
-            lines.append(f"  {columns}  {row[3]}".rstrip())
-        notes = [fill(note, 116, initial_indent="  note: ", subsequent_indent="    ") for note in section["notes"]]
+        for *cells, about in rows:
+            left = "".join(f"  {cell:<{width}}" for cell, width in zip(cells, widths, strict=True)) + "  "
+            parts = wrap(about, max(20, across - len(left)), break_on_hyphens=False)
+            lines.append((left + f"\n{' ' * len(left)}".join(parts)).rstrip())
+        notes = [fill(note, min(116, across), initial_indent="  note: ", subsequent_indent="    ") for note in section["notes"]]
         lines += [note.replace("_", " ") for note in notes]
     return "\n".join(lines)
 
