@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from conftest import tiny
 from hypothesis import given, settings
@@ -197,6 +198,14 @@ def test_what_follows_from_a_graver_fault_is_not_named_beside_it(look: Look) -> 
     assert "beta" not in warming
 
 
+@pytest.mark.parametrize(("name", "said"), [("elbo", True), ("beta-tc", False)])
+def test_a_collapse_is_laid_to_beta_only_where_beta_weighs_the_rate(look: Look, name: str, said: bool) -> None:
+    e = look("beta 50")
+    entries = [entry | {"beta": 6.0} for entry in e.history]
+    finding = judged(with_history(e, entries, objective__name=name), "posterior collapse")
+    assert ("weighed by beta = 6" in finding.says) == said
+
+
 def test_a_rate_that_tells_no_image_from_another_is_a_collapse_too(look: Look) -> None:
     """As free bits can bring about: posteriors that are alike, and off the prior."""
     e = look("healthy")
@@ -271,6 +280,20 @@ def test_a_curve_of_noise_alone_is_rarely_called_a_trend(look: Look, noise: None
     sure = 3 * math.sqrt(0.065 * 0.935 / 200)
     assert short < 0.065 + sure
     assert over < 0.065 + sure
+
+
+def test_a_gain_has_the_standard_error_of_the_line_and_a_run_that_was_stopped_wants_patience(
+    look: Look, noise: None
+) -> None:
+    rng, x = np.random.default_rng(0), 1 / np.arange(16, 21)
+    curve = list(90 + 100 / np.arange(1, 21) + rng.normal(0, 0.02, 20))
+    line = scipy.stats.linregress(x, curve[15:])
+    base, share = look("healthy"), 1 / 20 - 1 / 25
+    for epochs, patience, remedy in ((20, 0, "--train.epochs 40"), (100, 3, "--train.patience 6")):
+        given = {"train__epochs": epochs, "train__patience": patience, "objective__warmup": 0.0}
+        finding = judged(with_history(base, history(curve), **given), "too few epochs")
+        assert finding.remedy == remedy
+        assert f"another 5 epochs should gain {line.slope * share:.1f} ± {line.stderr * share:.1f} nats" in finding.says
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
@@ -410,6 +433,34 @@ def test_holes_are_found_by_the_samples_where_no_distance_of_codes_is_known(look
     assert RULES["holes"](dataclasses.replace(e, sections={})) is None
 
 
+def sampled(e: Evidence, made: float, again: float, real: float, coverage: float, gap: float) -> Finding:
+    """What `holes` says of such numbers, as sure as those of MNIST's 10,000 test images."""
+    measured = {"frechet": made, "frechet_reconstructions": again, "frechet_real": real}
+    numbers: dict[str, Any] = {key: Estimate(value, 0.03 + value / 150) for key, value in measured.items()}
+    numbers |= {"coverage": coverage, "coverage_real": 0.95}
+    codes = {"prior_gap_at_least": Estimate(gap, 0.01)}
+    return judged(dataclasses.replace(e, sections={"samples": numbers, "latent": codes}), "holes")
+
+
+def test_samples_no_worse_than_blurred_reconstructions_are_no_fault(look: Look) -> None:
+    """The VAE of report 2 in the plane: bad samples and nearly as bad reconstructions, which no other prior mends."""
+    finding = sampled(look("healthy"), 25.4, 22.6, 0.4, coverage=0.037, gap=0.47)
+    assert finding.verdict == "remark"
+    assert finding.says.startswith("Samples are worse than reconstructions and codes and prior lie apart.")
+    assert "--prior flow" in finding.remedy
+    worse = sampled(look("healthy"), 25.4, 9.0, 0.4, coverage=0.037, gap=0.47)
+    assert worse.verdict == "fault"
+    assert worse.says.startswith("Samples miss what reconstructions show.")
+
+
+def test_samples_as_far_from_test_images_as_real_ones_are_no_worse_than_reconstructions(look: Look) -> None:
+    """Reconstructions are of the test images themselves, and so may lie nearer to them than any other images do."""
+    assert sampled(look("healthy"), 0.3, 0.0, 0.3, coverage=0.95, gap=-0.01).verdict == "fine"
+    blurred = sampled(look("healthy"), 2.0, 0.5, 0.3, coverage=0.5, gap=0.01)
+    assert (blurred.verdict, blurred.remedy) == ("remark", "")  # codes follow the prior: another one mends nothing
+    assert blurred.says.startswith("Samples are worse than reconstructions. Frechet")
+
+
 def test_a_mutual_information_at_its_ceiling_is_not_taken_for_a_distance(look: Look) -> None:
     """The prior gap is then too large by what the mutual information lacks; log 180 is 5.2 nats."""
     e = look("healthy")
@@ -460,6 +511,24 @@ def test_no_number_that_is_missing_or_odd_breaks_a_rule(look: Look, name: str) -
         assert report(findings)
 
     holds()
+
+
+def test_a_report_begins_with_the_whole_and_ends_with_what_was_not_judged() -> None:
+    fine = Finding("beta", "fine", "As it should be.")
+    remark, fault = Finding("likelihood", "remark", "Grey."), Finding("holes", "fault", "Bad.", "another prior")
+    begins = {
+        "No fault was found: this run is healthy.": [fine],
+        "No fault was found; see the remarks.": [remark, fine],
+        "One fault was found.": [fault, remark, fine],
+        "2 faults were found, here the gravest first.": [fault, fault],
+    }
+    for begin, findings in begins.items():
+        text = report(findings)
+        assert text.splitlines()[0] == begin
+        silent = [name for name in RULES if name not in {finding.rule for finding in findings}]
+        assert text.endswith(f"not judged, for they mean nothing here or too little is known: {', '.join(silent)}")
+    assert "\nfault: holes\n  Bad.\n  try: another prior\n" in report([fine, remark, fault])
+    assert "nothing wrong with: beta\n" in report([fine, fault])
 
 
 @pytest.mark.parametrize("variant", zoo.ROWS)

@@ -112,9 +112,9 @@ def test_the_printed_table_has_every_number_its_unit_and_its_meaning(
     assert str(found.sections["likelihood"]["nll"]) in printed
     assert "NO LIKELIHOOD" in printed  # grey levels under a Bernoulli
     assert str(measured / "evaluation.json") in printed
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     narrow = str(found)
-    assert max(map(len, narrow.splitlines()[1:])) <= 100
+    assert max(map(len, narrow.splitlines()[1:])) <= 80
 
 
 def test_an_interruption_loses_the_section_at_work_only(

@@ -427,6 +427,7 @@ def test_a_model_whose_aggregate_is_the_prior_has_no_holes_and_says_what_it_shou
     found = measure(linear_gaussian(images))
     w = torch.tensor(WEIGHTS)
     information = 0.5 * (1 + w**2 / SIGMA**2).log()  # of x and z, by dimension; the rate, as q(z) = p(z)
+    # A mean over 4000 images of c + (1 - s^2) chi^2 / 2: at most 2.2 % of it is one standard error.
     assert found["rates"] == pytest.approx(information.tolist(), rel=0.1)
     near(found["rate"], float(information.sum()))
     assert found["active_units"] == 3
@@ -492,7 +493,6 @@ def test_an_autoencoder_has_more_holes_than_a_vae(tmp_path: Any) -> None:
     for key in ("hole_share", "lost_share", "prior_gap_at_least"):
         one, other = (found[variant][key] for variant in ("ae", "vae"))
         assert one.value - other.value > 3 * math.hypot(one.error, other.error), key
-    assert found["vae"]["hole_share"].value < 0.2
     for each in found.values():
         assert 0.5 < each["knn_accuracy"].value < 1  # digits; 0.1 by chance
 

@@ -8,6 +8,7 @@ from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -122,7 +123,27 @@ def test_a_wrong_posterior_gives_bounds_that_tighten_and_a_thousand_samples_come
     off = found[1000] + log_p  # (N,): of each image the error of its estimate
     variance = 1 / effective_samples(log_w) - 1 / 1000  # of log p^, by the delta method; its bias is half of that
     assert abs(float((off - variance / 2).mean())) < WIDE * float(variance.mean() / 1000) ** 0.5
+    # A variance of 1000 normal values is known to sqrt(2 / 1000) = 4.5 %; the delta method is as far off again.
     assert float(off.var()) == pytest.approx(float(variance.mean()), rel=0.3)
+
+
+@pytest.mark.parametrize("k", [1, 10, 1000])
+def test_what_is_reported_is_off_by_the_known_bias_inside_its_stated_error(
+    k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E[-log p(x)] is the entropy of p(x). Of a q(z|x) of the right widths, its means moved by s of them, the weights
+    over p(x) are log-normal, exp(N(-s^2 / 2, s^2)); the bias, -E[log of the mean of k such], is simulated.
+    """
+    quickly(monkeypatch)
+    model = Linear(3)
+    found = measure(subject(model.vae(0.3), model.p.sample((2000,))), k)["nll"]
+    square = float((0.3**2 / model.covariance.diagonal()).sum())
+    weights = np.exp(np.random.default_rng(0).normal(-square / 2, math.sqrt(square), (2_000_000 // max(k, 10), k)))
+    bias = -np.log(weights.mean(1))
+    assert found.error == pytest.approx(np.std(found.each, ddof=1) / math.sqrt(2000))
+    wanted, error = float(model.p.entropy()) + bias.mean(), math.hypot(found.error, bias.std() / math.sqrt(len(bias)))
+    assert abs(found.value - wanted) < WIDE * error
+    assert k > 1 or bias.mean() > 2 * WIDE * error  # so the bias is seen
 
 
 @pytest.mark.parametrize("k", [1, 7, 8, 9, 21])
@@ -209,9 +230,10 @@ def test_more_temperatures_bring_annealing_up_to_log_p(monkeypatch: pytest.Monke
     gaps = []
     for temperatures in (5, 25, 125):
         monkeypatch.setattr(annealing, "TEMPERATURES", temperatures)
-        gaps.append(float((model.p.log_prob(x) - annealed(model.vae(), x, None, 0)).mean()))
-    assert gaps[0] > gaps[1] > gaps[2] > -0.01
-    assert gaps[2] < 0.05
+        gap = model.p.log_prob(x) - annealed(model.vae(), x, None, 0)
+        gaps.append(float(gap.mean()))
+        assert gaps[-1] > -WIDE * float(gap.std()) / math.sqrt(60)  # below log p on average
+    assert gaps[0] > 2 * gaps[1] > 4 * gaps[2]  # a fifth in the long run: it falls as 1 / temperatures (Neal 2001)
 
 
 def test_annealing_leaves_weights_modes_and_chance_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +335,8 @@ def test_grey_levels_under_a_bernoulli_are_loudly_no_likelihood_and_have_a_floor
 ) -> None:
     quickly(monkeypatch)
     found = measure(subject(uniform("bernoulli", None), torch.full((3, 4, 3), 0.5)), 5)
-    assert found["nll"].value == pytest.approx(12 * math.log(2), rel=0.2)  # at its floor, but for the noise of weights
+    floor, noise = 12 * math.log(2), WIDE * found["nll"].error
+    assert floor - noise < found["nll"].value < found["loss"].value + noise  # p(x|z) is 2^-12 whatever z
     assert "bits_per_dim" not in found
     assert found["notes"][0].startswith("NO LIKELIHOOD: ")
     assert f"its floor on these images is {12 * math.log(2):.1f} nats" in found["notes"][0]

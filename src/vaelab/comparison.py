@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from vaelab import side_by_side
-from vaelab.comparison_page import markdown, write
+from vaelab.comparison_page import brief, write
 from vaelab.data import anchored
 from vaelab.errors import UserError
 from vaelab.evaluation import paired
@@ -43,7 +43,7 @@ def compare(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> Comparison:
-    """Evaluate runs on the same test images with the same noise, write tables and a page into `out`, print the verdict.
+    """Evaluate runs on the same test images with the same noise, write tables and a page to `out`, print the verdicts.
 
     Each of `what` is a run, its folder, the folder of a study (all its runs), or the name or .toml file of a recipe,
     which is trained first, `overrides` laid over it. With `seeds` N, every recipe (a run's too) is trained with the
@@ -77,7 +77,7 @@ def compare(
     comparison = paired.comparison(entries, seeds)
     paths = write(comparison, folder)
     if not quiet:
-        print("", markdown(comparison).partition("\n## ")[0], *paths, sep="\n")
+        print("", brief(comparison), *paths, sep="\n")
     return comparison
 
 

@@ -82,6 +82,11 @@ def markdown(comparison: Comparison) -> str:
     return _templates(False).get_template("comparison.md").render(_context(comparison))
 
 
+def brief(comparison: Comparison) -> str:
+    """For the terminal: the numbers of which one can be better, the cost, and what the intervals cover."""
+    return _templates(False).get_template("comparison.txt").render(_context(comparison))
+
+
 def html(comparison: Comparison, panels: Mapping[str, Mapping[str, bytes]]) -> str:
     """One file that asks for no other: no script, the pictures (kind -> whose -> PNG) within."""
     encoded = {
@@ -116,6 +121,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
     for row in comparison.rows:
         title = TITLES.get(row.section, row.section.capitalize())
         sections.setdefault(title, []).append((row, _about(row), cells(row, notes)))
+    verdicts = [row for rows in sections.values() for row in rows if any(cell.verdict for cell in row[2])]
     costs = {name: entry.cost for name, entry in comparison.entries.items()}
     unlike = {key: values for key, values in comparison.unlike.items() if key not in COST}
     return {
@@ -131,12 +137,15 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "with_interval": (count := sum(any(row.intervals) for row in judged)),
         "by_chance": f"{(1 - LEVEL) * count:.2g}",
         "sections": sections,
+        "tables": {title: _lines(names, rows) for title, rows in sections.items()},
+        "judged": [[line[0], *line[3:]] for line in _lines(names, verdicts)] if verdicts else [],
         "notes": notes,
         "unlike": unlike,
         "unlike_cost": {key: values for key, values in comparison.unlike.items() if key in COST},
         "compared": comparison.compared,
         "same": comparison.same,
-        "costs": {key: [_cost(costs[name][key], key) for name in names] for key in costs[names[0]]},
+        "cost": [["", *names], *([key, *(_cost(costs[name][key], key) for name in names)] for key in costs[names[0]])],
+        "noted": comparison.noted,
         "protocol": comparison.protocol,
     }
 
@@ -163,6 +172,19 @@ def cells(row: Row, notes: Sequence[str]) -> list[Cell]:
         )
         for value, interval, verdict, reason in zip(row.values, row.intervals, verdicts, row.reasons, strict=True)
     ]
+
+
+def _lines(names: Sequence[str], rows: Sequence[tuple[Row, str, list[Cell]]]) -> list[list[str]]:
+    """The rows of a section as a table of texts, under its head."""
+    found = [
+        ["number", "better", "unit", names[0], *(w for name in names[1:] for w in (name, f"{name} − {names[0]}", ""))]
+    ]
+    for row, _, (first, *others) in rows:
+        line = [row.key.replace("_", " "), row.metric.better, row.metric.unit, first.value]
+        for cell in others:
+            line += [cell.value, cell.difference, f"({cell.note})" if cell.note else MARKS.get(cell.verdict, "")]
+        found.append(line)
+    return found
 
 
 def _about(row: Row) -> str:

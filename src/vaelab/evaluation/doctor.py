@@ -47,6 +47,7 @@ CERTAIN_COST = 0.01  # share of the distortion that certain and wrong elements m
 ROUNDING = 1 / math.sqrt(12)  # standard deviation of rounding, in levels
 APART = 1.0  # nats a dimension from codes to prior: those of codes 2.1 times as wide as N(0, I), or 0.23 times
 BARE = 0.1  # share of the coverage by real images: below it, nine of ten images that could have a sample near have none
+MISSED = 0.5  # of the reconstructions' Frechet distance, that samples lack beyond it: below, both are blurred alike
 LAST = 4  # epochs at least, or the last quarter of all, by which a trend is judged
 
 
@@ -151,12 +152,9 @@ def report(findings: Sequence[Finding]) -> str:
         title = f"fault: {finding.rule}" if finding.verdict == "fault" else f"remark on {finding.rule}:"
         lines += ["", title, _indented(finding.says)]
         lines += [_indented(f"try: {finding.remedy}")] if finding.remedy else []
-    follow = {name: fault.rule for fault in faults for name in FOLLOWS.get(fault.rule, ())}
-    names = {"nothing wrong with": [finding.rule for finding in fine]}
-    for rule in dict.fromkeys(follow.values()):
-        names[f"not judged, for they would follow from {rule}"] = [name for name in follow if follow[name] == rule]
-    silent = [name for name in RULES if name not in {*follow, *(finding.rule for finding in findings)}]
-    names["not judged, for they do not apply to this run"] = silent
+    silent = [name for name in RULES if name not in {finding.rule for finding in findings}]
+    why = "not judged, for they mean nothing here or too little is known"
+    names = {"nothing wrong with": [finding.rule for finding in fine], why: silent}
     return "\n".join([*lines, "", *(f"{title}: {', '.join(rules)}" for title, rules in names.items() if rules)])
 
 
@@ -178,7 +176,7 @@ def collapse(e: Evidence) -> Finding | None:
     paid = f" (at a rate of {rate:.2g})" if rate >= ONE_BIT else ""
     says = f"The code says {max(told, 0):.2g} nats about an image{paid}, less than one bit. "
     says += "The decoder ignores it, and draws nearly the same picture for every image."
-    if (beta := e.numbers["beta"]) > 1:
+    if (beta := e.numbers["beta"]) > 1 and e.recipe.objective.name == "elbo":  # elsewhere beta weighs something else
         return finding("fault", f"{says} The rate was weighed by beta = {beta:.3g}.", "--objective.beta 1")
     if (fit := _fit(e)) and fit.beta > MISFIT:
         says += f" With a sigma of {fit.scale:.2g}, where {fit.best:.2g} would fit, no detail is worth a code."
@@ -265,7 +263,7 @@ def effective_beta(e: Evidence) -> Finding | None:
     train = e.kept["train"]
     optimised = f" ({train['optimised']:.1f} nats on training images)" if "optimised" in train else ""
     says = f"Training minimised {text.format(**now)}{optimised}, but the loss reported is distortion + rate, at beta 1 "
-    says += f"({train['loss']:.1f} there): a model trained for that would have less of it."
+    says += f"({train['loss']:.1f} there): a model trained for that would reach a lower loss."
     if all(getattr(settings, name) == value for name, value in plain.items()):  # it had only to get there
         going = "--objective.cycles 0" if settings.cycles else f"vaelab train --resume {e.subject.run.folder}"
         return finding("fault", f"{says} The weight was still to grow.", going)
@@ -365,7 +363,9 @@ def holes(e: Evidence) -> Finding | None:
     share = e.number("latent.hole_share")
     if gap is None and made is None:
         return None
-    worse = bool(made and again and made.value - again.value > SURE * _error(made, again))
+    # Reconstructions are of the very images they are held against, samples are not: these lack what real ones lack too.
+    lack = made.value - again.value - real.value if made and again and real else -math.inf
+    worse = bool(made and again and real and lack > SURE * _error(made, again, real))
     bare = bool(near and near_real and near.value < BARE * near_real.value)
     says = [f"Codes lie at least {_said(gap)} nats from the prior."] if gap and gap.value > SURE * _error(gap) else []
     if share and share.value > 2 * UNLIKELY:
@@ -379,16 +379,17 @@ def holes(e: Evidence) -> Finding | None:
         says += [f"Only {100 * near.value:.0f} % of the test images have a sample near them."]
     apart = bool(gap and gap.value > max(WORTH, SURE * _error(gap)))
     reals = zoo.part("model.posterior", model.posterior).space == "reals" and model.prior == "normal"
+    refit = reals and (apart or gap is None)
     remedy = (
-        f"vaelab fit-prior {e.subject.run.folder} --prior flow" if reals else "more epochs, or another --model.prior"
+        f"vaelab fit-prior {e.subject.run.folder} --prior flow" if refit else "more epochs, or another --model.prior"
     )
-    if (gap and gap.value > APART * e.subject.vae.latent) or (worse and bare):
+    missed = worse and bare and again is not None and lack > MISSED * again.value
+    if (gap and gap.value > APART * e.subject.vae.latent) or missed:
         other = "or a VAE: --model.variant vae" if model.posterior == "point" else "or a larger --objective.beta"
         return finding("fault", " ".join(["Samples miss what reconstructions show.", *says]), f"{remedy}; {other}")
     if worse or apart:
-        so = "Samples are worse than reconstructions" if worse else "The prior's samples and the codes lie apart"
-        so += ", for they lie elsewhere than the codes." if worse and apart else "."
-        return finding("remark", " ".join([so, *says]), remedy)
+        so = ["samples are worse than reconstructions"] * worse + ["codes and prior lie apart"] * apart
+        return finding("remark", " ".join([f"{' and '.join(so).capitalize()}.", *says]), remedy if apart else "")
     return finding("fine", " ".join(says)) if says else None
 
 
@@ -424,7 +425,7 @@ def overfitting(e: Evidence) -> Finding | None:
     if len(epochs) >= LAST:
         slope, error = _trend(epochs, unseen[first:])
         rise = slope * len(epochs)
-        if rise > max(WORTH, SURE * error * len(epochs)) and _trend(epochs, seen[first:])[0] < 0:
+        if rise > max(WORTH, _sure(len(epochs)) * error * len(epochs)) and _trend(epochs, seen[first:])[0] < 0:
             says = f"Since epoch {first} the loss of {e.unseen} images has risen by about {rise:.1f} nats, and that of "
             says += f"training images has fallen: these are learned by heart.{looking}"
             says += f" The weights kept are those of epoch {first}." if e.kept["epoch"] == first else ""
@@ -458,22 +459,28 @@ def too_few_epochs(e: Evidence) -> Finding | None:
     share = 1 / epochs - 1 / (epochs + more)
     gain = Estimate(slope * share, error * share)
     gains = f"another {more} epoch{'s' if more > 1 else ''} should gain {_said(gain)} nats."
-    if gain.value > max(WORTH, SURE * _error(gain)):
+    if gain.value > max(WORTH, _sure(len(last)) * _error(gain)):
         hidden = gain.value < NOTICED * _error(e.loss(e.unseen))
         says = f"The loss of {e.unseen} images was still falling: {gains}"
-        return finding("remark" if hidden else "fault", says, f"--train.epochs {2 * epochs}")
+        stopped, patience = epochs < e.recipe.train.epochs, e.recipe.train.patience
+        remedy = f"--train.patience {2 * patience}" if stopped else f"--train.epochs {2 * epochs}"
+        return finding("remark" if hidden else "fault", says, remedy)
     return finding("fine", gains.capitalize())
 
 
 def _trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Slope of the least-squares line through at least three points, and its standard error.
+    """Slope of the least-squares line through at least three points, and its standard error."""
+    from scipy.stats import linregress  # here, for it takes a second to import
 
-    The error is stretched by Student's t, so that SURE of it are as sure by few points as by many.
-    """
-    from scipy.stats import linregress, norm, t  # here, for it takes a second to import
+    line = linregress(x, y)
+    return float(line.slope), float(line.stderr)
 
-    line, level = linregress(x, y), norm.cdf(SURE)
-    return float(line.slope), float(line.stderr * t.ppf(level, len(x) - 2) / SURE)
+
+def _sure(points: int) -> float:
+    """How many standard errors of a slope through so many points are as sure as SURE of a known error: Student's t."""
+    from scipy.stats import norm, t  # here, for it takes a second to import
+
+    return float(t.ppf(norm.cdf(SURE), points - 2))
 
 
 RULES: dict[str, Callable[[Evidence], Finding | None]] = {

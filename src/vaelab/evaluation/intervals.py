@@ -26,14 +26,17 @@ class Interval(NamedTuple):
         return (self.low > 0) - (self.high < 0)
 
 
-def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+def t_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
     """mean +- t sd / sqrt(N), t the quantile of Student's distribution at N - 1 degrees of freedom; N at least 2.
 
-    Exact for independent normal values (Student 1908, Biometrika 6), such as differences of two runs seed by seed.
+    Exact for independent normal values (Student 1908, Biometrika 6), such as differences of two runs seed by seed. None
+    where all values are equal: these are no normal values, and say nothing about how far the next may lie.
     """
     from scipy.stats import t  # here, for it takes a second to import
 
     x = np.asarray(values, dtype=np.float64)
+    if (x == x[0]).all():
+        return None
     reach = float(t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / len(x) ** 0.5)
     return Interval(float(x.mean()), float(x.mean()) - reach, float(x.mean()) + reach)
 

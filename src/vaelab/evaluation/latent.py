@@ -237,7 +237,7 @@ def _aggregate_posterior(subject: Subject, groups: Sequence[Group], notes: list[
     if found["mutual_information"].value > ceiling - 1:
         notes.append(
             f"mutual_information: is at its ceiling, log N = {ceiling:.2f} nats for so many images, and so says only "
-            "'at least'; what it lacks, prior_gap and total_correlation have too much"
+            "'at least'; prior_gap and total_correlation are too high by what it lacks"
         )
     return found
 

@@ -107,6 +107,16 @@ class Comparison:
         return {key: values for key, values in found.items() if len(set(values.values())) > 1}
 
     @property
+    def noted(self) -> dict[str, list[str]]:
+        """What the evaluations (with seeds: of the first) say beside their numbers: note -> whose."""
+        found: dict[str, list[str]] = {}
+        for name, entry in self.entries.items():
+            for section in entry.evaluations[0].sections.values():
+                for note in section.get("notes", []):
+                    found.setdefault(note.replace("_", " "), []).append(name)
+        return found
+
+    @property
     def protocol(self) -> dict[str, str]:
         """How the numbers were measured."""
         first = next(iter(self.entries.values()))
@@ -184,7 +194,8 @@ def _difference(
     if not all(first) or not all(second):
         return None, "one of the two does not have it"
     if len(first) > 1:
-        return t_interval([b.value - a.value for a, b in zip(first, second, strict=True) if a and b], level), ""
+        interval = t_interval([b.value - a.value for a, b in zip(first, second, strict=True) if a and b], level)
+        return interval, "" if interval else "the difference is the same for every seed, so chance cannot be judged"
     a, b = first[0], second[0]
     if a is None or b is None or a.error is None or b.error is None or a.error == b.error == 0:
         return None, "without a standard error above 0, an interval needs several trainings: --seeds 5"

@@ -36,7 +36,7 @@ _AGAINST = {
     "frechet": Metric("Frechet distance of samples from test images", "", "lower", "heusel2017gans"),
     "kernel_mmd": Metric("kernel distance (KID) of the same", "", "lower", "binkowski2018demystifying"),
     "precision": Metric(
-        "samples that lie among test images; the mean image, again and again, has the best",
+        "samples that lie among test images; drawing the mean image always scores highest",
         "share",
         cites="kynkaanniemi2019improved",
     ),
@@ -45,7 +45,9 @@ _AGAINST = {
     "coverage": Metric("test images with a sample near", "share", "higher", "naeem2020reliable"),
 }
 METRICS = {
-    "classifier": Metric("the eyes: what they learned, how well, their weights", cites="gidaris2018unsupervised"),
+    "classifier": Metric(
+        "what compares the images: what it learned, how well, the hash of its weights", cites="gidaris2018unsupervised"
+    ),
     "compared": Metric("how many images each set holds", "images"),
     **_AGAINST,
     **{f"{key}_real": Metric(f"{key} of training images in place of samples") for key in _AGAINST},
@@ -59,7 +61,9 @@ METRICS = {
     "ssim": Metric("structural similarity of reconstructions", "", "higher", "wang2004image"),
     "nearest_train": Metric("distance of samples to the nearest training image", "pixel values"),
     "nearest_train_real": Metric("distance of test images to the nearest training image", "pixel values"),
-    "copies": Metric("samples that are nearly training images, by nature 0.01", "share", cites="meehan2020non"),
+    "copies": Metric(
+        "samples that are nearly training images; 0.01 where nothing is memorised", "share", cites="meehan2020non"
+    ),
 }
 WILD = "some that the model made are infinite or not a number"
 BINARY = ("threshold", "fixed", "dynamic")  # treatments

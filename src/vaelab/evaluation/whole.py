@@ -20,7 +20,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import get_terminal_size
-from textwrap import fill, wrap
+from textwrap import fill
 from typing import Any
 from zipfile import BadZipFile
 
@@ -244,11 +244,15 @@ def table(found: Evaluation) -> str:
         lines += ["", name]
         for *cells, about in rows:
             left = "".join(f"  {cell:<{width}}" for cell, width in zip(cells, widths, strict=True)) + "  "
-            parts = wrap(about, max(20, across - len(left)), break_on_hyphens=False)
-            lines.append((left + f"\n{' ' * len(left)}".join(parts)).rstrip())
-        notes = [fill(note, min(116, across), initial_indent="  note: ", subsequent_indent="    ") for note in section["notes"]]
-        lines += [note.replace("_", " ") for note in notes]
+            fits = len(left + about) <= across  # else it goes below
+            lines += [(left + about).rstrip()] if fits else [left.rstrip(), fill(about, across, **_indents(6, 6))]
+        notes = [f"note: {note}".replace("_", " ") for note in section["notes"]]
+        lines += [fill(note, min(116, across), **_indents(2, 4)) for note in notes]
     return "\n".join(lines)
+
+
+def _indents(first: int, others: int) -> dict[str, Any]:
+    return {"initial_indent": " " * first, "subsequent_indent": " " * others}
 
 
 def _rows(key: str, value: Any, metric: Metric) -> list[tuple[str, str, str, str]]:
