@@ -39,48 +39,29 @@ BATCH = 64  # images, or pairs, in a group; as are the next two, for five factor
 VOTES, HELD = 2_000, 1_000  # groups of each factor to learn from, and to be judged on
 RESAMPLES = 50  # of the images, for a standard error
 
+# fmt: off
 METRICS = {
-    "mig": Metric(
-        "what a factor's best dimension knows more of it than the second; chance 0",
-        "share",
-        "higher",
-        "chen2018isolating",
-    ),
-    "sap": Metric(
-        "how much better a factor's best dimension tells it than the second; chance 0",
-        "share",
-        "higher",
-        "kumar2018variational",
-    ),
-    "modularity": Metric(
-        "each dimension knows of one factor only; high for noise too", "", "higher", "ridgeway2018learning"
-    ),
-    "dci_disentanglement": Metric(
-        "each dimension matters to one factor only; chance near 0", "", "higher", "eastwood2018framework"
-    ),
-    "dci_completeness": Metric(
-        "each factor needs one dimension only; chance near 0", "", "higher", "eastwood2018framework"
-    ),
-    "dci_informativeness": Metric(
-        "factors that a forest reads off codes; chance: mean of 1 / values", "share", "higher", "eastwood2018framework"
-    ),
+    "mig": Metric("what a factor's best dimension knows more of it than the second; chance 0", "share", "higher",
+        "chen2018isolating"),
+    "sap": Metric("how much better a factor's best dimension tells it than the second; chance 0", "share", "higher",
+        "kumar2018variational"),
+    "modularity": Metric("each dimension knows of one factor only; high for noise too", "", "higher",
+        "ridgeway2018learning"),
+    "dci_disentanglement": Metric("each dimension matters to one factor only; chance near 0", "", "higher",
+        "eastwood2018framework"),
+    "dci_completeness": Metric("each factor needs one dimension only; chance near 0", "", "higher",
+        "eastwood2018framework"),
+    "dci_informativeness": Metric("factors that a forest reads off codes; chance: mean of 1 / values", "share",
+        "higher", "eastwood2018framework"),
     "dci_accuracy": Metric("the same for each factor; chance: 1 / values", "share", "higher", "eastwood2018framework"),
-    "factor_vae_score": Metric(
-        "the dimension that varies least tells which factor is fixed; chance: 1 / factors",
-        "share",
-        "higher",
-        "kim2018disentangling",
-    ),
-    "beta_vae_score": Metric(
-        "a linear classifier of |z - z'| tells which factor is fixed; chance: 1 / factors",
-        "share",
-        "higher",
-        "higgins2017beta",
-    ),
-    "factor_information": Metric(
-        "what each dimension knows of each factor (0 where unused)", "nats", "", "chen2018isolating"
-    ),
+    "factor_vae_score": Metric("the dimension that varies least tells which factor is fixed; chance: 1 / factors",
+        "share", "higher", "kim2018disentangling"),
+    "beta_vae_score": Metric("a linear classifier of |z - z'| tells which factor is fixed; chance: 1 / factors",
+        "share", "higher", "higgins2017beta"),
+    "factor_information": Metric("what each dimension knows of each factor (0 where unused)", "nats", "",
+        "chen2018isolating"),
 }
+# fmt: on
 
 
 class DCI(NamedTuple):

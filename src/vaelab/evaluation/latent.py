@@ -42,7 +42,7 @@ DECODED, K = 500, 100  # decoded samples that are weighed, and importance weight
 COMPARED = 2000  # images whose distances to one another are compared
 WALKS, STEPS = 200, 32  # interpolations, and the steps of each
 
-# fmt: off  (to read them as a table)
+# fmt: off
 METRICS = {
     "rate": Metric("KL(q(z|x) || p(z)), mean over images", "nats per image"),
     "rates": Metric("the same by dimension", "nats per image"),
@@ -56,26 +56,16 @@ METRICS = {
     "dimension_wise_kl": Metric("sum_j KL(q(z_j) || p(z_j))", "nats", "", "chen2018isolating esmaeili2019structured"),
     "prior_gap": Metric("KL(q(z) || p(z)), at most", "nats", "", "hoffman2016elbo"),
     "prior_gap_at_least": Metric("the same from below", "nats", "", "poole2019variational"),
-    "hole_share": Metric(
-        "prior samples less likely than 95 % of codes; 0.05 where p(z) = q(z)",
-        "share",
-        "",
-        "rosca2018distribution alaa2022faithful",
-    ),
-    "lost_share": Metric(
-        "prior samples that come back from the decoder farther off than 95 % of codes; 0.05 likewise",
-        "share",
-        "",
-        "cemgil2020autoencoding",
-    ),
+    "hole_share": Metric("prior samples less likely than 95 % of codes; 0.05 where p(z) = q(z)", "share", "",
+        "rosca2018distribution alaa2022faithful"),
+    "lost_share": Metric("prior samples that come back from the decoder farther off than 95 % of codes; 0.05 likewise",
+        "share", "", "cemgil2020autoencoding"),
     "sample_nll": Metric("-log p(x) of decoded prior samples, K = 100", "nats per image"),
-    "sample_nll_excess": Metric(
-        "the same less that of decoded codes; 0 where p(z) = q(z)", "nats per image", "", "rosca2018distribution"
-    ),
+    "sample_nll_excess": Metric("the same less that of decoded codes; 0 where p(z) = q(z)", "nats per image", "",
+        "rosca2018distribution"),
     "knn_accuracy": Metric("classes by the vote of the 15 nearest training codes", "share", "higher"),
-    "probe_accuracy": Metric(
-        "classes by logistic regression on the codes", "share", "higher", "alain2017understanding"
-    ),
+    "probe_accuracy": Metric("classes by logistic regression on the codes", "share", "higher",
+        "alain2017understanding"),
     "silhouette": Metric("how far classes lie apart, -1 to 1", "", "", "rousseeuw1987silhouettes"),
     "trustworthiness": Metric("whether near codes are of near images, 0 to 1", "", "higher", "venna2001neighborhood"),
     "smoothness": Metric("evenness of decoded interpolations, 0 to 1", "", "", "arvanitidis2018latent"),

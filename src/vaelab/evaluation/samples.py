@@ -32,22 +32,19 @@ MEMORY = 2**24  # numbers that the search for neighbours holds at once
 PEAK = 100.0  # dB, the PSNR of a perfect reconstruction
 COPY = 0.01  # share of test images that would count as copies
 
+# fmt: off
 _AGAINST = {
     "frechet": Metric("Frechet distance of samples from test images", "", "lower", "heusel2017gans"),
     "kernel_mmd": Metric("kernel distance (KID) of the same", "", "lower", "binkowski2018demystifying"),
-    "precision": Metric(
-        "samples that lie among test images; drawing the mean image always scores highest",
-        "share",
-        cites="kynkaanniemi2019improved",
-    ),
+    "precision": Metric("samples that lie among test images; drawing the mean image always scores highest", "share",
+        cites="kynkaanniemi2019improved"),
     "recall": Metric("test images that lie among samples", "share", "higher", "kynkaanniemi2019improved"),
     "density": Metric("how densely test images lie around samples, 1 for real ones", cites="naeem2020reliable"),
     "coverage": Metric("test images with a sample near", "share", "higher", "naeem2020reliable"),
 }
 METRICS = {
-    "classifier": Metric(
-        "what compares the images: what it learned, how well, the hash of its weights", cites="gidaris2018unsupervised"
-    ),
+    "classifier": Metric("what compares the images: what it learned, how well, the hash of its weights",
+        cites="gidaris2018unsupervised"),
     "compared": Metric("how many images each set holds", "images"),
     **_AGAINST,
     **{f"{key}_real": Metric(f"{key} of training images in place of samples") for key in _AGAINST},
@@ -61,10 +58,10 @@ METRICS = {
     "ssim": Metric("structural similarity of reconstructions", "", "higher", "wang2004image"),
     "nearest_train": Metric("distance of samples to the nearest training image", "pixel values"),
     "nearest_train_real": Metric("distance of test images to the nearest training image", "pixel values"),
-    "copies": Metric(
-        "samples that are nearly training images; 0.01 where nothing is memorised", "share", cites="meehan2020non"
-    ),
+    "copies": Metric("samples that are nearly training images; 0.01 where nothing is memorised", "share",
+        cites="meehan2020non"),
 }
+# fmt: on
 WILD = "some that the model made are infinite or not a number"
 BINARY = ("threshold", "fixed", "dynamic")  # treatments
 
