@@ -491,6 +491,39 @@ def test_names_from_outside_are_text_on_the_page(runs: dict[str, Run], a_copy: P
     assert "<b>&run" not in page
 
 
+def test_the_terminal_shows_what_is_judged_its_interval_the_cost_and_where_the_rest_is(
+    runs: dict[str, Run], measured: Measure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured(of({"vae": loss(0) | {"latent": {"rate": mean(IMAGES)}}, "wide": loss(-0.3, 1)}))
+    found = compare([runs["vae"], runs["wide"]], tmp_path)
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if line.startswith("| loss ")]
+    first, wide = comparison_page.cells(found.row("likelihood", "loss"), [])
+    assert all(text in line for text in (first.value, wide.value, wide.difference, "✓ better"))
+    assert "| rate " not in out  # has no better side
+    assert f"| {runs['wide'].results['parameters']:,} |" in out.replace("  ", "")
+    assert "Each run was trained once." in out
+    assert str(tmp_path / "comparison.html") in out
+
+
+def test_what_the_evaluations_note_stands_in_the_comparison_and_whose_it_is(
+    runs: dict[str, Run], measured: Measure, tmp_path: Path
+) -> None:
+    both, one = {"notes": ["nll: too high on 7% of the images"]}, {"notes": ["hole_share: left out"]}
+    measured(of({"vae": {"likelihood": both, "latent": one}, "wide": loss(0) | {"samples": both}}))
+    found = compare([runs["vae"], runs["wide"]], tmp_path, quiet=True)
+    assert found.noted == {"nll: too high on 7% of the images": ["vae", "wide"], "hole share: left out": ["vae"]}
+    for name in ("comparison.md", "comparison.html"):
+        text = (tmp_path / name).read_text("utf-8")
+        assert "vae, wide: nll: too high on 7% of the images" in text
+        assert "vae: hole share: left out" in text
+
+
+def test_a_difference_that_is_the_same_for_every_seed_is_not_judged() -> None:
+    assert paired._difference([Estimate(0.5)] * 3, [Estimate(0.75)] * 3, 0.95)[0] is None
+    assert "same for every seed" in paired._difference([Estimate(0.5)] * 3, [Estimate(0.75)] * 3, 0.95)[1]
+
+
 def test_images_that_the_data_have_stand_beside_the_samples(
     runs: dict[str, Run], measured: Measure, tmp_path: Path
 ) -> None:

@@ -31,7 +31,6 @@ from vaelab.errors import UserError
 from vaelab.evaluation import likelihood
 from vaelab.evaluation.latent import explained_variance
 from vaelab.evaluation.likelihood import Terms, log_likelihood, terms
-from vaelab.evaluation.samples import nearest_distance
 from vaelab.likelihoods import Gaussian
 from vaelab.objectives import elbo
 from vaelab.posteriors import Delta, DiagonalGaussian, Point
@@ -606,24 +605,3 @@ def test_two_components_hold_all_of_a_plane() -> None:
 
 def test_explained_variance_of_codes_that_are_all_the_same_is_still_a_share() -> None:
     assert 0 <= explained_variance(torch.ones(20, 3)) <= 1
-
-
-def test_nearest_distance_is_that_of_brute_force() -> None:
-    x, among = images(7), images(11)
-    wanted = [min(np.linalg.norm((a - b).numpy()) for b in among) for a in x]
-    found = nearest_distance(x, among)
-    assert found.shape == (7,)
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
-
-
-def test_nearest_distance_of_a_copy_is_zero_however_many_there_are() -> None:
-    """A memorised image must show as one; |a|^2 + |b|^2 - 2ab leaves 1e-2 in float32, 1e-6 in float64."""
-    x = images(60, (28, 28))
-    assert nearest_distance(x[:30], x).max() < 1e-5
-
-
-def test_nearest_distance_goes_through_all_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, among = images(7).double(), images(11).double()
-    whole = nearest_distance(x, among)
-    monkeypatch.setattr(likelihood, "CHUNK", 3)
-    np.testing.assert_allclose(nearest_distance(x, among), whole, rtol=1e-12)

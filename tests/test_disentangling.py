@@ -15,6 +15,7 @@ from conftest import tiny
 from torch import nn
 
 import vaelab
+from vaelab.core import VAE
 from vaelab.evaluation import disentangling
 from vaelab.evaluation.disentangling import (
     BINS,
@@ -22,7 +23,6 @@ from vaelab.evaluation.disentangling import (
     Integers,
     Reals,
     beta_vae_score,
-    bootstrap,
     dci,
     disentanglement_completeness,
     factor_vae_score,
@@ -32,7 +32,7 @@ from vaelab.evaluation.disentangling import (
     sap,
     scores,
 )
-from vaelab.evaluation.metric import Estimate
+from vaelab.evaluation.metric import Estimate, resampled
 from vaelab.evaluation.subject import Subject
 from vaelab.posteriors import Delta, diagonal
 
@@ -377,7 +377,8 @@ def test_the_bootstrap_error_is_the_spread_over_fresh_images(score: Callable[[Re
     values = [score(*entangled(800, seed)) for seed in range(0, 400, 4)]
     z, v = entangled(800, 400)
     # 50 resamples know it to 10 %, 100 values to 7 %; four times both together.
-    assert bootstrap(lambda rows: score(z[rows], v[rows]), 800).error == pytest.approx(np.std(values), rel=0.5)
+    found = resampled(lambda rows: score(z[rows], v[rows]), torch.arange(800), times=disentangling.RESAMPLES)
+    assert found.error == pytest.approx(np.std(values), rel=0.5)
 
 
 def test_an_accuracy_has_a_binomial_error_and_informativeness_a_value_for_each_image() -> None:
@@ -464,9 +465,10 @@ def test_used_dimensions_are_those_whose_mean_moves_whatever_the_scale() -> None
         (lambda x: diagonal(x, torch.zeros_like(x)), [True, False, True, False]),
         (lambda x: Delta(1e-6 * x), [True, True, True, False]),
     ):
-        model = nn.Identity()
-        model.encoder, model.given = q, lambda y: ()  # type: ignore[assignment]
-        subject = SimpleNamespace(vae=model, x_test=means, test=SimpleNamespace(y=None), seed=0)
+        encoder = nn.Identity()
+        encoder.forward = q  # type: ignore[assignment]
+        vae = VAE(encoder, nn.Identity(), nn.Identity(), (4,))
+        subject = SimpleNamespace(vae=vae, x_test=means, test=SimpleNamespace(y=None), seed=0)
         found = disentangling._used(cast(Subject, subject), q(means).mean.double().numpy())
         assert found.tolist() == wanted
 

@@ -34,6 +34,13 @@ def refusal(*arguments: Any) -> str:
     return str(caught.value)
 
 
+def test_what_grows_is_named_on_the_command_line_and_a_wrong_name_is_told_the_right_ones() -> None:
+    found = recipe("quickstart", {"objective.name": "capacity", "objective.grows": "capacity,gamma"})
+    assert found.objective.grows == ("capacity", "gamma")
+    assert "objective.grows" in refusal("quickstart", {"objective.grows": "betta"})
+    assert "'beta'" in refusal("quickstart", {"objective.grows": "betta"})
+
+
 # ---------------------------------------------------------------- the built-in ones, and what is read back
 
 
@@ -77,7 +84,9 @@ def test_every_field_has_a_meaning_and_a_default_of_its_own_type() -> None:
     for key, field in FIELDS.items():
         assert field.about, key
         assert override(Recipe(), {key: field.default}) == Recipe(), key
-        assert not field.choices or field.default in field.choices
+        several = field.default if isinstance(field.default, tuple) else (field.default,)
+        assert override(Recipe(), {key: ",".join(map(str, several))}) == Recipe(), key  # as the help shows it
+        assert not field.choices or set(several) <= set(field.choices)
 
 
 # ---------------------------------------------------------------- overrides and precedence

@@ -17,7 +17,7 @@ import vaelab
 from vaelab.errors import UserError
 from vaelab.evaluation import classifier as eyes
 from vaelab.evaluation import samples
-from vaelab.evaluation.metric import Estimate
+from vaelab.evaluation.metric import Estimate, resampled
 from vaelab.evaluation.samples import (
     METRICS,
     classifier_score,
@@ -29,7 +29,6 @@ from vaelab.evaluation.samples import (
     nearness,
     neighbourhoods,
     psnr,
-    resampled,
     ssim,
 )
 from vaelab.evaluation.subject import Subject

@@ -98,6 +98,11 @@ class Draw:
         return penalty
 
 
+def sampled(q: Distribution, k: int) -> tuple[Tensor, Tensor | None]:
+    """K samples of q, (K, *batch, L), differentiable; and their log density where q knows it at no cost, as a flow."""
+    return q.rsample_and_log_prob((k,)) if hasattr(q, "rsample_and_log_prob") else (q.rsample((k,)), None)
+
+
 class VAE(nn.Module):
     """The three distributions together.
 
@@ -143,12 +148,9 @@ class VAE(nn.Module):
 
     def draw(self, x: Tensor, k: int = 1, y: Tensor | None = None) -> Draw:
         """K reparameterised samples of q(z|x) for each image of x (B, *shape), labels y (B,) where conditional."""
-        return self.draw_from(self.encoder(x, *self.given(y)), x, k, y)
-
-    def draw_from(self, q: Distribution, x: Tensor, k: int = 1, y: Tensor | None = None) -> Draw:
-        """K samples of the posterior q of x: with many samples, encoding happens once."""
         given = self.given(y)
-        z, log_qz = q.rsample_and_log_prob((k,)) if hasattr(q, "rsample_and_log_prob") else (q.rsample((k,)), None)
+        q = self.encoder(x, *given)
+        z, log_qz = sampled(q, k)
         px = self.decoder(z, *given)  # z (K, B, L)
         return Draw(z, px.log_prob(x), q, self.prior(*given), px, log_qz)
 
@@ -161,14 +163,14 @@ class VAE(nn.Module):
 
         Labels y (N,) are for conditional models; others do without.
         """
-        return self._each(lambda x, *y: self.encoder(x, *y).mean, self._images(x), y)
+        return self.each(lambda x, *y: self.encoder(x, *y).mean, self._images(x), y)
 
     def decode(self, z: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None) -> Tensor:
         """E[x|z] for codes z (N, L): (N, *shape)."""
         codes, wanted = self._tensor(z), (self.latent,)
         if codes.shape[1:] != wanted or not len(codes):
             raise UserError(f"z: expected codes of shape {_rows_of(wanted)}, N at least 1, got {tuple(codes.shape)}")
-        return self._each(lambda z, *y: self.decoder(z, *y).mean, codes, y)
+        return self.each(lambda z, *y: self.decoder(z, *y).mean, codes, y)
 
     def reconstruct(
         self, x: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None, sample: bool = False, seed: int = 0
@@ -181,7 +183,7 @@ class VAE(nn.Module):
             return mean
 
         with seeded(seed, "reconstruct") if sample else nullcontext():
-            return self._each(both, self._images(x), y)
+            return self.each(both, self._images(x), y)
 
     def sample(self, n: int, seed: int = 0, y: int | None = None) -> Tensor:
         """E[x|z] for n samples z of the prior: (n, *shape). The same seed gives the same samples.
@@ -208,7 +210,7 @@ class VAE(nn.Module):
         return self.classes[torch.arange(n) * len(known) // n] if y is None else self.classes.new_full((n,), y)
 
     @torch.no_grad()
-    def _each(self, function: Callable[..., Tensor], rows: Tensor, y: ArrayLike | Tensor | None) -> Tensor:
+    def each(self, function: Callable[..., Tensor], rows: Tensor, y: ArrayLike | Tensor | None) -> Tensor:
         """`function` over the rows, and their labels where the model is conditional, in chunks, in evaluation mode."""
         given = self.given(self._labels(y, len(rows))) if len(self.classes) else ()
         with evaluating(self):

@@ -211,7 +211,7 @@ class Field(Struct, frozen=True):
         try:
             if get_origin(self.base) is tuple:
                 parts = text.strip("[]() ").replace(",", " ").split()
-                return [int(part) for part in parts] if get_args(self.base)[0] is not Literal else parts
+                return parts if self.choices else [int(part) for part in parts]
             if self.base is bool:
                 return SWITCH[text.lower()]
             return self.base(text) if self.base in (int, float) else text
@@ -226,7 +226,8 @@ def fields() -> Iterator[Field]:
         for field in msgspec.structs.fields(struct):
             base, *metas = get_args(hints[field.name]) if get_origin(hints[field.name]) is Annotated else [field.type]
             about = next((m.description for m in metas if isinstance(m, Meta) and m.description), "")
-            choices = tuple(str(c) for c in get_args(base)) if get_origin(base) is Literal else ()
+            inner = get_args(base)[0] if get_origin(base) is tuple else base
+            choices = tuple(str(c) for c in get_args(inner)) if get_origin(inner) is Literal else ()
             yield Field(f"{section}.{field.name}", base, field.default, about, choices)
 
 

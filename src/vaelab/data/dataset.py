@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -25,6 +26,10 @@ class Split(NamedTuple):
     def take(self, which: Tensor) -> Split:
         """The images chosen by an index or a mask, with all that belongs to them."""
         return Split(self.x[which], *(None if part is None else part[which] for part in self[1:]))
+
+    def checksum(self) -> str:
+        """CRC-32 of the images in their order, to notice others in their place."""
+        return f"{zlib.crc32(self.x.numpy().tobytes()):08x}"
 
 
 class Dataset(NamedTuple):

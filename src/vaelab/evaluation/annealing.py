@@ -7,8 +7,7 @@ analysis of decoder-based generative models, 2017, arXiv:1611.04273.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -40,7 +39,7 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, rows: int = ROWS,
     """
     found = []
     bar = tqdm(total=len(x), desc="annealing", unit="image", disable=quiet or None, leave=False)
-    with evaluating(vae), _frozen(vae), torch.no_grad(), bar:
+    with evaluating(vae), torch.no_grad(), bar:
         for i, index in enumerate(torch.arange(len(x), device=x.device).split(max(1, rows // CHAINS))):
             given = vae.given(None if y is None else y[index])
             q, p = vae.encoder(x[index], *given), vae.prior(*given)
@@ -112,16 +111,3 @@ def _densities(vae: VAE, x: Tensor, given: tuple[Tensor, ...], p: Distribution) 
         return torch.stack(both).detach(), torch.stack(slopes)
 
     return densities
-
-
-@contextmanager
-def _frozen(vae: VAE) -> Iterator[None]:
-    """Inside, no gradients in the weights: half of the time would go into them."""
-    learned = [parameter for parameter in vae.parameters() if parameter.requires_grad]
-    try:
-        for parameter in learned:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in learned:
-            parameter.requires_grad_(True)

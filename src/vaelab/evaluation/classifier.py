@@ -31,7 +31,7 @@ from vaelab import machine
 from vaelab.core import CHUNK
 from vaelab.data import Batches
 from vaelab.errors import UserError
-from vaelab.evaluation.metric import mean
+from vaelab.evaluation.metric import pooled
 from vaelab.evaluation.subject import Subject
 from vaelab.run import write_atomic
 from vaelab.seeding import CPU, derive, generator, seeded
@@ -95,7 +95,7 @@ class Classifier(nn.Module):
         if self.task == "turns":
             x, y = turned(x, turns), turns
         if self.task != "components" and y is not None:
-            found["accuracy"] = mean(self.shows(x, y))._replace(each=None)
+            found["accuracy"] = pooled(self.shows(x, y))
         return found
 
 

@@ -14,15 +14,16 @@ than (1/4 + 1/2 + 1) / 3 = 58 % of the sprites.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vaelab.core import CHUNK, evaluating
 from vaelab.data.dataset import Array, generator
-from vaelab.evaluation.metric import Estimate, Metric, mean
+from vaelab.evaluation.latent import linear_classifier
+from vaelab.evaluation.metric import Estimate, Metric, mean, pooled, resampled
 from vaelab.evaluation.subject import Subject
 from vaelab.seeding import seeded
 
@@ -236,7 +237,7 @@ def factor_vae_score(codes: Reals, factors: Integers, others: Reals, truth: Inte
     table = np.zeros((codes.shape[1], factors.shape[1]))
     np.add.at(table, _drawn(vote, codes, factors, VOTES, 1, generator(seed, "FactorVAE votes")), 1)
     votes, which = _drawn(vote, others, truth, HELD, 1, generator(seed, "FactorVAE held out"))
-    return _share(table.argmax(1)[votes] == which)
+    return pooled(torch.from_numpy(table.argmax(1)[votes] == which))
 
 
 def beta_vae_score(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0) -> Estimate:
@@ -249,18 +250,14 @@ def beta_vae_score(codes: Reals, factors: Integers, others: Reals, truth: Intege
     alike, as 45 degrees do. Chance is 1 / F, F at least 2. The error is that of drawing the pairs, not the images.
     Every factor needs a value that 10 images share. Higgins et al. 2017 (beta-VAE, ICLR).
     """
-    from sklearn.linear_model import LogisticRegression  # here, for it takes a second to import
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     def difference(z: Reals, rows: Integers, alike: Integers) -> Array:
         mean: Array = abs(z[rows] - z[alike]).mean(1)  # (groups, L)
         return mean
 
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    classifier.fit(*_drawn(difference, codes, factors, VOTES, BATCH, generator(seed, "beta-VAE pairs")))
+    classifier = linear_classifier(*_drawn(difference, codes, factors, VOTES, BATCH, generator(seed, "beta-VAE pairs")))
     seen, which = _drawn(difference, others, truth, HELD, BATCH, generator(seed, "beta-VAE held out"))
-    return _share(classifier.predict(seen) == which)
+    return pooled(torch.from_numpy(classifier.predict(seen) == which))
 
 
 def _drawn(
@@ -287,10 +284,6 @@ def _drawn(
             step = rng.integers(1, count[rows], (100, BATCH))
             found.append(feature(codes, rows, order[first[rows] + (place[rows] + step) % count[rows]]))
     return np.concatenate(found), np.repeat(np.arange(factors.shape[1]), groups)
-
-
-def _share(right: NDArray[np.bool_]) -> Estimate:
-    return mean(torch.from_numpy(right).double())._replace(each=None)  # these are groups, not images
 
 
 # ---------------------------------------------------------------- of a run
@@ -341,11 +334,11 @@ def scores(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed
     """
     n, dimensions, f = len(others), max(1, int((np.ptp(codes, 0) > 0).sum())), truth.shape[1]
     wide, notes, found = dimensions > WIDEST, list[str](), dict[str, Any]()
-    resamples = 0 if wide else RESAMPLES
+    over_rows = partial(resampled, times=0 if wide else RESAMPLES, seed=seed)
     z, v = np.concatenate([others, codes])[: max(n, ROWS)], np.concatenate([truth, factors])[: max(n, ROWS)]
     found["factor_information"] = mutual_information(z, v).T.tolist()
-    found["mig"] = bootstrap(lambda rows: mig(z[rows], v[rows]), len(z), seed, resamples)
-    found["sap"] = bootstrap(lambda rows: sap(codes, factors, others[rows], truth[rows]), n, seed, resamples)
+    found["mig"] = over_rows(lambda rows: mig(z[rows], v[rows]), torch.arange(len(z)))
+    found["sap"] = over_rows(lambda rows: sap(codes, factors, others[rows], truth[rows]), torch.arange(n))
     if wide:
         notes.append(f"DCI, the beta-VAE score and standard errors would take too long for {dimensions} dimensions")
     else:
@@ -356,7 +349,7 @@ def scores(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed
         found.pop("dci_disentanglement", None)
         notes.append("scores that tell one factor from another need two")
         return found | {"notes": notes}
-    found["modularity"] = bootstrap(lambda rows: modularity(z[rows], v[rows]), len(z), seed, resamples)
+    found["modularity"] = over_rows(lambda rows: modularity(z[rows], v[rows]), torch.arange(len(z)))
     if min(np.bincount(values).max() for values in [*factors.T, *truth.T]) < GROUP:
         notes.append(f"too few images: the FactorVAE and beta-VAE scores need {GROUP} that share a value of a factor")
         return found | {"notes": notes}
@@ -366,20 +359,10 @@ def scores(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed
     return found | {"notes": notes}
 
 
-def bootstrap(score: Callable[[Integers], float], n: int, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
-    """score(all n rows), and its standard deviation over draws of n rows with replacement (none: no error)."""
-    rng = generator(seed, "bootstrap")
-    again = [score(rng.integers(n, size=n)) for _ in range(resamples)]
-    return Estimate(score(np.arange(n)), float(np.std(again, ddof=1)) if again else None)
-
-
-@torch.no_grad()
 def _used(subject: Subject, means: Reals) -> NDArray[np.bool_]:
     """Which dimensions of z depend on the image, (L,), by their means (M, L) and one sample z for each test image."""
-    vae, x, y = subject.vae, subject.x_test, subject.test.y
-    with evaluating(vae), seeded(subject.seed, "disentangling"):
-        chunks = torch.arange(len(x), device=x.device).split(CHUNK)
-        given = [(x[rows], *vae.given(None if y is None else y[rows])) for rows in chunks]
-        samples = torch.cat([vae.encoder(*inputs).sample() for inputs in given])
+    vae = subject.vae
+    with seeded(subject.seed, "disentangling"):
+        samples = vae.each(lambda x, *y: vae.encoder(x, *y).sample(), subject.x_test, subject.test.y)
     used: NDArray[np.bool_] = (means.var(0) > 0.01 * samples.cpu().double().numpy().var(0)) & (np.ptp(means, 0) > 0)
     return used

@@ -22,7 +22,7 @@ from vaelab import machine, zoo
 from vaelab.core import CHUNK, evaluating
 from vaelab.evaluation import latent, samples, whole
 from vaelab.evaluation.latent import UNLIKELY
-from vaelab.evaluation.metric import Estimate, mean
+from vaelab.evaluation.metric import Estimate, mean, number
 from vaelab.evaluation.subject import Subject
 from vaelab.gallery import spread
 from vaelab.likelihoods import ContinuousBernoulliOfLogits
@@ -70,13 +70,9 @@ class Evidence:
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def number(self, key: str) -> Estimate | None:
-        """What was found under a key such as ``latent.prior_gap``, however it was stored; None where it is missing."""
+        """What was found under a key such as ``latent.prior_gap``; None where it is missing."""
         section, _, name = key.partition(".")
-        found = self.sections.get(section, {}).get(name)
-        value, error = found[:2] if isinstance(found, Estimate) else (found, None)
-        if isinstance(found, Mapping):
-            value, error = found.get("value"), found.get("error")
-        return Estimate(value, error) if isinstance(value, int | float) and math.isfinite(value) else None
+        return number(self.sections.get(section, {}).get(name))
 
     @property
     def unseen(self) -> str:

@@ -21,10 +21,10 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 from torch.nn.functional import one_hot
 
 from vaelab.codes import Code, OneHots
-from vaelab.core import CHUNK, VAE, Draw, evaluating
+from vaelab.core import CHUNK, VAE, Draw, evaluating, sampled
 from vaelab.data import Batches
 from vaelab.evaluation.likelihood import log_likelihood
-from vaelab.evaluation.metric import Estimate, Metric, mean
+from vaelab.evaluation.metric import Estimate, Metric, mean, pooled, resampled
 from vaelab.evaluation.subject import Subject
 from vaelab.flows import Flowed
 from vaelab.posteriors import Delta
@@ -126,7 +126,7 @@ def _posteriors(vae: VAE, x: Tensor, y: Tensor | None) -> list[Distribution]:
 
 def _draw(q: Distribution, p: Distribution) -> Draw:
     """One sample of each posterior, with nothing decoded."""
-    z, log_qz = q.rsample_and_log_prob((1,)) if hasattr(q, "rsample_and_log_prob") else (q.sample((1,)), None)
+    z, log_qz = sampled(q, 1)
     return Draw(z, z.new_zeros(z.shape[:2]), q, p, log_qz=log_qz)
 
 
@@ -138,11 +138,6 @@ def _some(n: int, count: int, subject: Subject, purpose: str) -> Tensor:
 def _by_image(groups: Sequence[Group], each: Sequence[Tensor]) -> Estimate:
     """Of a value (n,) for each image of each group."""
     return mean(torch.cat([*each])[torch.cat([group.which for group in groups]).argsort().to(each[0].device)])
-
-
-def _pooled(each: Sequence[Tensor]) -> Estimate:
-    """Of values that are not those of all test images in their order."""
-    return mean(torch.cat([*each]))._replace(each=None)
 
 
 # ---------------------------------------------------------------- how much is used
@@ -217,7 +212,7 @@ def _aggregate_posterior(subject: Subject, groups: Sequence[Group], notes: list[
         rest = () if log_marginals is None else (log_q - log_marginals, log_marginals - log_p)
         parts.append((log_qz - log_q, log_q - log_p, *rest))
     names = ("mutual_information", "prior_gap", "total_correlation", "dimension_wise_kl")
-    found = {name: _pooled(each) for name, each in zip(names, zip(*parts, strict=True), strict=False)}
+    found = {name: pooled(torch.cat(each)) for name, each in zip(names, zip(*parts, strict=True), strict=False)}
     if "total_correlation" not in found:
         notes.append("total_correlation, dimension_wise_kl: the posterior has no known density by dimension")
     elif not product:
@@ -356,14 +351,11 @@ def share_beyond(reference: Tensor, others: Tensor, nominal: float = UNLIKELY, s
     Distribution matching in variational inference, 2018, arXiv:1802.06847. The standard error is a bootstrap's, over
     both.
     """
-    rng = np.random.default_rng(seed)
-    one, two = reference.numpy(), others.numpy()
 
-    def share(a: NDArray[Any], b: NDArray[Any]) -> float:
-        return float((b > np.quantile(a, 1 - nominal, method="higher")).mean())
+    def share(a: Tensor, b: Tensor) -> float:
+        return float((b > a.quantile(1 - nominal, interpolation="higher")).double().mean())
 
-    drawn = [share(rng.choice(one, len(one)), rng.choice(two, len(two))) for _ in range(RESAMPLES)]
-    return Estimate(share(one, two), float(np.std(drawn)))
+    return resampled(share, reference, others, times=RESAMPLES, seed=seed)
 
 
 def _decoded(subject: Subject, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
@@ -383,7 +375,7 @@ def _decoded(subject: Subject, groups: Sequence[Group], notes: list[str]) -> dic
     except NotImplementedError:  # torch's answer for a distribution that cannot be sampled
         notes.append("sample_nll, sample_nll_excess: the likelihood has no sampler")
         return found
-    nll, own = _pooled([prior]), _pooled([codes])
+    nll, own = pooled(prior), pooled(codes)
     excess = Estimate(nll.value - own.value, math.hypot(nll.error or 0, own.error or 0))
     return found | {"sample_nll": nll, "sample_nll_excess": excess}
 
@@ -448,14 +440,17 @@ def probe_accuracy(codes: Tensor, labels: NDArray[Any], others: Tensor, truth: N
 
     Alain & Bengio, Understanding intermediate layers using linear classifier probes, 2017, arXiv:1610.01644.
     """
+    return mean(torch.from_numpy(linear_classifier(codes.numpy(), labels).predict(others.numpy()) == truth))
+
+
+def linear_classifier(x: NDArray[Any], labels: NDArray[Any]) -> Any:
+    """Logistic regression on standardised x (N, L), fitted."""
     from sklearn.linear_model import LogisticRegression  # here, for it takes a second to import
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     with _unconverged():
-        probe.fit(codes.numpy(), labels)
-    return mean(torch.from_numpy(probe.predict(others.numpy()) == truth))
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x, labels)
 
 
 @contextmanager
@@ -476,7 +471,7 @@ def silhouette(codes: Tensor, labels: NDArray[Any]) -> Estimate:
     """
     from sklearn.metrics import silhouette_samples  # here, for it takes a second to import
 
-    return _pooled([torch.from_numpy(silhouette_samples(codes.numpy(), labels))])
+    return pooled(torch.from_numpy(silhouette_samples(codes.numpy(), labels)))
 
 
 def _distances(subject: Subject, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
@@ -517,11 +512,11 @@ def _interpolations(subject: Subject, groups: Sequence[Group], notes: list[str])
             z = between(ends[:n, None], ends[n:, None], t)  # (n, STEPS + 1, L)
             x = subject.vae.decode(z.flatten(0, 1), group.labels(n * len(t)))
             found.append(evenness(x.flatten(1).unflatten(0, (n, -1))))
-    moving = [each[~each.isnan()] for each in found]
-    if not sum(map(len, moving)):
+    moving = torch.cat([each[~each.isnan()] for each in found]) if found else torch.empty(0)
+    if not len(moving):
         notes.append("smoothness: no two test images to walk between, or the decoder ignores its codes")
         return {}
-    return {"smoothness": _pooled(moving)}
+    return {"smoothness": pooled(moving)}
 
 
 def evenness(paths: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from vaelab import zoo
 from vaelab.codes import Code
-from vaelab.core import CHUNK, VAE, Draw, evaluating
+from vaelab.core import CHUNK, VAE, Draw, evaluating, sampled
 from vaelab.data import Batches
 from vaelab.errors import UserError
 from vaelab.evaluation.annealing import annealed, moments
@@ -123,13 +123,9 @@ def draws(vae: VAE, pieces: Pieces, k: int, seed: int) -> Iterator[Draw]:
             q, p = vae.encoder(x, *given), vae.prior(*given)
             found = []
             for start in range(0, k, DRAWN):
-                some = (min(DRAWN, k - start),)
-                if hasattr(q, "rsample_and_log_prob"):
-                    z, log_qz = q.rsample_and_log_prob(some)
-                else:
-                    z = q.rsample(some)
-                    log_qz = q.log_prob(z)
-                found.append(torch.stack([decoded(vae, z, x, given), p.log_prob(z), log_qz]))
+                z, log_qz = sampled(q, min(DRAWN, k - start))
+                some = Draw(z, decoded(vae, z, x, given), q, p, log_qz=log_qz)
+                found.append(torch.stack([some.log_px, some.log_pz, some.log_qz]))
             log_px, log_pz, log_qz = torch.cat(found, 1).double()  # (k, B) each
             draw = Draw(z[:0], log_px, q, p, log_qz=log_qz)
             draw.log_pz = log_pz

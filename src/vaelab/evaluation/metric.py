@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from vaelab.seeding import generator
 
 
 class Metric(NamedTuple):
@@ -39,6 +42,25 @@ class Estimate(NamedTuple):
             return f"{self.value:.4g}"
         places = max(0, 1 - math.floor(math.log10(self.error)))
         return f"{self.value:.{places}f} ± {self.error:.{places}f}"
+
+
+def number(found: Any) -> Estimate | None:
+    """A finite number of an evaluation as an `Estimate`; None for a text, a table, and what is missing."""
+    found = Estimate(found) if isinstance(found, int | float) else found
+    known = isinstance(found, Estimate) and found.value is not None and math.isfinite(found.value)
+    return found if known else None
+
+
+def pooled(each: Tensor) -> Estimate:
+    """`mean` of values that are not those of all test images in their order, so without them."""
+    return mean(each)._replace(each=None)
+
+
+def resampled(measure: Callable[..., float], *sets: Tensor, times: int = 20, seed: int = 0) -> Estimate:
+    """A number of sets (N, ...), and as its error its standard deviation over sets drawn from them with replacement."""
+    chance = generator(seed, "bootstrap")
+    again = ([x[torch.randint(len(x), x.shape[:1], generator=chance).to(x.device)] for x in sets] for _ in range(times))
+    return Estimate(measure(*sets), float(np.std([measure(*drawn) for drawn in again], ddof=1)) if times else None)
 
 
 def mean(each: Tensor) -> Estimate:

@@ -7,7 +7,6 @@ between two recipes. Only where the interval excludes zero is one of the two cal
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median, stdev
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 from vaelab import build
 from vaelab.data import load as load_data
 from vaelab.evaluation.intervals import LEAST, Interval, bootstrap, t_interval, unpaired
-from vaelab.evaluation.metric import Estimate, Metric
+from vaelab.evaluation.metric import Estimate, Metric, number
 from vaelab.evaluation.whole import METRICS, Evaluation
 from vaelab.recipe import Data, flatten
 from vaelab.run import Run
@@ -148,7 +147,7 @@ def _rows(entries: Sequence[Entry], level: float) -> list[Row]:
     rows = []
     for section, metrics in METRICS.items():
         for key, metric in metrics.items():
-            found = [[_number(e.sections.get(section, {}).get(key)) for e in entry.evaluations] for entry in entries]
+            found = [[number(e.sections.get(section, {}).get(key)) for e in entry.evaluations] for entry in entries]
             values = [_over_seeds(numbers) for numbers in found]
             there = [value.value for value in values if value]
             measured = len(there) < len(values) and any(value and value.error is not None for value in values)
@@ -162,18 +161,11 @@ def _rows(entries: Sequence[Entry], level: float) -> list[Row]:
                 intervals.append(None if obstacle else interval)
                 reasons.append(obstacle or reason)
             baselines = [
-                _number(e.sections.get(section, {}).get(f"{key}_real")) for one in entries for e in one.evaluations
+                number(e.sections.get(section, {}).get(f"{key}_real")) for one in entries for e in one.evaluations
             ]
             real = baselines[0] if len({one and one.value for one in baselines}) == 1 else None
             rows.append(Row(section, key, metric, values, intervals, reasons, real))
     return rows
-
-
-def _number(value: Any) -> Estimate | None:
-    """A number of an evaluation as an `Estimate`; None for a text, a table, and what is missing."""
-    if isinstance(value, Estimate):
-        return value if value.value is not None and value.value == value.value else None
-    return Estimate(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _over_seeds(numbers: Sequence[Estimate | None]) -> Estimate | None:
@@ -191,13 +183,14 @@ def _difference(
 
     Paired by seed, or for single runs by image; what is no mean over images is compared by its two standard errors.
     """
-    if not all(first) or not all(second):
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a and b]
+    if len(pairs) < len(first):
         return None, "one of the two does not have it"
-    if len(first) > 1:
-        interval = t_interval([b.value - a.value for a, b in zip(first, second, strict=True) if a and b], level)
+    if len(pairs) > 1:
+        interval = t_interval([b.value - a.value for a, b in pairs], level)
         return interval, "" if interval else "the difference is the same for every seed, so chance cannot be judged"
-    a, b = first[0], second[0]
-    if a is None or b is None or a.error is None or b.error is None or a.error == b.error == 0:
+    ((a, b),) = pairs
+    if a.error is None or b.error is None or a.error == b.error == 0:
         return None, "without a standard error above 0, an interval needs several trainings: --seeds 5"
     if a.each is None or b.each is None:
         return unpaired(a.value, b.value, (a.error, b.error), level), ""
@@ -236,8 +229,8 @@ class Look(NamedTuple):
 def look(settings: Data) -> Look:
     """Load the data, to say whether two runs had the same."""
     data = load_data(settings)
-    sums = {name: (len(split.x), zlib.crc32(split.x.numpy().tobytes())) for name, split in data.splits().items()}
-    return Look(data.shape, {f"{name} images": f"{n:,} (checksum {crc:08x})" for name, (n, crc) in sums.items()})
+    splits = data.splits().items()
+    return Look(data.shape, {f"{name} images": f"{len(one.x):,} (checksum {one.checksum()})" for name, one in splits})
 
 
 def entry(runs: list[Run], evaluations: list[Evaluation], looks: Sequence[Look]) -> Entry:

@@ -12,7 +12,6 @@ reconstruction and for what was learned by heart, it is the mean always: the noi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from vaelab.core import CHUNK
 from vaelab.errors import UserError
 from vaelab.evaluation.classifier import Classifier, classifier
-from vaelab.evaluation.metric import Estimate, Metric, mean
+from vaelab.evaluation.metric import Estimate, Metric, mean, pooled, resampled
 from vaelab.evaluation.subject import Subject
 from vaelab.linear import Linear
 from vaelab.seeding import generator
@@ -141,7 +140,7 @@ def neighbourhoods(made: Tensor, real: Tensor) -> dict[str, Estimate]:
         recalled |= (distance <= radius[:, None]).any(0)
         covered |= near.any(0)
     flags = {"precision": torch.cat(precise), "recall": recalled, "density": torch.cat(dense), "coverage": covered}
-    found = {key: mean(values)._replace(each=None) for key, values in flags.items()}
+    found = {key: pooled(values) for key, values in flags.items()}
     return found | {key: Estimate(found[key].value) for key in ("recall", "coverage")}
 
 
@@ -164,7 +163,7 @@ def kernel_mmd(x: Tensor, y: Tensor, blocks: int = 10) -> Estimate:
     size = len(x) // blocks
     pairs = zip(x.double().split(size)[:blocks], y.double().split(size)[:blocks], strict=True)
     each = [apart(a) + apart(b) - 2 * kernel(a, b).mean() for a, b in pairs]
-    return mean(torch.stack(each))._replace(each=None)
+    return pooled(torch.stack(each))
 
 
 def classifier_score(probabilities: Tensor) -> float:
@@ -175,13 +174,6 @@ def classifier_score(probabilities: Tensor) -> float:
     """
     p = probabilities.double()
     return float((torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1).mean().exp())
-
-
-def resampled(number: Callable[..., float], *sets: Tensor, times: int = 20, seed: int = 0) -> Estimate:
-    """A number of sets (N, ...), and as its error its standard deviation over sets drawn from them with replacement."""
-    chance = generator(seed, "bootstrap")
-    again = ([x[torch.randint(len(x), x.shape[:1], generator=chance).to(x.device)] for x in sets] for _ in range(times))
-    return Estimate(number(*sets), float(np.std([number(*drawn) for drawn in again], ddof=1)))
 
 
 def _radii(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,7 +197,7 @@ def _classes(
     if known:
         each = -(-len(seen["samples"]) // len(known))
         samples = ((y, _made(subject, subject.vae.sample(each, subject.seed, y))) for y in known)
-        found["asked_class"] = mean(torch.cat([eyes.shows(x, y) for y, x in samples]))._replace(each=None)
+        found["asked_class"] = pooled(torch.cat([eyes.shows(x, y) for y, x in samples]))
         found |= {"asked_class_real": accuracy} if accuracy else {}
     return found
 
@@ -288,11 +280,6 @@ def nearest(x: Tensor, among: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:
     return torch.cat(distances), torch.cat(indices)
 
 
-def nearest_distance(x: Tensor, among: Tensor) -> Tensor:
-    """Euclidean distance, in pixel values, of each of x (N, *shape) to the nearest of `among` (M, *shape): (N,)."""
-    return nearest(x, among)[0]
-
-
 def nearness(to_train: Tensor, to_test: Tensor) -> Tensor:
     """t / (t + s) of the distances t to the nearest training and s to the nearest test image: 0 for a copy, (N,)."""
     total = to_train + to_test
@@ -323,13 +310,13 @@ def _memory(samples: Tensor, test: Tensor, subject: Subject, notes: list[str]) -
     Of tables there are no copies: with few columns the mean of p(x|z) lies near some row or other by nature.
     """
     train, others = subject.x_train, subject.x_test
-    made, real = nearest_distance(samples, train), nearest_distance(test, train)
+    made, real = nearest(samples, train)[0], nearest(test, train)[0]
     distances = {"nearest_train": made, "nearest_train_real": real}
-    found = {key: mean(values)._replace(each=None) for key, values in distances.items()}
+    found = {key: pooled(values) for key, values in distances.items()}
     if train.dim() < 3:
         notes.append("copies: left out, for the data are no images")
         return found
-    shares = nearness(made, nearest_distance(samples, others)), nearness(real, nearest(test, others, 2)[0])
+    shares = nearness(made, nearest(samples, others)[0]), nearness(real, nearest(test, others, 2)[0])
     return found | {"copies": copies(*shares)}
 
 

@@ -39,7 +39,8 @@ class Subject:
 
     @cached_property
     def vae(self) -> VAE:
-        return deepcopy(self.run.vae).to(self.device)  # the run's own stays on the CPU
+        vae = deepcopy(self.run.vae).to(self.device)  # the run's own stays on the CPU
+        return vae.requires_grad_(False)  # annealing asks for slopes in z: half of its time would go into the weights'
 
     @cached_property
     def data(self) -> Dataset:

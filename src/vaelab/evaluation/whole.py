@@ -15,7 +15,6 @@ import hashlib
 import io
 import json
 import math
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,12 +41,8 @@ from vaelab.seeding import untouched
 SHOWN = 10  # samples in the picture of nearest training images
 SAMPLES = 1000  # importance weights an image
 WEIGHTS = "importance_samples"  # what the protocol calls K
-METRICS: dict[str, dict[str, Metric]] = {
-    "likelihood": likelihood.METRICS,
-    "latent": latent.METRICS,
-    "samples": samples.METRICS,
-    "disentangling": disentangling.METRICS,
-}
+SECTIONS = {"likelihood": likelihood, "latent": latent, "samples": samples, "disentangling": disentangling}
+METRICS: dict[str, dict[str, Metric]] = {name: module.METRICS for name, module in SECTIONS.items()}
 
 Section = dict[str, Any]
 
@@ -106,22 +101,15 @@ def neighbours(subject: Subject) -> Figure:
     """Of a thousand samples the ten nearest to a training image, over that: has the model learned by heart?"""
     made = subject.samples[torch.linspace(0, len(subject.samples) - 1, min(1000, len(subject.samples))).long()]
     to_train, which = samples.nearest(made, subject.x_train)
-    few = samples.nearness(to_train, samples.nearest_distance(made, subject.x_test)).argsort()[:SHOWN]
+    few = samples.nearness(to_train, samples.nearest(made, subject.x_test)[0]).argsort()[:SHOWN]
     run, lang = subject.run, subject.run.recipe.figures.lang
     shown = {"sample": made[few], "neighbour": subject.x_train[which[few]]}
     return figures.rows({label(key, lang): gallery.displayed(run, x) for key, x in shown.items()})
 
 
 def _measure(section: str, subject: Subject, k: int) -> Section:
-    match section:
-        case "likelihood":
-            return likelihood.measure(subject, k)
-        case "latent":
-            return latent.measure(subject)
-        case "samples":
-            return samples.measure(subject)
-        case _:
-            return disentangling.measure(subject)
+    found: Section = likelihood.measure(subject, k) if section == "likelihood" else SECTIONS[section].measure(subject)
+    return found
 
 
 def files(images: int) -> tuple[str, str]:
@@ -181,7 +169,7 @@ def _protocol(subject: Subject) -> dict[str, Any]:
         "source": Path(data.source).name,
         "split": "test",
         "images": subject.images or "all",
-        "checksum": f"{zlib.crc32(subject.data.test.x.numpy().tobytes()):08x}",
+        "checksum": subject.data.test.checksum(),
         "treatment": data.treatment,
         "likelihood": run.recipe.model.likelihood,
         "seed": subject.seed,
