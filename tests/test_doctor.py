@@ -445,7 +445,7 @@ def test_samples_no_worse_than_blurred_reconstructions_are_no_fault(look: Look) 
     """The VAE of report 2 in the plane: bad samples and nearly as bad reconstructions, which no other prior mends."""
     finding = sampled(look("healthy"), 25.4, 22.6, 0.4, coverage=0.037, gap=0.47)
     assert finding.verdict == "remark"
-    assert finding.says.startswith("Samples are worse than reconstructions and codes and prior lie apart.")
+    assert finding.says.startswith("Samples are worse than reconstructions, and codes and prior lie apart.")
     assert "--prior flow" in finding.remedy
     worse = sampled(look("healthy"), 25.4, 9.0, 0.4, coverage=0.037, gap=0.47)
     assert worse.verdict == "fault"

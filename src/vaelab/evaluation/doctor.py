@@ -385,7 +385,7 @@ def holes(e: Evidence) -> Finding | None:
         return finding("fault", " ".join(["Samples miss what reconstructions show.", *says]), f"{remedy}; {other}")
     if worse or apart:
         so = ["samples are worse than reconstructions"] * worse + ["codes and prior lie apart"] * apart
-        return finding("remark", " ".join([f"{' and '.join(so).capitalize()}.", *says]), remedy if apart else "")
+        return finding("remark", " ".join([f"{', and '.join(so).capitalize()}.", *says]), remedy if apart else "")
     return finding("fine", " ".join(says)) if says else None
 
 
