@@ -24,13 +24,15 @@ from vaelab import gallery, machine
 from vaelab.core import CHUNK, VAE, evaluating
 from vaelab.data import Batches
 from vaelab.errors import UserError
-from vaelab.recipe import override
+from vaelab.evaluation.metric import mean
+from vaelab.recipe import Train, override
 from vaelab.run import Run, check_free, create, load, locked
-from vaelab.seeding import derive, generator, seeded, untouched
+from vaelab.schedules import learning_rate
+from vaelab.seeding import generator, seeded, untouched
 from vaelab.training import Job, measure
 
 STEPS, BATCH = 4000, 256  # of codes
-RATE = 3e-3  # Adam's highest learning rate: it falls along a cosine
+RATE = Train(learning_rate=3e-3, schedule="cosine")  # of Adam
 
 
 def fit_prior(
@@ -64,7 +66,9 @@ def fit_prior(
     with locked(out), machine.using(machine.threads(job.recipe.train.threads)[0]), untouched():
         gained = _fit(job, old.vae.to(job.device))
         run = create(out, job.recipe, overwrite)
-        run.write("environment.json", json.dumps(machine.environment(job.device, torch.get_num_threads())).encode())
+        run.write(
+            "environment.json", json.dumps(machine.environment(job.device, torch.get_num_threads()), indent=2).encode()
+        )
         run.write_lines("metrics.jsonl", old.history)
         run.save_best(job.vae, old.contract["epoch"], job.data)
         results = measure(job, run) | {"prior_gain": gained}
@@ -72,7 +76,7 @@ def fit_prior(
         run.write_lines("results.json", [results])
     nats, error = gained
     before = old.recipe.model.prior
-    job.say(f"test codes: {nats:.2f} +- {error:.2f} nats likelier under the fitted {prior} than under the old {before}")
+    job.say(f"test codes: {nats:.2f} ± {error:.2f} nats likelier under the fitted {prior} than under the old {before}")
     if nats > 2 * error:
         job.say(f"the old prior was at least that far from the aggregate posterior: KL(q(z) || p) >= {nats:.2f} nats")
     else:
@@ -89,7 +93,7 @@ def _fit(job: Job, old: VAE) -> list[float]:
         with seeded(seed, "start"):
             start(_codes(vae, job.train, seed, 0)[0])
     held_out = _codes(vae, job.validation if len(job.validation) else job.train, seed, -1)
-    adam = Adam(vae.prior.parameters(), lr=RATE)
+    adam = Adam(vae.prior.parameters(), lr=RATE.learning_rate)
     best, weights = math.inf, vae.prior.state_dict()
     epochs = math.ceil(STEPS / math.ceil(len(job.train) / BATCH))
     for epoch in tqdm(range(1, epochs + 1), disable=job.quiet or None):
@@ -97,7 +101,7 @@ def _fit(job: Job, old: VAE) -> list[float]:
         batches = torch.randperm(len(z), generator=generator(seed, "order", epoch)).split(BATCH)
         for step, index in enumerate(batches):
             done = (epoch - 1 + step / len(batches)) / epochs
-            adam.param_groups[0]["lr"] = RATE * (1 + math.cos(math.pi * done)) / 2
+            adam.param_groups[0]["lr"] = learning_rate(RATE, done)
             loss = -_log_prior(vae, z[index], None if y is None else y[index]).mean()
             adam.zero_grad()
             loss.backward()
@@ -110,7 +114,8 @@ def _fit(job: Job, old: VAE) -> list[float]:
     test = _codes(vae, job.test, seed, -2)
     with torch.no_grad():
         gain = _log_prior(vae, *test) - _log_prior(old, *test)
-    return [float(gain.mean()), float(gain.std() / len(gain) ** 0.5)]
+    found = mean(gain)
+    return [found.value, found.error or 0.0]
 
 
 def _log_prior(vae: VAE, z: Tensor, y: Tensor | None) -> Tensor:
@@ -123,7 +128,7 @@ def _log_prior(vae: VAE, z: Tensor, y: Tensor | None) -> Tensor:
 def _codes(vae: VAE, images: Batches, seed: int, epoch: int) -> tuple[Tensor, Tensor | None]:
     """One posterior sample of every image, (N, L), and the labels."""
     device = images.x.device
-    chance = torch.Generator(device).manual_seed(derive(seed, "codes data", epoch))
+    chance = generator(seed, "codes data", epoch, device)
     with evaluating(vae), seeded(seed, "codes", epoch):
         z = [
             vae.encoder(images(index, chance), *vae.given(images.labels(index))).sample()

@@ -43,7 +43,7 @@ class Dataset(NamedTuple):
     levels: int | None  # 256 for 8-bit images, 17 for digits, 2 for yes and no; None: real values
     train: Split
     validation: Split  # may be empty
-    test: Split  # may be empty
+    test: Split
     factors: dict[str, int] | None = None  # by name, in the order of Split.factors: how many values each has
 
     def splits(self) -> dict[str, Split]:

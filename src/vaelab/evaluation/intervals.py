@@ -56,8 +56,9 @@ def bootstrap(values: ArrayLike, level: float = 0.95, draws: int = DRAWS, seed: 
     Each resample x* of N values, drawn with replacement, gives t* = (mean(x*) - mean) / sd(x*); the interval is
     mean - sd q, q the upper and the lower quantile of t*. It is longer on the side to which the values are skewed: what
     each side covers errs by O(1/N), of plain percentiles by O(1/sqrt(N)) (Hall 1988, Annals of Statistics 16). None
-    where fewer than `LEAST` values differ from the most frequent one: two models that are right about the same images
-    but for three leave nothing to resample. The same seed, the same interval.
+    where some values, but fewer than `LEAST`, differ from the most frequent one: two models that are right about the
+    same images but for three leave nothing to resample. Where all are equal, so is every resample: an interval of no
+    length. The same seed, the same interval.
     """
     x = np.asarray(values, dtype=np.float64)
     alike = int(np.unique(x, return_counts=True)[1].max(initial=0))
