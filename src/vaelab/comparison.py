@@ -21,7 +21,7 @@ from vaelab.data import anchored
 from vaelab.errors import UserError
 from vaelab.evaluation import paired
 from vaelab.evaluation.paired import Comparison
-from vaelab.evaluation.whole import evaluate, read
+from vaelab.evaluation.whole import WEIGHTS, evaluate, read
 from vaelab.recipe import Recipe, available, flatten, override, study
 from vaelab.run import Run, load
 from vaelab.training import resume, train
@@ -161,4 +161,4 @@ def trained(recipe: Recipe, folder: Path, overwrite: bool = False, quiet: bool =
 def _weights(run: Run, images: int) -> int:
     """With how many importance weights a run has been evaluated on these test images."""
     found = read(run, images)
-    return int(found.protocol["importance_samples"]) if found and "likelihood" in found.sections else 0
+    return int(found.protocol[WEIGHTS]) if found and "likelihood" in found.sections else 0

@@ -65,6 +65,11 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.treatment == "fixed" and (self.rotate or self.shift):
             raise ValueError("data.treatment: 'fixed' images cannot be rotated or shifted; use 'dynamic'")
 
+    @property
+    def binary(self) -> bool:
+        """Whether every pixel becomes 0 or 1."""
+        return self.treatment in ("threshold", "fixed", "dynamic")
+
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Three distributions and the networks between them."""

@@ -54,7 +54,7 @@ class Batches:
             raise UserError("data.rotate, data.shift: flat data have no height and width; set both to 0")
         if self.treatment == "dequantised" and levels is None:
             raise UserError("data.treatment: 'dequantised' needs grey levels, these are real values; use 'grey'")
-        if self.treatment in ("threshold", "fixed", "dynamic"):
+        if settings.binary:
             _check_unit(x, levels, f"data.treatment: {self.treatment!r}", "use 'grey' with a gaussian model.likelihood")
         if self.treatment == "counts" and levels is None and ((x < 0) | (x != x.round())).any():
             raise UserError(

@@ -388,7 +388,7 @@ def _round_trip(subject: Subject, group: Group, z: Tensor, spread: Tensor) -> Te
     """
     y = group.labels(len(z))
     x = subject.vae.decode(z, y)
-    if subject.run.recipe.data.treatment in ("threshold", "fixed", "dynamic"):
+    if subject.run.recipe.data.binary:
         x = torch.bernoulli(x.clamp(0, 1))  # the encoder learned from zeros and ones
     return ((subject.vae.encode(x, y) - z) / spread).double().square().sum(1).cpu()
 

@@ -263,7 +263,7 @@ def plain(value: Any) -> str:
 
 def _nats(run: Run) -> str:
     """What the nats of its likelihood are; only those of one kind can be compared."""
-    model, binary = run.recipe.model, run.recipe.data.treatment in ("threshold", "fixed", "dynamic")
+    model, binary = run.recipe.model, run.recipe.data.binary
     given = " given the label" if model.conditional else ""
     if build.support(model) in ("levels", "counts"):
         return f"probabilities{given}"

@@ -62,7 +62,6 @@ METRICS = {
 }
 # fmt: on
 WILD = "some that the model made are infinite or not a number"
-BINARY = ("threshold", "fixed", "dynamic")  # treatments
 
 
 def measure(subject: Subject) -> dict[str, Any]:
@@ -245,9 +244,9 @@ def _fidelity(subject: Subject) -> tuple[dict[str, Any], list[str]]:
     x, y = subject.x_test, subject.reconstructions
     low, high = subject.run.contract["range"]
     mse = (x - y).double().square().flatten(1).mean(1)
-    binary = subject.run.recipe.data.treatment in BINARY
     drawn = "pixels drawn from p(x|z), for the data were binarised; its mean for mse, psnr, ssim, nearest_train, copies"
-    notes = [f"samples and reconstructions are {drawn if binary else 'means of p(x|z), without its noise'}"]
+    drawn = drawn if subject.run.recipe.data.binary else "means of p(x|z), without its noise"
+    notes = [f"samples and reconstructions are {drawn}"]
     if not mse.isfinite().all():
         return {}, [*notes, f"mse, psnr, ssim: left out, for {WILD}"]
     if x.dim() < 3 or min(x.shape[-2:]) < 3:
@@ -325,7 +324,7 @@ def _memory(samples: Tensor, test: Tensor, subject: Subject, notes: list[str]) -
 
 def _made(subject: Subject, means: Tensor) -> Tensor:
     """What the model made, as its data are: of binarised ones, pixels drawn with these means as probabilities."""
-    if subject.run.recipe.data.treatment not in BINARY:
+    if not subject.run.recipe.data.binary:
         return means
     chance = generator(subject.seed, "evaluation pixels", device=means.device)
     return torch.bernoulli(means.clamp(0, 1), generator=chance)

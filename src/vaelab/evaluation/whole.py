@@ -223,7 +223,7 @@ def table(found: Evaluation) -> str:
     protocol, across = found.protocol, max(80, get_terminal_size((100, 24)).columns)
     lines = [
         f"{protocol['source']}, {protocol['images']} test images, treatment {protocol['treatment']}, "
-        f"likelihood {protocol['likelihood']}, {protocol['importance_samples']} importance samples an image"
+        f"likelihood {protocol['likelihood']}, {protocol[WEIGHTS]} importance samples an image"
     ]
     for name, section in found.sections.items():
         there = [(key, metric) for key, metric in METRICS[name].items() if key in section]
