@@ -44,7 +44,7 @@ METRICS = {
     "curve": Metric("nll at fewer samples, from the same weights", "nats per image"),
     "bits_per_dim": Metric("nll by pixel or element, where x is discrete", "bits", "lower", "theis2016note"),
     "nll_by_class": Metric("nll of the images of each label", "nats per image"),
-    "ais": Metric(f"-log p(x) by annealed importance sampling, of {SECOND} images", "nats per image", "lower",
+    "ais": Metric(f"-log p(x) by annealed importance sampling, {SECOND} images at most", "nats per image", "lower",
                   "neal2001annealed wu2017quantitative"),
     "ais_difference": Metric("ais - nll of the same images", "nats per image"),
     "quadrature": Metric("-log p(x) by cells of z, in 1 or 2 dimensions, of the same", "nats per image", "lower"),
