@@ -10,14 +10,13 @@ Each is a recipe of vaelab; its file says what is as published and what differs.
 under --runs is taken as it is, one that was interrupted goes on. Nothing is chosen on the test images: the last weights
 count, and settings were chosen on validation images (docs/LOG.md). NLL: -log of the mean of 5,000 importance weights,
 over all 10,000 test images; its error is that over test images. Active units: Var(E[z|x]) > 0.01. A result file holds
-these and -ELBO, the resolved recipe, seconds of training and of measuring, threads and versions.
+these and -ELBO, the resolved recipe, seconds of training (of a machine that may have been busy), threads and versions.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
@@ -48,7 +47,6 @@ def measure(row: str, seed: int, runs: Path, threads: int) -> dict[str, Any]:
     name, variant = ROWS[row][:2]
     recipe = vaelab.recipe(name, variant | {"train.seed": seed, "train.threads": threads})
     run = trained(recipe, runs / f"{row}-{seed}", overwrite=True)
-    begun = time.perf_counter()
     found = evaluate(run, samples=SAMPLES, sections=("likelihood", "latent"))
     environment = json.loads((run.folder / "environment.json").read_text())
     numbers, codes = found.sections["likelihood"], found.sections["latent"]
@@ -63,7 +61,6 @@ def measure(row: str, seed: int, runs: Path, threads: int) -> dict[str, Any]:
         "epochs": len(run.history),
         "train": run.history[-1]["train"],
         "training_seconds": sum(row["seconds"] for row in run.times),
-        "measuring_seconds": time.perf_counter() - begun,
         "threads": environment["threads"],
         "protocol": found.protocol,
         "recipe": msgspec.to_builtins(run.recipe),
