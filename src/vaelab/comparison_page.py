@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,15 +31,9 @@ MARKS = {"better": "✓ better", "worse": "✗ worse", "no difference shown": "�
 def write(comparison: Comparison, out: Path) -> list[Path]:
     """Every file of a comparison."""
     runs = {name: entry.runs[0] for name, entry in comparison.entries.items()}
-    together = {kind: figures.png(page) for kind, page in pictures(runs).items()}
-    alone = {name: pictures({name: run}) for name, run in runs.items()}  # for narrow screens
-    panels = {
-        kind: {", ".join(runs): page}
-        if kind == "reconstructions"
-        else {name: figures.png(alone[name][kind]) for name in runs}
-        for kind, page in together.items()
-    }
-    files = {f"figures/{kind}.png": page for kind, page in together.items()}
+    drawn = pictures(runs)
+    panels = {kind: {whose: figures.png(page) for whose, page in alone.items()} for kind, (_, alone) in drawn.items()}
+    files = {f"figures/{kind}.png": figures.png(together) for kind, (together, _) in drawn.items()}
     files["comparison.md"] = markdown(comparison).encode()
     files["comparison.csv"] = table_csv(comparison).encode()
     files["comparison.json"] = (json.dumps(record(comparison), indent=1) + "\n").encode()
@@ -47,8 +41,11 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
     return [write_atomic(out / name, payload) for name, payload in files.items()]
 
 
-def pictures(runs: Mapping[str, Run]) -> dict[str, Figure]:
-    """latent; of images samples and reconstructions too; of latent planes the manifold: a panel for each run."""
+def pictures(runs: Mapping[str, Run]) -> dict[str, tuple[Figure, dict[str, Figure]]]:
+    """latent; of images samples and reconstructions too; of latent planes the manifold: a panel for each run.
+
+    Each for all runs together, and one by one, for narrow screens.
+    """
     settings = next(iter(runs.values())).recipe.figures
     latent, samples, originals, again, manifolds = {}, {}, {}, {}, {}
     for name, run in runs.items():
@@ -63,15 +60,20 @@ def pictures(runs: Mapping[str, Run]) -> dict[str, Figure]:
             if gallery.is_plane(run):
                 grid = figures.grid_points(figures.grid_axis(gallery.GRID, settings.grid, settings.span))
                 manifolds[name] = gallery.displayed(run, run.vae.decode(grid))
-    normal = [name for name, run in runs.items() if run.recipe.model.prior == "normal"]
-    pages = {"latent": figures.side_by_side(latent, settings.lang, normal)}
+    lang, normal = settings.lang, [name for name, run in runs.items() if run.recipe.model.prior == "normal"]
+    pages = {"latent": _both(latent, lambda some: figures.side_by_side(some, lang, normal))}
     if samples:
-        pages["samples"] = figures.side_by_side_images(samples, settings.lang)
-        original = {label("original", settings.lang): next(iter(originals.values()))}
-        pages["reconstructions"] = figures.rows(original | again)
+        pages["samples"] = _both(samples, lambda some: figures.side_by_side_images(some, lang))
+        page = figures.rows({label("original", lang): next(iter(originals.values()))} | again)
+        pages["reconstructions"] = page, {", ".join(runs): page}
     if len(manifolds) == len(runs):
-        pages["manifold"] = figures.side_by_side_images(manifolds, settings.lang, label("manifold", settings.lang))
+        title = label("manifold", lang)
+        pages["manifold"] = _both(manifolds, lambda some: figures.side_by_side_images(some, lang, title))
     return pages
+
+
+def _both(runs: dict[str, Any], draw: Callable[[dict[str, Any]], Figure]) -> tuple[Figure, dict[str, Figure]]:
+    return draw(runs), {name: draw({name: one}) for name, one in runs.items()}
 
 
 # --- for people -------------------------------------------------------------------------------------------------
