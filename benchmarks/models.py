@@ -40,7 +40,7 @@ ASKED = 200  # conditional samples of each digit
 def measure(row: str, seed: int, runs: Path, threads: int) -> dict[str, Any]:
     """One run, and its negative log-likelihood on the test images."""
     settings = {"model.variant": row, "train.seed": seed, "train.threads": threads}
-    run = trained(vaelab.recipe("binary-40d", settings), runs / f"{row}-{seed}", overwrite=True)
+    run = trained(vaelab.recipe("binary-40d", settings), runs / f"{row}-{seed}")
     data = load_data(run.recipe.data)
     with machine.using(threads):
         images = Batches(data.test.x, data.levels, run.recipe.data, torch.device("cpu"))
@@ -59,7 +59,7 @@ def labels(runs: Path, threads: int) -> dict[str, Any]:
     from sklearn.neural_network import MLPClassifier
 
     settings = {"model.variant": "cvae", "data.treatment": "grey", "train.threads": threads}
-    run = trained(vaelab.recipe("binary-40d", settings), runs / "cvae", overwrite=True)
+    run = trained(vaelab.recipe("binary-40d", settings), runs / "cvae")
     data = load_data(run.recipe.data)
     judge = MLPClassifier((256,), early_stopping=True, random_state=0)
     judge.fit(data.train.x.flatten(1).numpy() / 255, data.train.y.numpy())

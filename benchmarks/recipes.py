@@ -82,7 +82,7 @@ def own_seed(name: str, folder: Path, threads: int) -> None:
     recipes = vaelab.study(name, {"train.threads": threads})
     many = len(recipes) > 1
     places = {key: folder / key if many else folder for key in recipes}
-    runs = {key: trained(recipe, places[key], overwrite=True) for key, recipe in recipes.items()}
+    runs = {key: trained(recipe, places[key]) for key, recipe in recipes.items()}
     write(f"recipe-{name}", {recipes[key].name: run for key, run in runs.items()})
     if many:
         found = record(compare(list(runs.values()), folder))
@@ -93,7 +93,7 @@ def many_seeds(name: str, folder: Path, threads: int, seeds: int) -> None:
     """The recipe with seeds 0, 1, ...; prints mean and standard deviation after some epochs."""
     settings = {"figures.points": 500, "train.threads": threads}
     recipes = {f"seed-{seed}": vaelab.recipe(name, settings | {"train.seed": seed}) for seed in range(seeds)}
-    runs = {key: trained(recipe, folder / key, overwrite=True) for key, recipe in recipes.items()}
+    runs = {key: trained(recipe, folder / key) for key, recipe in recipes.items()}
     found = write(f"seeds-{name}", runs)
     for split in found[0]["history"][0].keys() & {"train", "validation", "test"}:
         epochs = [epoch for epoch in (1, 2, 3, 10, 20) if epoch <= len(found[0]["history"])]

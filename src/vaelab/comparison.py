@@ -153,7 +153,7 @@ def trained(recipe: Recipe, folder: Path, overwrite: bool = False, quiet: bool =
         key = changed[0]
         raise UserError(
             f"{folder}: holds a run of another recipe ({key} {paired.plain(was[key])}, not {paired.plain(new[key])}); "
-            "choose another --out, or replace it with --overwrite"
+            "remove it, choose another folder, or replace it with --overwrite"
         )
     return train(recipe, folder, overwrite=True, quiet=quiet)
 
