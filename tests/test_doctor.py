@@ -286,9 +286,10 @@ def test_a_gain_has_the_standard_error_of_the_line_and_a_run_that_was_stopped_wa
     look: Look, noise: None
 ) -> None:
     rng, x = np.random.default_rng(0), 1 / np.arange(16, 21)
-    curve = list(90 + 100 / np.arange(1, 21) + rng.normal(0, 0.02, 20))
+    curve = list(90 + 100 / np.arange(1, 21) + rng.normal(0, 0.1, 20))
     line = scipy.stats.linregress(x, curve[15:])
     base, share = look("healthy"), 1 / 20 - 1 / 25
+    assert round(line.stderr * share, 1) < round(line.stderr * share * doctor._sure(5) / doctor.SURE, 1)  # stretched
     for epochs, patience, remedy in ((20, 0, "--train.epochs 40"), (100, 3, "--train.patience 6")):
         given = {"train__epochs": epochs, "train__patience": patience, "objective__warmup": 0.0}
         finding = judged(with_history(base, history(curve), **given), "too few epochs")

@@ -232,9 +232,9 @@ def test_more_temperatures_bring_annealing_up_to_log_p(monkeypatch: pytest.Monke
         monkeypatch.setattr(annealing, "TEMPERATURES", temperatures)
         gap = model.p.log_prob(x) - annealed(model.vae(), x, None, 0)
         gaps.append(float(gap.mean()))
-        assert gaps[-1] > -WIDE * float(gap.std()) / math.sqrt(60)  # below log p on average
+        noise = WIDE * float(gap.std()) / math.sqrt(60)
+        assert -noise < gaps[-1] < float(gap.var()) / 2 + noise  # half the variance, were the estimates log-normal
     assert gaps[0] > gaps[1] > gaps[2]
-    assert gaps[2] < gaps[0] / 4  # by 25 times the temperatures; in the long run it falls as 1 over them (Neal 2001)
 
 
 def test_annealing_leaves_weights_modes_and_chance_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
