@@ -137,6 +137,29 @@ def test_an_interruption_loses_the_section_at_work_only(
     assert asked == ["samples", "disentangling"]
 
 
+def test_an_interruption_of_the_importance_weights_keeps_what_annealing_found(
+    a_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"images": 20, "sections": ["likelihood"], "quiet": True}
+
+    def stop(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(likelihood, "measure", stop)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(a_copy, samples=2, **given)
+    first = read(vaelab.load(a_copy), 20)
+    assert first is not None
+    assert not first.sections
+    monkeypatch.setattr(likelihood, "annealed", refuse)
+    for samples in (2, 3):
+        numbers = evaluate(a_copy, samples=samples, **given).sections["likelihood"]
+        nll, ais = numbers["nll"].each, numbers["ais"].each
+        assert (len(nll), len(ais)) == (20, 2)
+        assert np.array_equal(numbers["ais_difference"].each, ais - nll[[0, -1]])
+
+
 def test_another_k_stands_beside_the_first_and_measures_nothing_else_anew(
     a_measured_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +169,7 @@ def test_another_k_stands_beside_the_first_and_measures_nothing_else_anew(
     evaluate(a_measured_copy, samples=7, sections=["latent"], quiet=True)
     assert not asked
     few = evaluate(a_measured_copy, samples=7, quiet=True)
-    assert asked == ["likelihood"]
+    assert asked == ["likelihood"]  # annealing needs none
     assert set(few.sections) == set(METRICS)
     assert few.protocol["importance_samples"] == 7
     run = vaelab.load(a_measured_copy)
@@ -188,7 +211,7 @@ def test_another_protocol_or_other_weights_are_measured_anew(
         assert read(vaelab.load(a_measured_copy)) is None
     given = {"samples": 20} | ({change: 7} if change != "weights" else {})
     evaluate(a_measured_copy, **given, quiet=True)
-    assert asked == list(METRICS)
+    assert asked == [whole.OPINION, *METRICS]
 
 
 @pytest.mark.parametrize("name", ["evaluation.json", "evaluation.npz"])

@@ -21,7 +21,7 @@ from vaelab.core import VAE
 from vaelab.data import Batches
 from vaelab.evaluation import annealing, likelihood
 from vaelab.evaluation.annealing import annealed
-from vaelab.evaluation.likelihood import curve, draws, effective_samples, measure, quadrature
+from vaelab.evaluation.likelihood import curve, draws, effective_samples, quadrature
 from vaelab.evaluation.metric import Estimate
 from vaelab.likelihoods import Bernoulli, Gaussian
 from vaelab.posteriors import DiagonalGaussian
@@ -73,6 +73,10 @@ def subject(vae: VAE, x: Tensor, y: Tensor | None = None, levels: int | None = N
     )
 
 
+def measured(given: Any, k: int) -> dict[str, Any]:
+    return likelihood.measure(given, k, likelihood.second_opinions(given))
+
+
 def quickly(monkeypatch: pytest.MonkeyPatch, temperatures: int = 3, second: int = 2) -> None:
     monkeypatch.setattr(annealing, "TEMPERATURES", temperatures)
     monkeypatch.setattr(likelihood, "SECOND", second)
@@ -88,7 +92,7 @@ def test_the_exact_posterior_gives_log_p_without_noise_and_all_samples_count(
     quickly(monkeypatch)
     model = Linear(3)
     given = subject(model.vae(), model.p.sample((30,)))
-    found, truth = measure(given, k), -model.p.log_prob(given.x_test)
+    found, truth = measured(given, k), -model.p.log_prob(given.x_test)
     torch.testing.assert_close(torch.from_numpy(found["nll"].each), truth, rtol=0, atol=1e-9)
     assert found["nll"].error == pytest.approx(float(truth.std()) / math.sqrt(30))
     assert found["ess"].value == pytest.approx(k)
@@ -136,7 +140,7 @@ def test_what_is_reported_is_off_by_the_known_bias_inside_its_stated_error(
     """
     quickly(monkeypatch)
     model = Linear(3)
-    found = measure(subject(model.vae(0.3), model.p.sample((2000,))), k)["nll"]
+    found = measured(subject(model.vae(0.3), model.p.sample((2000,))), k)["nll"]
     square = float((0.3**2 / model.covariance.diagonal()).sum())
     weights = np.exp(np.random.default_rng(0).normal(-square / 2, math.sqrt(square), (2_000_000 // max(k, 10), k)))
     bias = -np.log(weights.mean(1))
@@ -318,7 +322,7 @@ def test_a_uniform_model_takes_the_logarithm_of_the_levels_in_bits_a_pixel(
     vae = uniform(name, levels)
     for parameter in vae.encoder.parameters():
         nn.init.zeros_(parameter)  # q = p: no gap, and the loss is -log p
-    found = measure(subject(vae, x, levels=levels, **{"data.treatment": treatment}), 10)
+    found = measured(subject(vae, x, levels=levels, **{"data.treatment": treatment}), 10)
     assert found["bits_per_dim"].value == pytest.approx(bits, rel=1e-5)
     assert any("bound" in note for note in found["notes"]) == (treatment == "dequantised")
 
@@ -326,7 +330,7 @@ def test_a_uniform_model_takes_the_logarithm_of_the_levels_in_bits_a_pixel(
 @pytest.mark.parametrize("name", ["gaussian", "laplace", "continuous-bernoulli"])
 def test_a_density_has_no_bits_and_is_said_to_be_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     quickly(monkeypatch)
-    found = measure(subject(uniform(name, None), torch.rand(3, 4, 3)), 2)
+    found = measured(subject(uniform(name, None), torch.rand(3, 4, 3)), 2)
     assert "bits_per_dim" not in found
     assert any("density of real values" in note for note in found["notes"])
 
@@ -335,7 +339,7 @@ def test_grey_levels_under_a_bernoulli_are_loudly_no_likelihood_and_have_a_floor
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     quickly(monkeypatch)
-    found = measure(subject(uniform("bernoulli", None), torch.full((3, 4, 3), 0.5)), 5)
+    found = measured(subject(uniform("bernoulli", None), torch.full((3, 4, 3), 0.5)), 5)
     floor, noise = 12 * math.log(2), WIDE * found["nll"].error
     assert floor - noise < found["nll"].value < found["loss"].value + noise  # p(x|z) is 2^-12 whatever z
     assert "bits_per_dim" not in found
@@ -347,7 +351,7 @@ def test_classes_are_averaged_apart_and_one_image_has_no_error(monkeypatch: pyte
     quickly(monkeypatch)
     model = Linear(3)
     x, y = model.p.sample((9,)), torch.tensor([7, 3, 3, 3, 7, 3, 3, 7, 12])
-    found = measure(subject(model.vae(), x, y), 4)
+    found = measured(subject(model.vae(), x, y), 4)
     truth = -model.p.log_prob(x)
     assert list(found["nll_by_class"]) == ["3", "7", "12"]
     for label, estimate in found["nll_by_class"].items():
@@ -360,7 +364,7 @@ def test_the_second_opinions_agree_with_the_weights_on_the_same_images(monkeypat
     quickly(monkeypatch, temperatures=150, second=40)
     model = Linear(2)
     x = model.p.sample((80,))
-    found = measure(subject(model.vae(0.1, 0.1), x), 1000)
+    found = measured(subject(model.vae(0.1, 0.1), x), 1000)
     index = torch.linspace(0, 79, 40).long()
     for name in ("ais", "quadrature"):
         each = torch.from_numpy(found[name].each)
@@ -379,7 +383,7 @@ def test_the_second_opinions_agree_with_the_weights_on_the_same_images(monkeypat
 def test_weights_that_miss_the_posterior_are_found_out_by_annealing(monkeypatch: pytest.MonkeyPatch) -> None:
     quickly(monkeypatch, temperatures=100, second=40)
     model = Linear(2)
-    found = measure(subject(model.vae(2.0, -1.0), model.p.sample((40,))), 20)
+    found = measured(subject(model.vae(2.0, -1.0), model.p.sample((40,))), 20)
     assert found["ais_difference"].value < -1
     said = " ".join(found["notes"])
     assert "annealing finds" in said
@@ -399,7 +403,7 @@ def test_every_row_of_the_table_has_a_number_or_a_reason(
     with seeded(0, "weights"):
         vae = build(recipe.model, (4, 3), 2, (0, 1))
     x, y = torch.randint(0, 2, (images, 4, 3), dtype=torch.uint8), torch.arange(images) % 2
-    found = measure(subject(vae, x, y, 2, **settings), 30)
+    found = measured(subject(vae, x, y, 2, **settings), 30)
     json.dumps(plain(found), allow_nan=False)
     assert found["loss"].value == pytest.approx(found["distortion"].value + found["rate"].value)
     assert set(found) - {"notes"} <= set(likelihood.METRICS)

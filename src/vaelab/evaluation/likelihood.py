@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 from tqdm import tqdm
 
 from vaelab import zoo
@@ -207,14 +208,14 @@ def _integral(vae: VAE, x: Tensor, given: tuple[Tensor, ...]) -> tuple[float, fl
 
 
 @torch.no_grad()
-def measure(subject: Subject, samples: int) -> dict[str, Any]:
+def measure(subject: Subject, samples: int, opinions: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers of METRICS, on the test images, with K = `samples`; and `notes`: what is left out or not so, and why.
 
+    `opinions` are those of `second_opinions`, with which the weights are compared on the same images.
     An autoencoder has no likelihood; quantised codes have one value each, and so no weights, only the bound `loss`.
     """
     vae, x, y = subject.vae, subject.x_test, subject.test.y
-    with evaluating(vae):
-        q = vae.encoder(x[:1], *vae.given(None if y is None else y[:1]))
+    q = _posterior(subject)
     point, codes = isinstance(q, Delta), isinstance(q, Code)
     k = 1 if point else samples  # of a point, all samples are the same
     pieces = zip(x.split(IMAGES), repeat(None) if y is None else y.split(IMAGES), strict=False)
@@ -250,7 +251,15 @@ def measure(subject: Subject, samples: int) -> dict[str, Any]:
     few = float((ess < FEW).double().mean())
     if few > 0.05:
         notes.append(f"nll: too high on {few:.0%} of the images, whose weights rest on fewer than {FEW} of {k} samples")
-    return found | _second_opinions(subject, nll, notes) | {"notes": notes}
+    asked = _few(len(nll))
+    for name in ("ais", "quadrature"):
+        if name in opinions:
+            found[f"{name}_difference"] = mean(torch.from_numpy(opinions[name].each) - nll[asked])
+    if "ais" in opinions:
+        less, error = -found["ais_difference"].value, found["ais_difference"].error or math.inf
+        if less > 3 * error:
+            notes.append(f"nll: annealing finds {less:.2f} ± {error:.2f} nats less on the same {len(asked)} images")
+    return {**opinions, **found, "notes": [*notes, *opinions["notes"]]}
 
 
 def bits_of_a_volume(decoder: nn.Module, x: Tensor, batches: Batches) -> tuple[float | None, str]:
@@ -276,24 +285,38 @@ def bits_of_a_volume(decoder: nn.Module, x: Tensor, batches: Batches) -> tuple[f
     )
 
 
-def _second_opinions(subject: Subject, nll: Tensor, notes: list[str]) -> dict[str, Any]:
-    """Annealing, and quadrature where z has no more than 2 dimensions, against `nll` (N,); reasons go into `notes`."""
-    vae, space = subject.vae, zoo.part("model.posterior", subject.run.recipe.model.posterior).space
+def second_opinions(subject: Subject) -> dict[str, Any]:
+    """-log p(x) without importance weights, on SECOND of the test images; and `notes`, as of `measure`.
+
+    By annealing, and by quadrature where z has no more than 2 dimensions. Models without weights get none.
+    """
+    vae, images = subject.vae, subject.x_test
+    if isinstance(_posterior(subject), Delta):
+        return {"notes": []}
+    space = zoo.part("model.posterior", subject.run.recipe.model.posterior).space
     if space not in ("reals", "levels"):
-        notes.append(f"ais: left out, for z is not known to be of real numbers (posterior: {space or 'your own'})")
-        return {}
-    index = torch.linspace(0, len(nll) - 1, min(SECOND, len(nll))).long()  # from all over the images
-    x, y = subject.x_test[index], None if subject.test.y is None else subject.test.y[index]
-    nll = nll[index]
-    ais = -annealed(vae, x, y, subject.seed, quiet=subject.quiet)
-    found: dict[str, Any] = {"ais": mean(ais), "ais_difference": mean(ais - nll)}
-    less, error = -found["ais_difference"].value, found["ais_difference"].error or math.inf
-    if less > 3 * error:
-        notes.append(f"nll: annealing finds {less:.2f} ± {error:.2f} nats less on the same {len(index)} images")
-    if vae.latent <= 2:
-        total, change = quadrature(vae, x, y, subject.quiet)
-        found |= {"quadrature": mean(-total), "quadrature_difference": mean(-total - nll)}
-        halved = found["quadrature_halved"] = float(change.max())
-        if halved > 10 * HALVING:
-            notes.append(f"quadrature: not to be trusted, for halving its cells still moves it by {halved:.2g} nats")
-    return found
+        where = f"posterior: {space or 'your own'}"
+        return {"notes": [f"ais: left out, for z is not known to be of real numbers ({where})"]}
+    index = _few(len(images))
+    x, y = images[index], None if subject.test.y is None else subject.test.y[index]
+    found: dict[str, Any] = {"ais": mean(-annealed(vae, x, y, subject.seed, quiet=subject.quiet))}
+    if vae.latent > 2:
+        return found | {"notes": []}
+    total, change = quadrature(vae, x, y, subject.quiet)
+    halved = float(change.max())
+    says = f"quadrature: not to be trusted, for halving its cells still moves it by {halved:.2g} nats"
+    notes = [says] if halved > 10 * HALVING else []
+    return found | {"quadrature": mean(-total), "quadrature_halved": halved, "notes": notes}
+
+
+@torch.no_grad()
+def _posterior(subject: Subject) -> Distribution:
+    """q(z|x) of one image, to see of what kind it is."""
+    vae, y = subject.vae, subject.test.y
+    with evaluating(vae):
+        return cast(Distribution, vae.encoder(subject.x_test[:1], *vae.given(None if y is None else y[:1])))
+
+
+def _few(images: int) -> Tensor:
+    """The indices of the images about which a second opinion is asked, spread over all."""
+    return torch.linspace(0, images - 1, min(SECOND, images)).long()

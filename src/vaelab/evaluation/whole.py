@@ -6,7 +6,7 @@ evaluation-N.*     the same by N test images only
 
 They are written after every section, so an interruption loses one at most, and a section that is there already, of the
 same weights under the same protocol, is not worked out again. The likelihood has a section for each K, likelihood-K: a
-quick look with few importance weights replaces nothing.
+quick look with few importance weights replaces nothing. What it needs besides those is a section of its own, OPINION.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from vaelab.seeding import untouched
 SHOWN = 10  # samples in the picture of nearest training images
 SAMPLES = 1000  # importance weights an image
 WEIGHTS = "importance_samples"  # what the protocol calls K
+OPINION = "second-opinion"  # on log p(x), the same for every K
 SECTIONS = {"likelihood": likelihood, "latent": latent, "samples": samples, "disentangling": disentangling}
 METRICS: dict[str, dict[str, Metric]] = {name: module.METRICS for name, module in SECTIONS.items()}
 
@@ -86,12 +87,15 @@ def evaluate(
         for name in METRICS:
             if name not in sections or _stored(name, samples) in kept:
                 continue
-            if not quiet:
-                print(f"{name} ...", flush=True)
-            kept[_stored(name, samples)] = _measure(name, subject, samples)
-            if name == "samples" and gallery.drawable(subject.data.shape):
-                run.write("figures/neighbours.png", figures.png(neighbours(subject)))
-            _write(subject, protocol, kept)
+            for part in (OPINION, "likelihood") if name == "likelihood" else (name,):
+                if part in kept:
+                    continue
+                if not quiet:
+                    print(f"{part} ...", flush=True)
+                kept[_stored(part, samples)] = _measure(part, subject, samples, kept)
+                if part == "samples" and gallery.drawable(subject.data.shape):
+                    run.write("figures/neighbours.png", figures.png(neighbours(subject)))
+                _write(subject, protocol, kept)
     written = read(run, images, samples)  # rounded as in the file, so that a second call says the same
     found = written.sections if written else kept
     return Evaluation(protocol | {WEIGHTS: samples}, {name: found[name] for name in METRICS if name in sections})
@@ -107,9 +111,15 @@ def neighbours(subject: Subject) -> Figure:
     return figures.rows({label(key, lang): gallery.displayed(run, x) for key, x in shown.items()})
 
 
-def _measure(section: str, subject: Subject, k: int) -> Section:
-    found: Section = likelihood.measure(subject, k) if section == "likelihood" else SECTIONS[section].measure(subject)
-    return found
+def _measure(section: str, subject: Subject, k: int, kept: dict[str, Section]) -> Section:
+    match section:
+        case "likelihood":
+            return likelihood.measure(subject, k, kept[OPINION])
+        case "second-opinion":
+            return likelihood.second_opinions(subject)
+        case _:
+            found: Section = SECTIONS[section].measure(subject)
+            return found
 
 
 def files(images: int) -> tuple[str, str]:
