@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
@@ -34,8 +35,8 @@ class Draw:
 
     px      batch shape (K, B) the likelihood p(x|z) itself, for objectives that look into the decoder
 
-    Everything else follows from these and is worked out when first asked for. A flow knows log q(z|x) of its own
-    samples at no cost; it is handed over as `log_qz`.
+    Everything else follows from these and is worked out when first asked for. What is known already is handed over as
+    `log_qz` and `log_pz`: a flow knows log q(z|x) of its own samples at no cost.
     """
 
     def __init__(
@@ -46,10 +47,13 @@ class Draw:
         p: Distribution,
         px: Distribution | None = None,
         log_qz: Tensor | None = None,
+        log_pz: Tensor | None = None,
     ) -> None:
         self.z, self.log_px, self.q, self.p, self.px = z, log_px, q, p, px
         if log_qz is not None:
             self.log_qz = log_qz
+        if log_pz is not None:
+            self.log_pz = log_pz
 
     @cached_property
     def log_pz(self) -> Tensor:
@@ -239,6 +243,13 @@ class VAE(nn.Module):
         if not (tensor.is_floating_point() or tensor.dtype == torch.bool):
             raise UserError(f"expected real values, got {tensor.dtype}; divide 8-bit levels by 255, make counts floats")
         return tensor.to(like)
+
+
+def outputs(vae: VAE, z: Tensor, given: tuple[Tensor, ...]) -> int:
+    """How many numbers the decoder puts out for one of the codes z (B, L), labels `given` where conditional."""
+    # Past __call__: hooks, which may count codes, need not see this one.
+    found: Tensor = cast(nn.Module, vae.decoder.network).forward(z[:1], *(y[:1] for y in given))
+    return found.numel()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ analysis of decoder-based generative models, 2017, arXiv:1611.04273.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import TypeAlias
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 from tqdm import tqdm
 
-from vaelab.core import VAE, evaluating
+from vaelab.core import VAE, evaluating, outputs
 from vaelab.seeding import seeded
 
 CHAINS = 16  # for each image
@@ -24,22 +23,27 @@ PILOTS = 4  # chains for each image, run before, that choose the sizes of the st
 TEMPERATURES = 500  # from the prior to the posterior
 LEAPS = 3  # steps of a trajectory
 ACCEPTED = 0.65  # the share of trajectories that is best accepted (Neal, MCMC using Hamiltonian dynamics, 2011)
-ROWS = 1000  # chains that move at once: bounds the memory
+ROWS = 1000  # chains that move at once, at most
+ELEMENTS = 2**22  # numbers put out by the decoder at once: with their slopes a few hundred MiB
 
 # z (C, B, L) -> log p(x|z) and log p(z), (2, C, B), and the gradient of each, (2, C, B, L)
 Densities: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, rows: int = ROWS, quiet: bool = True) -> Tensor:
-    """log (1/C) sum_c w_c of C chains for each of the images x (N, *shape), labels y (N,) where conditional: (N,).
+@torch.no_grad()
+def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = True) -> Tensor:
+    """Log weights of C chains for each of the images x (N, *shape), labels y (N,) where conditional: (C, N), float64.
 
-    exp of it is p(x) in expectation, so it is below log p(x), the less the more nearly the weights are equal. z must be
-    real-valued. Chains start from p(z), so they find what q(z|x) overlooks (chains from q(z|x) agree with one another
-    sooner, and with q's mistakes: on a model of two dimensions they missed up to 33 nats). Of q they use the width.
+    A weight is p(x) in expectation, so the log of their mean is below log p(x) in expectation, the less the more nearly
+    they are equal. z must be real-valued. Chains start from p(z), so they find what q(z|x) overlooks (chains from
+    q(z|x) agree with one another sooner, and with q's mistakes: on a model of two dimensions they missed up to 33
+    nats). Of q they use the width. A narrow mode that hardly any chain comes by they overlook, too.
     """
     found = []
     bar = tqdm(total=len(x), desc="annealing", unit="image", disable=quiet or None, leave=False)
-    with evaluating(vae), torch.no_grad(), bar:
+    with evaluating(vae), bar:
+        given = vae.given(None if y is None else y[:1])
+        rows = min(ROWS, ELEMENTS // outputs(vae, vae.encoder(x[:1], *given).mean, given))
         for i, index in enumerate(torch.arange(len(x), device=x.device).split(max(1, rows // CHAINS))):
             given = vae.given(None if y is None else y[index])
             q, p = vae.encoder(x[index], *given), vae.prior(*given)
@@ -50,10 +54,9 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, rows: int = ROWS,
                     p.sample(torch.Size([n] if p.batch_shape else [n, len(index)])) for n in (PILOTS, CHAINS)
                 )
                 # Sizes chosen on the way by the chains that are weighed would bias the weights.
-                log_w = anneal(densities, chains, widths, anneal(densities, pilots, widths)[1])[0]
-            found.append(log_w.logsumexp(0) - math.log(CHAINS))
+                found.append(anneal(densities, chains, widths, anneal(densities, pilots, widths)[1])[0])
             bar.update(len(index))
-    return torch.cat(found).cpu()
+    return torch.cat(found, 1).cpu()
 
 
 def moments(p: Distribution) -> tuple[Tensor, Tensor]:

@@ -52,8 +52,9 @@ METRICS = {
     "codes_perplexity": Metric("exp of the entropy of their use", "values", "higher", "oord2017neural"),
     "mutual_information": Metric("of image and code, at least; at most log N", "nats", "", "poole2019variational"),
     "mutual_information_at_most": Metric("the same from above", "nats", "", "poole2019variational"),
-    "total_correlation": Metric("KL(q(z) || prod_j q(z_j)), at most", "nats", "", "chen2018isolating"),
-    "dimension_wise_kl": Metric("sum_j KL(q(z_j) || p(z_j))", "nats", "", "chen2018isolating esmaeili2019structured"),
+    "total_correlation": Metric("KL(q(z) || prod_j q(z_j)) over these images", "nats", "", "chen2018isolating"),
+    "dimension_wise_kl": Metric("sum_j KL(q(z_j) || p(z_j)), at most", "nats", "",
+        "chen2018isolating esmaeili2019structured"),
     "prior_gap": Metric("KL(q(z) || p(z)), at most", "nats", "", "hoffman2016elbo"),
     "prior_gap_at_least": Metric("the same from below", "nats", "", "poole2019variational"),
     "hole_share": Metric("prior samples less likely than 95 % of codes; 0.05 where p(z) = q(z)", "share", "",
@@ -222,7 +223,7 @@ def _aggregate_posterior(subject: Subject, groups: Sequence[Group], notes: list[
     if found["mutual_information"].value > ceiling - 1:
         notes.append(
             f"mutual_information: is at its ceiling, log N = {ceiling:.2f} nats for so many images, and so says only "
-            "'at least'; prior_gap and total_correlation are too high by what it lacks"
+            "'at least'; prior_gap, the sum of total_correlation and dimension_wise_kl, is too high by what it lacks"
         )
     return found
 
@@ -238,7 +239,8 @@ def aggregate(posteriors: Sequence[Distribution], z: Tensor) -> tuple[Tensor, Te
 
     and they add up to log q(z|x) - log p(z), the rate. z's own posterior is in the mean: these images are the data,
     each with chance 1/N. As an estimate for all images there could be, the first is too small (it is a lower bound of
-    Poole et al.), and the total correlation and KL(q(z) || p(z)), the sum of the last two, are too large by the same.
+    Poole et al.), and KL(q(z) || p(z)), the sum of the last two, too large by the same. The last is too large as well;
+    the total correlation mostly, but where codes hardly overlap and dimensions go together it can be too small.
     Without the own posterior it would be the other way round, by far more where posteriors hardly overlap.
 
     Hoffman & Johnson, ELBO surgery, 2016 (NIPS workshop on advances in approximate Bayesian inference); Chen et al.

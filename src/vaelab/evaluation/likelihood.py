@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from vaelab import zoo
 from vaelab.codes import Code
-from vaelab.core import CHUNK, VAE, Draw, evaluating, sampled
+from vaelab.core import CHUNK, VAE, Draw, evaluating, outputs, sampled
 from vaelab.data import Batches
 from vaelab.errors import UserError
-from vaelab.evaluation.annealing import annealed, moments
+from vaelab.evaluation.annealing import CHAINS, annealed, moments
 from vaelab.evaluation.metric import Metric, mean
 from vaelab.evaluation.subject import Subject
 from vaelab.likelihoods import Bernoulli
@@ -30,6 +30,8 @@ ELEMENTS = 400_000  # numbers put out by the decoder at once: 500 images of 784 
 IMAGES, DRAWN = 100, 100  # images that are encoded at once, samples that are drawn at once for each of them
 FEW = 10  # effective samples, below which the weights of an image are not to be trusted
 SECOND = 50  # images about which a second opinion is asked
+SURE, WORTH = 3.0, 0.1  # standard errors, and nats, that a second opinion must be off to be worth a word
+FAR = 5.0  # nats above nll, which is as much too low with a chance of less than 1 in 100
 
 # Of a quadrature: the cells it begins with, the nats that end it, the number of cells that ends it too, and how far
 # below the highest (nats), and in which place, a cell has to be to be given up
@@ -45,8 +47,9 @@ METRICS = {
     "curve": Metric("nll at fewer samples, from the same weights", "nats per image"),
     "bits_per_dim": Metric("nll by pixel or element, where x is discrete", "bits", "lower", "theis2016note"),
     "nll_by_class": Metric("nll of the images of each label", "nats per image"),
-    "ais": Metric(f"-log p(x) by annealed importance sampling, {SECOND} images at most", "nats per image", "lower",
+    "ais": Metric(f"-log p(x) by annealing, too high on average; {SECOND} images at most", "nats per image", "lower",
                   "neal2001annealed wu2017quantitative"),
+    "ais_ess": Metric(f"effective number of its {CHAINS} chains", "samples"),
     "ais_difference": Metric("ais - nll of the same images", "nats per image"),
     "quadrature": Metric("-log p(x) by cells of z, in 1 or 2 dimensions, of the same", "nats per image", "lower"),
     "quadrature_difference": Metric("quadrature - nll of the same images", "nats per image"),
@@ -128,16 +131,12 @@ def draws(vae: VAE, pieces: Pieces, k: int, seed: int) -> Iterator[Draw]:
                 some = Draw(z, decoded(vae, z, x, given), q, p, log_qz=log_qz)
                 found.append(torch.stack([some.log_px, some.log_pz, some.log_qz]))
             log_px, log_pz, log_qz = torch.cat(found, 1).double()  # (k, B) each
-            draw = Draw(z[:0], log_px, q, p, log_qz=log_qz)
-            draw.log_pz = log_pz
-        yield draw
+        yield Draw(z[:0], log_px, q, p, log_qz=log_qz, log_pz=log_pz)
 
 
 def decoded(vae: VAE, z: Tensor, x: Tensor, given: tuple[Tensor, ...]) -> Tensor:
     """log p(x|z), (K, B), of codes z (K, B, L) for images x (B, *shape), a part of them at a time."""
-    # Past __call__: hooks, which may count codes, need not see this one.
-    one = cast(nn.Module, vae.decoder.network).forward(z[0, :1], *(y[:1] for y in given)).numel()
-    rows = max(1, min(ROWS, ELEMENTS // one))
+    rows = max(1, min(ROWS, ELEMENTS // outputs(vae, z[0], given)))
     images = min(len(x), rows)
     columns = zip(z.split(images, 1), x.split(images), *(y.split(images) for y in given), strict=True)
     found = [
@@ -170,7 +169,8 @@ def quadrature(vae: VAE, x: Tensor, y: Tensor | None = None, quiet: bool = True)
     Midpoint rule. At first START cells cover the samples of the prior and 8 standard deviations of q(z|x). All are
     halved in each dimension but those DEEP nats below the highest, not among the KEPT highest and beyond 4 deviations
     of q, until they are no wider than a deviation of q and halving changes less than HALVING. For cells of width h and
-    a smooth posterior of width s the error falls as exp(-2 pi^2 s^2 / h^2): by then it is nothing.
+    a smooth posterior of width s the error falls as exp(-2 pi^2 s^2 / h^2): by then it is nothing. But what the first
+    cells do not show, a mode much narrower than they are and far from q, is overlooked, and halving cannot tell.
     """
     found = []
     with evaluating(vae), seeded(0, "quadrature"):
@@ -251,15 +251,31 @@ def measure(subject: Subject, samples: int, opinions: Mapping[str, Any]) -> dict
     few = float((ess < FEW).double().mean())
     if few > 0.05:
         notes.append(f"nll: too high on {few:.0%} of the images, whose weights rest on fewer than {FEW} of {k} samples")
+    return {**opinions, **found, **_differences(nll, opinions, notes), "notes": [*notes, *opinions["notes"]]}
+
+
+def _differences(nll: Tensor, opinions: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """The second opinions less the nll (N,) of the same images; where they disagree, that goes into `notes`.
+
+    An estimate of p(x) that is p(x) in expectation exceeds e^b p(x) with a probability of at most e^-b. So of nll and
+    ais the lower is nearer to -log p(x), but for a little, and what lies far above the other has failed.
+    """
+    found: dict[str, Any] = {}
     asked = _few(len(nll))
-    for name in ("ais", "quadrature"):
-        if name in opinions:
-            found[f"{name}_difference"] = mean(torch.from_numpy(opinions[name].each) - nll[asked])
-    if "ais" in opinions:
-        less, error = -found["ais_difference"].value, found["ais_difference"].error or math.inf
-        if less > 3 * error:
-            notes.append(f"nll: annealing finds {less:.2f} ± {error:.2f} nats less on the same {len(asked)} images")
-    return {**opinions, **found, "notes": [*notes, *opinions["notes"]]}
+    for name, who in (("ais", "annealing"), ("quadrature", "quadrature")):
+        if name not in opinions:
+            continue
+        each = torch.from_numpy(opinions[name].each) - nll[asked]
+        found[f"{name}_difference"] = apart = mean(each)
+        error, images = apart.error or math.inf, f"the same {len(asked)} images"
+        if apart.value < -max(WORTH, SURE * error):
+            notes.append(f"nll: {who} finds {-apart.value:.2f} ± {error:.2f} nats less on {images}")
+        if apart.value > max(WORTH, SURE * error):
+            notes.append(f"{name}: falls short, for nll is {apart.value:.2f} ± {error:.2f} nats less on {images}")
+        if failed := int((each > FAR).sum()):
+            says = f"failed on {failed} of {images}, more than {FAR:g} nats above nll: its mean says little"
+            notes.append(f"{name}: {says}")
+    return found
 
 
 def bits_of_a_volume(decoder: nn.Module, x: Tensor, batches: Batches) -> tuple[float | None, str]:
@@ -299,7 +315,8 @@ def second_opinions(subject: Subject) -> dict[str, Any]:
         return {"notes": [f"ais: left out, for z is not known to be of real numbers ({where})"]}
     index = _few(len(images))
     x, y = images[index], None if subject.test.y is None else subject.test.y[index]
-    found: dict[str, Any] = {"ais": mean(-annealed(vae, x, y, subject.seed, quiet=subject.quiet))}
+    log_w = annealed(vae, x, y, subject.seed, quiet=subject.quiet)
+    found: dict[str, Any] = {"ais": mean(curve(log_w)[len(log_w)]), "ais_ess": mean(effective_samples(log_w))}
     if vae.latent > 2:
         return found | {"notes": []}
     total, change = quadrature(vae, x, y, subject.quiet)

@@ -16,11 +16,11 @@ import io
 import json
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import Any
+from typing import Any, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -81,6 +81,8 @@ def evaluate(
     if samples < 1 or images < 0:
         raise UserError(f"samples, images: expected at least 1 and 0, got {samples} and {images}")
     subject = Subject(run, images=images, seed=seed, quiet=quiet)
+    if images >= len(subject.data.test.x):
+        subject, images = replace(subject, images=0), 0
     protocol, before = _protocol(subject), _load(run, images)
     kept = before[1] if before and before[0] == protocol else {}
     with machine.using(machine.threads(run.recipe.train.threads)[0]), untouched():
@@ -164,6 +166,7 @@ def _load(run: Run, images: int) -> tuple[dict[str, Any], dict[str, Section]] | 
         sections = {
             name: {key: _revived(value, each, f"{name}.{key}") for key, value in section.items()}
             for name, section in document["sections"].items()
+            if all(isinstance(note, str) for note in section["notes"])
         }
         return document["protocol"], sections
     except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile):
@@ -180,6 +183,7 @@ def _protocol(subject: Subject) -> dict[str, Any]:
         "split": "test",
         "images": subject.images or "all",
         "checksum": subject.data.test.checksum(),
+        "train_checksum": subject.data.train.checksum(),
         "treatment": data.treatment,
         "likelihood": run.recipe.model.likelihood,
         "seed": subject.seed,
@@ -224,7 +228,8 @@ def _plain(value: Any) -> Any:
 
 def _revived(value: Any, each: dict[str, NDArray[np.float64]], name: str) -> Any:
     if isinstance(value, dict) and value.keys() == {"value", "error"}:
-        return Estimate(value["value"], value["error"], each.get(name))
+        number, error = (None if one is None else float(one) for one in (value["value"], value["error"]))
+        return Estimate(cast(float, number), error, each.get(name))  # None as JSON has it: not a number
     return {key: _revived(inner, each, "") for key, inner in value.items()} if isinstance(value, dict) else value
 
 
