@@ -451,6 +451,25 @@ def test_the_range_of_counts_is_theirs(train: Callable[..., vaelab.Run]) -> None
     np.testing.assert_allclose(found["psnr"].each, 10 * np.log10(256 / found["mse"].each), rtol=1e-9)
 
 
+def test_every_baseline_is_of_training_images_against_test_images(digits: Path) -> None:
+    """As many of each, so that all are looked at, in whatever order; it decides the blocks of kernel_mmd only."""
+    subject = Subject(vaelab.load(digits), n_samples=200)
+    subject.__dict__["x_train"] = subject.x_train[: len(subject.x_test)]
+    found = measure(subject)
+    assert found["compared"] == len(subject.x_train) == len(subject.x_test)
+    see = eyes.classifier(subject).features
+    train, test = see(subject.x_train), see(subject.x_test)
+    assert found["frechet_real"].value == pytest.approx(frechet(train, test), rel=1e-6)
+    assert found["frechet_real"].value > 0
+    for key, wanted in neighbourhoods(train, test).items():
+        assert found[f"{key}_real"].value == pytest.approx(wanted.value, rel=1e-6), key
+        assert wanted.value != pytest.approx(neighbourhoods(test, test)[key].value), key
+    # Other blocks than in there; each error is that of ten, and t(9) is beyond 4.8 once in 1,000.
+    wanted = kernel_mmd(train, test)
+    error = math.hypot(wanted.error or 0, found["kernel_mmd_real"].error)
+    assert found["kernel_mmd_real"].value == pytest.approx(wanted.value, abs=4.8 * error)
+
+
 def test_better_samples_score_better_and_the_baseline_is_what_real_images_reach(digits: Path) -> None:
     """Held-out images in place of samples reach the baseline; those of one class only, or noise, do not."""
     run = vaelab.load(digits)
