@@ -279,25 +279,43 @@ def entangled(n: int, seed: int) -> tuple[Reals, Integers]:
     return (v / SIZES) @ MIXED + 0.3 * normal(n, 4, seed=seed + 1), v
 
 
+def alike(before: tuple[Reals, Integers, Reals, Integers], after: tuple[Reals, Integers, Reals, Integers]) -> None:
+    """Exactly the same scores, but for the tolerance of a regression and the chance of forests.
+
+    The regression stops at slopes of 1e-4, so that one of 3,000 groups may lie near enough to the border to change
+    sides. A forest draws which of equally good splits it takes, in the order of dimensions, and which images a tree
+    sees; with the same seed these are the same, so less is left than between two seeds. Completeness is compared in
+    the unit of as many dimensions as codes had before.
+    """
+    one, other = every_score(*before), every_score(*after)
+    for name in {*one} - {"dci_disentanglement", "dci_completeness", "dci_informativeness"}:
+        about = 1.01 / 3000 if name == "beta_vae_score" else 1e-9
+        assert other[name] == pytest.approx(one[name], abs=about), name
+        assert 0.02 < one[name] < 0.98, name  # else the claim would say little
+
+    unit = math.log(after[0].shape[1]) / math.log(before[0].shape[1])
+
+    def forests(images: tuple[Reals, Integers, Reals, Integers], unit: float) -> Reals:
+        """The three numbers for each of four seeds, (4, 3)."""
+        each = [dci(*images, seed=seed) for seed in range(4)]
+        return np.array([(d.disentanglement, 1 - (1 - d.completeness) * unit, d.informativeness.value) for d in each])
+
+    found, again = forests(before, 1), forests(after, unit)
+    assert (found.min(0) > 0.02).all()
+    assert (found.max(0) < 0.98).all()
+    between_seeds = 2 * found.var(0, ddof=1)  # the mean square of the difference of two
+    assert (((again - found) ** 2).mean(0) < between_seeds).all()
+
+
 def test_places_scales_and_signs_of_dimensions_do_not_matter() -> None:
-    """Exactly, but for forests, which draw in the order of dimensions, and for the tolerance of the regression."""
-    (z, v), (others, truth) = entangled(3000, 0), entangled(2000, 10)
+    (z, v), (others, truth) = entangled(1000, 0), entangled(1000, 10)
     change = np.diag([2.0, -0.5, 100, -1e-3])[:, [2, 0, 3, 1]]
-    before, after = every_score(z, v, others, truth), every_score(z @ change, v, others @ change, truth)
-    about = {"dci_disentanglement": 0.02, "dci_completeness": 0.02, "dci_informativeness": 0.02, "beta_vae_score": 2e-3}
-    for name, value in before.items():
-        assert after[name] == pytest.approx(value, abs=about.get(name, 1e-9)), name
-        assert 0.02 < value < 0.98, name  # else the claim would say little
+    alike((z, v, others, truth), (z @ change, v, others @ change, truth))
 
 
 def test_a_constant_dimension_changes_nothing_but_the_unit_of_completeness() -> None:
-    (z, v), (others, truth) = entangled(3000, 0), entangled(2000, 10)
-    before = every_score(z, v, others, truth)
-    after = every_score(np.insert(z, 0, 7.1, 1), v, np.insert(others, 0, 7.1, 1), truth)
-    before["dci_completeness"] = 1 - (1 - before["dci_completeness"]) * math.log(4) / math.log(5)
-    about = {"dci_disentanglement": 0.02, "dci_completeness": 0.02, "dci_informativeness": 0.02, "beta_vae_score": 2e-3}
-    for name, value in before.items():
-        assert after[name] == pytest.approx(value, abs=about.get(name, 1e-9)), name
+    (z, v), (others, truth) = entangled(1000, 0), entangled(1000, 10)
+    alike((z, v, others, truth), (np.insert(z, 0, 7.1, 1), v, np.insert(others, 0, 7.1, 1), truth))
 
 
 def test_the_same_seed_scores_the_same() -> None:
