@@ -246,7 +246,8 @@ def test_samples_are_not_compared_through_different_eyes(
 
 
 def test_probabilities_cross_entropies_and_densities_are_told_apart(runs: dict[str, Run]) -> None:
-    kinds = {name: paired._nats(runs[name]) for name in ("vae", "binary", "gaussian")}
+    looks = {name: paired.look(runs[name].recipe.data) for name in ("vae", "binary", "gaussian")}
+    kinds = {name: paired._nats(runs[name], found.binary) for name, found in looks.items()}
     assert kinds == {
         "vae": "cross-entropies of grey levels, no likelihood", "binary": "probabilities", "gaussian": "densities"
     }  # fmt: skip
@@ -258,15 +259,66 @@ def test_what_was_not_the_same_is_said(runs: dict[str, Run], measured: Measure, 
     assert found.unlike == {
         "epochs": {"vae": "1", "longer": "2"},
         "batch": {"vae": "64", "longer": "128"},
-        "epochs trained": {"vae": "1", "longer": "2"},
     }
     assert found.same["seed"] == "42"
     assert found.compared == {}
     for name in ("comparison.md", "comparison.html"):
-        assert "epochs: 1 for vae, 2 for longer" in (tmp_path / name).read_text("utf-8")
+        text = (tmp_path / name).read_text("utf-8")
+        assert "epochs: 1 for vae, 2 for longer" in text
+        above = text.partition("What the intervals cover")[0]
+        assert "(vae / longer): epochs 1 / 2; batch 64 / 128." in above
     found = compare([runs["vae"], runs["wide"]], tmp_path, quiet=True)
     assert found.unlike == {}
     assert found.compared == {"model.hidden": {"vae": "16", "wide": "24"}}
+    assert "Not the same" not in (tmp_path / "comparison.html").read_text("utf-8").partition("What the")[0]
+
+
+def test_epochs_that_were_asked_for_and_not_trained_are_said(
+    runs: dict[str, Run], a_copy: Path, measured: Measure, tmp_path: Path
+) -> None:
+    """As where early stopping ended it; otherwise the number stands there once."""
+    measured(lambda run: loss(0))
+    lines = (a_copy / "metrics.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (a_copy / "metrics.jsonl").write_text("".join(lines[:2]), "utf-8")
+    found = compare([runs["vae"], a_copy], tmp_path / "out", quiet=True)
+    assert found.unlike["epochs"] == {"vae": "1", "run": "3 (2 trained)"}
+    assert "epochs trained" not in {**found.unlike, **found.same}
+
+
+def test_where_it_ran_may_be_damaged(runs: dict[str, Run], a_copy: Path, measured: Measure, tmp_path: Path) -> None:
+    measured(lambda run: loss(0))
+    for damaged in ("[]", '{"packages": []}', "{", "3"):
+        (a_copy / "environment.json").write_text(damaged)
+        found = compare([runs["vae"], a_copy], tmp_path / "out", quiet=True)
+        assert {found.unlike[key]["run"] for key in paired.COST} == {"not recorded"}
+
+
+def test_results_that_say_nothing_are_named_with_a_remedy(
+    runs: dict[str, Run], a_copy: Path, measured: Measure, tmp_path: Path
+) -> None:
+    measured(lambda run: loss(0))
+    (a_copy / "results.json").write_text("{}\n")
+    with pytest.raises(vaelab.UserError, match=rf"{a_copy / 'results.json'}: .*train anew"):
+        compare([runs["vae"], a_copy], tmp_path / "out", quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("top", "dtype", "kind"),
+    [
+        (255, np.uint8, "probabilities"),
+        (1, np.uint8, "probabilities"),
+        (1, np.float32, "probabilities"),
+        (254, np.uint8, "cross-entropies of grey levels, no likelihood"),
+    ],
+)
+def test_black_and_white_are_probabilities_however_they_are_stored(
+    top: int, dtype: Any, kind: str, quick: None, tmp_path: Path
+) -> None:
+    """254 of 255 levels is nearly white."""
+    x = (np.random.default_rng(0).random((60, 4, 4)) < 0.5) * top
+    np.save(tmp_path / "x.npy", x.astype(dtype))
+    run = vaelab.train(vaelab.recipe("quickstart", BRIEF | {"data.source": str(tmp_path / "x.npy")}), tmp_path / "run")
+    assert paired._nats(run, paired.look(run.recipe.data).binary) == kind
 
 
 # ---------------------------------------------------------------- with seeds
@@ -371,17 +423,26 @@ def test_names_are_as_short_as_they_can_be(runs: dict[str, Run], quick: None, tm
         (["vae", "ae"], {"seeds": 1}, "at least 2, got 1"),
         (["vae", "ae"], {"seeds": -3}, "at least 2, got -3"),
         (["vae", "ae"], {"overrides": {"train.epochs": 3}}, "is trained already"),
+        (["vae", "ae"], {"overrides": {"objective.bta": 2}}, "there is no setting objective.bta; did you mean"),
+        ("runs", {}, "there is none of that name"),
+        (Path("no/such"), {}, "there is no such run folder"),
+        (["vae", 3], {}, "expected runs, their folders or names of recipes, got 3"),
+        (3, {}, "got 3"),
         (["vae", "mlp-2dd"], {}, "did you mean 'mlp-2d'"),
         (["vae", "no/such"], {}, "there is no such run folder"),
         (["vae", "ae"], {"out": "ae"}, "holds a run; a comparison wants"),
+        (["vae", "ae"], {"out": "ae/recipe.toml"}, "cannot be made"),
+        (["vae", "ae"], {"out": "ae/recipe.toml/in"}, "cannot be made"),
     ],
 )
 def test_misuse_is_one_line_and_changes_nothing(
-    what: list[str], given: dict[str, Any], says: str, runs: dict[str, Run], tmp_path: Path
+    what: Any, given: dict[str, Any], says: str, runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nor is anything evaluated before."""
+    monkeypatch.setattr(comparison, "evaluate", lambda *_, **__: pytest.fail("evaluated"))
     before = {name: contents(run.folder) for name, run in runs.items()}
-    words = [runs.get(word, word) for word in what]
-    out = runs["ae"].folder if "out" in given else tmp_path / "out"
+    words = [runs.get(word, word) for word in what] if isinstance(what, list) else what
+    out = runs["ae"].folder.parent / given.get("out", tmp_path / "out")
     with pytest.raises(vaelab.UserError, match=says) as error:
         compare(words, out, **{key: value for key, value in given.items() if key != "out"})
     assert "\n" not in str(error.value)
@@ -405,6 +466,20 @@ def test_runs_of_different_shapes_or_unfinished_or_refitted_are_refused(
     (a_copy / "results.json").unlink()
     with pytest.raises(vaelab.UserError, match="is not finished; vaelab train --resume"):
         compare([a_copy, runs["vae"]], tmp_path / "out")
+
+
+def test_the_usual_folder_with_seeds_is_another(
+    quick: None, measured: Measure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a page about recipes does not replace one about runs, nor is written into a study."""
+    measured(lambda run: loss(run.recipe.train.seed, run.recipe.train.seed + len(run.folder.name)))
+    monkeypatch.chdir(tmp_path)
+    train_all(vaelab.study("vae-vs-ae-2d", BRIEF), "study", quiet=True)
+    compare("study", quiet=True)  # a word alone is a list of one
+    compare(["study/vae", "study/ae"], quiet=True)
+    compare([Path("study")], seeds=2, quiet=True)
+    pages = {path.parent.as_posix() for path in Path().rglob("comparison.html")}
+    assert pages == {"study", "runs/vae-vs-ae", "runs/vae-vs-ae-seeds"}
 
 
 # ---------------------------------------------------------------- what is written
@@ -482,6 +557,28 @@ def test_numbers_have_two_digits_of_their_error(values: list[Estimate | None], w
     assert [cell.value for cell in comparison_page.cells(row, [])] == wanted
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (-5.2, 0.02, "−2.6 [−5.2, 0.0]"),
+        (-5.2, -0.02, "−2.61 [−5.20, −0.02]"),
+        (0.0004, 8.0, "+4.0002 [0.0004, 8.0000]"),
+        (1e-6, 3e-6, "+0.000002 [0.000001, 0.000003]"),
+        (0.0, 0.0, "0 [0, 0]"),
+    ],
+)
+def test_an_interval_that_excludes_zero_is_not_shown_as_one_that_includes_it(
+    low: float, high: float, wanted: str
+) -> None:
+    assert comparison_page._interval(paired.Interval((low + high) / 2, low, high)) == wanted
+
+
+def test_a_stroke_in_a_name_is_no_column() -> None:
+    lines = comparison_page.aligned([["number", "a|b"], ["loss", "1"]]).splitlines()
+    assert lines[0] == "| number | a\\|b |"
+    assert len({len(line) for line in lines}) == 1
+
+
 def test_names_from_outside_are_text_on_the_page(runs: dict[str, Run], a_copy: Path, measured: Measure) -> None:
     measured(lambda run: loss(0))
     odd = a_copy.rename(a_copy.with_name("<b>&run"))
@@ -506,6 +603,59 @@ def test_the_terminal_shows_what_is_judged_its_interval_the_cost_and_where_the_r
     assert str(tmp_path / "comparison.html") in out
 
 
+def test_the_terminal_says_what_was_not_the_same_and_why_some_are_not_judged(
+    runs: dict[str, Run], measured: Measure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sections(run: Run) -> Sections:
+        one = loss(run.folder.name == "ae", len(run.folder.name))
+        return one | {"samples": {"frechet": 1.0, "ssim": Estimate(1.0)}}
+
+    measured(sections)
+    compare([runs["vae"], runs["longer"], runs["ae"]], tmp_path)
+    out = capsys.readouterr().out.replace("\n", " ")
+    assert "Not the same (vae / longer / ae): epochs 1 / 2 / 1; batch 64 / 128 / 64." in out
+    assert out.count("no bound on log p(x)") == 1
+    assert "Not judged, loss: not comparable, an autoencoder's loss" in out
+    assert "Not judged, frechet, ssim: without a standard error" in out
+    compare([runs["vae"], runs["wide"]], tmp_path / "2", quiet=True)
+    measured(lambda run: loss(0))
+    compare([runs["vae"], runs["wide"]], tmp_path / "3")
+    out = capsys.readouterr().out
+    assert "not judged" not in out.lower()
+    assert "Not the same" not in out
+
+
+def test_where_nothing_is_judged_no_rows_are_counted(runs: dict[str, Run], measured: Measure, tmp_path: Path) -> None:
+    measured(lambda run: {"latent": {"rate": mean(IMAGES + len(run.folder.name))}})
+    compare([runs["vae"], runs["wide"]], tmp_path, quiet=True)
+    for name in ("comparison.md", "comparison.html"):
+        text = (tmp_path / name).read_text("utf-8").replace("\n", " ")
+        assert "no number of which one can be better" in text
+        assert "From row to row" not in text
+
+
+def test_each_run_s_reconstructions_stand_under_the_images_they_are_of(runs: dict[str, Run]) -> None:
+    """Runs that were shown the same share a row of them; runs of another split have their own."""
+    drawn: list[dict[str, Any]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison_page.figures, "rows", lambda images: drawn.append(dict(images)))
+        comparison_page.pictures({name: runs[name] for name in ("vae", "split", "wide")})
+        comparison_page.pictures({name: runs[name] for name in ("vae", "wide")})
+    assert [list(rows) for rows in drawn] == [
+        ["original 1", "vae", "wide", "original 2", "split"],
+        ["original", "vae", "wide"],
+    ]
+    for name, original in {"vae": "original 1", "wide": "original 1", "split": "original 2"}.items():
+        again = runs[name].vae.reconstruct(drawn[0][original]).clamp(0, 1).numpy()
+        assert np.allclose(drawn[0][name], again, atol=1e-6)
+
+
+def test_test_sets_of_different_sizes_are_drawn_in_rows_of_one_length() -> None:
+    x, y = np.zeros((5, 2, 2)), np.ones((3, 2, 2))
+    rows = comparison_page.reconstructed({"a": x, "b": y}, {"a": x, "b": y}, "original")
+    assert {len(images) for images in rows.values()} == {3}
+
+
 def test_what_the_evaluations_note_stands_in_the_comparison_and_whose_it_is(
     runs: dict[str, Run], measured: Measure, tmp_path: Path
 ) -> None:
@@ -517,6 +667,15 @@ def test_what_the_evaluations_note_stands_in_the_comparison_and_whose_it_is(
         text = (tmp_path / name).read_text("utf-8")
         assert "vae, wide: nll: too high on 7% of the images" in text
         assert "vae: hole share: left out" in text
+
+
+def test_an_autoencoder_without_holes_is_explained(runs: dict[str, Run], measured: Measure, tmp_path: Path) -> None:
+    hole = Estimate(0.1, 0.01)
+    measured(lambda run: {"latent": {"hole_share": hole, "knn_accuracy": mean(np.arange(200) % 2)}})
+    found = compare([runs["vae"], runs["ae"]], tmp_path, quiet=True)
+    assert list(found.noted.values()) == [["ae"]]
+    assert "ae: hole share: nothing holds the codes of an autoencoder" in (tmp_path / "comparison.md").read_text()
+    assert compare([runs["vae"], runs["wide"]], tmp_path, quiet=True).noted == {}
 
 
 def test_a_difference_that_is_the_same_for_every_seed_is_not_judged() -> None:

@@ -9,7 +9,7 @@ OUT/NAME/, OUT/NAME/seed-S/       the runs that were trained for it
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ Given = Run | Recipe
 
 
 def compare(
-    what: Sequence[str | Path | Run],
+    what: str | Path | Run | Sequence[str | Path | Run],
     out: str | Path | None = None,
     *,
     seeds: int = 0,
@@ -48,24 +48,30 @@ def compare(
     Each of `what` is a run, its folder, the folder of a study (all its runs), or the name or .toml file of a recipe,
     which is trained first, `overrides` laid over it. With `seeds` N, every recipe (a run's too) is trained with the
     seeds 0 .. N-1; finished runs of the same recipe in `out` are taken as they are, interrupted ones go on.
+    Without `out` the folder is runs/A-vs-B, with `seeds` runs/A-vs-B-seeds, for a study alone without them its own.
     `samples` is K, the importance weights of an image (0: as many as a run of these was evaluated with, at least 100);
-    `images` caps the test images. Raises `UserError` for fewer than two runs, unfinished ones, and data of different
-    shapes.
+    `images` caps the test images. Raises `UserError` for fewer than two runs, unfinished ones, data of different
+    shapes, and a folder that cannot be written.
     """
     if seeds < 0 or seeds == 1:
         raise UserError(f"seeds: expected at least 2, got {seeds}: one training says nothing about chance")
-    given = _named([one for word in what for one in _expand(word, overrides or {}, bool(seeds))])
+    words = [*what] if isinstance(what, Iterable) and not isinstance(what, str) else [what]
+    if odd := [word for word in words if not isinstance(word, str | Path | Run)]:
+        raise UserError(f"compare: expected runs, their folders or names of recipes, got {odd[0]!r}")
+    given = _named([one for word in words for one in _expand(word, overrides or {}, bool(seeds))])
     if len(given) < 2:
         raise UserError("compare: name at least two runs or recipes, or a study of several")
     look = functools.cache(paired.look)  # once for each kind of data
     shapes = {name: look(anchored(_recipe(one).data)).shape for name, one in given.items()}
     if len(set(shapes.values())) > 1:
         raise UserError(f"compare: these learn data of different shapes ({shapes}); name runs of the same data")
-    study_alone = len(what) == 1 and not isinstance(what[0], Run) and side_by_side.is_study(Path(what[0]))
-    usual = what[0] if study_alone else Path("runs") / "-vs-".join(name.replace("/", "-") for name in given)
-    folder = Path(out or str(usual))
+    folder = Path(out) if out else _usual(words, given, bool(seeds))
     if (folder / "recipe.toml").exists():
         raise UserError(f"--out {folder}: holds a run; a comparison wants a folder of its own")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {folder}: cannot be made ({error.strerror}); choose another folder") from None
     runs = _trained(given, folder, seeds, overwrite, quiet)
     k = samples or max([SAMPLES, *(_weights(run, images) for several in runs.values() for run in several)])
     entries = {}
@@ -84,6 +90,14 @@ def compare(
 # --- which runs -------------------------------------------------------------------------------------------------
 
 
+def _usual(words: Sequence[str | Path | Run], names: Iterable[str], seeds: bool) -> Path:
+    """The folder of a comparison that was given none; another with seeds, so that neither page replaces the other."""
+    alone = words[0]
+    if len(words) == 1 and not seeds and not isinstance(alone, Run) and side_by_side.is_study(Path(alone)):
+        return Path(alone)
+    return Path("runs") / ("-vs-".join(name.replace("/", "-") for name in names) + "-seeds" * seeds)
+
+
 def _expand(word: str | Path | Run, overrides: Mapping[str, Any], seeds: bool) -> list[tuple[tuple[str, ...], Given]]:
     """The runs or recipes that a word stands for, each with the parts of its path, of which names are made."""
     if isinstance(word, Run):
@@ -99,6 +113,7 @@ def _expand(word: str | Path | Run, overrides: Mapping[str, Any], seeds: bool) -
     else:
         study(word)  # says what is near that name
     if overrides and not seeds:
+        override(_recipe(found[0][1]), overrides)  # says what is no setting at all
         raise UserError(
             f"--{next(iter(overrides))}: {word} is trained already; settings are for recipes, or add --seeds"
         )

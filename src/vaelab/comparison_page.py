@@ -44,9 +44,10 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
 def pictures(runs: Mapping[str, Run]) -> dict[str, tuple[Figure, dict[str, Figure]]]:
     """latent; of images samples and reconstructions too; of latent planes the manifold: a panel for each run.
 
-    Each for all runs together, and one by one, for narrow screens.
+    Each for all runs together, and one by one, for narrow screens. How many and with which seed, the first run says.
     """
-    settings = next(iter(runs.values())).recipe.figures
+    first = next(iter(runs.values())).recipe
+    settings = first.figures
     latent, samples, originals, again, manifolds = {}, {}, {}, {}, {}
     for name, run in runs.items():
         x, y = gallery.images(run, "test", None)
@@ -56,7 +57,7 @@ def pictures(runs: Mapping[str, Run]) -> dict[str, tuple[Figure, dict[str, Figur
         if gallery.drawable(run.vae.shape):
             originals[name] = gallery.displayed(run, x[few])
             again[name] = gallery.displayed(run, run.vae.reconstruct(x[few], few_y))
-            samples[name] = gallery.displayed(run, run.vae.sample(settings.samples, run.recipe.train.seed))
+            samples[name] = gallery.displayed(run, run.vae.sample(settings.samples, first.train.seed))
             if gallery.is_plane(run):
                 grid = figures.grid_points(figures.grid_axis(gallery.GRID, settings.grid, settings.span))
                 manifolds[name] = gallery.displayed(run, run.vae.decode(grid))
@@ -64,12 +65,30 @@ def pictures(runs: Mapping[str, Run]) -> dict[str, tuple[Figure, dict[str, Figur
     pages = {"latent": _both(latent, lambda some: figures.side_by_side(some, lang, normal))}
     if samples:
         pages["samples"] = _both(samples, lambda some: figures.side_by_side_images(some, lang))
-        page = figures.rows({label("original", lang): next(iter(originals.values()))} | again)
+        page = figures.rows(reconstructed(originals, again, label("original", lang)))
         pages["reconstructions"] = page, {", ".join(runs): page}
     if len(manifolds) == len(runs):
         title = label("manifold", lang)
         pages["manifold"] = _both(manifolds, lambda some: figures.side_by_side_images(some, lang, title))
     return pages
+
+
+def reconstructed(
+    originals: Mapping[str, figures.Array], again: Mapping[str, figures.Array], word: str
+) -> dict[str, figures.Array]:
+    """Rows of as many images as all runs have: originals, and under them each run's reconstructions of just those.
+
+    Runs that were shown the same originals share a row of them, called by the word, with a number where there are more.
+    """
+    count = min(map(len, originals.values()))
+    sharing: dict[bytes, list[str]] = {}
+    for name, x in originals.items():
+        sharing.setdefault(x[:count].tobytes(), []).append(name)
+    rows = {}
+    for i, names in enumerate(sharing.values(), 1):
+        rows[f"{word} {i}" if len(sharing) > 1 else word] = originals[names[0]][:count]
+        rows |= {name: again[name][:count] for name in names}
+    return rows
 
 
 def _both(runs: dict[str, Any], draw: Callable[[dict[str, Any]], Figure]) -> tuple[Figure, dict[str, Figure]]:
@@ -126,6 +145,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
     verdicts = [row for rows in sections.values() for row in rows if any(cell.verdict for cell in row[2])]
     costs = {name: entry.cost for name, entry in comparison.entries.items()}
     unlike = {key: values for key, values in comparison.unlike.items() if key not in COST}
+    unjudged = {reason: [row.key for row in judged if reason in row.reasons] for reason in notes}
     return {
         "names": names,
         "seeds": comparison.seeds,
@@ -142,6 +162,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "tables": {title: _lines(names, rows) for title, rows in sections.items()},
         "judged": [[line[0], *line[3:]] for line in _lines(names, verdicts)] if verdicts else [],
         "notes": notes,
+        "unjudged": unjudged,
         "unlike": unlike,
         "unlike_cost": {key: values for key, values in comparison.unlike.items() if key in COST},
         "compared": comparison.compared,
@@ -202,7 +223,9 @@ def _estimate(value: Estimate) -> str:
 
 
 def _interval(found: Interval) -> str:
-    digits = _digits(found.value, (found.high - found.low) / 2)
+    digits, nearest = _digits(found.value, (found.high - found.low) / 2), min(found.low, found.high, key=abs)
+    while found.sign and not round(nearest, digits):  # an interval without zero must not look like one with it
+        digits += 1
     return f"{_number(found.value, digits, '+')} [{_number(found.low, digits)}, {_number(found.high, digits)}]"
 
 
@@ -226,13 +249,14 @@ def _cost(value: float | None, key: str) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A table in Markdown from its head and its lines, the first `left` columns to the left.
+    """A table in Markdown from its head and its lines, the first `left` columns to the left; a | in a cell is escaped.
 
     >>> print(aligned([["number", "a"], ["loss", "1.5"]]))
     | number |   a |
     | ------ | --: |
     | loss   | 1.5 |
     """
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
     rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
     lines = [

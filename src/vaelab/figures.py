@@ -246,12 +246,16 @@ def interpolation(images: Array, lang: Lang, originals: Array | None = None) -> 
 
 @_look()
 def side_by_side_images(runs: Mapping[str, Array], lang: Lang, title: str | None = None) -> Figure:
-    """The images of several runs (samples, manifolds ...) as near-square grids next to each other, named above."""
+    """The images of several runs (samples, manifolds ...) as near-square grids next to each other, named above.
+
+    The title is left out where there is a single run, a panel of a page that says it once for all.
+    """
     pictures = {name: _square(images) for name, images in runs.items()}
     tallest = max(picture.shape[0] / picture.shape[1] for picture in pictures.values())
     apart = ConstrainedLayoutEngine(wspace=0.08)  # further than two tiles of one run
     figure = Figure(figsize=(4 * len(pictures), 4 * tallest + 0.5), layout=apart)
-    figure.suptitle(label("samples", lang) if title is None else title, fontsize=11)
+    if len(runs) > 1:
+        figure.suptitle(label("samples", lang) if title is None else title, fontsize=11)
     for ax, (name, picture) in zip(_row(figure, len(pictures)), pictures.items(), strict=True):
         _draw_picture(ax, picture, name)
     return figure

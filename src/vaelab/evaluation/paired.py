@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from vaelab import build
 from vaelab.data import load as load_data
+from vaelab.errors import UserError
 from vaelab.evaluation.intervals import LEAST, Interval, bootstrap, t_interval, unpaired
 from vaelab.evaluation.metric import Estimate, Metric, number
 from vaelab.evaluation.whole import METRICS, Evaluation
@@ -26,6 +27,11 @@ ASIDE = {f"data.{key}" for key in ("source", "dir", "test", "validation", "image
 ASIDE |= {"train.threads", "train.device"}
 COST = ("device", "threads", "processor", "torch")  # what seconds and memory depend on
 WITHOUT_EYES = ("mse", "psnr", "ssim", "nearest_train", "copies")  # numbers of samples for which no classifier is asked
+
+MIDST = (
+    "hole share: nothing holds the codes of an autoencoder near the prior; where they reach far beyond it, all of its "
+    "samples lie in their midst and none in a hole. How far the two lie apart is what prior gap at least says"
+)
 
 
 class Row(NamedTuple):
@@ -113,6 +119,8 @@ class Comparison:
             for section in entry.evaluations[0].sections.values():
                 for note in section.get("notes", []):
                     found.setdefault(note.replace("_", " "), []).append(name)
+            if not entry.charged and "hole_share" in entry.evaluations[0].sections.get("latent", {}):
+                found.setdefault(MIDST, []).append(name)
         return found
 
     @property
@@ -160,12 +168,14 @@ def _rows(entries: Sequence[Entry], level: float) -> list[Row]:
                 obstacle = _obstacle(section, key, entries[0], entry)
                 intervals.append(None if obstacle else interval)
                 reasons.append(obstacle or reason)
-            baselines = [
-                number(e.sections.get(section, {}).get(f"{key}_real")) for one in entries for e in one.evaluations
-            ]
-            real = baselines[0] if len({one and one.value for one in baselines}) == 1 else None
-            rows.append(Row(section, key, metric, values, intervals, reasons, real))
+            rows.append(Row(section, key, metric, values, intervals, reasons, _real(section, key, entries)))
     return rows
+
+
+def _real(section: str, key: str, entries: Sequence[Entry]) -> Estimate | None:
+    """What images of the data reach in the place of samples; None where the evaluations do not agree, or do not say."""
+    found = [number(e.sections.get(section, {}).get(f"{key}_real")) for entry in entries for e in entry.evaluations]
+    return found[0] if len({one and one.value for one in found}) == 1 else None
 
 
 def _over_seeds(numbers: Sequence[Estimate | None]) -> Estimate | None:
@@ -224,36 +234,45 @@ class Look(NamedTuple):
 
     shape: tuple[int, ...]
     images: dict[str, str]  # by split: how many, and a checksum
+    binary: bool  # whether all test images, as they are treated, are of 0 and 1 alone
 
 
 def look(settings: Data) -> Look:
     """Load the data, to say whether two runs had the same."""
     data = load_data(settings)
-    splits = data.splits().items()
-    return Look(data.shape, {f"{name} images": f"{len(one.x):,} (checksum {one.checksum()})" for name, one in splits})
+    images = {f"{name} images": f"{len(s.x):,} (checksum {s.checksum()})" for name, s in data.splits().items()}
+    x, top = data.test.x, (data.levels or 2) - 1
+    binary = settings.binary or (settings.treatment == "grey" and bool(((x == 0) | (x == top)).all()))
+    return Look(data.shape, images, binary)
 
 
 def entry(runs: list[Run], evaluations: list[Evaluation], looks: Sequence[Look]) -> Entry:
-    """A run, or one of each seed, with its evaluation and its data."""
+    """A run, or one of each seed, with its evaluation and its data. Raises `UserError` on a damaged results.json."""
     facts = [_facts(run, data.images) for run, data in zip(runs, looks, strict=True)]
     together = {key: ", ".join(dict.fromkeys(of[key] for of in facts)) for key in facts[0]}
-    return Entry(runs, evaluations, together, _nats(runs[0]), _cost(runs))
+    return Entry(runs, evaluations, together, _nats(runs[0], looks[0].binary), _cost(runs))
 
 
 def _facts(run: Run, images: Mapping[str, str]) -> dict[str, str]:
     """All that should be the same for a fair comparison."""
-    try:
-        ran: dict[str, Any] = json.loads((run.folder / "environment.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        ran = {}
+    ran, trained = _environment(run), len(run.history)
     settings = {
         key.partition(".")[2].replace("_", " "): plain(value)
         for key, value in flatten(run.recipe).items()
         if key.startswith(("data.", "train.")) and key not in ASIDE
     }
-    ran["torch"] = ran.get("packages", {}).get("torch", "not recorded")
-    used = {key: f"{ran.get(key, 'not recorded')}" for key in COST}
-    return {**images, **settings, "epochs trained": f"{len(run.history)}", **used}
+    if trained != run.recipe.train.epochs:
+        settings["epochs"] += f" ({trained} trained)"
+    return {**images, **settings} | {key: f"{ran.get(key, 'not recorded')}" for key in COST}
+
+
+def _environment(run: Run) -> dict[str, Any]:
+    """What it was trained on; nothing where environment.json is missing or damaged, for no number depends on it."""
+    try:
+        found: dict[str, Any] = json.loads((run.folder / "environment.json").read_text("utf-8"))
+        return found | {"torch": found["packages"]["torch"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def plain(value: Any) -> str:
@@ -261,24 +280,32 @@ def plain(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}" or "–"
 
 
-def _nats(run: Run) -> str:
-    """What the nats of its likelihood are; only those of one kind can be compared."""
-    model, binary = run.recipe.model, run.recipe.data.binary
+def _nats(run: Run, binary: bool) -> str:
+    """What the nats of its likelihood are; only those of one kind can be compared. Of `binary`, see `Look`."""
+    model = run.recipe.model
     given = " given the label" if model.conditional else ""
     if build.support(model) in ("levels", "counts"):
         return f"probabilities{given}"
     if model.likelihood != "bernoulli":
         return f"densities{given}"
-    soft = not binary and run.contract["levels"] != 2
-    return f"cross-entropies of grey levels{given}, no likelihood" if soft else f"probabilities{given}"
+    return f"probabilities{given}" if binary else f"cross-entropies of grey levels{given}, no likelihood"
 
 
 def _cost(runs: Sequence[Run]) -> dict[str, float | None]:
-    """Of the training: medians over epochs and runs, and the highest of the peaks. None where it was not recorded."""
+    """Of the training: medians over epochs and runs, and the highest of the peaks. None where it was not recorded.
+
+    Raises `UserError` where results.json lacks the number of parameters.
+    """
+    parameters = runs[0].results.get("parameters")
+    if parameters is None:
+        path = runs[0].folder / "results.json"
+        raise UserError(
+            f"{path}: does not say how many parameters there are; restore it or train anew with --overwrite"
+        )
     times = [rows for run in runs if (rows := run.times)]
     peaks = [row["peak_mib"] for rows in times for row in rows if "peak_mib" in row]
     return {
-        "parameters": runs[0].results["parameters"],
+        "parameters": parameters,
         "epochs": median(len(run.history) for run in runs),
         "seconds per epoch": median(row["seconds"] for rows in times for row in rows) if times else None,
         "seconds of training": median(sum(row["seconds"] for row in rows) for rows in times) if times else None,
