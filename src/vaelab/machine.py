@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -92,24 +94,31 @@ def using(threads: int) -> Iterator[None]:
         torch.backends.cudnn.deterministic = before[1]
 
 
-def begin_peak(device: torch.device) -> bool:
-    """Begin `peak_memory` anew; False where that cannot be done: neither a GPU nor Linux."""
+def peak_memory(device: torch.device) -> Callable[[], float | None]:
+    """Begin to measure; the function returned says how many MiB were needed at most since, None where nobody knows.
+
+    Of a GPU: all that its tensors take. Else (Linux): by how much the process grew at most, whatever ran in it before.
+    What is held already does not count, so what was freed is given back to the system first; nor do program files, of
+    which a process reads in the more the longer it runs.
+    """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        return True
+        return lambda: torch.cuda.max_memory_allocated(device) / 2**20
+    gc.collect()
+    with suppress(OSError, AttributeError):  # only glibc has it, and needs it
+        ctypes.CDLL(None).malloc_trim(0)
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark VmHWM is what is held now
+        before = _memory("RssAnon")
     except OSError:
-        return False
-    return True
+        return lambda: None
+    return lambda: _memory("VmHWM") - _memory("RssFile") - before
 
 
-def peak_memory(device: torch.device) -> float:
-    """MiB at most since `begin_peak`: of a GPU's tensors; else all of the process, Python and data too."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
+def _memory(name: str) -> float:
+    """MiB, by a line of what Linux says of this process."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
 
 def environment(device: torch.device, threads: int) -> dict[str, Any]:

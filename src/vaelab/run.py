@@ -3,7 +3,7 @@
     recipe.toml         the resolved recipe, every setting spelled out
     environment.json    versions, threads, device and command
     metrics.jsonl       a line an epoch, in nats per image; nothing in it depends on the clock
-    times.jsonl         seconds an epoch, and the most memory so far
+    times.jsonl         seconds an epoch, and the memory that training takes, see machine.peak_memory
     best.safetensors    the weights of the best epoch by the beta = 1 validation value (of the last, without validation)
     last.pt             everything needed to go on; tensors and plain values only, loads with weights_only=True
     results.json        the best weights on the test images; there once the run is finished

@@ -177,7 +177,7 @@ def fit(job: Job, run: Run, state: State | None) -> None:
              "threads": torch.get_num_threads()},
         )  # fmt: skip
 
-    measurable = machine.begin_peak(device)
+    peak, needed = machine.peak_memory(device), None
     with (
         _asked_to_stop() as stop,
         tqdm(total=settings.epochs * steps, initial=len(history) * steps, disable=job.quiet or None) as bar,
@@ -227,6 +227,7 @@ def fit(job: Job, run: Run, state: State | None) -> None:
 
             *means, optimised = (torch.tensor(sizes).double() @ trace.cpu().double() / sum(sizes)).tolist()
             during, after = Terms(*means), terms(vae, held_out, settings.seed, samples)
+            needed = needed or peak()  # every epoch needs the same; before the first picture, for pictures would count
             if not math.isfinite(after.loss):
                 raise _diverged(f"the loss of the {name} images", f"epoch {epoch}", run, len(history))
             grown = {name: numbers[name] for name in ("beta", *job.recipe.objective.grows)}
@@ -238,8 +239,8 @@ def fit(job: Job, run: Run, state: State | None) -> None:
                 gallery.snapshot(run, vae, *shown, epoch)
             save(0, trace, chance)
             run.write_lines("metrics.jsonl", history)
-            peak = {"peak_mib": round(machine.peak_memory(device), 1)} if measurable else {}
-            times.append({"epoch": epoch, "seconds": round(time.perf_counter() - begun, 3)} | peak)
+            memory = {"peak_mib": round(needed, 1)} if needed else {}
+            times.append({"epoch": epoch, "seconds": round(time.perf_counter() - begun, 3)} | memory)
             run.write_lines("times.jsonl", times)
             growing = grown if job.recipe.objective.warmup or job.recipe.objective.cycles else {}
             weight = "".join(f"  {key} {growing[key]:.3g}" for key in job.recipe.objective.grows if growing)
