@@ -127,7 +127,7 @@ class Comparison:
     def protocol(self) -> dict[str, str]:
         """How the numbers were measured."""
         first = next(iter(self.entries.values()))
-        aside = ("weights", "treatment", "likelihood")  # they belong to a run, not to the measuring
+        aside = ("weights", "treatment", "likelihood", "train_checksum")  # they belong to a run, not to the measuring
         shared = {k.replace("_", " "): f"{v}" for k, v in first.evaluations[0].protocol.items() if k not in aside}
         return shared | {"nats of": "; ".join(dict.fromkeys(entry.nats for entry in self.entries.values()))}
 
