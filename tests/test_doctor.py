@@ -122,6 +122,7 @@ def judged(e: Evidence, rule: str) -> Finding:
 
 def test_healthy_runs_are_told_nothing_by_any_rule(look: Look) -> None:
     found = [verdicts(look(name)) for name in ("healthy", "healthy codes")]
+    assert found[1].pop("too few epochs") == "remark"  # its learning rate fell to 0, so that cannot be judged
     assert all(set(each.values()) == {"fine"} for each in found), found
     assert {rule for each in found for rule in each} == set(RULES)  # and no rule was spared
 
@@ -188,14 +189,14 @@ def test_a_rule_keeps_to_its_own_fault(look: Look, name: str, rule: str) -> None
     assert finding is None or finding.verdict == "fine"
 
 
-def test_what_follows_from_a_graver_fault_is_not_named_beside_it(look: Look) -> None:
+def test_what_follows_from_a_graver_fault_is_no_fault_beside_it(look: Look) -> None:
     collapsed, warming = verdicts(look("beta 50")), verdicts(look("slow warm-up"))
     assert judged(look("beta 50"), "unused dimensions").verdict == "fault"
     assert collapsed["posterior collapse"] == "fault"
-    assert not collapsed.keys() & {"unused dimensions", "holes"}
+    assert {collapsed["unused dimensions"], collapsed["holes"]} == {"follows"}
     assert judged(look("slow warm-up"), "beta").verdict == "fault"
     assert warming["warm-up"] == "fault"
-    assert "beta" not in warming
+    assert warming["beta"] == "follows"
 
 
 @pytest.mark.parametrize(("name", "said"), [("elbo", True), ("beta-tc", False)])
@@ -265,7 +266,7 @@ def test_a_curve_a_plus_b_over_epoch_gains_what_it_says(look: Look, noise: None,
     e = with_history(look("healthy"), history([90 + b / t for t in range(1, 21)]), objective__warmup=0.0)
     finding = judged(e, "too few epochs")
     assert finding.verdict == verdict
-    assert f"should gain {b / 100:.1f} ± 0.0 nats" in finding.says
+    assert f"should gain {b / 100:.1f} nats" in finding.says
 
 
 def test_a_curve_of_noise_alone_is_rarely_called_a_trend(look: Look, noise: None) -> None:
@@ -289,18 +290,58 @@ def test_a_gain_has_the_standard_error_of_the_line_and_a_run_that_was_stopped_wa
     curve = list(90 + 100 / np.arange(1, 21) + rng.normal(0, 0.1, 20))
     line = scipy.stats.linregress(x, curve[15:])
     base, share = look("healthy"), 1 / 20 - 1 / 25
-    assert round(line.stderr * share, 1) < round(line.stderr * share * doctor._sure(5) / doctor.SURE, 1)  # stretched
+    said = doctor._said(Estimate(line.slope * share, line.stderr * share))
+    assert said != doctor._said(Estimate(line.slope * share, line.stderr * share * doctor._sure(5) / doctor.SURE))
     for epochs, patience, remedy in ((20, 0, "--train.epochs 40"), (100, 3, "--train.patience 6")):
         given = {"train__epochs": epochs, "train__patience": patience, "objective__warmup": 0.0}
         finding = judged(with_history(base, history(curve), **given), "too few epochs")
         assert finding.remedy == remedy
-        assert f"another 5 epochs should gain {line.slope * share:.1f} ± {line.stderr * share:.1f} nats" in finding.says
+        assert f"another 5 epochs should gain {said} nats" in finding.says
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
-def test_a_falling_learning_rate_makes_the_end_flat_and_is_not_judged(look: Look, schedule: str) -> None:
+def test_a_falling_learning_rate_makes_the_end_flat_and_the_run_is_not_called_healthy(
+    look: Look, schedule: str
+) -> None:
     curve = history([90 + 100 / t for t in range(1, 21)])
-    assert RULES["too few epochs"](with_history(look("healthy"), curve, train__schedule=schedule)) is None
+    finding = judged(with_history(look("healthy"), curve, train__schedule=schedule, train__epochs=20), "too few epochs")
+    assert finding.verdict == "remark"
+    assert finding.remedy.startswith("--train.epochs 40")
+
+
+def test_a_misfit_has_to_be_beyond_the_chance_of_the_images(look: Look) -> None:
+    """Of few images with residuals of very different sizes the scale that fits is hardly known."""
+    e = look("sigma 1")
+    assert judged(e, "likelihood").verdict == "fault"
+    fit = doctor._fit(e)
+    assert fit is not None
+    assert fit.misfits
+    assert not fit._replace(error=fit.beta).misfits
+    x, element, _ = e.look
+    squares = (x - element.loc)[0].double().square().flatten(1).mean(1)
+    assert fit.error == pytest.approx(float(squares.std() / len(squares) ** 0.5 / squares.mean()))
+
+
+def test_what_follows_from_a_fault_is_said_to_be_part_of_it(look: Look) -> None:
+    e = look("beta 50")
+    findings = diagnose(e.subject.run, e.sections)
+    follow = [finding.rule for finding in findings if finding.verdict == "follows"]
+    assert "unused dimensions" in follow
+    text = report(findings, "runs/x")
+    assert f"part of the faults above: {', '.join(follow)}" in text
+    assert "A setting is tried with: vaelab train runs/x/recipe.toml SETTING --out NEW" in text
+    assert "A setting is tried" not in report(
+        [Finding("holes", "fault", "Bad.", "vaelab fit-prior runs/x --prior flow")]
+    )
+
+
+def test_quantised_codes_that_collapsed_keep_their_model(look: Look) -> None:
+    e = look("vq")
+    silent = dataclasses.replace(e, sections={"latent": {"mutual_information": Estimate(0.1, 0.01)}})
+    finding = judged(silent, "posterior collapse")
+    assert finding.verdict == "fault"
+    assert "--model.latent 4" in finding.remedy
+    assert "variant" not in finding.remedy
 
 
 def test_the_weight_at_the_epoch_kept_is_what_counts(look: Look) -> None:

@@ -177,15 +177,18 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from vaelab.evaluation.whole import METRICS, evaluate, files
 
     sections = arguments.only.split(",") if arguments.only else tuple(METRICS)
-    found = evaluate(arguments.run_folder, samples=arguments.samples, images=arguments.images, sections=sections)
+    try:
+        found = evaluate(arguments.run_folder, samples=arguments.samples, images=arguments.images, sections=sections)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("what was measured is kept; the same command goes on from there") from None
     print(found)
-    print(Path(arguments.run_folder) / files(arguments.images)[0])
+    print(Path(arguments.run_folder) / files(found.images)[0])
 
 
 def _doctor(arguments: argparse.Namespace) -> None:
     from vaelab.evaluation.doctor import diagnose, report
 
-    print(report(diagnose(arguments.run_folder)))
+    print(report(diagnose(arguments.run_folder), arguments.run_folder))
 
 
 def _compare(arguments: argparse.Namespace) -> None:
@@ -303,7 +306,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("runs", metavar="RUN", nargs="+", help="a run folder, a study, or a recipe (trained first)")
     compare.add_argument("--seeds", type=int, default=0, help="train each N times, with the seeds 0 to N-1")
-    compare.add_argument("--out", metavar="FOLDER", help="default: runs/A-vs-B; for a study alone its own folder")
+    compare.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="default: runs/A-vs-B, with --seeds runs/A-vs-B-seeds; for a study alone, without --seeds, its own",
+    )
     compare.add_argument(
         "--samples", type=_count, default=0, help="importance weights an image (default: at least 100)"
     )

@@ -7,6 +7,7 @@ needs is missing; RULES is the table of them, the gravest first. Thresholds are 
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ class Finding(NamedTuple):
     """What a rule says of a run."""
 
     rule: str
-    verdict: Literal["fault", "remark", "fine"]
+    verdict: Literal["fault", "remark", "fine", "follows"]  # follows: from a graver fault, so of no weight beside it
     says: str  # plain sentences, with the numbers in them
     remedy: str = ""  # what to try, where there is something; always for a fault
 
@@ -120,7 +121,7 @@ class Evidence:
 
 
 def diagnose(run: Run | str | Path, sections: Mapping[str, Mapping[str, Any]] | None = None) -> list[Finding]:
-    """What the rules find, in their order, without those that do not apply and what only follows from a graver fault.
+    """What the rules find, in their order, without those that do not apply.
 
     `sections` are those of an `Evaluation`; else those of the run's evaluation.json, and what is missing there is
     measured on fewer images. Raises `UserError` where there is no such run, or no epoch of it was finished.
@@ -134,13 +135,16 @@ def diagnose(run: Run | str | Path, sections: Mapping[str, Mapping[str, Any]] | 
             sections = {name: known.get(name) or measure(few) for name, measure in measures.items()}
         evidence = Evidence(run.recipe, run.history, Subject(run), sections)
         findings = [finding for rule in RULES.values() if (finding := rule(evidence))]
-    silent = {rule for finding in findings if finding.verdict == "fault" for rule in FOLLOWS.get(finding.rule, ())}
-    return [finding for finding in findings if finding.rule not in silent]
+    less = {rule for finding in findings if finding.verdict == "fault" for rule in FOLLOWS.get(finding.rule, ())}
+    return [one._replace(verdict="follows", remedy="") if one.rule in less else one for one in findings]
 
 
-def report(findings: Sequence[Finding]) -> str:
-    """A sentence on the whole; the faults, the gravest first; remarks; the names of the rules that found nothing."""
-    faults, remarks, fine = ([f for f in findings if f.verdict == wanted] for wanted in ("fault", "remark", "fine"))
+def report(findings: Sequence[Finding], folder: str | Path = "RUN") -> str:
+    """A sentence on the whole; the faults, the gravest first; remarks; how to try the settings that these name, with
+    the recipe of the run in `folder`; the names of the rules that found nothing."""
+    faults, remarks, fine, follow = (
+        [f for f in findings if f.verdict == wanted] for wanted in ("fault", "remark", "fine", "follows")
+    )
     none = "No fault was found; see the remarks." if remarks else "No fault was found: this run is healthy."
     found = {0: none, 1: "One fault was found."}
     lines = [found.get(len(faults), f"{len(faults)} faults were found, here the gravest first.")]
@@ -148,9 +152,12 @@ def report(findings: Sequence[Finding]) -> str:
         title = f"fault: {finding.rule}" if finding.verdict == "fault" else f"remark on {finding.rule}:"
         lines += ["", title, _indented(finding.says)]
         lines += [_indented(f"try: {finding.remedy}")] if finding.remedy else []
+    if any(re.search(r"--[a-z]+\.", finding.remedy) for finding in faults + remarks):
+        lines += ["", f"A setting is tried with: vaelab train {Path(folder) / 'recipe.toml'} SETTING --out NEW"]
     silent = [name for name in RULES if name not in {finding.rule for finding in findings}]
     why = "not judged, for they mean nothing here or too little is known"
     names = {"nothing wrong with": [finding.rule for finding in fine], why: silent}
+    names["part of the faults above"] = [finding.rule for finding in follow]
     return "\n".join([*lines, "", *(f"{title}: {', '.join(rules)}" for title, rules in names.items() if rules)])
 
 
@@ -177,6 +184,8 @@ def collapse(e: Evidence) -> Finding | None:
     if (fit := _fit(e)) and fit.beta > MISFIT:
         says += f" With a sigma of {fit.scale:.2g}, where {fit.best:.2g} would fit, no detail is worth a code."
         return finding("fault", says, "--model.likelihood gaussian-optimal")
+    if zoo.part("model.posterior", e.recipe.model.posterior).space in ("codes", "classes"):
+        return finding("fault", says, f"more epochs, or --model.latent {2 * e.recipe.model.latent}")
     return finding("fault", says, f"more epochs, --objective.warmup {_quarter(e)}, or --model.variant free-bits")
 
 
@@ -283,6 +292,12 @@ class Fit(NamedTuple):
     best: float
     beta: float  # (scale / best)^p: the weight of the rate that does the same where the scale fits
     lost: float  # nats per image that the best one would save
+    error: float  # of beta, as a share of it
+
+    @property
+    def misfits(self) -> bool:
+        """Whether beta is beyond MISFIT, and would be for other images of the kind."""
+        return max(self.beta, 1 / self.beta) > MISFIT * (1 + SURE * self.error)
 
 
 def _fit(e: Evidence) -> Fit | None:
@@ -291,9 +306,10 @@ def _fit(e: Evidence) -> Fit | None:
     if not isinstance(element, Normal | Laplace):
         return None
     p, scale = 2 if isinstance(element, Normal) else 1, float(element.scale.double().mean())
-    best = max(float((x - element.loc).abs().double().pow(p).mean() ** (1 / p)), 1e-12)
+    each = mean((x - element.loc).abs().double().pow(p).flatten(2).mean(2)[0])  # |r|^p of the images, (B,)
+    best = max(each.value ** (1 / p), 1e-12)
     lost = x[0].numel() * (math.log(scale / best) + ((best / scale) ** p - 1) / p)
-    return Fit(scale, best, (scale / best) ** p, lost)
+    return Fit(scale, best, (scale / best) ** p, lost, (each.error or math.inf) / best**p)
 
 
 def likelihood(e: Evidence) -> Finding | None:
@@ -316,7 +332,7 @@ def likelihood(e: Evidence) -> Finding | None:
             if spread > DISPERSED
             else finding("fine", says)
         )
-    if fit and not 1 / MISFIT < fit.beta < MISFIT:
+    if fit and fit.misfits:
         says = f"The likelihood's scale is {fit.scale:.2g}, but {fit.best:.2g} would fit the residuals of test images: "
         says += f"{fit.lost:.3g} nats less. In training this acts like a beta of {fit.beta:.2g}."
         learned = "more epochs" if fit.beta > 1 else "more images, for the scale fits the training images only"
@@ -397,7 +413,9 @@ def _gap(e: Evidence) -> Estimate | None:
 
 
 def _said(number: Estimate) -> str:
-    return f"{number.value:.1f}" + (f" ± {number.error:.1f}" if number.error is not None else "")
+    error = number.error or 0
+    places = 1 if error >= 0.05 else 2
+    return f"{number.value:.{places}f} ± {error:.{places}f}" if error >= 0.005 else f"{number.value:.1f}"
 
 
 def _error(*each: Estimate) -> float:
@@ -440,7 +458,7 @@ def overfitting(e: Evidence) -> Finding | None:
 def too_few_epochs(e: Evidence) -> Finding | None:
     """The loss of unseen images as a + b / epoch, fitted to the last quarter of the epochs: what another quarter gains.
 
-    Where the learning rate falls to 0 the end of the curve is flat by design, and says nothing.
+    Where the learning rate falls to 0 the end of the curve is flat by design: a remark says that it says nothing.
     """
     finding, run, epochs = partial(Finding, "too few epochs"), e.subject.run, len(e.history)
     settings = e.recipe.objective
@@ -449,12 +467,15 @@ def too_few_epochs(e: Evidence) -> Finding | None:
         return finding("fault", says, f"vaelab train --resume {run.folder}")
     more = math.ceil(epochs / 4)
     last = range(max(1, epochs - max(LAST, more) + 1, math.floor(settings.warmup) + 1), epochs + 1)
-    if e.recipe.train.schedule != "constant" or settings.cycles or len(last) < 3:
+    if settings.cycles or len(last) < 3:
         return None
+    if e.recipe.train.schedule != "constant":
+        says = "The learning rate fell to 0 by plan: the curve ends flat, whether or not more epochs would help."
+        return finding("remark", says, f"--train.epochs {2 * e.recipe.train.epochs}, and vaelab compare")
     slope, error = _trend([1 / epoch for epoch in last], [e.losses(e.unseen)[epoch - 1] for epoch in last])
     share = 1 / epochs - 1 / (epochs + more)
     gain = Estimate(slope * share, error * share)
-    gains = f"another {more} epoch{'s' if more > 1 else ''} should gain {_said(gain)} nats."
+    gains = f"another {f'{more} epochs' if more > 1 else 'epoch'} should gain {_said(gain)} nats."
     if gain.value > max(WORTH, _sure(len(last)) * _error(gain)):
         hidden = gain.value < NOTICED * _error(e.loss(e.unseen))
         says = f"The loss of {e.unseen} images was still falling: {gains}"

@@ -55,6 +55,11 @@ class Evaluation:
     protocol: dict[str, Any]
     sections: dict[str, Section] = field(default_factory=dict)
 
+    @property
+    def images(self) -> int:
+        """How many test images were looked at; 0: all."""
+        return 0 if self.protocol["images"] == "all" else int(self.protocol["images"])
+
     def __str__(self) -> str:
         return table(self)
 

@@ -1,0 +1,8 @@
+"""`python -m vaelab`: the command line."""
+
+import sys
+
+from vaelab.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
