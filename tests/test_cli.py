@@ -64,6 +64,14 @@ def test_what_needs_no_torch_does_not_import_it(words: list[str]) -> None:
     assert heavy == ({"torch"} if words == ["list"] else set())  # the models are made of it
 
 
+def test_the_module_is_the_command_line_too(tmp_path: Path) -> None:
+    asked = [sys.executable, "-m", "vaelab", "evaluate", str(tmp_path / "nowhere")]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("vaelab: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_help_has_an_example_of_everything_and_the_version_is_one_line() -> None:
     out = script("--help").out
     for command in ("train", "list", "sample", "reconstruct", "encode", "figures", "--resume"):
