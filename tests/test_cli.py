@@ -364,7 +364,7 @@ def test_compare_trains_recipes_with_seeds(
     brief = flags(TINY | {"train.epochs": 1})
     words = ["compare", "quickstart", "mlp-2d", "--seeds", "2", "--samples", "5", "--images", "60", *brief]
     assert main(words) == 0
-    folder = Path("runs/quickstart-vs-mlp-2d")
+    folder = Path("runs/quickstart-vs-mlp-2d-seeds")
     assert "Each recipe was trained 2 times" in capsys.readouterr().out
     assert json.loads((folder / "comparison.json").read_text())["seeds"] == 2
     assert vaelab.load(folder / "mlp-2d" / "seed-1").finished
