@@ -554,10 +554,11 @@ def test_no_number_that_is_missing_or_odd_breaks_a_rule(look: Look, name: str) -
 
 
 def test_a_report_begins_with_the_whole_and_ends_with_what_was_not_judged() -> None:
-    fine = Finding("beta", "fine", "As it should be.")
+    fine, long = Finding("beta", "fine", "As it should be."), Finding("too few epochs", "fine", "Enough.")
     remark, fault = Finding("likelihood", "remark", "Grey."), Finding("holes", "fault", "Bad.", "another prior")
     begins = {
-        "No fault was found: this run is healthy.": [fine],
+        "No fault was found: this run is healthy.": [fine, long],
+        "No fault was found.": [fine],
         "No fault was found; see the remarks.": [remark, fine],
         "One fault was found.": [fault, remark, fine],
         "2 faults were found, here the gravest first.": [fault, fault],

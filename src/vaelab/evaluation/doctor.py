@@ -145,7 +145,9 @@ def report(findings: Sequence[Finding], folder: str | Path = "RUN") -> str:
     faults, remarks, fine, follow = (
         [f for f in findings if f.verdict == wanted] for wanted in ("fault", "remark", "fine", "follows")
     )
-    none = "No fault was found; see the remarks." if remarks else "No fault was found: this run is healthy."
+    judged = any(finding.rule == "too few epochs" for finding in fine)  # of unknown length none is called healthy
+    none = "No fault was found: this run is healthy." if judged else "No fault was found."
+    none = "No fault was found; see the remarks." if remarks else none
     found = {0: none, 1: "One fault was found."}
     lines = [found.get(len(faults), f"{len(faults)} faults were found, here the gravest first.")]
     for finding in faults + remarks:
@@ -467,11 +469,11 @@ def too_few_epochs(e: Evidence) -> Finding | None:
         return finding("fault", says, f"vaelab train --resume {run.folder}")
     more = math.ceil(epochs / 4)
     last = range(max(1, epochs - max(LAST, more) + 1, math.floor(settings.warmup) + 1), epochs + 1)
-    if settings.cycles or len(last) < 3:
-        return None
     if e.recipe.train.schedule != "constant":
         says = "The learning rate fell to 0 by plan: the curve ends flat, whether or not more epochs would help."
         return finding("remark", says, f"--train.epochs {2 * e.recipe.train.epochs}, and vaelab compare")
+    if settings.cycles or len(last) < 3:
+        return None
     slope, error = _trend([1 / epoch for epoch in last], [e.losses(e.unseen)[epoch - 1] for epoch in last])
     share = 1 / epochs - 1 / (epochs + more)
     gain = Estimate(slope * share, error * share)
