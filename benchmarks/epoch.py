@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import vaelab
-from vaelab import machine
+from vaelab import devices
 from vaelab.data import Split, load
-from vaelab.run import load as load_run
+from vaelab.runs import load as load_run
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
@@ -44,14 +44,20 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
         picture, label = Image.fromarray(self.levels[i].numpy()), int(self.labels[i])
         pixels = torch.from_numpy(np.array(picture, np.uint8, copy=True))
-        pixels = pixels.view(picture.size[1], picture.size[0], 1).permute(2, 0, 1).contiguous()  # (1, H, W)
+        pixels = (
+            pixels.view(picture.size[1], picture.size[0], 1).permute(2, 0, 1).contiguous()
+        )  # (1, H, W)
         return pixels.to(torch.get_default_dtype()).div(255), label
 
 
 class ConventionalVAE(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.hidden, self.mean, self.log_variance = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
+        self.hidden, self.mean, self.log_variance = (
+            nn.Linear(784, 400),
+            nn.Linear(400, 20),
+            nn.Linear(400, 20),
+        )
         self.back, self.out = nn.Linear(20, 400), nn.Linear(400, 784)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,7 +99,11 @@ class Ours:
 
     def __init__(self, folder: Path, threads: int) -> None:
         self.folder, self.epochs = folder, 0
-        self.settings = {"train.device": "cpu", "train.threads": threads, "figures.points": 100}  # no t-SNE of 10,000
+        self.settings = {
+            "train.device": "cpu",
+            "train.threads": threads,
+            "figures.points": 100,
+        }  # no t-SNE of 10,000
 
     def epoch(self) -> tuple[float, float]:
         self.epochs += 1
@@ -108,12 +118,16 @@ class Ours:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--pairs", type=int, default=5, help="measured pairs, after one that is not counted")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "epoch.json")
+    parser.add_argument(
+        "--pairs", type=int, default=5, help="measured pairs, after one that is not counted"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "epoch.json"
+    )
     arguments = parser.parse_args()
 
     data = load(vaelab.recipe("mlp-20d").data)
-    threads, warning = machine.threads(0)
+    threads, warning = devices.threads(0)
     if warning:
         print(f"warning: {warning}")
     torch.set_num_threads(threads)
@@ -135,7 +149,10 @@ def main() -> None:
                 seconds, loss = epoch()
                 row[name] = {"seconds": round(seconds, 3), "test_loss": round(loss, 2)}
             row_ratio = row["conventional"]["seconds"] / row["vaelab"]["seconds"]
-            print(f"pair {pair}{' (not counted)' if not pair else ''}: {row}, ratio {row_ratio:.2f}", flush=True)
+            print(
+                f"pair {pair}{' (not counted)' if not pair else ''}: {row}, ratio {row_ratio:.2f}",
+                flush=True,
+            )
             if pair:
                 rows.append(row | {"ratio": round(row_ratio, 3)})
     ratios = [row["ratio"] for row in rows]
@@ -149,7 +166,9 @@ def main() -> None:
         "python": platform.python_version(),
     }
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"median ratio {result['median_ratio']:.2f} ({min(ratios):.2f} to {max(ratios):.2f}); {arguments.out}")
+    print(
+        f"median ratio {result['median_ratio']:.2f} ({min(ratios):.2f} to {max(ratios):.2f}); {arguments.out}"
+    )
 
 
 if __name__ == "__main__":

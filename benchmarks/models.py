@@ -23,11 +23,11 @@ from typing import Any
 import torch
 
 import vaelab
-from vaelab import machine
-from vaelab.comparison import trained
+from vaelab import devices
 from vaelab.data import Batches
 from vaelab.data import load as load_data
 from vaelab.evaluation.likelihood import log_likelihood
+from vaelab.workflows.compare import trained
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results", HERE.parent / "docs" / "models.md"
@@ -42,7 +42,7 @@ def measure(row: str, seed: int, runs: Path, threads: int) -> dict[str, Any]:
     settings = {"model.variant": row, "train.seed": seed, "train.threads": threads}
     run = trained(vaelab.recipe("binary-40d", settings), runs / f"{row}-{seed}")
     data = load_data(run.recipe.data)
-    with machine.using(threads):
+    with devices.using(threads):
         images = Batches(data.test.x, data.levels, run.recipe.data, torch.device("cpu"))
         nll = -log_likelihood(run.vae, images, SAMPLES, seed).double()
     return {
@@ -65,16 +65,24 @@ def labels(runs: Path, threads: int) -> dict[str, Any]:
     judge.fit(data.train.x.flatten(1).numpy() / 255, data.train.y.numpy())
     images, truth = data.test.x.flatten(1).numpy() / 255, data.test.y.numpy()
     found = {
-        str(digit): float((judge.predict(run.vae.sample(ASKED, 0, digit).flatten(1).numpy()) == digit).mean())
+        str(digit): float(
+            (judge.predict(run.vae.sample(ASKED, 0, digit).flatten(1).numpy()) == digit).mean()
+        )
         for digit in run.vae.classes.tolist()
     }
-    return {"judge_on_test_images": float(judge.score(images, truth)), "samples": found, "all": mean(found.values())}
+    return {
+        "judge_on_test_images": float(judge.score(images, truth)),
+        "samples": found,
+        "all": mean(found.values()),
+    }
 
 
 def table() -> str:
     """A line for each result file, the plain VAE first: without its file none; differences are paired by seed."""
     files = {row: RESULTS / f"models-{row}.json" for row in ROWS}
-    found = {row: json.loads(path.read_text())["runs"] for row, path in files.items() if path.exists()}
+    found = {
+        row: json.loads(path.read_text())["runs"] for row, path in files.items() if path.exists()
+    }
     if "vae" not in found:
         return "python benchmarks/models.py\n"
     lines = [
@@ -98,7 +106,9 @@ def table() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("rows", nargs="*", default=[*ROWS, "labels"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=Path("runs/models"))
@@ -110,7 +120,11 @@ def main() -> None:
         found = setting | (
             labels(asked.runs, asked.threads)
             if row == "labels"
-            else {"runs": [measure(row, seed, asked.runs, asked.threads) for seed in range(asked.seeds)]}
+            else {
+                "runs": [
+                    measure(row, seed, asked.runs, asked.threads) for seed in range(asked.seeds)
+                ]
+            }
         )
         (RESULTS / f"models-{row}.json").write_text(json.dumps(found, indent=2) + "\n")
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)

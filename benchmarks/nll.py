@@ -30,11 +30,11 @@ import torch
 from torch import Tensor, nn
 
 import vaelab
-from vaelab import machine
-from vaelab.core import VAE
+from vaelab import devices
 from vaelab.data import Batches, load
 from vaelab.evaluation.likelihood import log_likelihood
-from vaelab.run import load as load_run
+from vaelab.models.core import VAE
+from vaelab.runs import load as load_run
 from vaelab.seeding import generator
 
 SAMPLES = 1000
@@ -65,7 +65,10 @@ def pythae_of(vae: VAE) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.layers = nn.Sequential(nn.Linear(pixels, hidden), nn.ReLU())
-            self.embedding, self.log_var = nn.Linear(hidden, vae.latent), nn.Linear(hidden, vae.latent)
+            self.embedding, self.log_var = (
+                nn.Linear(hidden, vae.latent),
+                nn.Linear(hidden, vae.latent),
+            )
 
         def forward(self, x: Tensor) -> Any:
             h = self.layers(x.reshape(-1, pixels))
@@ -89,7 +92,11 @@ def pythae_of(vae: VAE) -> Any:
         | {f"log_var.{kind}": halves[1] for kind, halves in head.items()}
     )
     decoder.load_state_dict(
-        {f"layers.{i}.{kind}": weights[f"decoder.network.{i}.{kind}"] for i in (0, 2) for kind in head}
+        {
+            f"layers.{i}.{kind}": weights[f"decoder.network.{i}.{kind}"]
+            for i in (0, 2)
+            for kind in head
+        }
     )
     config = models.VAEConfig(input_dim=(pixels,), latent_dim=vae.latent, reconstruction_loss="bce")
     return models.VAE(config, encoder=encoder, decoder=decoder).eval()
@@ -98,7 +105,9 @@ def pythae_of(vae: VAE) -> Any:
 @torch.no_grad()
 def theirs(model: Any, x: Tensor, batch: int) -> Tensor:
     """-log p(x) of each image, (N,): `get_nll` returns the mean of log p(x), so it is asked about one at a time."""
-    return torch.tensor([-model.get_nll(one[None], n_samples=SAMPLES, batch_size=batch) for one in x])
+    return torch.tensor(
+        [-model.get_nll(one[None], n_samples=SAMPLES, batch_size=batch) for one in x]
+    )
 
 
 def ours(vae: VAE, x: Tensor, seed: int) -> Tensor:
@@ -123,16 +132,26 @@ def compare(vae: VAE, x: Tensor, pairs: int, batch: int) -> dict[str, Any]:
         for name in tasks if pair % 2 else reversed(tasks):
             row[name], found[name] = timed(*tasks[name])
         if pair:
-            rows.append({name: round(row[name], 3) for name in tasks} | {"ratio": row["pythae"] / row["vaelab"]})
+            rows.append(
+                {name: round(row[name], 3) for name in tasks}
+                | {"ratio": row["pythae"] / row["vaelab"]}
+            )
             differences.append(found["vaelab"] - found["pythae"])
-        print(f"batch {batch}, pair {pair}: {row}, ratio {row['pythae'] / row['vaelab']:.2f}", flush=True)
+        print(
+            f"batch {batch}, pair {pair}: {row}, ratio {row['pythae'] / row['vaelab']:.2f}",
+            flush=True,
+        )
     ratios = [row["ratio"] for row in rows]
-    difference = torch.stack(differences).mean(0)  # (N,), of independent estimates of the same numbers
+    difference = torch.stack(differences).mean(
+        0
+    )  # (N,), of independent estimates of the same numbers
     return {
         "pythae_batch_size": batch,
         "median_ratio": statistics.median(ratios),
         "range": [min(ratios), max(ratios)],
-        "median_ms_per_image": {name: statistics.median(row[name] for row in rows) for name in ("vaelab", "pythae")},
+        "median_ms_per_image": {
+            name: statistics.median(row[name] for row in rows) for name in ("vaelab", "pythae")
+        },
         "vaelab_minus_pythae": {
             "nats": float(difference.mean()),
             "standard_error": float(difference.std() / len(difference) ** 0.5),
@@ -143,10 +162,16 @@ def compare(vae: VAE, x: Tensor, pairs: int, batch: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--run", type=Path, help="folder of a finished mlp-20d; else one is trained")
-    parser.add_argument("--epochs", type=int, default=2, help="of the training: the weights do not change the work")
+    parser.add_argument(
+        "--run", type=Path, help="folder of a finished mlp-20d; else one is trained"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=2, help="of the training: the weights do not change the work"
+    )
     parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--pairs", type=int, default=5, help="measured pairs, after one that is not counted")
+    parser.add_argument(
+        "--pairs", type=int, default=5, help="measured pairs, after one that is not counted"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "nll.json")
     asked = parser.parse_args()
@@ -155,15 +180,19 @@ def main() -> None:
     except PackageNotFoundError:
         found = "none"
     if found != THEIRS:
-        raise SystemExit(f"this needs pythae {THEIRS}, found {found}; see the top of {Path(__file__).name}")
-    with tempfile.TemporaryDirectory() as folder, machine.using(asked.threads):
+        raise SystemExit(
+            f"this needs pythae {THEIRS}, found {found}; see the top of {Path(__file__).name}"
+        )
+    with tempfile.TemporaryDirectory() as folder, devices.using(asked.threads):
         if asked.run:
             run = load_run(asked.run)
         else:
             run = vaelab.train(vaelab.recipe("mlp-20d", {"train.epochs": asked.epochs, "train.threads": asked.threads,
                                                          "figures.points": 100}), Path(folder) / "run")  # fmt: skip
         data = load(run.recipe.data)
-        batches = Batches(data.test.x[: asked.images], data.levels, run.recipe.data, torch.device("cpu"))
+        batches = Batches(
+            data.test.x[: asked.images], data.levels, run.recipe.data, torch.device("cpu")
+        )
         x = batches(torch.arange(len(batches)), generator(0, "images"))
         results = [compare(run.vae.eval(), x, asked.pairs, batch) for batch in BATCHES]
     result = {

@@ -19,9 +19,9 @@ from statistics import mean, median, stdev
 from typing import Any
 
 import vaelab
-from vaelab.comparison import compare, trained
-from vaelab.comparison_page import record
-from vaelab.recipe import available
+from vaelab.recipes import available
+from vaelab.report.comparison import record
+from vaelab.workflows.compare import compare, trained
 
 HERE = Path(__file__).parent
 PUBLISHED = {"burda-1l", "half-hour"}  # of benchmarks/tables.py
@@ -52,11 +52,20 @@ def table() -> str:
         for run in json.loads(path.read_text())["runs"]:
             results = run["results"]
             train = run["history"][results["epoch"] - 1]["train"]["loss"]
-            epochs = f"{run['epochs']}" + (f" (best: {results['epoch']})" if results["epoch"] < run["epochs"] else "")
+            epochs = f"{run['epochs']}" + (
+                f" (best: {results['epoch']})" if results["epoch"] < run["epochs"] else ""
+            )
             test = f"{results['loss']:.2f} = {results['distortion']:.2f} + {results['rate']:.2f}"
             share = results["explained_variance_2"]
             variance = f"{100 * share:.1f} %" if share < 0.9999 else "–"  # all of a plane
-            cells = (f"`{run['recipe']}`", f"{results['parameters']:,}", epochs, f"{train:.2f}", test, variance)
+            cells = (
+                f"`{run['recipe']}`",
+                f"{results['parameters']:,}",
+                epochs,
+                f"{train:.2f}",
+                test,
+                variance,
+            )
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -92,23 +101,37 @@ def own_seed(name: str, folder: Path, threads: int) -> None:
 def many_seeds(name: str, folder: Path, threads: int, seeds: int) -> None:
     """The recipe with seeds 0, 1, ...; prints mean and standard deviation after some epochs."""
     settings = {"figures.points": 500, "train.threads": threads}
-    recipes = {f"seed-{seed}": vaelab.recipe(name, settings | {"train.seed": seed}) for seed in range(seeds)}
+    recipes = {
+        f"seed-{seed}": vaelab.recipe(name, settings | {"train.seed": seed})
+        for seed in range(seeds)
+    }
     runs = {key: trained(recipe, folder / key) for key, recipe in recipes.items()}
     found = write(f"seeds-{name}", runs)
     for split in found[0]["history"][0].keys() & {"train", "validation", "test"}:
         epochs = [epoch for epoch in (1, 2, 3, 10, 20) if epoch <= len(found[0]["history"])]
-        print(split, {epoch: "{:.2f} ± {:.2f}".format(*spread(found, split, epoch)) for epoch in epochs})
+        print(
+            split,
+            {epoch: "{:.2f} ± {:.2f}".format(*spread(found, split, epoch)) for epoch in epochs},
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="train recipes and write down what they reach")
     parser.add_argument("names", nargs="*", help="recipes (default: all)")
-    parser.add_argument("--seeds", type=int, default=0, help="instead of the recipe's own seed: seeds 0 to N - 1")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: what suits the machine)")
-    parser.add_argument("--runs", type=Path, default=Path("runs") / "recipes", help="where the run folders are")
+    parser.add_argument(
+        "--seeds", type=int, default=0, help="instead of the recipe's own seed: seeds 0 to N - 1"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="CPU threads (0: what suits the machine)"
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs") / "recipes", help="where the run folders are"
+    )
     parser.add_argument("--table", action="store_true", help="train nothing")
     arguments = parser.parse_args()
-    for name in [] if arguments.table else arguments.names or sorted(available().keys() - PUBLISHED):
+    for name in (
+        [] if arguments.table else arguments.names or sorted(available().keys() - PUBLISHED)
+    ):
         if arguments.seeds:
             many_seeds(name, arguments.runs / f"{name}-seeds", arguments.threads, arguments.seeds)
         else:

@@ -28,9 +28,9 @@ from typing import Any
 import msgspec
 
 import vaelab
-from vaelab.comparison import FREE, trained
-from vaelab.evaluation.whole import evaluate
-from vaelab.recipe import Recipe, flatten
+from vaelab.evaluation.evaluate import evaluate
+from vaelab.recipes import Recipe, flatten
+from vaelab.workflows.compare import FREE, trained
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results", HERE.parent / "README.md"
@@ -41,7 +41,13 @@ SAMPLES = 5000  # importance weights an image, as in the paper
 ROWS: dict[str, tuple[str, dict[str, Any], str, str, str]] = {
     "burda-vae": ("burda-1l", {}, "VAE, k = 1", "86.76", "19"),
     "burda-vae-5": ("burda-1l", {"objective.k": 5}, "VAE, k = 5", "86.47", "20"),
-    "burda-iwae-5": ("burda-1l", {"model.variant": "iwae", "objective.k": 5}, "IWAE, k = 5", "85.54", "22"),
+    "burda-iwae-5": (
+        "burda-1l",
+        {"model.variant": "iwae", "objective.k": 5},
+        "IWAE, k = 5",
+        "85.54",
+        "22",
+    ),
     "half-hour": ("half-hour", {}, "30 minutes on two cores", "–", "–"),
 }
 
@@ -79,7 +85,10 @@ def _numbers(run: dict[str, Any]) -> dict[str, Any]:
 
 def table() -> str:
     """The README's table: the mean over seeds with the standard error over test images, and each seed."""
-    lines = ["| | recipe | NLL | published | each seed | active units | published |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| | recipe | NLL | published | each seed | active units | published |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row, (recipe, _, what, nll, units) in ROWS.items():
         path = RESULTS / f"tables-{row}.json"
         if not path.exists():
@@ -87,15 +96,22 @@ def table() -> str:
             continue
         runs = json.loads(path.read_text())["runs"]
         found = [run["nll"] for run in runs]
-        error, each = mean(run["nll_error"] for run in runs), ", ".join(f"{value:.2f}" for value in found)
+        error, each = (
+            mean(run["nll_error"] for run in runs),
+            ", ".join(f"{value:.2f}" for value in found),
+        )
         counts = [run["active_units"] for run in runs]
         active = "–".join(map(str, sorted({min(counts), max(counts)})))
-        lines.append(f"| {what} | `{recipe}` | {mean(found):.2f} ± {error:.2f} | {nll} | {each} | {active} | {units} |")
+        lines.append(
+            f"| {what} | `{recipe}` | {mean(found):.2f} ± {error:.2f} | {nll} | {each} | {active} | {units} |"
+        )
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)} (default: all)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--runs", type=Path, default=Path("runs/tables"))

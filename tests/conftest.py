@@ -20,10 +20,12 @@ import pytest
 import torch
 
 import vaelab
-from vaelab.cli import main
+from vaelab.cli.main import main
 
 torch.set_num_threads(1)
-KEPT = tempfile.TemporaryDirectory(prefix="vaelab-tests-")  # as long as the tests run: what they teach is no user's
+KEPT = tempfile.TemporaryDirectory(
+    prefix="vaelab-tests-"
+)  # as long as the tests run: what they teach is no user's
 os.environ["VAELAB_CACHE_DIR"] = KEPT.name
 hypothesis.settings.register_profile("vaelab", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("vaelab")
@@ -51,7 +53,10 @@ TINY: dict[str, Any] = {
     "figures.examples": 3,
     "figures.samples": 4,
 }
-CLOCK = {"environment.json", "times.jsonl"}  # the files of a run that depend on when and how it was made
+CLOCK = {
+    "environment.json",
+    "times.jsonl",
+}  # the files of a run that depend on when and how it was made
 
 
 def tiny(overrides: Mapping[str, Any] | None = None) -> vaelab.Recipe:
@@ -61,18 +66,31 @@ def tiny(overrides: Mapping[str, Any] | None = None) -> vaelab.Recipe:
 
 def flags(overrides: Mapping[str, Any] | None = None) -> list[str]:
     """The same settings as words of a command line."""
-    texts = {key: ",".join(map(str, v)) if isinstance(v, list) else str(v) for key, v in (overrides or {}).items()}
-    return [f"--{key}={text.lower() if text in ('True', 'False') else text}" for key, text in texts.items()]
+    texts = {
+        key: ",".join(map(str, v)) if isinstance(v, list) else str(v)
+        for key, v in (overrides or {}).items()
+    }
+    return [
+        f"--{key}={text.lower() if text in ('True', 'False') else text}"
+        for key, text in texts.items()
+    ]
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
     """Every file and folder below, hidden ones too, with its bytes."""
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None
+        for p in sorted(folder.rglob("*"))
+    }
 
 
 def outcome(folder: Path) -> dict[str, bytes | None]:
     """What of a run must not depend on how often it was interrupted: all but the clock's files and scratch."""
-    return {name: b for name, b in contents(folder).items() if name not in CLOCK and not name.startswith(".")}
+    return {
+        name: b
+        for name, b in contents(folder).items()
+        if name not in CLOCK and not name.startswith(".")
+    }
 
 
 def state(folder: Path) -> dict[str, Any]:
@@ -85,9 +103,9 @@ def state(folder: Path) -> dict[str, Any]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training without pictures and without a look at how busy the machine is, where neither is the claim."""
-    monkeypatch.setattr("vaelab.gallery.draw", lambda *_: None)
-    monkeypatch.setattr("vaelab.gallery.snapshot", lambda *_: None)
-    monkeypatch.setattr("vaelab.machine._idle_cores", lambda: float(os.cpu_count() or 1))
+    monkeypatch.setattr("vaelab.plots.gallery.draw", lambda *_: None)
+    monkeypatch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
+    monkeypatch.setattr("vaelab.devices._idle_cores", lambda: float(os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +166,7 @@ def wait_until(ready: Callable[[], bool], seconds: float = 30) -> None:
 # forks is a process like any other: it has its own exit code and output, and can be killed.
 SERVER = """
 import json, os, signal, sys, time, traceback
-import torch, sklearn.datasets, sklearn.manifold, vaelab.cli, vaelab.training
+import torch, sklearn.datasets, sklearn.manifold, vaelab.cli.main, vaelab.workflows.train
 
 def command(job):
     for number, name in ((1, "out"), (2, "err")):
@@ -158,7 +176,7 @@ def command(job):
     code = 1
     try:
         exec(job["first"], {})
-        code = vaelab.cli.main()
+        code = vaelab.cli.main.main()
     except BaseException:
         traceback.print_exc()
     sys.stdout.flush()
@@ -185,7 +203,13 @@ for line in sys.stdin:
 class Command:
     """A command that runs."""
 
-    def __init__(self, ask: Callable[[dict[str, Any]], int], words: tuple[object, ...], first: str, logs: Path) -> None:
+    def __init__(
+        self,
+        ask: Callable[[dict[str, Any]], int],
+        words: tuple[object, ...],
+        first: str,
+        logs: Path,
+    ) -> None:
         self.ask, self.logs, self.code = ask, logs, None
         logs.mkdir()
         self.pid = ask({"words": [*map(str, words)], "first": first, "logs": str(logs)})
@@ -202,7 +226,11 @@ class Command:
 @pytest.fixture(scope="session")
 def _server() -> Iterator[Callable[[dict[str, Any]], int]]:
     with subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
     ) as server:
         assert server.stdin
         assert server.stdout

@@ -10,7 +10,7 @@ import torch
 from conftest import TINY, flags
 
 import vaelab
-from vaelab.cli import main
+from vaelab.cli.main import main
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 
@@ -25,14 +25,23 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_row_of_the_page_trains_from_the_command_line_and_loads_again(own: Path) -> None:
-    given = {name: value for name, value in TINY.items() if name != "model.likelihood"} | {"train.epochs": 4}
-    assert main(["train", "quickstart", "--out", "run", *flags(given | {"model.variant": "sparse.py"})]) == 0
+    given = {name: value for name, value in TINY.items() if name != "model.likelihood"} | {
+        "train.epochs": 4
+    }
+    assert (
+        main(
+            ["train", "quickstart", "--out", "run", *flags(given | {"model.variant": "sparse.py"})]
+        )
+        == 0
+    )
     run = vaelab.load("run")
     assert run.recipe.model.likelihood == f"{own}:HeavyTailed"
     assert run.recipe.objective.capacity == 1.0
     assert run.history[-1]["validation"]["loss"] < run.history[0]["validation"]["loss"]
     z = run.vae.prior().sample((4000,))
-    torch.testing.assert_close(z.abs().mean(), torch.tensor(1.0), atol=0.06, rtol=0)  # E|z| = 1; 5 standard errors
+    torch.testing.assert_close(
+        z.abs().mean(), torch.tensor(1.0), atol=0.06, rtol=0
+    )  # E|z| = 1; 5 standard errors
     draw = run.vae.draw(torch.rand(3, 8, 8))
     assert type(draw.px.base_dist).__name__ == "StudentT"
     assert run.vae.sample(2).shape == (2, 8, 8)
@@ -40,14 +49,19 @@ def test_the_row_of_the_page_trains_from_the_command_line_and_loads_again(own: P
 
 def test_a_part_of_the_page_goes_with_another_row(own: Path, quick: None) -> None:
     run = vaelab.train(
-        vaelab.recipe("quickstart", TINY | {"model.variant": "iwae", "model.prior": "sparse.py:SparsePrior"}), "run"
+        vaelab.recipe(
+            "quickstart", TINY | {"model.variant": "iwae", "model.prior": "sparse.py:SparsePrior"}
+        ),
+        "run",
     )
     assert type(run.vae.prior).__name__ == "SparsePrior"
     assert run.recipe.objective.k == 5
 
 
 def test_a_run_whose_file_has_gone_names_it(own: Path, quick: None) -> None:
-    vaelab.train(vaelab.recipe("quickstart", TINY | {"model.variant": "sparse.py"}), "run", quiet=True)
+    vaelab.train(
+        vaelab.recipe("quickstart", TINY | {"model.variant": "sparse.py"}), "run", quiet=True
+    )
     own.unlink()
     with pytest.raises(vaelab.UserError, match=r"sparse.py: cannot be read"):
         vaelab.load("run")

@@ -16,18 +16,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vaelab.errors import UserError
-from vaelab.recipe import Recipe, recipe, study
-from vaelab.zoo import Row
+from vaelab.recipes import Recipe, recipe, study
+from vaelab.recipes.table import Row
 
 if TYPE_CHECKING:
-    from vaelab.comparison import compare
-    from vaelab.core import VAE, Draw
     from vaelab.evaluation.doctor import diagnose
-    from vaelab.evaluation.whole import evaluate
-    from vaelab.refit import fit_prior
-    from vaelab.run import Run, load
-    from vaelab.side_by_side import train_all
-    from vaelab.training import resume, train
+    from vaelab.evaluation.evaluate import evaluate
+    from vaelab.models.core import VAE, Draw
+    from vaelab.runs import Run, load
+    from vaelab.workflows.compare import compare
+    from vaelab.workflows.posthoc_prior import fit_prior
+    from vaelab.workflows.studies import train_all
+    from vaelab.workflows.train import resume, train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -50,17 +50,17 @@ __all__ = [
 ]
 
 _NEED_TORCH = {
-    "VAE": "core",
-    "Draw": "core",
-    "Run": "run",
-    "load": "run",
-    "train": "training",
-    "resume": "training",
-    "train_all": "side_by_side",
-    "compare": "comparison",
-    "evaluate": "evaluation.whole",
+    "VAE": "models.core",
+    "Draw": "models.core",
+    "Run": "runs",
+    "load": "runs",
+    "train": "workflows.train",
+    "resume": "workflows.train",
+    "train_all": "workflows.studies",
+    "compare": "workflows.compare",
+    "evaluate": "evaluation.evaluate",
     "diagnose": "evaluation.doctor",
-    "fit_prior": "refit",
+    "fit_prior": "workflows.posthoc_prior",
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from vaelab.cli import main
+from vaelab.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

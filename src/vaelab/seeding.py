@@ -28,7 +28,9 @@ def derive(seed: int, purpose: str, epoch: int = 0) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def generator(seed: int, purpose: str, epoch: int = 0, device: torch.device = CPU) -> torch.Generator:
+def generator(
+    seed: int, purpose: str, epoch: int = 0, device: torch.device = CPU
+) -> torch.Generator:
     """A generator of its own for one purpose in one epoch."""
     return torch.Generator(device).manual_seed(derive(seed, purpose, epoch))
 
@@ -47,5 +49,7 @@ def seeded(seed: int, purpose: str, epoch: int = 0) -> Iterator[None]:
 @contextmanager
 def untouched() -> Iterator[None]:
     """Afterwards torch's global generators, of the CPU and of the GPU in use, are as they were before."""
-    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_initialized() else []):
+    with torch.random.fork_rng(
+        [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    ):
         yield

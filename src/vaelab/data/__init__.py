@@ -13,9 +13,18 @@ from vaelab.data.batches import Batches, check_support
 from vaelab.data.dataset import Arrays, Dataset, Split, build, check
 from vaelab.data.files import read, reading
 from vaelab.errors import UserError, nearest
-from vaelab.recipe import Data
+from vaelab.recipes import Data
 
-__all__ = ["Batches", "Dataset", "Split", "anchored", "available", "check_support", "load", "load_all"]
+__all__ = [
+    "Batches",
+    "Dataset",
+    "Split",
+    "anchored",
+    "available",
+    "check_support",
+    "load",
+    "load_all",
+]
 
 
 NAMED = {
@@ -83,7 +92,9 @@ def _path(source: str) -> Path:
     if not there:
         known = f"{nearest(source, NAMED)} (or give a path)"
         moved = "put the data back, or give a path that is there (a run: in recipe.toml)"
-        raise UserError(f"data.source: there is no data set or path {source!r}; {moved if '/' in source else known}")
+        raise UserError(
+            f"data.source: there is no data set or path {source!r}; {moved if '/' in source else known}"
+        )
     return path
 
 

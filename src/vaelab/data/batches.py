@@ -12,7 +12,7 @@ from torch import Tensor
 from vaelab.data.dataset import Dataset
 from vaelab.data.dataset import generator as numpy_generator
 from vaelab.errors import UserError
-from vaelab.recipe import Data
+from vaelab.recipes import Data
 
 
 class Batches:
@@ -48,14 +48,25 @@ class Batches:
         y: Tensor | None = None,
     ):
         self.treatment = settings.treatment
-        self.rotate, self.shift = (math.radians(settings.rotate), settings.shift) if augment else (0.0, 0.0)
+        self.rotate, self.shift = (
+            (math.radians(settings.rotate), settings.shift) if augment else (0.0, 0.0)
+        )
         moved = bool(self.rotate or self.shift)
         if moved and x.ndim < 3:
-            raise UserError("data.rotate, data.shift: flat data have no height and width; set both to 0")
+            raise UserError(
+                "data.rotate, data.shift: flat data have no height and width; set both to 0"
+            )
         if self.treatment == "dequantised" and levels is None:
-            raise UserError("data.treatment: 'dequantised' needs grey levels, these are real values; use 'grey'")
+            raise UserError(
+                "data.treatment: 'dequantised' needs grey levels, these are real values; use 'grey'"
+            )
         if settings.binary:
-            _check_unit(x, levels, f"data.treatment: {self.treatment!r}", "use 'grey' with a gaussian model.likelihood")
+            _check_unit(
+                x,
+                levels,
+                f"data.treatment: {self.treatment!r}",
+                "use 'grey' with a gaussian model.likelihood",
+            )
         if self.treatment == "counts" and levels is None and ((x < 0) | (x != x.round())).any():
             raise UserError(
                 "data.treatment: 'counts' needs whole numbers from 0 on, found others; change data.scale or use 'grey'"
@@ -95,15 +106,22 @@ class Batches:
     def _move(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Rotate, then shift: the pixel at p comes from R^-1 (p - shift), p in pixels from the centre."""
         (h, w), b = x.shape[-2:], len(x)
-        u = torch.rand(3, b, generator=generator, device=x.device, dtype=x.dtype).mul_(2).sub_(1)  # (3, B) in [-1, 1)
-        angle, shift = u[0] * self.rotate, u[1:].T * self.shift  # (B,), (B, 2) fractions of width and height
+        u = (
+            torch.rand(3, b, generator=generator, device=x.device, dtype=x.dtype).mul_(2).sub_(1)
+        )  # (3, B) in [-1, 1)
+        angle, shift = (
+            u[0] * self.rotate,
+            u[1:].T * self.shift,
+        )  # (B,), (B, 2) fractions of width and height
         cos, sin = angle.cos(), angle.sin()
         # affine_grid measures both sides from -1 to 1; h / w makes that pixels again, or an oblong would be sheared.
         linear = torch.stack([cos, sin * (h / w), -sin * (w / h), cos], 1).view(b, 2, 2)
         theta = torch.cat([linear, linear @ (-2 * shift[:, :, None])], 2)  # (B, 2, 3)
         images = x.view(b, -1, h, w)  # (B, C, H, W), C = 1 where there was none
         grid = F.affine_grid(theta, [*images.shape], align_corners=False)
-        moved = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        moved = F.grid_sample(
+            images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        )
         # A weighted mean may leave its range by a rounding error, and at 1 + 1e-7 a Bernoulli refuses.
         return moved.clamp_(images.amin().clamp_(max=0), images.amax().clamp_(min=0)).view_as(x)
 
@@ -117,11 +135,17 @@ def check_support(dataset: Dataset, support: str, settings: Data, likelihood: st
     if support == "counts" and treatment != "counts":
         raise UserError(f"{what} needs counts, not {treatment!r}; set data.treatment to counts")
     if support == "levels" and dataset.levels is None:
-        raise UserError(f"{what} needs grey levels, these are real values; set model.likelihood to gaussian")
+        raise UserError(
+            f"{what} needs grey levels, these are real values; set model.likelihood to gaussian"
+        )
     if support == "levels" and treatment != "grey":
-        raise UserError(f"{what} needs grey levels as they are, not {treatment!r}; set data.treatment to grey")
+        raise UserError(
+            f"{what} needs grey levels as they are, not {treatment!r}; set data.treatment to grey"
+        )
     if support == "unit" and treatment == "counts":
-        raise UserError(f"{what} needs values in [0, 1], not counts; set model.likelihood to poisson")
+        raise UserError(
+            f"{what} needs values in [0, 1], not counts; set model.likelihood to poisson"
+        )
     if support == "unit":
         for split in dataset.splits().values():
             _check_unit(split.x, dataset.levels, what, "set model.likelihood to gaussian")
@@ -131,7 +155,9 @@ def _check_unit(x: Tensor, levels: int | None, what: str, remedy: str) -> None:
     if levels is None and x.numel():
         low, high = float(x.min()), float(x.max())
         if low < 0 or high > 1:
-            raise UserError(f"{what} needs values in [0, 1], found {low:g} to {high:g}; change data.scale or {remedy}")
+            raise UserError(
+                f"{what} needs values in [0, 1], found {low:g} to {high:g}; change data.scale or {remedy}"
+            )
 
 
 def _binarise(x: Tensor, levels: int | None, settings: Data) -> Tensor:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaelab.errors import UserError
-from vaelab.recipe import Data
+from vaelab.recipes import Data
 
 Array: TypeAlias = NDArray[Any]
 
@@ -21,7 +21,9 @@ class Split(NamedTuple):
 
     x: Tensor  # (N, *shape) uint8 levels 0 .. levels - 1, or float32 where levels is None
     y: Tensor | None  # (N,) int64
-    factors: Tensor | None = None  # (N, F) int64, from 0: what each image was made from, where that is known
+    factors: Tensor | None = (
+        None  # (N, F) int64, from 0: what each image was made from, where that is known
+    )
 
     def take(self, which: Tensor) -> Split:
         """The images chosen by an index or a mask, with all that belongs to them."""
@@ -44,7 +46,9 @@ class Dataset(NamedTuple):
     train: Split
     validation: Split  # may be empty
     test: Split
-    factors: dict[str, int] | None = None  # by name, in the order of Split.factors: how many values each has
+    factors: dict[str, int] | None = (
+        None  # by name, in the order of Split.factors: how many values each has
+    )
 
     def splits(self) -> dict[str, Split]:
         """The three by name."""
@@ -85,7 +89,9 @@ def build(arrays: Arrays, settings: Data, name: str, origin: str) -> Dataset:
     if train.factors is not None:
         sizes = [int(size) for size in train.factors.amax(0) + 1]
         factors = dict(zip(arrays.names or map(str, range(1, len(sizes) + 1)), sizes, strict=True))
-    train, test = (train, own_test) if own_test else _hold_out(train, "test", settings.test, settings, origin)
+    train, test = (
+        (train, own_test) if own_test else _hold_out(train, "test", settings.test, settings, origin)
+    )
     train, validation = _hold_out(train, "validation", settings.validation, settings, origin)
     return Dataset(name, tuple(train.x.shape[1:]), levels, train, validation, test, factors)
 
@@ -101,8 +107,12 @@ def check(arrays: Arrays, settings: Data, origin: str) -> tuple[Split, Split | N
     images = _split(parts["x"], arrays.y, f"{origin}: y")
     if arrays.factors is not None:
         if "x_test" in parts:
-            raise UserError(f"{origin}: factors beside x_test; leave x_test out, and data.test holds out images")
-        images = images._replace(factors=_factors(arrays.factors, len(images.x), f"{origin}: factors"))
+            raise UserError(
+                f"{origin}: factors beside x_test; leave x_test out, and data.test holds out images"
+            )
+        images = images._replace(
+            factors=_factors(arrays.factors, len(images.x), f"{origin}: factors")
+        )
     if "x_test" in parts:
         return images, _split(parts["x_test"], arrays.y_test, f"{origin}: y_test"), levels
     if arrays.y_test is not None:
@@ -118,9 +128,13 @@ def generator(seed: int, purpose: str) -> np.random.Generator:
 def _layout(x: Array, origin: str) -> Array:
     """(N, H, W), (N, C, H, W) or (N, D), from any of them, channels last, or a single channel."""
     if x.dtype.kind not in "biuf":
-        raise UserError(f"{origin}: cannot learn from values of type {x.dtype}; store integers, booleans or floats")
+        raise UserError(
+            f"{origin}: cannot learn from values of type {x.dtype}; store integers, booleans or floats"
+        )
     if x.ndim not in (2, 3, 4):
-        raise UserError(f"{origin}: shape {x.shape} is not (N, H, W), (N, C, H, W), (N, H, W, C) or (N, D); reshape it")
+        raise UserError(
+            f"{origin}: shape {x.shape} is not (N, H, W), (N, C, H, W), (N, H, W, C) or (N, D); reshape it"
+        )
     if not x.size:
         raise UserError(f"{origin}: shape {x.shape} holds nothing; store at least one image")
     if x.ndim == 4:
@@ -136,16 +150,24 @@ def _levels(
 ) -> tuple[dict[str, Array], int | None]:
     """uint8 levels and their number, or float32 and None; training and test images decide together."""
     x = parts["x"]
-    low, high = min(part.min() for part in parts.values()), max(part.max() for part in parts.values())
+    low, high = (
+        min(part.min() for part in parts.values()),
+        max(part.max() for part in parts.values()),
+    )
     if x.dtype == bool:  # a damaged file can hold a "boolean" byte above 1, which astype would keep
         parts, levels = {key: np.minimum(part.view(np.uint8), 1) for key, part in parts.items()}, 2
     elif x.dtype == np.uint8 or (x.dtype.kind in "iu" and x.ndim > 2 and low >= 0 and high <= 255):
         # Zeros and ones are yes and no, not two nearly black levels of 256.
-        parts, levels = {key: part.astype(np.uint8) for key, part in parts.items()}, levels or (2 if high == 1 else 256)
+        parts, levels = (
+            {key: part.astype(np.uint8) for key, part in parts.items()},
+            levels or (2 if high == 1 else 256),
+        )
     else:
         return {key: _real(part, scale, f"{origin}: {key}") for key, part in parts.items()}, None
     if scale != 1:
-        raise UserError(f"data.scale: {origin} has {levels} grey levels, not real values; leave data.scale at 1")
+        raise UserError(
+            f"data.scale: {origin} has {levels} grey levels, not real values; leave data.scale at 1"
+        )
     return parts, levels
 
 
@@ -157,7 +179,9 @@ def _real(x: Array, scale: float, origin: str) -> Array:
     if not finite.all():
         first = tuple(int(i) for i in np.unravel_index(np.argmin(finite), x.shape))
         count = x.size - np.count_nonzero(finite)
-        raise UserError(f"{origin}: NaN or infinite in float32: {count} values, first at {first}; mend or remove them")
+        raise UserError(
+            f"{origin}: NaN or infinite in float32: {count} values, first at {first}; mend or remove them"
+        )
     return x
 
 
@@ -166,24 +190,34 @@ def _split(x: Array, y: Array | None, origin: str) -> Split:
     if y is None:
         return Split(images, None)
     if y.shape != (len(x),):
-        raise UserError(f"{origin}: labels of shape {y.shape} for {len(x)} images; store one integer for each image")
+        raise UserError(
+            f"{origin}: labels of shape {y.shape} for {len(x)} images; store one integer for each image"
+        )
     if y.dtype.kind in "biuf":
         with np.errstate(invalid="ignore"):
             labels = y.astype(np.int64)
         if np.array_equal(labels, y):
             return Split(images, torch.from_numpy(labels))
-    raise UserError(f"{origin}: labels are not integers (type {y.dtype}); number the classes 0, 1, 2 ...")
+    raise UserError(
+        f"{origin}: labels are not integers (type {y.dtype}); number the classes 0, 1, 2 ..."
+    )
 
 
 def _factors(factors: Array, n: int, origin: str) -> Tensor:
     if factors.ndim != 2 or len(factors) != n or not factors.shape[1]:
-        raise UserError(f"{origin}: shape {factors.shape} for {n} images; store (N, F), a row for each image")
+        raise UserError(
+            f"{origin}: shape {factors.shape} for {n} images; store (N, F), a row for each image"
+        )
     if factors.dtype.kind not in "iu" or factors.min() < 0:
-        raise UserError(f"{origin}: not whole numbers from 0 on; number the values of each factor 0, 1, 2 ...")
+        raise UserError(
+            f"{origin}: not whole numbers from 0 on; number the values of each factor 0, 1, 2 ..."
+        )
     return torch.from_numpy(factors.astype(np.int64))
 
 
-def _hold_out(split: Split, purpose: str, fraction: float, settings: Data, origin: str) -> tuple[Split, Split]:
+def _hold_out(
+    split: Split, purpose: str, fraction: float, settings: Data, origin: str
+) -> tuple[Split, Split]:
     """(kept, held out), both in the order of the file."""
     n, count = len(split.x), round(fraction * len(split.x))
     if count == n or (fraction and not count):
@@ -192,3 +226,8 @@ def _hold_out(split: Split, purpose: str, fraction: float, settings: Data, origi
     held = torch.zeros(n, dtype=torch.bool)
     held[torch.from_numpy(generator(settings.split_seed, purpose).permutation(n)[:count])] = True
     return split.take(~held), split.take(held)
+
+
+def spread(n: int, count: int) -> Array:
+    """At most `count` of the indices 0 .. n-1, evenly spread: data sorted by class show every class."""
+    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int))

@@ -27,7 +27,12 @@ from vaelab.errors import UserError
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
-LABELS = ("label", "class", "target", "y")  # a column of any of these names, the first that there is
+LABELS = (
+    "label",
+    "class",
+    "target",
+    "y",
+)  # a column of any of these names, the first that there is
 KINDS = ".npy, .npz or .csv file, or a folder of images or IDX files"
 
 
@@ -48,11 +53,15 @@ def read(path: Path) -> Arrays:
         case ".csv":
             return _csv(path)
         case suffix:
-            raise UserError(f"{path}: cannot read {suffix or 'a file without extension'}; give a {KINDS}")
+            raise UserError(
+                f"{path}: cannot read {suffix or 'a file without extension'}; give a {KINDS}"
+            )
 
 
 @contextmanager
-def reading(path: Path, kind: str, remedy: str = "replace it with an undamaged one") -> Iterator[None]:
+def reading(
+    path: Path, kind: str, remedy: str = "replace it with an undamaged one"
+) -> Iterator[None]:
     """Whatever goes wrong inside becomes one `UserError` that names `path`; what is only warned of stays quiet."""
     try:
         with warnings.catch_warnings():
@@ -62,7 +71,9 @@ def reading(path: Path, kind: str, remedy: str = "replace it with an undamaged o
         raise
     except PermissionError:
         raise UserError(f"{path}: permission denied; make it readable for yourself") from None
-    except Exception as error:  # on damaged bytes gzip, zipfile, numpy and Pillow raise nearly anything
+    except (
+        Exception
+    ) as error:  # on damaged bytes gzip, zipfile, numpy and Pillow raise nearly anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path}: not a readable {kind} ({reason}); {remedy}") from None
 
@@ -88,12 +99,17 @@ def idx(content: bytes, rank: int, origin: str) -> Array:
     shape = tuple(int.from_bytes(content[4 * i : 4 * i + 4]) for i in range(1, rank + 1))
     values = np.frombuffer(content[4 + 4 * rank :], np.uint8)
     if values.size != math.prod(shape):
-        raise UserError(f"{origin}: {values.size} bytes of values for shape {shape}; replace the damaged file")
+        raise UserError(
+            f"{origin}: {values.size} bytes of values for shape {shape}; replace the damaged file"
+        )
     return values.reshape(shape)
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=lambda p: p.name)
+    return sorted(
+        (entry for entry in folder.iterdir() if not entry.name.startswith(".")),
+        key=lambda p: p.name,
+    )
 
 
 def _npy(file: IO[bytes]) -> Array:
@@ -108,7 +124,9 @@ def _npz(path: Path) -> Arrays:
     with reading(path, ".npz file", remedy), zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
         dsprites = ("imgs", "latents_classes")
-        for name in dsprites if set(dsprites) <= set(names) else ("x", "y", "x_test", "y_test", "factors"):
+        for name in (
+            dsprites if set(dsprites) <= set(names) else ("x", "y", "x_test", "y_test", "factors")
+        ):
             if name in names:
                 with archive.open(f"{name}.npy") as member:
                     found[name] = _npy(member)
@@ -137,7 +155,9 @@ def _csv(path: Path) -> Arrays:
                 if label is not None or not any(map(_is_number, row)):
                     continue
             if len(row) != width:
-                raise UserError(f"{where} has {len(row)} columns, the first has {width}; give every row as many")
+                raise UserError(
+                    f"{where} has {len(row)} columns, the first has {width}; give every row as many"
+                )
             if label is not None:
                 words.append(row[label].strip())
                 row[label] = "0"  # read apart, below
@@ -154,7 +174,11 @@ def _csv(path: Path) -> Arrays:
     if label is None:
         return Arrays(table)
     classes = {word: number for number, word in enumerate(sorted(set(words)))}
-    numbers = [float(word) for word in words] if all(map(_is_number, words)) else [classes[word] for word in words]
+    numbers = (
+        [float(word) for word in words]
+        if all(map(_is_number, words))
+        else [classes[word] for word in words]
+    )
     return Arrays(np.delete(table, label, axis=1), np.array(numbers))
 
 
@@ -176,7 +200,9 @@ def _idx_folder(folder: Path, images: list[Path], entries: list[Path]) -> Arrays
             other = found.setdefault((role, rank), path)
             # The same file packed and unpacked is no conflict.
             if other.name.removesuffix(".gz") != path.name.removesuffix(".gz"):
-                raise UserError(f"{folder}: {other.name} and {path.name} are both {role}ing files; keep one of them")
+                raise UserError(
+                    f"{folder}: {other.name} and {path.name} are both {role}ing files; keep one of them"
+                )
 
     def load(role: str, rank: int) -> Array | None:
         path = found.get((role, rank))
@@ -184,7 +210,9 @@ def _idx_folder(folder: Path, images: list[Path], entries: list[Path]) -> Arrays
 
     x = load("train", 3)
     if x is None:
-        raise UserError(f"{folder}: only a test set; add the training images or rename {images[0].name}")
+        raise UserError(
+            f"{folder}: only a test set; add the training images or rename {images[0].name}"
+        )
     return Arrays(x, load("train", 1), load("test", 3), load("test", 1))
 
 
@@ -198,7 +226,9 @@ def _image_folder(folder: Path, entries: list[Path]) -> Arrays:
                 inside = [path for path in _visible(entry) if path.suffix.lower() in IMAGES]
             classes += [inside] if inside else []
     if loose and classes:
-        raise UserError(f"{folder}: images beside sub-folders of images; move {loose[0].name} and the like into one")
+        raise UserError(
+            f"{folder}: images beside sub-folders of images; move {loose[0].name} and the like into one"
+        )
     paths = [path for group in classes or [loose] for path in group]
     if not paths:
         raise UserError(f"{folder}: no usable file; put {', '.join(IMAGES)} or IDX files into it")
@@ -220,7 +250,9 @@ def _picture(path: Path) -> Array:
     """(H, W) where the image is grey, else (H, W, 3); uint8, transparency dropped."""
     with reading(path, "image"), Image.open(path, formats=FORMATS) as image:
         if image.mode in ("I", "F") or image.mode.startswith("I;"):
-            raise UserError(f"{path}: more than 8 bits per pixel; convert it to 8 bits or store all images in a .npy")
+            raise UserError(
+                f"{path}: more than 8 bits per pixel; convert it to 8 bits or store all images in a .npy"
+            )
         if image.mode in ("1", "L", "LA"):
             return np.asarray(image.convert("L"))
         x = np.asarray(image.convert("RGB"))

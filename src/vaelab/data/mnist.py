@@ -9,12 +9,15 @@ from tempfile import TemporaryDirectory
 
 import pooch
 
-from vaelab import machine
+from vaelab import devices
 from vaelab.data.dataset import Arrays
 from vaelab.data.files import idx, reading, unpack
 from vaelab.errors import UserError
 
-MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
 TIMEOUT = 30.0  # seconds without a byte
 
 # sha256 of the content: a mirror, or whoever unpacked the files, may have compressed them otherwise.
@@ -34,13 +37,19 @@ def load(folder: str = "") -> Arrays:
     MNIST's, or no mirror can be reached.
     """
     with reading(Path(folder), "folder", "check data.dir"):
-        roots = [Path(folder).expanduser(), Path(os.environ.get("VAELAB_DATA_DIR", "")), machine.cache()]
+        roots = [
+            Path(folder).expanduser(),
+            Path(os.environ.get("VAELAB_DATA_DIR", "")),
+            devices.cache(),
+        ]
         if folder and not roots[0].is_dir():
             raise UserError(
                 f"data.dir: there is no folder {folder}; create it or leave data.dir empty (a run: in recipe.toml)"
             )
     places = [place for root in roots if root != Path() for place in (root / "mnist", root)]
-    x, y, x_test, y_test = (idx(_content(name, places), 3 if "images" in name else 1, name) for name in SHA256)
+    x, y, x_test, y_test = (
+        idx(_content(name, places), 3 if "images" in name else 1, name) for name in SHA256
+    )
     return Arrays(x, y, x_test, y_test, levels=256)
 
 
@@ -55,12 +64,14 @@ def _content(name: str, places: list[Path]) -> bytes:
 def _verified(path: Path, name: str) -> bytes:
     content = unpack(path)
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise UserError(f"{path}: not MNIST's {name} (its sha256 is another); delete it, and it is downloaded anew")
+        raise UserError(
+            f"{path}: not MNIST's {name} (its sha256 is another); delete it, and it is downloaded anew"
+        )
     return content
 
 
 def _download(name: str) -> bytes:
-    folder = machine.cache() / "mnist"
+    folder = devices.cache() / "mnist"
     fetch = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)
     failures = []
     for mirror in MIRRORS:
@@ -76,9 +87,15 @@ def _download(name: str) -> bytes:
                 return content
         except UserError:
             failures.append(f"{url}: not the file it should be")
-        except OSError as error:  # the disk's errors, and those of requests, whose text is a paragraph
+        except (
+            OSError
+        ) as error:  # the disk's errors, and those of requests, whose text is a paragraph
             response = getattr(error, "response", None)
-            reason = error.strerror or type(error).__name__ if response is None else f"HTTP {response.status_code}"
+            reason = (
+                error.strerror or type(error).__name__
+                if response is None
+                else f"HTTP {response.status_code}"
+            )
             failures.append(f"{url}: {reason}")
     raise UserError(
         f"mnist: {name} could not be downloaded ({'; '.join(failures)}); put {', '.join(f'{n}.gz' for n in SHA256)}"

@@ -16,18 +16,28 @@ from vaelab.data.dataset import Array, Arrays, generator
 
 FACTORS = {"shape": 3, "scale": 6, "rotation": 40, "x": 32, "y": 32}  # how many values each has
 COUNT = math.prod(FACTORS.values())  # 737,280 images
-RADIUS = 14 / 64  # of the circle about its centroid that holds a shape at its largest, in sides of the image
+RADIUS = (
+    14 / 64
+)  # of the circle about its centroid that holds a shape at its largest, in sides of the image
 
-HEART_UP = (math.pi + 4 / 3) / (math.pi + 4) / math.sqrt(2)  # height of a heart's centroid above its square's centre
-HEART = 1 / (math.sqrt(2) + HEART_UP)  # half a side of that square, for a tip at 1 from the centroid
+HEART_UP = (
+    (math.pi + 4 / 3) / (math.pi + 4) / math.sqrt(2)
+)  # height of a heart's centroid above its square's centre
+HEART = 1 / (
+    math.sqrt(2) + HEART_UP
+)  # half a side of that square, for a tip at 1 from the centroid
 
 
 def load(images: int, size: int) -> Arrays:
     """The first `images` of all, in one order shuffled for good: (N, size, size), 256 levels, labelled by shape."""
     index = generator(0, "sprites").permutation(COUNT)[:images]
     factors = np.stack(np.unravel_index(index, tuple(FACTORS.values())), 1)  # (N, 5)
-    x = [render(factors[start : start + 256], size) for start in range(0, len(factors), 256)]  # fits a cache
-    return Arrays(np.concatenate(x), factors[:, 0], levels=256, factors=factors, names=tuple(FACTORS))
+    x = [
+        render(factors[start : start + 256], size) for start in range(0, len(factors), 256)
+    ]  # fits a cache
+    return Arrays(
+        np.concatenate(x), factors[:, 0], levels=256, factors=factors, names=tuple(FACTORS)
+    )
 
 
 def render(factors: Array, size: int) -> Array:
@@ -38,10 +48,15 @@ def render(factors: Array, size: int) -> Array:
     """
     shape, scale, rotation, x, y = factors.T[:, :, None, None]  # (N, 1, 1) each
     centres = (np.arange(size) + 0.5) / size
-    right, up = centres - (0.25 + x / 62), (0.25 + y / 62) - centres[:, None]  # (N, 1, size), (N, size, 1)
+    right, up = (
+        centres - (0.25 + x / 62),
+        (0.25 + y / 62) - centres[:, None],
+    )  # (N, 1, size), (N, size, 1)
     angle, radius = rotation * (2 * math.pi / 40), RADIUS * (0.5 + scale / 10)
     parts = (right, up, np.cos(angle) / radius, np.sin(angle) / radius, radius * size)
-    right, up, cos, sin, pixels = (part.astype(np.float32) for part in parts)  # no machine's own last digit is left
+    right, up, cos, sin, pixels = (
+        part.astype(np.float32) for part in parts
+    )  # no machine's own last digit is left
     u, v = cos * right + sin * up, cos * up - sin * right  # along the shape's own axes, in radii
     distance = np.empty_like(u)
     for number, outside in enumerate((_square, _ellipse, _heart)):
@@ -68,7 +83,10 @@ def _ellipse(u: Array, v: Array) -> Array:
 def _heart(u: Array, v: Array) -> Array:
     """How far outside the heart: a square on its tip with half a disc on each of its upper sides."""
     v = v + HEART_UP * HEART
-    p, q = (v + abs(u)) * math.sqrt(0.5), (v - abs(u)) * math.sqrt(0.5)  # across the upper side and along it
+    p, q = (
+        (v + abs(u)) * math.sqrt(0.5),
+        (v - abs(u)) * math.sqrt(0.5),
+    )  # across the upper side and along it
     disc = np.sqrt((p - HEART) ** 2 + q**2) - HEART
     distance: Array = np.minimum(np.maximum(abs(p), abs(q)) - HEART, disc)
     return distance

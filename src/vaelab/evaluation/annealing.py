@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 from tqdm import tqdm
 
-from vaelab.core import VAE, evaluating, outputs
+from vaelab.models.core import VAE, evaluating, outputs
 from vaelab.seeding import seeded
 
 CHAINS = 16  # for each image
@@ -44,17 +44,22 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = Tru
     with evaluating(vae), bar:
         given = vae.given(None if y is None else y[:1])
         rows = min(ROWS, ELEMENTS // outputs(vae, vae.encoder(x[:1], *given).mean, given))
-        for i, index in enumerate(torch.arange(len(x), device=x.device).split(max(1, rows // CHAINS))):
+        for i, index in enumerate(
+            torch.arange(len(x), device=x.device).split(max(1, rows // CHAINS))
+        ):
             given = vae.given(None if y is None else y[index])
             q, p = vae.encoder(x[index], *given), vae.prior(*given)
             densities = _densities(vae, x[index], given, p)
             with seeded(seed, "annealing", i):
                 widths = moments(p)[1], moments(q)[1]
                 pilots, chains = (
-                    p.sample(torch.Size([n] if p.batch_shape else [n, len(index)])) for n in (PILOTS, CHAINS)
+                    p.sample(torch.Size([n] if p.batch_shape else [n, len(index)]))
+                    for n in (PILOTS, CHAINS)
                 )
                 # Sizes chosen on the way by the chains that are weighed would bias the weights.
-                found.append(anneal(densities, chains, widths, anneal(densities, pilots, widths)[1])[0])
+                found.append(
+                    anneal(densities, chains, widths, anneal(densities, pilots, widths)[1])[0]
+                )
             bar.update(len(index))
     return torch.cat(found, 1).cpu()
 
@@ -66,7 +71,10 @@ def moments(p: Distribution) -> tuple[Tensor, Tensor]:
 
 
 def anneal(
-    densities: Densities, z: Tensor, widths: tuple[Tensor, Tensor], sizes: list[Tensor] | None = None
+    densities: Densities,
+    z: Tensor,
+    widths: tuple[Tensor, Tensor],
+    sizes: list[Tensor] | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """Log weights (C, B) in float64 of C chains for each of B images, from z ~ p(z) (C, B, L) to p(z|x):
 
@@ -84,7 +92,9 @@ def anneal(
         log_w += (t - before) * log_p[0]
         size = size if sizes is None else sizes[i]
         width = ((1 - t) / widths[0] ** 2 + t / widths[1] ** 2) ** -0.5
-        jitter = 0.6 + 0.8 * torch.rand_like(log_p[0])  # or trajectories might come back to where they began
+        jitter = 0.6 + 0.8 * torch.rand_like(
+            log_p[0]
+        )  # or trajectories might come back to where they began
         step = (size * jitter)[..., None] * width  # (C, B, L)
         momentum = torch.randn_like(z)
         start = t * log_p[0] + log_p[1] - momentum.square().sum(-1) / 2
@@ -96,7 +106,9 @@ def anneal(
             momentum = momentum + step / 2 * (t * slopes_there[0] + slopes_there[1])
         change = t * log_there[0] + log_there[1] - momentum.square().sum(-1) / 2 - start
         accepted = torch.rand_like(change).log() < change  # not where it is NaN
-        z, slopes = (torch.where(accepted[..., None], *two) for two in ((there, z), (slopes_there, slopes)))
+        z, slopes = (
+            torch.where(accepted[..., None], *two) for two in ((there, z), (slopes_there, slopes))
+        )
         log_p = torch.where(accepted, log_there, log_p)
         used.append(size)
         if sizes is None:

@@ -27,13 +27,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from vaelab import machine
-from vaelab.core import CHUNK
+from vaelab import devices
 from vaelab.data import Batches
 from vaelab.errors import UserError
 from vaelab.evaluation.metric import pooled
-from vaelab.evaluation.subject import Subject
-from vaelab.run import write_atomic
+from vaelab.evaluation.prepared import Subject
+from vaelab.files import write_atomic
+from vaelab.models.core import CHUNK
 from vaelab.seeding import CPU, derive, generator, seeded
 
 VERSION = 1  # raised when the same data would give other weights
@@ -57,12 +57,18 @@ class Classifier(nn.Module):
         self.task = "classes" if len(labels) > 1 else "turns" if square else "components"
         if self.task == "components":
             size = math.prod(shape)
-            self.body = nn.Sequential(nn.Flatten(), nn.Linear(size, min(FEATURES, size, len(images))))
+            self.body = nn.Sequential(
+                nn.Flatten(), nn.Linear(size, min(FEATURES, size, len(images)))
+            )
             return
         layers = _layers(shape)
         width = layers.eval()(torch.zeros(1, *shape)).shape[1]
-        self.body = nn.Sequential(layers, nn.Linear(width, FEATURES), nn.BatchNorm1d(FEATURES, affine=False))
-        self.head = nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, len(labels) if self.task == "classes" else 4))
+        self.body = nn.Sequential(
+            layers, nn.Linear(width, FEATURES), nn.BatchNorm1d(FEATURES, affine=False)
+        )
+        self.head = nn.Sequential(
+            nn.ReLU(), nn.Linear(FEATURES, len(labels) if self.task == "classes" else 4)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, F) of images (B, *shape); of counts, as in the encoders, their logarithm is looked at."""
@@ -106,21 +112,23 @@ def classifier(subject: Subject, seed: int = 0) -> Classifier:
     where it cannot be written, the next run has to teach again.
     """
     images, key = _images(subject)
-    folder = machine.cache() / "classifiers"
+    folder = devices.cache() / "classifiers"
     path = folder / f"{key}-{seed}-v{VERSION}.safetensors"
     eyes = _cached(path, images)
     if eyes is None:
         eyes = learn(images, seed)
         state = eyes.state_dict()
         with suppress(UserError):
-            write_atomic(path, safetensors.torch.save(state, {"vaelab": json.dumps(fingerprint(state))}))
+            write_atomic(
+                path, safetensors.torch.save(state, {"vaelab": json.dumps(fingerprint(state))})
+            )
     return eyes.to(subject.device)
 
 
 def learn(images: Batches, seed: int) -> Classifier:
     """A classifier taught on images on the CPU, by one thread: the same bits every time on one kind of processor."""
     chance = generator(seed, "classifier data")
-    with machine.using(1), seeded(seed, "classifier"):
+    with devices.using(1), seeded(seed, "classifier"):
         eyes = Classifier(images)
         if eyes.task == "components":
             _set_components(eyes, images, chance)
@@ -158,7 +166,11 @@ def _layers(shape: tuple[int, ...]) -> nn.Module:
     channels = [math.prod(shape[:-2]), 16, 32, 64]
     for before, after in pairwise(channels):
         stride = 2 if side > 4 else 1
-        layers += [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        layers += [
+            nn.Conv2d(before, after, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(),
+        ]
         side = -(-side // stride)
     return nn.Sequential(*layers, nn.Flatten())
 
@@ -207,14 +219,24 @@ def _images(subject: Subject) -> tuple[Batches, str]:
     "fixed" images are one draw of the "dynamic" ones, so both are seen by the eyes of the latter.
     """
     data, settings = subject.data, subject.run.recipe.data
-    settings = msgspec.structs.replace(settings, treatment=settings.treatment.replace("fixed", "dynamic"))
+    settings = msgspec.structs.replace(
+        settings, treatment=settings.treatment.replace("fixed", "dynamic")
+    )
     parts = data.train, data.validation
-    x, labels = torch.cat([part.x for part in parts]), [part.y for part in parts if part.y is not None]
+    x, labels = (
+        torch.cat([part.x for part in parts]),
+        [part.y for part in parts if part.y is not None],
+    )
     y = torch.cat(labels) if labels else None
     rows = zip(x.numpy(), [None] * len(x) if y is None else y.tolist(), strict=True)
-    hashes = [hashlib.blake2b(row.tobytes() + str(label).encode(), digest_size=16).digest() for row, label in rows]
+    hashes = [
+        hashlib.blake2b(row.tobytes() + str(label).encode(), digest_size=16).digest()
+        for row, label in rows
+    ]
     order = torch.tensor(sorted(range(len(hashes)), key=hashes.__getitem__))
-    whole = hashlib.sha256(repr((data.shape, data.levels)).encode() + b"".join(sorted(hashes))).hexdigest()[:16]
+    whole = hashlib.sha256(
+        repr((data.shape, data.levels)).encode() + b"".join(sorted(hashes))
+    ).hexdigest()[:16]
     images = Batches(x[order], data.levels, settings, CPU, y=None if y is None else y[order])
     return images, f"{whole}-{settings.treatment}"
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from vaelab.data.dataset import Array, generator
 from vaelab.evaluation.latent import linear_classifier
 from vaelab.evaluation.metric import Estimate, Metric, mean, pooled, resampled
-from vaelab.evaluation.subject import Subject
+from vaelab.evaluation.prepared import Subject
 from vaelab.seeding import seeded
 
 Reals = NDArray[np.float64]
@@ -36,7 +36,9 @@ CELLS = 100_000  # rows times dimensions that a forest is grown on: bounds the t
 TREES, LEAF = 20, 10  # of a forest: how many, and the fewest images in a leaf
 WIDEST = 100  # dimensions beyond which what takes long is left out
 GROUP = 10  # images that must share a value before groups are drawn from them
-BATCH = 64  # images, or pairs, in a group; as are the next two, for five factors, Locatello et al.'s
+BATCH = (
+    64  # images, or pairs, in a group; as are the next two, for five factors, Locatello et al.'s
+)
 VOTES, HELD = 2_000, 1_000  # groups of each factor to learn from, and to be judged on
 RESAMPLES = 50  # of the images, for a standard error
 
@@ -70,7 +72,9 @@ class DCI(NamedTuple):
 
     disentanglement: float
     completeness: float
-    informativeness: Estimate  # each: the share of its factors that are read right, for each held-out image
+    informativeness: (
+        Estimate  # each: the share of its factors that are read right, for each held-out image
+    )
     accuracy: list[Estimate]  # the same for each factor, (F,)
     importance: Reals  # (L, F), each column sums to 1
 
@@ -189,7 +193,12 @@ def dci(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: i
         importance.append(forest.feature_importances_)
         right.append(torch.from_numpy(forest.predict(others) == wanted).double())
     found = np.stack(importance, 1)
-    return DCI(*disentanglement_completeness(found), mean(torch.stack(right).mean(0)), [*map(mean, right)], found)
+    return DCI(
+        *disentanglement_completeness(found),
+        mean(torch.stack(right).mean(0)),
+        [*map(mean, right)],
+        found,
+    )
 
 
 def disentanglement_completeness(importance: Reals) -> tuple[float, float]:
@@ -215,7 +224,9 @@ def _concentration(rows: Reals) -> float:
 # ---------------------------------------------------------------- from images that share a factor
 
 
-def factor_vae_score(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0) -> Estimate:
+def factor_vae_score(
+    codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0
+) -> Estimate:
     """How often the dimension that varies least in a group tells which factor the images of the group share.
 
     A group is 64 images with the same value of one factor, drawn from those there are. It votes for the dimension with
@@ -240,7 +251,9 @@ def factor_vae_score(codes: Reals, factors: Integers, others: Reals, truth: Inte
     return pooled(torch.from_numpy(table.argmax(1)[votes] == which))
 
 
-def beta_vae_score(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0) -> Estimate:
+def beta_vae_score(
+    codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0
+) -> Estimate:
     """How often a linear classifier tells from 64 pairs of images which factor the two of each pair share.
 
     It sees the mean of |z - z'| over the pairs, each dimension standardised, and learns, by logistic regression, from
@@ -255,8 +268,12 @@ def beta_vae_score(codes: Reals, factors: Integers, others: Reals, truth: Intege
         mean: Array = abs(z[rows] - z[alike]).mean(1)  # (groups, L)
         return mean
 
-    classifier = linear_classifier(*_drawn(difference, codes, factors, VOTES, BATCH, generator(seed, "beta-VAE pairs")))
-    seen, which = _drawn(difference, others, truth, HELD, BATCH, generator(seed, "beta-VAE held out"))
+    classifier = linear_classifier(
+        *_drawn(difference, codes, factors, VOTES, BATCH, generator(seed, "beta-VAE pairs"))
+    )
+    seen, which = _drawn(
+        difference, others, truth, HELD, BATCH, generator(seed, "beta-VAE held out")
+    )
     return pooled(torch.from_numpy(classifier.predict(seen) == which))
 
 
@@ -282,7 +299,9 @@ def _drawn(
         for _ in range(groups // 100):
             rows = rng.choice(usable, (100, own))
             step = rng.integers(1, count[rows], (100, BATCH))
-            found.append(feature(codes, rows, order[first[rows] + (place[rows] + step) % count[rows]]))
+            found.append(
+                feature(codes, rows, order[first[rows] + (place[rows] + step) % count[rows]])
+            )
     return np.concatenate(found), np.repeat(np.arange(factors.shape[1]), groups)
 
 
@@ -300,7 +319,9 @@ def measure(subject: Subject) -> dict[str, Any]:
     """
     data, notes = subject.data, list[str]()
     if data.factors is None or data.train.factors is None or data.test.factors is None:
-        return {"notes": ["the data have no known factors, as sprites have: disentangling not measured"]}
+        return {
+            "notes": ["the data have no known factors, as sprites have: disentangling not measured"]
+        }
     some = generator(subject.seed, "disentangling").permutation(len(subject.z_train))[:ROWS]
     codes, others = (z.cpu().double().numpy() for z in (subject.z_train[some], subject.z_test))
     factors = data.train.factors[subject.chosen(data.train)].numpy()[some]
@@ -309,22 +330,37 @@ def measure(subject: Subject) -> dict[str, Any]:
     used, known = _used(subject, others), (np.ptp(factors, 0) > 0) & (np.ptp(truth, 0) > 0)
     names = [name for name, varies in zip(data.factors, known, strict=True) if varies]
     if not used.all():
-        notes.append(f"{np.sum(~used)} of {len(used)} dimensions of z are not used and count as constant")
+        notes.append(
+            f"{np.sum(~used)} of {len(used)} dimensions of z are not used and count as constant"
+        )
     if not known.all():
-        notes.append(f"{np.sum(~known)} of {len(known)} factors take one value only and are left out")
+        notes.append(
+            f"{np.sum(~known)} of {len(known)} factors take one value only and are left out"
+        )
     if not used.any() or not names:
-        return {"notes": [*notes, "nothing is left to be held against each other: disentangling not measured"]}
+        return {
+            "notes": [
+                *notes,
+                "nothing is left to be held against each other: disentangling not measured",
+            ]
+        }
     if {"shape", "rotation"} <= {*names}:
-        notes.append("squares look alike every quarter turn, ellipses every half turn: no code knows all of rotation")
+        notes.append(
+            "squares look alike every quarter turn, ellipses every half turn: no code knows all of rotation"
+        )
     if len(subject.vae.classes):
-        notes.append("the model is told the label, so its code need not hold the factor that is the label")
+        notes.append(
+            "the model is told the label, so its code need not hold the factor that is the label"
+        )
     found = scores(codes * used, factors[:, known], others * used, truth[:, known], subject.seed)
     for key in {"factor_information", "dci_accuracy"} & {*found}:
         found[key] = dict(zip(names, found[key], strict=True))
     return found | {"notes": notes + found["notes"]}
 
 
-def scores(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0) -> dict[str, Any]:
+def scores(
+    codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0
+) -> dict[str, Any]:
     """Every score that makes sense, by its name in METRICS, and "notes" on those left out. No factor may be constant.
 
     Predictors learn from the first pair of codes and factors and are judged on the second. Histograms need many images,
@@ -335,12 +371,19 @@ def scores(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed
     n, dimensions, f = len(others), max(1, int((np.ptp(codes, 0) > 0).sum())), truth.shape[1]
     wide, notes, found = dimensions > WIDEST, list[str](), dict[str, Any]()
     over_rows = partial(resampled, times=0 if wide else RESAMPLES, seed=seed)
-    z, v = np.concatenate([others, codes])[: max(n, ROWS)], np.concatenate([truth, factors])[: max(n, ROWS)]
+    z, v = (
+        np.concatenate([others, codes])[: max(n, ROWS)],
+        np.concatenate([truth, factors])[: max(n, ROWS)],
+    )
     found["factor_information"] = mutual_information(z, v).T.tolist()
     found["mig"] = over_rows(lambda rows: mig(z[rows], v[rows]), torch.arange(len(z)))
-    found["sap"] = over_rows(lambda rows: sap(codes, factors, others[rows], truth[rows]), torch.arange(n))
+    found["sap"] = over_rows(
+        lambda rows: sap(codes, factors, others[rows], truth[rows]), torch.arange(n)
+    )
     if wide:
-        notes.append(f"DCI, the beta-VAE score and standard errors would take too long for {dimensions} dimensions")
+        notes.append(
+            f"DCI, the beta-VAE score and standard errors would take too long for {dimensions} dimensions"
+        )
     else:
         some = slice(CELLS // dimensions)
         forests = dci(codes[some], factors[some], others, truth, seed)._asdict()
@@ -351,7 +394,9 @@ def scores(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed
         return found | {"notes": notes}
     found["modularity"] = over_rows(lambda rows: modularity(z[rows], v[rows]), torch.arange(len(z)))
     if min(np.bincount(values).max() for values in [*factors.T, *truth.T]) < GROUP:
-        notes.append(f"too few images: the FactorVAE and beta-VAE scores need {GROUP} that share a value of a factor")
+        notes.append(
+            f"too few images: the FactorVAE and beta-VAE scores need {GROUP} that share a value of a factor"
+        )
         return found | {"notes": notes}
     found["factor_vae_score"] = factor_vae_score(codes, factors, others, truth, seed)
     if not wide:
@@ -363,6 +408,10 @@ def _used(subject: Subject, means: Reals) -> NDArray[np.bool_]:
     """Which dimensions of z depend on the image, (L,), by their means (M, L) and one sample z for each test image."""
     vae = subject.vae
     with seeded(subject.seed, "disentangling"):
-        samples = vae.each(lambda x, *y: vae.encoder(x, *y).sample(), subject.x_test, subject.test.y)
-    used: NDArray[np.bool_] = (means.var(0) > 0.01 * samples.cpu().double().numpy().var(0)) & (np.ptp(means, 0) > 0)
+        samples = vae.each(
+            lambda x, *y: vae.encoder(x, *y).sample(), subject.x_test, subject.test.y
+        )
+    used: NDArray[np.bool_] = (means.var(0) > 0.01 * samples.cpu().double().numpy().var(0)) & (
+        np.ptp(means, 0) > 0
+    )
     return used

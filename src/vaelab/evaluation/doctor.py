@@ -19,30 +19,38 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Laplace, Normal, Poisson
 
-from vaelab import machine, zoo
-from vaelab.core import CHUNK, evaluating
-from vaelab.evaluation import latent, samples, whole
+from vaelab import devices
+from vaelab.data.dataset import spread
+from vaelab.evaluation import evaluate, latent, samples
 from vaelab.evaluation.latent import UNLIKELY
 from vaelab.evaluation.metric import Estimate, mean, number
-from vaelab.evaluation.subject import Subject
-from vaelab.gallery import spread
-from vaelab.likelihoods import ContinuousBernoulliOfLogits
-from vaelab.recipe import Recipe
-from vaelab.run import History, Run
-from vaelab.run import load as load_run
+from vaelab.evaluation.prepared import Subject
+from vaelab.models.core import CHUNK, evaluating
+from vaelab.models.likelihoods import ContinuousBernoulliOfLogits
+from vaelab.recipes import Recipe, table
+from vaelab.runs import History, Run
+from vaelab.runs import load as load_run
 from vaelab.seeding import generator, seeded, untouched
 
 LOOKED = 2000  # test images and samples by which codes and samples are measured where `evaluate` has not done so
 IMAGES = 10_000  # of each split at most, whose loss is worked out
-SURE = 2.5  # standard errors that a difference must have to be believed: by chance 6 in 1000 have them
+SURE = (
+    2.5  # standard errors that a difference must have to be believed: by chance 6 in 1000 have them
+)
 WORTH = 0.3  # nats, below which a gain or a loss is not worth a word
-NOTICED = 2.0  # standard errors of the loss itself: a gain that a change of test images would not hide
-ONE_BIT = math.log(2)  # nats: a code that says less of an image cannot tell one half of the images from the other
+NOTICED = (
+    2.0  # standard errors of the loss itself: a gain that a change of test images would not hide
+)
+ONE_BIT = math.log(
+    2
+)  # nats: a code that says less of an image cannot tell one half of the images from the other
 FEW_USED = 0.25  # of the dimensions. Good models leave many alone: 19 to 25 of 50 used (Burda et al. 2016, table 1)
 CODES_USED = 0.5  # of the codes that would be seen if all were equally likely
 ARRIVED = 0.05  # how near a weight must be to count as the one that was asked for
 MISFIT = 2.0  # or 1/2: the beta that an ill-fitting sigma amounts to (Rybkin et al. 2021, arXiv:2006.13202)
-DISPERSED = 1.5  # variance over mean of counts, 1 for a Poisson: beyond chance over thousands of elements
+DISPERSED = (
+    1.5  # variance over mean of counts, 1 for a Poisson: beyond chance over thousands of elements
+)
 CERTAIN = 15.0  # a logit that is as good as certain: odds of 3 million to 1
 CERTAIN_COST = 0.01  # share of the distortion that certain and wrong elements may cost
 ROUNDING = 1 / math.sqrt(12)  # standard deviation of rounding, in levels
@@ -56,7 +64,9 @@ class Finding(NamedTuple):
     """What a rule says of a run."""
 
     rule: str
-    verdict: Literal["fault", "remark", "fine", "follows"]  # follows: from a graver fault, so of no weight beside it
+    verdict: Literal[
+        "fault", "remark", "fine", "follows"
+    ]  # follows: from a graver fault, so of no weight beside it
     says: str  # plain sentences, with the numbers in them
     remedy: str = ""  # what to try, where there is something; always for a fault
 
@@ -93,7 +103,10 @@ class Evidence:
     @property
     def numbers(self) -> dict[str, float]:
         """The numbers of the objective as they were at the end of that epoch."""
-        return {name: self.kept.get(name, getattr(self.recipe.objective, name)) for name in zoo.NUMBERS}
+        return {
+            name: self.kept.get(name, getattr(self.recipe.objective, name))
+            for name in table.NUMBERS
+        }
 
     @torch.no_grad()
     def loss(self, split: str) -> Estimate:
@@ -104,7 +117,9 @@ class Evidence:
         vae, images, found = self.subject.vae, getattr(self.subject, split), []
         chance = generator(self.subject.seed, "doctor data", device=self.subject.device)
         with evaluating(vae), seeded(self.subject.seed, "doctor"):
-            few = torch.from_numpy(spread(len(images), IMAGES)).to(self.subject.device)  # data may be sorted
+            few = torch.from_numpy(spread(len(images), IMAGES)).to(
+                self.subject.device
+            )  # data may be sorted
             for index in few.split(CHUNK):
                 draw = vae(images(index, chance), 1, images.labels(index))
                 found.append(draw.distortion + draw.rate)
@@ -120,7 +135,9 @@ class Evidence:
             return x.float(), getattr(draw.px, "base_dist", draw.px), float(draw.rate.mean())
 
 
-def diagnose(run: Run | str | Path, sections: Mapping[str, Mapping[str, Any]] | None = None) -> list[Finding]:
+def diagnose(
+    run: Run | str | Path, sections: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Finding]:
     """What the rules find, in their order, without those that do not apply.
 
     `sections` are those of an `Evaluation`; else those of the run's evaluation.json, and what is missing there is
@@ -128,43 +145,65 @@ def diagnose(run: Run | str | Path, sections: Mapping[str, Mapping[str, Any]] | 
     """
     run = load_run(run) if isinstance(run, str | Path) else run
     few = Subject(run, images=LOOKED, n_samples=LOOKED)
-    with machine.using(machine.threads(run.recipe.train.threads)[0]), untouched():
+    with devices.using(devices.threads(run.recipe.train.threads)[0]), untouched():
         if sections is None:
-            before, measures = whole.read(run), {"latent": latent.measure, "samples": samples.measure}
+            before, measures = (
+                evaluate.read(run),
+                {"latent": latent.measure, "samples": samples.measure},
+            )
             known = before.sections if before else {}
             sections = {name: known.get(name) or measure(few) for name, measure in measures.items()}
         evidence = Evidence(run.recipe, run.history, Subject(run), sections)
         findings = [finding for rule in RULES.values() if (finding := rule(evidence))]
-    less = {rule for finding in findings if finding.verdict == "fault" for rule in FOLLOWS.get(finding.rule, ())}
-    return [one._replace(verdict="follows", remedy="") if one.rule in less else one for one in findings]
+    less = {
+        rule
+        for finding in findings
+        if finding.verdict == "fault"
+        for rule in FOLLOWS.get(finding.rule, ())
+    }
+    return [
+        one._replace(verdict="follows", remedy="") if one.rule in less else one for one in findings
+    ]
 
 
 def report(findings: Sequence[Finding], folder: str | Path = "RUN") -> str:
     """A sentence on the whole; the faults, the gravest first; remarks; how to try the settings that these name, with
     the recipe of the run in `folder`; the names of the rules that found nothing."""
     faults, remarks, fine, follow = (
-        [f for f in findings if f.verdict == wanted] for wanted in ("fault", "remark", "fine", "follows")
+        [f for f in findings if f.verdict == wanted]
+        for wanted in ("fault", "remark", "fine", "follows")
     )
-    judged = any(finding.rule == "too few epochs" for finding in fine)  # of unknown length none is called healthy
+    judged = any(
+        finding.rule == "too few epochs" for finding in fine
+    )  # of unknown length none is called healthy
     none = "No fault was found: this run is healthy." if judged else "No fault was found."
     none = "No fault was found; see the remarks." if remarks else none
     found = {0: none, 1: "One fault was found."}
     lines = [found.get(len(faults), f"{len(faults)} faults were found, here the gravest first.")]
     for finding in faults + remarks:
-        title = f"fault: {finding.rule}" if finding.verdict == "fault" else f"remark on {finding.rule}:"
+        title = (
+            f"fault: {finding.rule}" if finding.verdict == "fault" else f"remark on {finding.rule}:"
+        )
         lines += ["", title, _indented(finding.says)]
         lines += [_indented(f"try: {finding.remedy}")] if finding.remedy else []
     if any(re.search(r"--[a-z]+\.", finding.remedy) for finding in faults + remarks):
-        lines += ["", f"A setting is tried with: vaelab train {Path(folder) / 'recipe.toml'} SETTING --out NEW"]
+        lines += [
+            "",
+            f"A setting is tried with: vaelab train {Path(folder) / 'recipe.toml'} SETTING --out NEW",
+        ]
     silent = [name for name in RULES if name not in {finding.rule for finding in findings}]
     why = "not judged, for they mean nothing here or too little is known"
     names = {"nothing wrong with": [finding.rule for finding in fine], why: silent}
     names["part of the faults above"] = [finding.rule for finding in follow]
-    return "\n".join([*lines, "", *(f"{title}: {', '.join(rules)}" for title, rules in names.items() if rules)])
+    return "\n".join(
+        [*lines, "", *(f"{title}: {', '.join(rules)}" for title, rules in names.items() if rules)]
+    )
 
 
 def _indented(text: str) -> str:
-    return textwrap.fill(text, 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return textwrap.fill(
+        text, 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
 
 
 # ---------------------------------------------------------------- is the code used?
@@ -174,28 +213,47 @@ def collapse(e: Evidence) -> Finding | None:
     """The rate, or the mutual information of image and code, is less than a bit: the decoder goes without the code."""
     if e.recipe.model.posterior == "point":
         return None
-    finding, rate, shared = partial(Finding, "posterior collapse"), e.look[2], e.number("latent.mutual_information")
-    told = min(rate, shared.value) if shared and len(e.subject.test) > 16 else rate  # it cannot exceed log N
+    finding, rate, shared = (
+        partial(Finding, "posterior collapse"),
+        e.look[2],
+        e.number("latent.mutual_information"),
+    )
+    told = (
+        min(rate, shared.value) if shared and len(e.subject.test) > 16 else rate
+    )  # it cannot exceed log N
     if told >= ONE_BIT:
         return finding("fine", f"The code costs or says {told:.1f} nats an image, or more.")
     paid = f" (at a rate of {rate:.2g})" if rate >= ONE_BIT else ""
     says = f"The code says {max(told, 0):.2g} nats about an image{paid}, less than one bit. "
     says += "The decoder ignores it, and draws nearly the same picture for every image."
-    if (beta := e.numbers["beta"]) > 1 and e.recipe.objective.name == "elbo":  # elsewhere beta weighs something else
-        return finding("fault", f"{says} The rate was weighed by beta = {beta:.3g}.", "--objective.beta 1")
+    if (
+        beta := e.numbers["beta"]
+    ) > 1 and e.recipe.objective.name == "elbo":  # elsewhere beta weighs something else
+        return finding(
+            "fault", f"{says} The rate was weighed by beta = {beta:.3g}.", "--objective.beta 1"
+        )
     if (fit := _fit(e)) and fit.beta > MISFIT:
         says += f" With a sigma of {fit.scale:.2g}, where {fit.best:.2g} would fit, no detail is worth a code."
         return finding("fault", says, "--model.likelihood gaussian-optimal")
-    if zoo.part("model.posterior", e.recipe.model.posterior).space in ("codes", "classes"):
+    if table.part("model.posterior", e.recipe.model.posterior).space in ("codes", "classes"):
         return finding("fault", says, f"more epochs, or --model.latent {2 * e.recipe.model.latent}")
-    return finding("fault", says, f"more epochs, --objective.warmup {_quarter(e)}, or --model.variant free-bits")
+    return finding(
+        "fault",
+        says,
+        f"more epochs, --objective.warmup {_quarter(e)}, or --model.variant free-bits",
+    )
 
 
 def unused_dimensions(e: Evidence) -> Finding | None:
     """Active: Var_x(E[z_j|x]) > 0.01, where z is measured by N(0, I) (Burda et al. 2016, arXiv:1509.00519)."""
     active, q = e.number("latent.active_units"), e.recipe.model.posterior
     total = len(e.sections.get("latent", {}).get("activity") or [])
-    if active is None or not total or q == "point" or zoo.part("model.posterior", q).space not in ("reals", "levels"):
+    if (
+        active is None
+        or not total
+        or q == "point"
+        or table.part("model.posterior", q).space not in ("reals", "levels")
+    ):
         return None
     finding, used = partial(Finding, "unused dimensions"), int(active.value)
     says = f"{used} of {total} dimensions of z are used."
@@ -213,13 +271,17 @@ def unused_codes(e: Evidence) -> Finding | None:
     share, table = e.number("latent.codes_used"), getattr(e.subject.vae.encoder, "table", None)
     if share is None:
         return None
-    codes, tokens = (e.recipe.model.codes, 1) if table is None else (len(table), e.recipe.model.latent)
+    codes, tokens = (
+        (e.recipe.model.codes, 1) if table is None else (len(table), e.recipe.model.latent)
+    )
     expected = 1 - (1 - 1 / codes) ** (tokens * min(LOOKED, len(e.subject.test)))
     finding = partial(Finding, "unused codes")
     says = f"{100 * share.value:.0f} % of the {codes} values of a code are ever used."
     if share.value >= CODES_USED * expected:
         return finding("fine", says)
-    return finding("fault", says, f"--model.codes {max(2, round(codes * share.value))}, or more epochs")
+    return finding(
+        "fault", says, f"--model.codes {max(2, round(codes * share.value))}, or more epochs"
+    )
 
 
 # ---------------------------------------------------------------- was that optimised which is reported?
@@ -230,14 +292,32 @@ MINIMISED: dict[str, tuple[str, dict[str, float]]] = {
     "elbo": ("distortion + {beta:.3g} rate", {"beta": 1}),
     "capacity": ("distortion + {gamma:.3g} |rate - {capacity:.3g}|", {"gamma": -1}),
     "free-bits": ("distortion + rate, no dimension charged less than {bits:.3g} nats", {"bits": 0}),
-    "beta-tc": ("distortion + rate, with the total correlation in it weighed by {beta:.3g}", {"beta": 1}),
+    "beta-tc": (
+        "distortion + rate, with the total correlation in it weighed by {beta:.3g}",
+        {"beta": 1},
+    ),
     "factor": ("distortion + rate + {gamma:.3g} total correlation", {"gamma": 0}),
-    "dip-i": ("distortion + rate + {gamma:.3g} (distance of the codes' covariance from I)", {"gamma": 0}),
-    "dip-ii": ("distortion + rate + {gamma:.3g} (distance of the codes' covariance from I)", {"gamma": 0}),
+    "dip-i": (
+        "distortion + rate + {gamma:.3g} (distance of the codes' covariance from I)",
+        {"gamma": 0},
+    ),
+    "dip-ii": (
+        "distortion + rate + {gamma:.3g} (distance of the codes' covariance from I)",
+        {"gamma": 0},
+    ),
     "wae-mmd": ("distortion + {gamma:.3g} (distance of the codes from the prior)", {"gamma": 0}),
-    "rae-gp": ("distortion + {beta:.3g} |z|^2 / 2 + {gamma:.3g} (squared slopes of the decoder)", {"gamma": -1}),
-    "rae-l2": ("distortion + {beta:.3g} |z|^2 / 2 + {gamma:.3g} (squared weights of the decoder)", {"gamma": -1}),
-    "info": ("distortion + (1 - {alpha:.3g}) rate + a distance from the prior", {"alpha": 0, "gamma": 1}),
+    "rae-gp": (
+        "distortion + {beta:.3g} |z|^2 / 2 + {gamma:.3g} (squared slopes of the decoder)",
+        {"gamma": -1},
+    ),
+    "rae-l2": (
+        "distortion + {beta:.3g} |z|^2 / 2 + {gamma:.3g} (squared weights of the decoder)",
+        {"gamma": -1},
+    ),
+    "info": (
+        "distortion + (1 - {alpha:.3g}) rate + a distance from the prior",
+        {"alpha": 0, "gamma": 1},
+    ),
 }
 
 
@@ -249,35 +329,57 @@ def warm_up(e: Evidence) -> Finding | None:
         return None
     if settings.warmup < epochs:
         return finding("fine", f"The warm-up took {settings.warmup:g} of {epochs} epochs.")
-    reached = " and ".join(f"{n} was {e.numbers[n]:.3g}, not {getattr(settings, n):.3g}" for n in settings.grows)
+    reached = " and ".join(
+        f"{n} was {e.numbers[n]:.3g}, not {getattr(settings, n):.3g}" for n in settings.grows
+    )
     says = f"The warm-up takes {settings.warmup:g} epochs, the training took {epochs}. In the weights kept {reached}: "
     says += "they were trained for another loss than the one reported."
     if all(e.numbers[n] > (1 - ARRIVED) * getattr(settings, n) for n in settings.grows):
         says = f"The warm-up of {settings.warmup:g} epochs arrived only when the training was over, after {epochs}."
     return finding(
-        "fault", says, f"--objective.warmup {_quarter(e)}, or --train.epochs {math.ceil(4 * settings.warmup)}"
+        "fault",
+        says,
+        f"--objective.warmup {_quarter(e)}, or --train.epochs {math.ceil(4 * settings.warmup)}",
     )
 
 
 def effective_beta(e: Evidence) -> Finding | None:
     """What was optimised, at the epoch whose weights were kept, is not distortion + rate, each weighed by 1."""
     settings, now, finding = e.recipe.objective, e.numbers, partial(Finding, "beta")
-    if e.recipe.model.posterior == "point" or settings.name not in zoo.OBJECTIVES:
+    if e.recipe.model.posterior == "point" or settings.name not in table.OBJECTIVES:
         return None
     text, plain = MINIMISED.get(settings.name, ("", {}))
     if all(math.isclose(now[name], value, abs_tol=ARRIVED) for name, value in plain.items()):
-        return finding("fine", "Distortion and rate weigh the same in training as in the loss reported.")
+        return finding(
+            "fine", "Distortion and rate weigh the same in training as in the loss reported."
+        )
     train = e.kept["train"]
-    optimised = f" ({train['optimised']:.1f} nats on training images)" if "optimised" in train else ""
+    optimised = (
+        f" ({train['optimised']:.1f} nats on training images)" if "optimised" in train else ""
+    )
     says = f"Training minimised {text.format(**now)}{optimised}, but the loss reported is distortion + rate, at beta 1 "
     says += f"({train['loss']:.1f} there): a model trained for that would reach a lower loss."
-    if all(getattr(settings, name) == value for name, value in plain.items()):  # it had only to get there
-        going = "--objective.cycles 0" if settings.cycles else f"vaelab train --resume {e.subject.run.folder}"
+    if all(
+        getattr(settings, name) == value for name, value in plain.items()
+    ):  # it had only to get there
+        going = (
+            "--objective.cycles 0"
+            if settings.cycles
+            else f"vaelab train --resume {e.subject.run.folder}"
+        )
         return finding("fault", f"{says} The weight was still to grow.", going)
-    variant, row = e.recipe.model.variant, zoo.ROWS.get(e.recipe.model.variant)
-    if not row or row.objective == settings.name != "elbo" or any(f"objective.{n}" in row.settings for n in plain):
-        return finding("remark", f"{says} That is what {variant} is for; take care what you compare it with.")
-    return finding("fault", says, "--objective.beta 1; or, where the weight is meant, --model.variant beta-vae")
+    variant, row = e.recipe.model.variant, table.ROWS.get(e.recipe.model.variant)
+    if (
+        not row
+        or row.objective == settings.name != "elbo"
+        or any(f"objective.{n}" in row.settings for n in plain)
+    ):
+        return finding(
+            "remark", f"{says} That is what {variant} is for; take care what you compare it with."
+        )
+    return finding(
+        "fault", says, "--objective.beta 1; or, where the weight is meant, --model.variant beta-vae"
+    )
 
 
 def _quarter(e: Evidence) -> int:
@@ -308,7 +410,9 @@ def _fit(e: Evidence) -> Fit | None:
     if not isinstance(element, Normal | Laplace):
         return None
     p, scale = 2 if isinstance(element, Normal) else 1, float(element.scale.double().mean())
-    each = mean((x - element.loc).abs().double().pow(p).flatten(2).mean(2)[0])  # |r|^p of the images, (B,)
+    each = mean(
+        (x - element.loc).abs().double().pow(p).flatten(2).mean(2)[0]
+    )  # |r|^p of the images, (B,)
     best = max(each.value ** (1 / p), 1e-12)
     lost = x[0].numel() * (math.log(scale / best) + ((best / scale) ** p - 1) / p)
     return Fit(scale, best, (scale / best) ** p, lost, (each.error or math.inf) / best**p)
@@ -337,9 +441,19 @@ def likelihood(e: Evidence) -> Finding | None:
     if fit and fit.misfits:
         says = f"The likelihood's scale is {fit.scale:.2g}, but {fit.best:.2g} would fit the residuals of test images: "
         says += f"{fit.lost:.3g} nats less. In training this acts like a beta of {fit.beta:.2g}."
-        learned = "more epochs" if fit.beta > 1 else "more images, for the scale fits the training images only"
-        return finding("fault", says, "--model.likelihood gaussian-optimal" if name == "gaussian" else learned)
-    return finding("fine", f"{name} fits the values.") if fit or isinstance(element, Bernoulli) else None
+        learned = (
+            "more epochs"
+            if fit.beta > 1
+            else "more images, for the scale fits the training images only"
+        )
+        return finding(
+            "fault", says, "--model.likelihood gaussian-optimal" if name == "gaussian" else learned
+        )
+    return (
+        finding("fine", f"{name} fits the values.")
+        if fit or isinstance(element, Bernoulli)
+        else None
+    )
 
 
 def saturated(e: Evidence) -> Finding | None:
@@ -359,7 +473,9 @@ def saturated(e: Evidence) -> Finding | None:
     if fit.scale * (levels - 1) > ROUNDING:
         return finding("fine", says)
     says += " That is less than the rounding to levels: the density grows without bound by hitting them."
-    return finding("fault", says, "--data.treatment dequantised, or --model.likelihood logistic-mixture")
+    return finding(
+        "fault", says, "--data.treatment dequantised, or --model.likelihood logistic-mixture"
+    )
 
 
 # ---------------------------------------------------------------- good reconstructions, bad samples
@@ -381,7 +497,11 @@ def holes(e: Evidence) -> Finding | None:
     lack = made.value - again.value - real.value if made and again and real else -math.inf
     worse = bool(made and again and real and lack > SURE * _error(made, again, real))
     bare = bool(near and near_real and near.value < BARE * near_real.value)
-    says = [f"Codes lie at least {_said(gap)} nats from the prior."] if gap and gap.value > SURE * _error(gap) else []
+    says = (
+        [f"Codes lie at least {_said(gap)} nats from the prior."]
+        if gap and gap.value > SURE * _error(gap)
+        else []
+    )
     if share and share.value > 2 * UNLIKELY:
         says += [
             f"{100 * share.value:.0f} % of the prior's samples lie where hardly any code does; 5 % if they were alike."
@@ -392,18 +512,36 @@ def holes(e: Evidence) -> Finding | None:
     if near and bare:
         says += [f"Only {100 * near.value:.0f} % of the test images have a sample near them."]
     apart = bool(gap and gap.value > max(WORTH, SURE * _error(gap)))
-    reals = zoo.part("model.posterior", model.posterior).space == "reals" and model.prior == "normal"
+    reals = (
+        table.part("model.posterior", model.posterior).space == "reals" and model.prior == "normal"
+    )
     refit = reals and (apart or gap is None)
     remedy = (
-        f"vaelab fit-prior {e.subject.run.folder} --prior flow" if refit else "more epochs, or another --model.prior"
+        f"vaelab fit-prior {e.subject.run.folder} --prior flow"
+        if refit
+        else "more epochs, or another --model.prior"
     )
     missed = worse and bare and again is not None and lack > MISSED * again.value
     if (gap and gap.value > APART * e.subject.vae.latent) or missed:
-        other = "or a VAE: --model.variant vae" if model.posterior == "point" else "or a larger --objective.beta"
-        return finding("fault", " ".join(["Samples miss what reconstructions show.", *says]), f"{remedy}; {other}")
+        other = (
+            "or a VAE: --model.variant vae"
+            if model.posterior == "point"
+            else "or a larger --objective.beta"
+        )
+        return finding(
+            "fault",
+            " ".join(["Samples miss what reconstructions show.", *says]),
+            f"{remedy}; {other}",
+        )
     if worse or apart:
-        so = ["samples are worse than reconstructions"] * worse + ["codes and prior lie apart"] * apart
-        return finding("remark", " ".join([f"{', and '.join(so).capitalize()}.", *says]), remedy if apart else "")
+        so = ["samples are worse than reconstructions"] * worse + [
+            "codes and prior lie apart"
+        ] * apart
+        return finding(
+            "remark",
+            " ".join([f"{', and '.join(so).capitalize()}.", *says]),
+            remedy if apart else "",
+        )
     return finding("fine", " ".join(says)) if says else None
 
 
@@ -411,13 +549,19 @@ def _gap(e: Evidence) -> Estimate | None:
     """KL(q(z) || p(z)) from below; or as it is, where the mutual information is not at its ceiling, log N."""
     shared = e.number("latent.mutual_information")
     exact = shared and shared.value < math.log(min(LOOKED, len(e.subject.test))) - 1
-    return e.number("latent.prior_gap_at_least") or (e.number("latent.prior_gap") if exact else None)
+    return e.number("latent.prior_gap_at_least") or (
+        e.number("latent.prior_gap") if exact else None
+    )
 
 
 def _said(number: Estimate) -> str:
     error = number.error or 0
     places = 1 if error >= 0.05 else 2
-    return f"{number.value:.{places}f} ± {error:.{places}f}" if error >= 0.005 else f"{number.value:.1f}"
+    return (
+        f"{number.value:.{places}f} ± {error:.{places}f}"
+        if error >= 0.005
+        else f"{number.value:.1f}"
+    )
 
 
 def _error(*each: Estimate) -> float:
@@ -437,17 +581,28 @@ def overfitting(e: Evidence) -> Finding | None:
     first = unseen.index(min(unseen)) + 1
     epochs = range(first, len(unseen))
     remedy = "more images, --model.dropout 0.1, or a smaller network"
-    looking = "" if e.unseen == "validation" else " (Test images were looked at, for there are no validation images.)"
+    looking = (
+        ""
+        if e.unseen == "validation"
+        else " (Test images were looked at, for there are no validation images.)"
+    )
     if len(epochs) >= LAST:
         slope, error = _trend(epochs, unseen[first:])
         rise = slope * len(epochs)
-        if rise > max(WORTH, _sure(len(epochs)) * error * len(epochs)) and _trend(epochs, seen[first:])[0] < 0:
+        if (
+            rise > max(WORTH, _sure(len(epochs)) * error * len(epochs))
+            and _trend(epochs, seen[first:])[0] < 0
+        ):
             says = f"Since epoch {first} the loss of {e.unseen} images has risen by about {rise:.1f} nats, and that of "
             says += f"training images has fallen: these are learned by heart.{looking}"
-            says += f" The weights kept are those of epoch {first}." if e.kept["epoch"] == first else ""
+            says += (
+                f" The weights kept are those of epoch {first}." if e.kept["epoch"] == first else ""
+            )
             if e.recipe.train.patience:  # it was stopped for that
                 return finding("remark", says, remedy)
-            stop = "--train.patience 5 to stop in time" + (" (with --data.validation 0.1)" if looking else "")
+            stop = "--train.patience 5 to stop in time" + (
+                " (with --data.validation 0.1)" if looking else ""
+            )
             return finding("fault", says, f"{stop}; {remedy}")
     ours, theirs = e.loss("train"), e.loss(e.unseen)
     gap = Estimate(theirs.value - ours.value, _error(ours, theirs))
@@ -471,10 +626,14 @@ def too_few_epochs(e: Evidence) -> Finding | None:
     last = range(max(1, epochs - max(LAST, more) + 1, math.floor(settings.warmup) + 1), epochs + 1)
     if e.recipe.train.schedule != "constant":
         says = "The learning rate fell to 0 by plan: the curve ends flat, whether or not more epochs would help."
-        return finding("remark", says, f"--train.epochs {2 * e.recipe.train.epochs}, and vaelab compare")
+        return finding(
+            "remark", says, f"--train.epochs {2 * e.recipe.train.epochs}, and vaelab compare"
+        )
     if settings.cycles or len(last) < 3:
         return None
-    slope, error = _trend([1 / epoch for epoch in last], [e.losses(e.unseen)[epoch - 1] for epoch in last])
+    slope, error = _trend(
+        [1 / epoch for epoch in last], [e.losses(e.unseen)[epoch - 1] for epoch in last]
+    )
     share = 1 / epochs - 1 / (epochs + more)
     gain = Estimate(slope * share, error * share)
     gains = f"another {f'{more} epochs' if more > 1 else 'epoch'} should gain {_said(gain)} nats."

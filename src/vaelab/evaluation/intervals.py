@@ -41,7 +41,9 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
     return Interval(float(x.mean()), float(x.mean()) - reach, float(x.mean()) + reach)
 
 
-def unpaired(first: float, second: float, errors: tuple[float, float], level: float = 0.95) -> Interval:
+def unpaired(
+    first: float, second: float, errors: tuple[float, float], level: float = 0.95
+) -> Interval:
     """second - first +- z sqrt(e1^2 + e2^2) of two numbers with standard errors, as if they were independent.
 
     Numbers that share their test images are not: their errors go up and down together, and the interval is too long.
@@ -50,7 +52,9 @@ def unpaired(first: float, second: float, errors: tuple[float, float], level: fl
     return Interval(second - first, second - first - reach, second - first + reach)
 
 
-def bootstrap(values: ArrayLike, level: float = 0.95, draws: int = DRAWS, seed: int = 0) -> Interval | None:
+def bootstrap(
+    values: ArrayLike, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+) -> Interval | None:
     """The studentised bootstrap (bootstrap-t) for the mean of N independent values.
 
     Each resample x* of N values, drawn with replacement, gives t* = (mean(x*) - mean) / sd(x*); the interval is
@@ -71,9 +75,13 @@ def bootstrap(values: ArrayLike, level: float = 0.95, draws: int = DRAWS, seed: 
         resampled = centred[rng.integers(0, len(x), (len(block), len(x)))]  # (draws, N)
         block[:] = _studentised(resampled.mean(1), resampled.std(1))
     low, high = np.quantile(found, [(1 + level) / 2, (1 - level) / 2])
-    return Interval(float(x.mean()), float(x.mean() - x.std() * low), float(x.mean() - x.std() * high))
+    return Interval(
+        float(x.mean()), float(x.mean() - x.std() * low), float(x.mean() - x.std() * high)
+    )
 
 
-def _studentised(means: NDArray[np.float64], deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+def _studentised(
+    means: NDArray[np.float64], deviations: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """means / deviations, 0 where all the values were alike."""
     return np.divide(means, deviations, out=np.zeros_like(means), where=deviations > 0)

@@ -20,16 +20,16 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 from torch.nn.functional import one_hot
 
-from vaelab.codes import Code, OneHots
-from vaelab.core import CHUNK, VAE, Draw, evaluating, sampled
 from vaelab.data import Batches
 from vaelab.evaluation.likelihood import log_likelihood
 from vaelab.evaluation.metric import Estimate, Metric, mean, pooled, resampled
-from vaelab.evaluation.subject import Subject
-from vaelab.flows import Flowed
-from vaelab.posteriors import Delta
+from vaelab.evaluation.prepared import Subject
+from vaelab.models.codes import Code, OneHots
+from vaelab.models.core import CHUNK, VAE, Draw, evaluating, sampled
+from vaelab.models.flows import Flowed
+from vaelab.models.posteriors import Delta
+from vaelab.models.sphere import VonMisesFisher
 from vaelab.seeding import derive, generator, seeded
-from vaelab.sphere import VonMisesFisher
 
 ACTIVE = 0.01  # variance of its mean above which a dimension is in use (Burda et al. 2016)
 SAMPLES = 2000  # of the aggregate posterior, whose density is worked out
@@ -77,9 +77,15 @@ METRICS = {
 def measure(subject: Subject) -> dict[str, Any]:
     """All of `METRICS` that make sense for the model and its data; under "notes" why the others do not."""
     notes: list[str] = []
-    groups = [group for label in subject.vae.classes.tolist() or [None] if (group := _group(subject, label))]
+    groups = [
+        group
+        for label in subject.vae.classes.tolist() or [None]
+        if (group := _group(subject, label))
+    ]
     parts = (_use, _aggregate_posterior, _fitted, _decoded, _classes, _distances, _interpolations)
-    return {key: value for part in parts for key, value in part(subject, groups, notes).items()} | {"notes": notes}
+    return {key: value for part in parts for key, value in part(subject, groups, notes).items()} | {
+        "notes": notes
+    }
 
 
 class Group(NamedTuple):
@@ -105,24 +111,44 @@ def _group(subject: Subject, label: int | None) -> Group | None:
     vae = subject.vae
     y = None if label is None else vae.classes.new_tensor([label])
     test, train = (
-        torch.arange(len(split), device=subject.device)[slice(None) if split.y is None or y is None else split.y == y]
+        torch.arange(len(split), device=subject.device)[
+            slice(None) if split.y is None or y is None else split.y == y
+        ]
         for split in (subject.test, subject.train)
     )
     if not len(test) or not len(train):
         return None
-    fitted = train[_some(len(train), math.ceil(FITTED * len(train) / len(subject.train)), subject, "fitted")]
+    fitted = train[
+        _some(len(train), math.ceil(FITTED * len(train) / len(subject.train)), subject, "fitted")
+    ]
     n = math.ceil(subject.n_samples * len(test) / len(subject.test))
     with evaluating(vae), seeded(subject.seed, f"latent {label}"):
         posteriors, prior = _posteriors(vae, subject.x_test[test], y), vae.prior(*vae.given(y))
         draws = [_draw(q, prior) for q in posteriors]
         z_train = torch.cat([q.sample() for q in _posteriors(vae, subject.x_train[fitted], y)])
         z_prior = prior.sample((n,)).reshape(n, -1)
-    z, log_qz = torch.cat([draw.z[0] for draw in draws]), torch.cat([draw.log_qz[0] for draw in draws])
-    return Group(test, posteriors, prior, z, log_qz, torch.cat([draw.rates for draw in draws]), z_train, z_prior, y)
+    z, log_qz = (
+        torch.cat([draw.z[0] for draw in draws]),
+        torch.cat([draw.log_qz[0] for draw in draws]),
+    )
+    return Group(
+        test,
+        posteriors,
+        prior,
+        z,
+        log_qz,
+        torch.cat([draw.rates for draw in draws]),
+        z_train,
+        z_prior,
+        y,
+    )
 
 
 def _posteriors(vae: VAE, x: Tensor, y: Tensor | None) -> list[Distribution]:
-    return [vae.encoder(some, *vae.given(None if y is None else y.repeat(len(some)))) for some in x.split(CHUNK)]
+    return [
+        vae.encoder(some, *vae.given(None if y is None else y.repeat(len(some))))
+        for some in x.split(CHUNK)
+    ]
 
 
 def _draw(q: Distribution, p: Distribution) -> Draw:
@@ -138,7 +164,11 @@ def _some(n: int, count: int, subject: Subject, purpose: str) -> Tensor:
 
 def _by_image(groups: Sequence[Group], each: Sequence[Tensor]) -> Estimate:
     """Of a value (n,) for each image of each group."""
-    return mean(torch.cat([*each])[torch.cat([group.which for group in groups]).argsort().to(each[0].device)])
+    return mean(
+        torch.cat([*each])[
+            torch.cat([group.which for group in groups]).argsort().to(each[0].device)
+        ]
+    )
 
 
 # ---------------------------------------------------------------- how much is used
@@ -148,13 +178,17 @@ def _use(subject: Subject, groups: Sequence[Group], notes: list[str]) -> dict[st
     q = groups[0].posteriors[0]
     found: dict[str, Any] = {}
     if isinstance(q, Delta) and not isinstance(q, Code):
-        notes.append("rate, rates, mutual_information_at_most: an autoencoder is charged nothing for its codes")
+        notes.append(
+            "rate, rates, mutual_information_at_most: an autoencoder is charged nothing for its codes"
+        )
     else:
         found["rate"] = _by_image(groups, [group.rates.sum(1) for group in groups])
         if groups[0].rates.shape == groups[0].z.shape:
             found["rates"] = torch.cat([group.rates for group in groups]).double().mean(0).tolist()
         else:
-            notes.append("rates: posterior and prior have no divergence in closed form by dimension")
+            notes.append(
+                "rates: posterior and prior have no divergence in closed form by dimension"
+            )
     if isinstance(q, Code | OneHots):
         notes.append("active_units, activity: codes are discrete; see codes_used")
         used, perplexity = usage(_counts(subject, groups))
@@ -176,7 +210,9 @@ def _counts(subject: Subject, groups: Sequence[Group]) -> Tensor:
     encoder: Any = subject.vae.encoder
     posteriors: list[Any] = [q for group in groups for q in group.posteriors]
     if isinstance(posteriors[0], Code):
-        return torch.cat([q.indices.flatten() for q in posteriors]).bincount(minlength=len(encoder.table))[None]
+        return torch.cat([q.indices.flatten() for q in posteriors]).bincount(
+            minlength=len(encoder.table)
+        )[None]
     logits = torch.cat([q.logits for q in posteriors])  # (N, T, C)
     return one_hot(logits.argmax(-1), logits.shape[-1]).sum(0)
 
@@ -194,13 +230,17 @@ def usage(counts: Tensor) -> tuple[float, float]:
 
 
 @torch.no_grad()
-def _aggregate_posterior(subject: Subject, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
+def _aggregate_posterior(
+    subject: Subject, groups: Sequence[Group], notes: list[str]
+) -> dict[str, Any]:
     reason = {
         Delta: "an autoencoder's code is a point and has no density",
         Flowed: "a flow's density of one image's code given another image takes a pass for every pair of images",
     }.get(type(groups[0].posteriors[0]))
     if reason:
-        notes.append(f"mutual_information, total_correlation, dimension_wise_kl, prior_gap: {reason}")
+        notes.append(
+            f"mutual_information, total_correlation, dimension_wise_kl, prior_gap: {reason}"
+        )
         return {}
     n, product = len(subject.test), _is_product(groups[0].prior)
     chosen = torch.zeros(n, dtype=torch.bool, device=subject.device)
@@ -213,9 +253,14 @@ def _aggregate_posterior(subject: Subject, groups: Sequence[Group], notes: list[
         rest = () if log_marginals is None else (log_q - log_marginals, log_marginals - log_p)
         parts.append((log_qz - log_q, log_q - log_p, *rest))
     names = ("mutual_information", "prior_gap", "total_correlation", "dimension_wise_kl")
-    found = {name: pooled(torch.cat(each)) for name, each in zip(names, zip(*parts, strict=True), strict=False)}
+    found = {
+        name: pooled(torch.cat(each))
+        for name, each in zip(names, zip(*parts, strict=True), strict=False)
+    }
     if "total_correlation" not in found:
-        notes.append("total_correlation, dimension_wise_kl: the posterior has no known density by dimension")
+        notes.append(
+            "total_correlation, dimension_wise_kl: the posterior has no known density by dimension"
+        )
     elif not product:
         notes.append("dimension_wise_kl: the prior is no product over dimensions")
         del found["dimension_wise_kl"]
@@ -283,7 +328,9 @@ def _densities(q: Distribution, z: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def _is_product(p: Distribution) -> bool:
-    return isinstance(p, OneHots) or (isinstance(p, Independent) and isinstance(p.base_dist, Normal))
+    return isinstance(p, OneHots) or (
+        isinstance(p, Independent) and isinstance(p.base_dist, Normal)
+    )
 
 
 # ---------------------------------------------------------------- holes; valid for autoencoders too
@@ -294,7 +341,9 @@ def _fitted(subject: Subject, groups: Sequence[Group], notes: list[str]) -> dict
     """A density r fitted to training codes, at test codes and at samples of the prior."""
     q = groups[0].posteriors[0]
     if isinstance(q, Code | OneHots):
-        notes.append("hole_share, prior_gap_at_least, mutual_information_at_most: no density fits discrete codes")
+        notes.append(
+            "hole_share, prior_gap_at_least, mutual_information_at_most: no density fits discrete codes"
+        )
         return {}
     seed = derive(subject.seed, "mixture") % 2**32
     densities = [fitted_density(group.z_train, seed) for group in groups]
@@ -302,10 +351,14 @@ def _fitted(subject: Subject, groups: Sequence[Group], notes: list[str]) -> dict
     prior = [density(group.z_prior) for density, group in zip(densities, groups, strict=True)]
     found = {"hole_share": share_beyond(-torch.cat(codes), -torch.cat(prior))}
     if isinstance(q, VonMisesFisher):
-        notes.append("prior_gap_at_least, mutual_information_at_most: the sphere has no volume for a density in space")
+        notes.append(
+            "prior_gap_at_least, mutual_information_at_most: the sphere has no volume for a density in space"
+        )
         return found
     # KL(q(z) || p(z)) is E[log r(z) - log p(z)] + KL(q(z) || r(z))
-    gains = [r - group.prior.log_prob(group.z).cpu() for r, group in zip(codes, groups, strict=True)]
+    gains = [
+        r - group.prior.log_prob(group.z).cpu() for r, group in zip(codes, groups, strict=True)
+    ]
     found["prior_gap_at_least"] = _by_image(groups, gains)
     if not isinstance(q, Delta):
         tops = [group.log_qz.cpu() - r for r, group in zip(codes, groups, strict=True)]
@@ -329,7 +382,9 @@ def fitted_density(codes: Tensor, seed: int = 0) -> Callable[[Tensor], Tensor]:
     scale = scale.clamp(min=1e-6 * float(scale.max()) or 1e-6)  # where all codes are equal
     standard = ((rows - centre) / scale).numpy()
     held_out = np.arange(len(rows)) % 5 == 0
-    counts = [count for count in COMPONENTS if count == 1 or 10 * count * rows.shape[1] <= len(rows)]
+    counts = [
+        count for count in COMPONENTS if count == 1 or 10 * count * rows.shape[1] <= len(rows)
+    ]
     mixtures = [GaussianMixture(count, reg_covar=1e-4, random_state=seed) for count in counts]
     with _unconverged():
         for mixture in mixtures:
@@ -343,7 +398,9 @@ def fitted_density(codes: Tensor, seed: int = 0) -> Callable[[Tensor], Tensor]:
     return log_density
 
 
-def share_beyond(reference: Tensor, others: Tensor, nominal: float = UNLIKELY, seed: int = 0) -> Estimate:
+def share_beyond(
+    reference: Tensor, others: Tensor, nominal: float = UNLIKELY, seed: int = 0
+) -> Estimate:
     """Share of the scores `others` (S,) above the (1 - nominal) quantile of the scores `reference` (N,), in [0, 1].
 
     Where both come from one distribution it is `nominal` but for chance, whatever the score: that decides only which
@@ -365,15 +422,25 @@ def _decoded(subject: Subject, groups: Sequence[Group], notes: list[str]) -> dic
     spread = subject.z_test.std(0, correction=0).clamp(min=1e-6)
     with seeded(subject.seed, "decoded"):
         codes, prior = (
-            torch.cat([_round_trip(subject, group, z, spread) for group, z in zip(groups, drawn, strict=True)])
+            torch.cat(
+                [
+                    _round_trip(subject, group, z, spread)
+                    for group, z in zip(groups, drawn, strict=True)
+                ]
+            )
             for drawn in ([group.z for group in groups], [group.z_prior for group in groups])
         )
     found = {"lost_share": share_beyond(codes, prior)}
     if isinstance(groups[0].posteriors[0], Delta):
-        notes.append("sample_nll, sample_nll_excess: a code that is a point has no density to weigh it by")
+        notes.append(
+            "sample_nll, sample_nll_excess: a code that is a point has no density to weigh it by"
+        )
         return found
     try:
-        codes, prior = (torch.cat([_surprise(subject, group, name) for group in groups]) for name in ("z", "z_prior"))
+        codes, prior = (
+            torch.cat([_surprise(subject, group, name) for group in groups])
+            for name in ("z", "z_prior")
+        )
     except NotImplementedError:  # torch's answer for a distribution that cannot be sampled
         notes.append("sample_nll, sample_nll_excess: the likelihood has no sampler")
         return found
@@ -412,8 +479,14 @@ def _surprise(subject: Subject, group: Group, name: str) -> Tensor:
 
 def _classes(subject: Subject, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
     few = _some(len(subject.train), FITTED, subject, "probe").cpu()
-    if subject.train.y is None or subject.test.y is None or len(subject.train.y.cpu()[few].unique()) < 2:
-        notes.append("knn_accuracy, probe_accuracy, silhouette: the images have no labels of two classes or more")
+    if (
+        subject.train.y is None
+        or subject.test.y is None
+        or len(subject.train.y.cpu()[few].unique()) < 2
+    ):
+        notes.append(
+            "knn_accuracy, probe_accuracy, silhouette: the images have no labels of two classes or more"
+        )
         return {}
     codes, others = subject.z_train.cpu(), subject.z_test.cpu()
     labels, truth = subject.train.y.cpu().numpy(), subject.test.y.cpu().numpy()
@@ -425,11 +498,15 @@ def _classes(subject: Subject, groups: Sequence[Group], notes: list[str]) -> dic
     if 2 <= len(np.unique(truth[few])) < len(few):
         found["silhouette"] = silhouette(others[few], truth[few])
     else:
-        notes.append("silhouette: needs two classes among the test images, and more images than classes")
+        notes.append(
+            "silhouette: needs two classes among the test images, and more images than classes"
+        )
     return found
 
 
-def knn_accuracy(codes: Tensor, labels: NDArray[Any], others: Tensor, truth: NDArray[Any], k: int = 15) -> Estimate:
+def knn_accuracy(
+    codes: Tensor, labels: NDArray[Any], others: Tensor, truth: NDArray[Any], k: int = 15
+) -> Estimate:
     """Share of the codes `others` (M, L) whose class the k nearest of `codes` (N, L) vote right, in [0, 1]."""
     from sklearn.neighbors import KNeighborsClassifier  # here, for it takes a second to import
 
@@ -437,12 +514,16 @@ def knn_accuracy(codes: Tensor, labels: NDArray[Any], others: Tensor, truth: NDA
     return mean(torch.from_numpy(voters.predict(others.numpy()) == truth))
 
 
-def probe_accuracy(codes: Tensor, labels: NDArray[Any], others: Tensor, truth: NDArray[Any]) -> Estimate:
+def probe_accuracy(
+    codes: Tensor, labels: NDArray[Any], others: Tensor, truth: NDArray[Any]
+) -> Estimate:
     """Share of the codes `others` (M, L) that a logistic regression on standardised `codes` (N, L) gets right.
 
     Alain & Bengio, Understanding intermediate layers using linear classifier probes, 2017, arXiv:1610.01644.
     """
-    return mean(torch.from_numpy(linear_classifier(codes.numpy(), labels).predict(others.numpy()) == truth))
+    return mean(
+        torch.from_numpy(linear_classifier(codes.numpy(), labels).predict(others.numpy()) == truth)
+    )
 
 
 def linear_classifier(x: NDArray[Any], labels: NDArray[Any]) -> Any:
@@ -493,7 +574,9 @@ def trustworthiness(x: Tensor, z: Tensor, k: int = 5) -> float:
     """
     from sklearn.manifold import trustworthiness as scored  # here, for it takes a second to import
 
-    return float(scored(x.flatten(1).cpu().numpy(), z.cpu().numpy(), n_neighbors=min(k, (len(x) - 1) // 2)))
+    return float(
+        scored(x.flatten(1).cpu().numpy(), z.cpu().numpy(), n_neighbors=min(k, (len(x) - 1) // 2))
+    )
 
 
 # ---------------------------------------------------------------- what lies between codes
@@ -510,13 +593,17 @@ def _interpolations(subject: Subject, groups: Sequence[Group], notes: list[str])
     for group in groups:
         n = min(len(group.z) // 2, math.ceil(WALKS / len(groups)))
         if n:
-            ends = subject.z_test[group.which[_some(len(group.z), 2 * n, subject, f"walks {group.y}")]]
+            ends = subject.z_test[
+                group.which[_some(len(group.z), 2 * n, subject, f"walks {group.y}")]
+            ]
             z = between(ends[:n, None], ends[n:, None], t)  # (n, STEPS + 1, L)
             x = subject.vae.decode(z.flatten(0, 1), group.labels(n * len(t)))
             found.append(evenness(x.flatten(1).unflatten(0, (n, -1))))
     moving = torch.cat([each[~each.isnan()] for each in found]) if found else torch.empty(0)
     if not len(moving):
-        notes.append("smoothness: no two test images to walk between, or the decoder ignores its codes")
+        notes.append(
+            "smoothness: no two test images to walk between, or the decoder ignores its codes"
+        )
         return {}
     return {"smoothness": pooled(moving)}
 

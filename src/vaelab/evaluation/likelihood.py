@@ -12,25 +12,31 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from tqdm import tqdm
 
-from vaelab import zoo
-from vaelab.codes import Code
-from vaelab.core import CHUNK, VAE, Draw, evaluating, outputs, sampled
 from vaelab.data import Batches
 from vaelab.errors import UserError
 from vaelab.evaluation.annealing import CHAINS, annealed, moments
 from vaelab.evaluation.metric import Metric, mean
-from vaelab.evaluation.subject import Subject
-from vaelab.likelihoods import Bernoulli
-from vaelab.objectives import iwae
-from vaelab.posteriors import Delta, Point
+from vaelab.evaluation.prepared import Subject
+from vaelab.models.codes import Code
+from vaelab.models.core import CHUNK, VAE, Draw, evaluating, outputs, sampled
+from vaelab.models.likelihoods import Bernoulli
+from vaelab.models.objectives import iwae
+from vaelab.models.posteriors import Delta, Point
+from vaelab.recipes import table
 from vaelab.seeding import generator, seeded
 
 ROWS = 10_000  # codes that are decoded at once, at most
 ELEMENTS = 400_000  # numbers put out by the decoder at once: 500 images of 784 pixels, which a processor's cache holds
-IMAGES, DRAWN = 100, 100  # images that are encoded at once, samples that are drawn at once for each of them
+IMAGES, DRAWN = (
+    100,
+    100,
+)  # images that are encoded at once, samples that are drawn at once for each of them
 FEW = 10  # effective samples, below which the weights of an image are not to be trusted
 SECOND = 50  # images about which a second opinion is asked
-SURE, WORTH = 3.0, 0.1  # standard errors, and nats, that a second opinion must be off to be worth a word
+SURE, WORTH = (
+    3.0,
+    0.1,
+)  # standard errors, and nats, that a second opinion must be off to be worth a word
 FAR = 5.0  # nats above nll, which is as much too low with a chance of less than 1 in 100
 
 # Of a quadrature: the cells it begins with, the nats that end it, the number of cells that ends it too, and how far
@@ -62,7 +68,9 @@ class Terms(NamedTuple):
 
     distortion: float
     rate: float
-    bound: float | None = None  # -log of the mean of k importance weights, where k samples were drawn
+    bound: float | None = (
+        None  # -log of the mean of k importance weights, where k samples were drawn
+    )
 
     @property
     def loss(self) -> float:
@@ -95,7 +103,9 @@ def terms(vae: VAE, batches: Batches, seed: int, k: int = 1) -> Terms:
     return Terms(distortion, rate, bound if k > 1 else None)
 
 
-Pieces: TypeAlias = Iterable[tuple[Tensor, Tensor | None]]  # images (B, *shape) and their labels (B,), if any
+Pieces: TypeAlias = Iterable[
+    tuple[Tensor, Tensor | None]
+]  # images (B, *shape) and their labels (B,), if any
 
 
 def log_likelihood(vae: VAE, batches: Batches, k: int, seed: int) -> Tensor:
@@ -107,7 +117,9 @@ def log_likelihood(vae: VAE, batches: Batches, k: int, seed: int) -> Tensor:
     if k < 1:
         raise UserError(f"k: expected a number of samples of at least 1, got {k}")
     if isinstance(vae.encoder, Point):
-        raise UserError("an autoencoder has no likelihood: its code is a point and has no density to weigh it by")
+        raise UserError(
+            "an autoencoder has no likelihood: its code is a point and has no density to weigh it by"
+        )
     device = batches.x.device
     chance = generator(seed, "evaluation data", device=device)
     indices = torch.arange(len(batches), device=device).split(IMAGES)
@@ -138,7 +150,9 @@ def decoded(vae: VAE, z: Tensor, x: Tensor, given: tuple[Tensor, ...]) -> Tensor
     """log p(x|z), (K, B), of codes z (K, B, L) for images x (B, *shape), a part of them at a time."""
     rows = max(1, min(ROWS, ELEMENTS // outputs(vae, z[0], given)))
     images = min(len(x), rows)
-    columns = zip(z.split(images, 1), x.split(images), *(y.split(images) for y in given), strict=True)
+    columns = zip(
+        z.split(images, 1), x.split(images), *(y.split(images) for y in given), strict=True
+    )
     found = [
         torch.cat([vae.decoder(part, *y).log_prob(x) for part in z.split(max(1, rows // images))])
         for z, x, *y in columns
@@ -163,7 +177,9 @@ def effective_samples(log_w: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def quadrature(vae: VAE, x: Tensor, y: Tensor | None = None, quiet: bool = True) -> tuple[Tensor, Tensor]:
+def quadrature(
+    vae: VAE, x: Tensor, y: Tensor | None = None, quiet: bool = True
+) -> tuple[Tensor, Tensor]:
     """log of the integral of p(z) p(x|z) over z of 1 or 2 dimensions, (N,), and what the last halving changed, (N,).
 
     Midpoint rule. At first START cells cover the samples of the prior and 8 standard deviations of q(z|x). All are
@@ -174,7 +190,9 @@ def quadrature(vae: VAE, x: Tensor, y: Tensor | None = None, quiet: bool = True)
     """
     found = []
     with evaluating(vae), seeded(0, "quadrature"):
-        for i in tqdm(range(len(x)), desc="quadrature", unit="image", disable=quiet or None, leave=False):
+        for i in tqdm(
+            range(len(x)), desc="quadrature", unit="image", disable=quiet or None, leave=False
+        ):
             given = vae.given(None if y is None else y[i : i + 1])
             found.append(_integral(vae, x[i : i + 1], given))
     total, change = torch.tensor(found, dtype=torch.float64).unbind(1)
@@ -188,12 +206,19 @@ def _integral(vae: VAE, x: Tensor, given: tuple[Tensor, ...]) -> tuple[float, fl
     prior = p.sample(torch.Size([ROWS])).view(-1, len(mean))
     low, high = prior.amin(0), prior.amax(0)
     margin = (high - low) / 4
-    low, high = torch.minimum(low - margin, mean - 8 * deviation), torch.maximum(high + margin, mean + 8 * deviation)
+    low, high = (
+        torch.minimum(low - margin, mean - 8 * deviation),
+        torch.maximum(high + margin, mean + 8 * deviation),
+    )
     across = round(START ** (1 / len(mean)))
     half = (high - low) / 2 / across  # half of a cell's width, (L,)
-    middles = [a + h * torch.arange(1, 2 * across, 2).to(low) for a, h in zip(low, half, strict=True)]
+    middles = [
+        a + h * torch.arange(1, 2 * across, 2).to(low) for a, h in zip(low, half, strict=True)
+    ]
     z = torch.cartesian_prod(*middles).view(-1, len(mean))  # (C, L)
-    corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0]).to(low)] * len(mean)).view(-1, len(mean))
+    corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0]).to(low)] * len(mean)).view(
+        -1, len(mean)
+    )
     before = math.inf
     while True:
         log_f = (decoded(vae, z[:, None], x, given) + p.log_prob(z[:, None]))[:, 0].double()  # (C,)
@@ -220,15 +245,29 @@ def measure(subject: Subject, samples: int, opinions: Mapping[str, Any]) -> dict
     k = 1 if point else samples  # of a point, all samples are the same
     pieces = zip(x.split(IMAGES), repeat(None) if y is None else y.split(IMAGES), strict=False)
     rows = []
-    with tqdm(total=len(x), desc="importance weights", unit="image", disable=subject.quiet or None, leave=False) as bar:
+    with tqdm(
+        total=len(x),
+        desc="importance weights",
+        unit="image",
+        disable=subject.quiet or None,
+        leave=False,
+    ) as bar:
         for draw in draws(vae, pieces, k, subject.seed):
-            one = {"distortion": draw.distortion, "rate": draw.rate, "ess": effective_samples(draw.log_weight)}
+            one = {
+                "distortion": draw.distortion,
+                "rate": draw.rate,
+                "ess": effective_samples(draw.log_weight),
+            }
             rows.append(one | {str(size): nll for size, nll in curve(draw.log_weight).items()})
             bar.update(len(draw.rate))
     each = {key: torch.cat([row[key] for row in rows]).double().cpu() for key in rows[0]}
     loss, nll, ess = each["distortion"] + each["rate"], each[str(k)], each["ess"]
 
-    found: dict[str, Any] = {"loss": mean(loss), "distortion": mean(each["distortion"]), "rate": mean(each["rate"])}
+    found: dict[str, Any] = {
+        "loss": mean(loss),
+        "distortion": mean(each["distortion"]),
+        "rate": mean(each["rate"]),
+    }
     offset, note = bits_of_a_volume(vae.decoder, x, subject.test)
     notes = [note] if note else []
     if len(vae.classes):
@@ -247,11 +286,20 @@ def measure(subject: Subject, samples: int, opinions: Mapping[str, Any]) -> dict
     found["curve"] = {size: mean(column) for size, column in each.items() if size.isdigit()}
     if y is not None:
         labels = y.cpu()
-        found["nll_by_class"] = {str(label): mean(nll[labels == label]) for label in labels.unique().tolist()}
+        found["nll_by_class"] = {
+            str(label): mean(nll[labels == label]) for label in labels.unique().tolist()
+        }
     few = float((ess < FEW).double().mean())
     if few > 0.05:
-        notes.append(f"nll: too high on {few:.0%} of the images, whose weights rest on fewer than {FEW} of {k} samples")
-    return {**opinions, **found, **_differences(nll, opinions, notes), "notes": [*notes, *opinions["notes"]]}
+        notes.append(
+            f"nll: too high on {few:.0%} of the images, whose weights rest on fewer than {FEW} of {k} samples"
+        )
+    return {
+        **opinions,
+        **found,
+        **_differences(nll, opinions, notes),
+        "notes": [*notes, *opinions["notes"]],
+    }
 
 
 def _differences(nll: Tensor, opinions: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -271,7 +319,9 @@ def _differences(nll: Tensor, opinions: Mapping[str, Any], notes: list[str]) -> 
         if apart.value < -max(WORTH, SURE * error):
             notes.append(f"nll: {who} finds {-apart.value:.2f} ± {error:.2f} nats less on {images}")
         if apart.value > max(WORTH, SURE * error):
-            notes.append(f"{name}: falls short, for nll is {apart.value:.2f} ± {error:.2f} nats less on {images}")
+            notes.append(
+                f"{name}: falls short, for nll is {apart.value:.2f} ± {error:.2f} nats less on {images}"
+            )
         if failed := int((each > FAR).sum()):
             says = f"failed on {failed} of {images}, more than {FAR:g} nats above nll: its mean says little"
             notes.append(f"{name}: {says}")
@@ -294,7 +344,9 @@ def bits_of_a_volume(decoder: nn.Module, x: Tensor, batches: Batches) -> tuple[f
     if getattr(decoder, "support", "real") in ("counts", "levels"):
         return 0.0, ""
     if batches.treatment == "dequantised" and batches.levels:
-        return math.log2(batches.levels), "bits_per_dim: a bound, by the density of levels that noise made continuous"
+        return math.log2(
+            batches.levels
+        ), "bits_per_dim: a bound, by the density of levels that noise made continuous"
     return None, (
         "nll is of a density of real values: it can be negative, it moves with the unit of x, and there are no bits; "
         "compare it only on the same data, treated alike"
@@ -309,19 +361,24 @@ def second_opinions(subject: Subject) -> dict[str, Any]:
     vae, images = subject.vae, subject.x_test
     if isinstance(_posterior(subject), Delta):
         return {"notes": []}
-    space = zoo.part("model.posterior", subject.run.recipe.model.posterior).space
+    space = table.part("model.posterior", subject.run.recipe.model.posterior).space
     if space not in ("reals", "levels"):
         where = f"posterior: {space or 'your own'}"
         return {"notes": [f"ais: left out, for z is not known to be of real numbers ({where})"]}
     index = _few(len(images))
     x, y = images[index], None if subject.test.y is None else subject.test.y[index]
     log_w = annealed(vae, x, y, subject.seed, quiet=subject.quiet)
-    found: dict[str, Any] = {"ais": mean(curve(log_w)[len(log_w)]), "ais_ess": mean(effective_samples(log_w))}
+    found: dict[str, Any] = {
+        "ais": mean(curve(log_w)[len(log_w)]),
+        "ais_ess": mean(effective_samples(log_w)),
+    }
     if vae.latent > 2:
         return found | {"notes": []}
     total, change = quadrature(vae, x, y, subject.quiet)
     halved = float(change.max())
-    says = f"quadrature: not to be trusted, for halving its cells still moves it by {halved:.2g} nats"
+    says = (
+        f"quadrature: not to be trusted, for halving its cells still moves it by {halved:.2g} nats"
+    )
     notes = [says] if halved > 10 * HALVING else []
     return found | {"quadrature": mean(-total), "quadrature_halved": halved, "notes": notes}
 
@@ -331,7 +388,9 @@ def _posterior(subject: Subject) -> Distribution:
     """q(z|x) of one image, to see of what kind it is."""
     vae, y = subject.vae, subject.test.y
     with evaluating(vae):
-        return cast(Distribution, vae.encoder(subject.x_test[:1], *vae.given(None if y is None else y[:1])))
+        return cast(
+            Distribution, vae.encoder(subject.x_test[:1], *vae.given(None if y is None else y[:1]))
+        )
 
 
 def _few(images: int) -> Tensor:

@@ -56,11 +56,19 @@ def pooled(each: Tensor) -> Estimate:
     return mean(each)._replace(each=None)
 
 
-def resampled(measure: Callable[..., float], *sets: Tensor, times: int = 20, seed: int = 0) -> Estimate:
+def resampled(
+    measure: Callable[..., float], *sets: Tensor, times: int = 20, seed: int = 0
+) -> Estimate:
     """A number of sets (N, ...), and as its error its standard deviation over sets drawn from them with replacement."""
     chance = generator(seed, "bootstrap")
-    again = ([x[torch.randint(len(x), x.shape[:1], generator=chance).to(x.device)] for x in sets] for _ in range(times))
-    return Estimate(measure(*sets), float(np.std([measure(*drawn) for drawn in again], ddof=1)) if times else None)
+    again = (
+        [x[torch.randint(len(x), x.shape[:1], generator=chance).to(x.device)] for x in sets]
+        for _ in range(times)
+    )
+    return Estimate(
+        measure(*sets),
+        float(np.std([measure(*drawn) for drawn in again], ddof=1)) if times else None,
+    )
 
 
 def mean(each: Tensor) -> Estimate:

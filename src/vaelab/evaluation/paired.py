@@ -12,21 +12,27 @@ from dataclasses import dataclass
 from statistics import mean, median, stdev
 from typing import Any, NamedTuple
 
-from vaelab import build
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
+from vaelab.evaluation.evaluate import METRICS, Evaluation
 from vaelab.evaluation.intervals import LEAST, Interval, bootstrap, t_interval, unpaired
 from vaelab.evaluation.metric import Estimate, Metric, number
-from vaelab.evaluation.whole import METRICS, Evaluation
-from vaelab.recipe import Data, flatten
-from vaelab.run import Run
+from vaelab.models import build
+from vaelab.recipes import Data, flatten
+from vaelab.runs import Run
 
 LEVEL = 0.95  # of all the intervals of a row together
 # The images are compared, not where they came from; and what was used, not what was asked for.
 ASIDE = {f"data.{key}" for key in ("source", "dir", "test", "validation", "images", "size")}
 ASIDE |= {"train.threads", "train.device"}
 COST = ("device", "threads", "processor", "torch")  # what seconds and memory depend on
-WITHOUT_EYES = ("mse", "psnr", "ssim", "nearest_train", "copies")  # numbers of samples for which no classifier is asked
+WITHOUT_EYES = (
+    "mse",
+    "psnr",
+    "ssim",
+    "nearest_train",
+    "copies",
+)  # numbers of samples for which no classifier is asked
 
 MIDST = (
     "hole share: nothing holds the codes of an autoencoder near the prior; where they reach far beyond it, all of its "
@@ -40,10 +46,16 @@ class Row(NamedTuple):
     section: str
     key: str
     metric: Metric
-    values: list[Estimate | None]  # of each run; with seeds the mean over them and their standard deviation
-    intervals: list[Interval | None]  # of each run's difference to the first; None for the first itself
+    values: list[
+        Estimate | None
+    ]  # of each run; with seeds the mean over them and their standard deviation
+    intervals: list[
+        Interval | None
+    ]  # of each run's difference to the first; None for the first itself
     reasons: list[str]  # why a difference is not judged, "" where it is
-    real: Estimate | None  # what images of the data reach in the place of samples, where all say the same
+    real: (
+        Estimate | None
+    )  # what images of the data reach in the place of samples, where all say the same
 
     @property
     def verdicts(self) -> list[str]:
@@ -94,7 +106,11 @@ class Comparison:
     def same(self) -> dict[str, str]:
         """The facts that are the same for all."""
         first, *others = (entry.facts for entry in self.entries.values())
-        return {key: value for key, value in first.items() if all(other[key] == value for other in others)}
+        return {
+            key: value
+            for key, value in first.items()
+            if all(other[key] == value for other in others)
+        }
 
     @property
     def unlike(self) -> dict[str, dict[str, str]]:
@@ -107,7 +123,9 @@ class Comparison:
     def compared(self) -> dict[str, dict[str, str]]:
         """Settings of model and objective in which the entries differ, what the comparison is of."""
         flat = {name: flatten(entry.runs[0].recipe) for name, entry in self.entries.items()}
-        keys = [key for key in next(iter(flat.values())) if key.startswith(("model.", "objective."))]
+        keys = [
+            key for key in next(iter(flat.values())) if key.startswith(("model.", "objective."))
+        ]
         found = {key: {name: plain(of[key]) for name, of in flat.items()} for key in keys}
         return {key: values for key, values in found.items() if len(set(values.values())) > 1}
 
@@ -119,7 +137,9 @@ class Comparison:
             for section in entry.evaluations[0].sections.values():
                 for note in section.get("notes", []):
                     found.setdefault(note.replace("_", " "), []).append(name)
-            if not entry.charged and "hole_share" in entry.evaluations[0].sections.get("latent", {}):
+            if not entry.charged and "hole_share" in entry.evaluations[0].sections.get(
+                "latent", {}
+            ):
                 found.setdefault(MIDST, []).append(name)
         return found
 
@@ -127,9 +147,20 @@ class Comparison:
     def protocol(self) -> dict[str, str]:
         """How the numbers were measured."""
         first = next(iter(self.entries.values()))
-        aside = ("weights", "treatment", "likelihood", "train_checksum")  # they belong to a run, not to the measuring
-        shared = {k.replace("_", " "): f"{v}" for k, v in first.evaluations[0].protocol.items() if k not in aside}
-        return shared | {"nats of": "; ".join(dict.fromkeys(entry.nats for entry in self.entries.values()))}
+        aside = (
+            "weights",
+            "treatment",
+            "likelihood",
+            "train_checksum",
+        )  # they belong to a run, not to the measuring
+        shared = {
+            k.replace("_", " "): f"{v}"
+            for k, v in first.evaluations[0].protocol.items()
+            if k not in aside
+        }
+        return shared | {
+            "nats of": "; ".join(dict.fromkeys(entry.nats for entry in self.entries.values()))
+        }
 
     def row(self, section: str, key: str) -> Row:
         """One row by name; `KeyError` where there is none."""
@@ -155,10 +186,15 @@ def _rows(entries: Sequence[Entry], level: float) -> list[Row]:
     rows = []
     for section, metrics in METRICS.items():
         for key, metric in metrics.items():
-            found = [[number(e.sections.get(section, {}).get(key)) for e in entry.evaluations] for entry in entries]
+            found = [
+                [number(e.sections.get(section, {}).get(key)) for e in entry.evaluations]
+                for entry in entries
+            ]
             values = [_over_seeds(numbers) for numbers in found]
             there = [value.value for value in values if value]
-            measured = len(there) < len(values) and any(value and value.error is not None for value in values)
+            measured = len(there) < len(values) and any(
+                value and value.error is not None for value in values
+            )
             if not there or (not metric.better and len(set(there)) == 1 and not measured):
                 continue
             intervals: list[Interval | None] = [None]
@@ -168,13 +204,19 @@ def _rows(entries: Sequence[Entry], level: float) -> list[Row]:
                 obstacle = _obstacle(section, key, entries[0], entry)
                 intervals.append(None if obstacle else interval)
                 reasons.append(obstacle or reason)
-            rows.append(Row(section, key, metric, values, intervals, reasons, _real(section, key, entries)))
+            rows.append(
+                Row(section, key, metric, values, intervals, reasons, _real(section, key, entries))
+            )
     return rows
 
 
 def _real(section: str, key: str, entries: Sequence[Entry]) -> Estimate | None:
     """What images of the data reach in the place of samples; None where the evaluations do not agree, or do not say."""
-    found = [number(e.sections.get(section, {}).get(f"{key}_real")) for entry in entries for e in entry.evaluations]
+    found = [
+        number(e.sections.get(section, {}).get(f"{key}_real"))
+        for entry in entries
+        for e in entry.evaluations
+    ]
     return found[0] if len({one and one.value for one in found}) == 1 else None
 
 
@@ -198,25 +240,42 @@ def _difference(
         return None, "one of the two does not have it"
     if len(pairs) > 1:
         interval = t_interval([b.value - a.value for a, b in pairs], level)
-        return interval, "" if interval else "the difference is the same for every seed, so chance cannot be judged"
+        return (
+            interval,
+            ""
+            if interval
+            else "the difference is the same for every seed, so chance cannot be judged",
+        )
     ((a, b),) = pairs
     if a.error is None or b.error is None or a.error == b.error == 0:
-        return None, "without a standard error above 0, an interval needs several trainings: --seeds 5"
+        return (
+            None,
+            "without a standard error above 0, an interval needs several trainings: --seeds 5",
+        )
     if a.each is None or b.each is None:
         return unpaired(a.value, b.value, (a.error, b.error), level), ""
     if a.each.shape != b.each.shape:
         return None, "the two were measured on different numbers of images"
     interval = bootstrap(b.each - a.each, level)
-    return interval, "" if interval else f"the two differ on fewer than {LEAST} images, too few for an interval"
+    return (
+        interval,
+        "" if interval else f"the two differ on fewer than {LEAST} images, too few for an interval",
+    )
 
 
 def _obstacle(section: str, key: str, first: Entry, second: Entry) -> str:
     """Why a number of the two must not be compared at all, "" where it may."""
-    nats_of_images = section == "likelihood" or key.startswith("sample_nll")  # of samples, in the latent section
-    fixed = ("split seed",) if first.facts["treatment"] == "fixed" else ()  # it decided which pixels are white
+    nats_of_images = section == "likelihood" or key.startswith(
+        "sample_nll"
+    )  # of samples, in the latent section
+    fixed = (
+        ("split seed",) if first.facts["treatment"] == "fixed" else ()
+    )  # it decided which pixels are white
     for fact in ("test images", "treatment", "scale", *fixed):
         if first.facts[fact] != second.facts[fact]:
-            return f"not comparable, not the same {fact}: {first.facts[fact]} and {second.facts[fact]}"
+            return (
+                f"not comparable, not the same {fact}: {first.facts[fact]} and {second.facts[fact]}"
+            )
     if section == "samples" and key not in WITHOUT_EYES and first.eyes != second.eyes:
         return "not comparable, seen by classifiers that learned from different training images"
     if nats_of_images and first.nats != second.nats:
@@ -240,9 +299,14 @@ class Look(NamedTuple):
 def look(settings: Data) -> Look:
     """Load the data, to say whether two runs had the same."""
     data = load_data(settings)
-    images = {f"{name} images": f"{len(s.x):,} (checksum {s.checksum()})" for name, s in data.splits().items()}
+    images = {
+        f"{name} images": f"{len(s.x):,} (checksum {s.checksum()})"
+        for name, s in data.splits().items()
+    }
     x, top = data.test.x, (data.levels or 2) - 1
-    binary = settings.binary or (settings.treatment == "grey" and bool(((x == 0) | (x == top)).all()))
+    binary = settings.binary or (
+        settings.treatment == "grey" and bool(((x == 0) | (x == top)).all())
+    )
     return Look(data.shape, images, binary)
 
 
@@ -288,7 +352,11 @@ def _nats(run: Run, binary: bool) -> str:
         return f"probabilities{given}"
     if model.likelihood != "bernoulli":
         return f"densities{given}"
-    return f"probabilities{given}" if binary else f"cross-entropies of grey levels{given}, no likelihood"
+    return (
+        f"probabilities{given}"
+        if binary
+        else f"cross-entropies of grey levels{given}, no likelihood"
+    )
 
 
 def _cost(runs: Sequence[Run]) -> dict[str, float | None]:
@@ -307,7 +375,11 @@ def _cost(runs: Sequence[Run]) -> dict[str, float | None]:
     return {
         "parameters": parameters,
         "epochs": median(len(run.history) for run in runs),
-        "seconds per epoch": median(row["seconds"] for rows in times for row in rows) if times else None,
-        "seconds of training": median(sum(row["seconds"] for row in rows) for rows in times) if times else None,
+        "seconds per epoch": median(row["seconds"] for rows in times for row in rows)
+        if times
+        else None,
+        "seconds of training": median(sum(row["seconds"] for row in rows) for rows in times)
+        if times
+        else None,
         "peak memory, MiB": max(peaks) if peaks else None,
     }

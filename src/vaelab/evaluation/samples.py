@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vaelab.core import CHUNK
 from vaelab.errors import UserError
 from vaelab.evaluation.classifier import Classifier, classifier
 from vaelab.evaluation.metric import Estimate, Metric, mean, pooled, resampled
-from vaelab.evaluation.subject import Subject
-from vaelab.linear import Linear
+from vaelab.evaluation.prepared import Subject
+from vaelab.models.core import CHUNK
+from vaelab.models.linear import Linear
 from vaelab.seeding import generator
 
 FEWEST, MOST = 50, 10_000  # images that are compared
@@ -72,7 +72,10 @@ def measure(subject: Subject) -> dict[str, Any]:
     if n < FEWEST:
         few = f"{n} images on each side are fewer than {FEWEST}"
         return found | {"notes": [*notes, f"samples against images: left out, for {few}"]}
-    sets |= {"samples": _made(subject, subject.samples), "reconstructions": _made(subject, subject.reconstructions)}
+    sets |= {
+        "samples": _made(subject, subject.samples),
+        "reconstructions": _made(subject, subject.reconstructions),
+    }
     sets = {name: _some(x, n, subject.seed, name) for name, x in sets.items()}
     eyes = classifier(subject)
     seen = {name: eyes.features(x) for name, x in sets.items()}
@@ -81,10 +84,15 @@ def measure(subject: Subject) -> dict[str, Any]:
     found |= {"classifier": eyes.about(subject.x_test, subject.test.y), "compared": n}
     for suffix, name in (("", "samples"), ("_real", "train")):
         pair = seen[name], seen["test"]
-        against = {"frechet": resampled(frechet, *pair), "kernel_mmd": kernel_mmd(*pair)} | neighbourhoods(*pair)
+        against = {
+            "frechet": resampled(frechet, *pair),
+            "kernel_mmd": kernel_mmd(*pair),
+        } | neighbourhoods(*pair)
         found |= {key + suffix: value for key, value in against.items()}
     found["frechet_reconstructions"] = resampled(frechet, seen["reconstructions"], seen["test"])
-    found |= _memory(_some(subject.samples, n, subject.seed, "samples"), sets["test"], subject, notes)
+    found |= _memory(
+        _some(subject.samples, n, subject.seed, "samples"), sets["test"], subject, notes
+    )
     if eyes.task == "classes":
         found |= _classes(subject, eyes, seen, found["classifier"], notes)
     else:
@@ -104,7 +112,9 @@ def frechet(x: Tensor, y: Tensor) -> float:
     Heusel, Ramsauer, Unterthiner, Nessler & Hochreiter, GANs trained by a two time-scale update rule, 2017,
     arXiv:1706.08500.
     """
-    (m, s), (n, t) = ((z.mean(0), torch.atleast_2d(z.T.cov())) for z in (x.double().cpu(), y.double().cpu()))
+    (m, s), (n, t) = (
+        (z.mean(0), torch.atleast_2d(z.T.cov())) for z in (x.double().cpu(), y.double().cpu())
+    )
     values, vectors = torch.linalg.eigh(s)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     cross = torch.linalg.eigvalsh(root @ t @ root).clamp(min=0).sqrt().sum()
@@ -138,7 +148,12 @@ def neighbourhoods(made: Tensor, real: Tensor) -> dict[str, Estimate]:
         dense.append(near.sum(1) / 5)
         recalled |= (distance <= radius[:, None]).any(0)
         covered |= near.any(0)
-    flags = {"precision": torch.cat(precise), "recall": recalled, "density": torch.cat(dense), "coverage": covered}
+    flags = {
+        "precision": torch.cat(precise),
+        "recall": recalled,
+        "density": torch.cat(dense),
+        "coverage": covered,
+    }
     found = {key: pooled(values) for key, values in flags.items()}
     return found | {key: Estimate(found[key].value) for key in ("recall", "coverage")}
 
@@ -177,12 +192,18 @@ def classifier_score(probabilities: Tensor) -> float:
 
 def _radii(x: Tensor) -> tuple[Tensor, Tensor]:
     """Distance of each of x (N, F) to its 3rd and to its 5th neighbour among x, (N,) each."""
-    nearest = torch.cat([torch.cdist(some, x).topk(6, largest=False).values for some in x.split(CHUNK)])
+    nearest = torch.cat(
+        [torch.cdist(some, x).topk(6, largest=False).values for some in x.split(CHUNK)]
+    )
     return nearest[:, 3], nearest[:, 5]  # 0 is itself
 
 
 def _classes(
-    subject: Subject, eyes: Classifier, seen: dict[str, Tensor], about: dict[str, Any], notes: list[str]
+    subject: Subject,
+    eyes: Classifier,
+    seen: dict[str, Tensor],
+    about: dict[str, Any],
+    notes: list[str],
 ) -> dict[str, Any]:
     """The classifier score, and, of a conditional model, whether it makes what is asked for."""
     found: dict[str, Any] = {
@@ -191,7 +212,9 @@ def _classes(
     }
     accuracy = about.get("accuracy")
     if accuracy and accuracy.value < 0.9:
-        notes.append(f"the classifier is right on {accuracy.value:.0%} of test images only: its features say less")
+        notes.append(
+            f"the classifier is right on {accuracy.value:.0%} of test images only: its features say less"
+        )
     known = subject.vae.classes.tolist()
     if known:
         each = -(-len(seen["samples"]) // len(known))
@@ -223,11 +246,18 @@ def ssim(x: Tensor, y: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
     size = min(11, *x.shape[-2:])
     size -= 1 - size % 2
     if size < 3:
-        raise UserError(f"ssim: images of {x.shape[-2]} x {x.shape[-1]} pixels are too small for a window of 3 x 3")
-    line = (-((torch.arange(size, dtype=torch.float64, device=x.device) - size // 2) ** 2) / (2 * 1.5**2)).exp()
+        raise UserError(
+            f"ssim: images of {x.shape[-2]} x {x.shape[-1]} pixels are too small for a window of 3 x 3"
+        )
+    line = (
+        -((torch.arange(size, dtype=torch.float64, device=x.device) - size // 2) ** 2)
+        / (2 * 1.5**2)
+    ).exp()
     line = line / line.sum()
     # The window is a product, so its mean at all places is A z B, in A a row for each place down and in B across.
-    down, across = (torch.eye(n).to(line).unfold(1, size, 1) @ line for n in x.shape[-2:])  # (H, H - size + 1), ...
+    down, across = (
+        torch.eye(n).to(line).unfold(1, size, 1) @ line for n in x.shape[-2:]
+    )  # (H, H - size + 1), ...
 
     def chunk(x: Tensor, y: Tensor) -> Tensor:
         u, v = (((z.double() - low) / (high - low)) for z in (x, y))
@@ -250,8 +280,15 @@ def _fidelity(subject: Subject) -> tuple[dict[str, Any], list[str]]:
     if not mse.isfinite().all():
         return {}, [*notes, f"mse, psnr, ssim: left out, for {WILD}"]
     if x.dim() < 3 or min(x.shape[-2:]) < 3:
-        return {"mse": mean(mse)}, [*notes, "psnr, ssim: left out, for the data are no images of 3 x 3 pixels or more"]
-    return {"mse": mean(mse), "psnr": mean(psnr(mse, high - low)), "ssim": mean(ssim(x, y, low, high))}, notes
+        return {"mse": mean(mse)}, [
+            *notes,
+            "psnr, ssim: left out, for the data are no images of 3 x 3 pixels or more",
+        ]
+    return {
+        "mse": mean(mse),
+        "psnr": mean(psnr(mse, high - low)),
+        "ssim": mean(ssim(x, y, low, high)),
+    }, notes
 
 
 # ---------------------------------------------------------------- memorising
@@ -266,12 +303,16 @@ def nearest(x: Tensor, among: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:
     """
     middle = among.flatten(1).float().mean(0)  # far from 0 the products would cancel
     rows, columns = x.flatten(1), among.flatten(1).float() - middle
-    score = Linear(columns.shape[1], len(columns), device="meta")  # x.a - |a|^2 / 2, largest for the nearest
+    score = Linear(
+        columns.shape[1], len(columns), device="meta"
+    )  # x.a - |a|^2 / 2, largest for the nearest
     score.weight = nn.Parameter(columns, requires_grad=False)
     score.bias = nn.Parameter(-columns.square().sum(1) / 2, requires_grad=False)
     distances, indices = [], []
     for some in rows.split(max(1, MEMORY // max(columns.shape))):
-        found = score(some.float() - middle).topk(min(rank + 2, len(columns))).indices  # (B, rank + 2)
+        found = (
+            score(some.float() - middle).topk(min(rank + 2, len(columns))).indices
+        )  # (B, rank + 2)
         exact = (among.flatten(1)[found].double() - some[:, None].double()).norm(dim=2)
         distance, place = exact.sort(1)
         distances.append(distance[:, rank - 1])
@@ -298,12 +339,18 @@ def copies(samples: Tensor, real: Tensor) -> Estimate:
     The error counts the samples and the test images the limit was read from. After Meehan, Chaudhuri & Dasgupta, A
     non-parametric test to detect data-copying, 2020, arXiv:2004.05675, who rank such distances.
     """
-    limit = np.quantile(real.cpu().numpy(), COPY, method="weibull")  # unbiased in the share below, down to 1 / (M + 1)
+    limit = np.quantile(
+        real.cpu().numpy(), COPY, method="weibull"
+    )  # unbiased in the share below, down to 1 / (M + 1)
     share = float((samples < float(limit)).double().mean())
-    return Estimate(share, (share * (1 - share) / len(samples) + COPY * (1 - COPY) / len(real)) ** 0.5)
+    return Estimate(
+        share, (share * (1 - share) / len(samples) + COPY * (1 - COPY) / len(real)) ** 0.5
+    )
 
 
-def _memory(samples: Tensor, test: Tensor, subject: Subject, notes: list[str]) -> dict[str, Estimate]:
+def _memory(
+    samples: Tensor, test: Tensor, subject: Subject, notes: list[str]
+) -> dict[str, Estimate]:
     """Samples and test images beside all training images, by pixels.
 
     Of tables there are no copies: with few columns the mean of p(x|z) lies near some row or other by nature.
@@ -315,7 +362,10 @@ def _memory(samples: Tensor, test: Tensor, subject: Subject, notes: list[str]) -
     if train.dim() < 3:
         notes.append("copies: left out, for the data are no images")
         return found
-    shares = nearness(made, nearest(samples, others)[0]), nearness(real, nearest(test, others, 2)[0])
+    shares = (
+        nearness(made, nearest(samples, others)[0]),
+        nearness(real, nearest(test, others, 2)[0]),
+    )
     return found | {"copies": copies(*shares)}
 
 
@@ -332,4 +382,6 @@ def _made(subject: Subject, means: Tensor) -> Tensor:
 
 def _some(x: Tensor, n: int, seed: int, name: str) -> Tensor:
     """n of x in random order: a folder's images come class by class, and so do the samples of a conditional model."""
-    return x[torch.randperm(len(x), generator=generator(seed, f"evaluation {name}"))[:n].to(x.device)]
+    return x[
+        torch.randperm(len(x), generator=generator(seed, f"evaluation {name}"))[:n].to(x.device)
+    ]

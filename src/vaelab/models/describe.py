@@ -1,0 +1,42 @@
+"""A model in words: its layers, what comes out of each, and how many parameters it has."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import nn
+
+from vaelab.models.core import VAE
+
+
+def summary(vae: VAE) -> str:
+    """A line a layer: name, kind, output shape for one image, parameters; then their total."""
+    rows: list[tuple[str, str, str, str]] = []
+
+    def note(module: nn.Module, inputs: object, output: object, name: str) -> None:
+        count = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+        shape = (
+            "x".join(str(size) for size in output.shape[1:])
+            if isinstance(output, torch.Tensor)
+            else ""
+        )
+        if count or not list(module.children()):
+            rows.append((name, type(module).__name__, shape, f"{count:,}" if count else ""))
+
+    hooks = [
+        module.register_forward_hook(partial(note, name=name))
+        for name, module in vae.named_modules()
+        if name.startswith(("encoder", "decoder"))
+    ]
+    vae.reconstruct(torch.zeros(1, *vae.shape), vae.classes[:1])
+    for hook in hooks:
+        hook.remove()
+    prior = sum(parameter.numel() for parameter in vae.prior.parameters())
+    rows += [("prior", type(vae.prior).__name__, str(vae.latent), f"{prior:,}" if prior else "")]
+    rows.append(("total", "", "", f"{sum(parameter.numel() for parameter in vae.parameters()):,}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        f"  {name:<{widths[0]}}  {kind:<{widths[1]}}  {shape:>{widths[2]}}  {count:>{widths[3]}}"
+        for name, kind, shape, count in rows
+    )

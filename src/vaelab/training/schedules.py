@@ -1,0 +1,61 @@
+"""Schedules as functions of time alone, so that nothing about them has to be saved to resume a run."""
+
+from __future__ import annotations
+
+import math
+
+from vaelab.recipes import Objective, Train, table
+
+
+def numbers(settings: Objective, time: float, epochs: int) -> dict[str, float]:
+    """The numbers of an objective after `time` epochs (a fraction counts) of `epochs`.
+
+    Those that `settings.grows` names are multiplied by a ramp from 0 to 1; the others stay as they are.
+
+    >>> numbers(Objective(beta=4.0, warmup=10.0), 5.0, 20)["beta"]
+    2.0
+    """
+    now = ramp(settings, time, epochs)
+    return {
+        name: getattr(settings, name) * (now if name in settings.grows else 1)
+        for name in table.NUMBERS
+    }
+
+
+def ramp(settings: Objective, time: float, epochs: int) -> float:
+    """The share, in [0, 1], of its value that a growing number has after `time` epochs of `epochs`.
+
+    Linear warm-up: min(1, time / warmup) (Bowman et al. 2016, arXiv:1511.06349). Cyclical: each of the cycles rises
+    over its first half and stays at 1 over its second (Fu et al. 2019, arXiv:1903.10145).
+
+    >>> ramp(Objective(warmup=10.0), 5.0, 20)
+    0.5
+    """
+    if settings.warmup:
+        return min(1.0, time / settings.warmup)
+    if settings.cycles:
+        return min(1.0, 2.0 * ((time * settings.cycles / epochs) % 1.0))
+    return 1.0
+
+
+def learning_rate(settings: Train, progress: float) -> float:
+    """The learning rate when a fraction `progress` in [0, 1) of all steps is done.
+
+    cosine: lr (1 + cos(pi progress)) / 2 (Loshchilov & Hutter 2017, arXiv:1608.03983). one-cycle: from lr / 25 up
+    over the first 30 %, then down to almost 0, both along a cosine (Smith & Topin 2018, arXiv:1708.07120).
+
+    >>> learning_rate(Train(learning_rate=1e-3, schedule="cosine"), 0.5)
+    0.0005
+    """
+    peak, start, rise = settings.learning_rate, settings.learning_rate / 25, 0.3
+    if settings.schedule == "constant":
+        return peak
+    if settings.schedule == "cosine":
+        return _cosine(peak, 0.0, progress)
+    if progress < rise:
+        return _cosine(start, peak, progress / rise)
+    return _cosine(peak, start * 1e-4, (progress - rise) / (1 - rise))
+
+
+def _cosine(begin: float, end: float, progress: float) -> float:
+    return end + (begin - end) * (1 + math.cos(math.pi * progress)) / 2

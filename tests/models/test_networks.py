@@ -1,0 +1,273 @@
+"""Networks give back the shape they were given; a model in words counts every parameter."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+from torch import nn
+
+import vaelab
+from vaelab.errors import UserError
+from vaelab.models import networks
+from vaelab.models.build import NETWORKS, build
+from vaelab.models.describe import summary
+from vaelab.models.linear import ONEDNN, WORTHWHILE, Linear
+from vaelab.models.objectives import elbo
+from vaelab.recipes import Model, table
+
+convolutional = pytest.mark.parametrize("network", ["conv", "resnet"])
+
+
+def small(**given: Any) -> Model:
+    return Model(**({"hidden": (3, 4), "latent": 2} | given))
+
+
+def halved(shape: tuple[int, ...], times: int) -> tuple[int, int]:
+    return shape[-2] // 2**times, shape[-1] // 2**times
+
+
+@settings(max_examples=60)
+@given(
+    network=st.sampled_from(["conv", "resnet"]),
+    channels=st.sampled_from([(), (1,), (3,)]),
+    height=st.integers(4, 33),
+    width=st.integers(4, 33),
+    hidden=st.lists(st.integers(1, 3), min_size=1, max_size=2),
+    outputs=st.integers(1, 3),
+)
+def test_convolutions_give_any_size_back(
+    network: str,
+    channels: tuple[int, ...],
+    height: int,
+    width: int,
+    hidden: list[int],
+    outputs: int,
+) -> None:
+    shape = (*channels, height, width)
+    nets = NETWORKS[network](small(network=network, hidden=tuple(hidden)), shape, 5, outputs)
+    features = nets.encoder(torch.rand(2, *shape))
+    assert features.shape == (2, nets.features)
+    assert nets.features == hidden[-1] * math.prod(halved(shape, len(hidden)))
+    assert nets.decoder(torch.randn(2, 5)).shape == (2, outputs, *shape)
+
+
+@settings(max_examples=20)
+@given(
+    shape=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    hidden=st.lists(st.integers(1, 4), max_size=3),
+    outputs=st.integers(1, 3),
+)
+def test_mlp_gives_any_shape_back(shape: list[int], hidden: list[int], outputs: int) -> None:
+    nets = networks.mlp(small(hidden=tuple(hidden)), tuple(shape), 5, outputs)
+    assert nets.encoder(torch.rand(2, *shape)).shape == (2, nets.features)
+    assert nets.features == (hidden[-1] if hidden else math.prod(shape))
+    assert nets.decoder(torch.randn(2, 5)).shape == (2, outputs, *shape)
+
+
+def test_the_decoder_mirrors_the_encoder() -> None:
+    nets = networks.mlp(small(hidden=(7, 5)), (2, 3), 4, 3)
+    sizes = [
+        [(m.in_features, m.out_features) for m in net if isinstance(m, nn.Linear)]
+        for net in nets[::2]
+    ]
+    assert sizes == [[(6, 7), (7, 5)], [(4, 5), (5, 7), (7, 18)]]
+
+
+def test_an_mlp_without_hidden_layers_is_an_affine_map() -> None:
+    nets = networks.mlp(small(hidden=()), (2, 3), 2, 1)
+    a, b = torch.randn(2, 1, 2)
+    middle = nets.decoder((a + b) / 2)
+    torch.testing.assert_close(middle, (nets.decoder(a) + nets.decoder(b)) / 2, rtol=0, atol=1e-6)
+    assert not list(nets.encoder.parameters())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_outputs_are_unbounded_and_never_dropped(network: str) -> None:
+    """The last layer has no activation, normalisation or dropout behind it: a likelihood has its own range."""
+    nets = NETWORKS[network](small(network=network, dropout=0.9, batch_norm=True), (8, 8), 2, 3)
+    outputs = nets.decoder.train()(50 * torch.randn(64, 2))
+    assert (outputs != 0).all()
+    assert outputs.min() < 0 < outputs.max()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("activation", networks.ACTIVATIONS)
+def test_the_activation_asked_for_stands_between_all_layers_and_no_other(
+    network: str, activation: str
+) -> None:
+    nets = NETWORKS[network](small(network=network, activation=activation), (8, 8), 2, 1)
+    kinds = set(networks.ACTIVATIONS.values())
+    found = [type(m) for net in nets[::2] for m in net.modules() if type(m) in kinds]
+    assert set(found) == {networks.ACTIVATIONS[activation]}
+    # conv: the code goes straight to the smallest image. resnet: 2 in each of 8 blocks, and one before the outputs
+    assert len(found) == {"mlp": 4, "conv": 3, "resnet": 17}[network]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_dropout_and_batch_norm_are_there_only_when_asked_for(network: str) -> None:
+    def kinds(**given: Any) -> set[str]:
+        nets = NETWORKS[network](small(network=network, **given), (8, 8), 2, 1)
+        return {type(m).__name__.rstrip("12d") for net in nets[::2] for m in net.modules()}
+
+    assert not kinds() & {"Dropout", "BatchNorm"}
+    assert kinds(dropout=0.2) & {"Dropout", "BatchNorm"} == {"Dropout"}
+    assert kinds(batch_norm=True) & {"Dropout", "BatchNorm"} == {"BatchNorm"}
+
+
+@convolutional
+@pytest.mark.parametrize("shape", [(30,), (2, 3, 8, 8)])
+def test_convolutions_of_data_that_are_no_images_are_refused(
+    network: str, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(UserError, match=rf"^model.network: {network} needs images.*mlp"):
+        build(small(network=network), shape)
+
+
+@convolutional
+@pytest.mark.parametrize("shape", [(3, 28), (28, 3), (1, 3, 3), (1, 1)])
+def test_convolutions_of_images_too_small_to_be_halved_are_refused(
+    network: str, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(
+        UserError,
+        match=rf"^model.hidden: images of {shape[-2]}x{shape[-1]} cannot be halved 2 times",
+    ):
+        build(small(network=network), shape)
+
+
+@convolutional
+def test_convolutions_of_images_just_large_enough_work(network: str) -> None:
+    assert build(small(network=network), (4, 4)).sample(2).shape == (2, 4, 4)
+
+
+@convolutional
+def test_convolutions_without_channels_are_refused(network: str) -> None:
+    with pytest.raises(UserError, match=rf"^model.hidden: {network} needs at least one"):
+        build(small(network=network, hidden=()), (8, 8))
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (8, 8), (3, 20, 28), (1, 21, 13), (5, 7)])
+def test_gradient_reaches_every_parameter_of_a_resnet_on_the_first_step(
+    shape: tuple[int, ...],
+) -> None:
+    vae = build(small(network="resnet", activation="elu"), shape)
+    vae(torch.rand(4, *shape)).log_weight.sum().backward()
+    for name, parameter in vae.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.any(), name
+
+
+def test_a_resnet_starts_with_blocks_that_change_their_input_little() -> None:
+    block, x = networks.Residual(small(), 16), torch.randn(8, 16, 9, 9)
+    moved = (block(x) - x).detach()
+    assert 0 < moved.std() < 0.1 * x.std()
+
+
+def test_a_resnet_starts_with_a_path_past_its_blocks_that_keeps_the_variance() -> None:
+    nets = networks.resnet(small(network="resnet", hidden=(32, 64)), (64, 64), 8, 1)
+    path = [m for m in nets.encoder if not isinstance(m, networks.Residual | nn.Flatten)]
+    path += [m for m in nets.decoder if isinstance(m, nn.ConvTranspose2d)]
+    x = torch.randn(8, 64, 64)
+    for layer in path:
+        x = layer(x).detach()
+        assert 0.7 < x[..., 2:-2, 2:-2].std() < 1.4  # away from the edges, where zeros come in
+
+
+def test_a_few_steps_of_training_bring_a_resnet_well_below_a_model_of_independent_pixels() -> None:
+    x = torch.from_numpy(load_digits().images[:128] > 8).float()
+    on = x.mean(0).clamp(0.01, 0.99)
+    alone = (
+        -(x * on.log() + (1 - x) * (1 - on).log()).sum((1, 2)).mean()
+    )  # each pixel's own frequency, in nats
+    vae = build(small(network="resnet", hidden=(8, 16), latent=8, activation="silu"), (8, 8))
+    optimizer, losses = torch.optim.Adam(vae.parameters(), lr=3e-3), []
+    for _ in range(100):
+        loss = -elbo(vae(x)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert (
+        losses[-1] < alone - 3 < alone < losses[0]
+    )  # without the former law it stays at `alone` for longer
+
+
+def test_an_encoder_told_the_label_starts_as_if_it_were_not_and_learns_each_class_apart() -> None:
+    x, y = torch.rand(3, 2, 4), torch.tensor([0, 2, 2])
+    sees = networks.SeesLabel(nn.Flatten(), (2, 4), 3)
+    assert torch.equal(sees(x, y), x.flatten(1))
+    sees(x, y).sum().backward()
+    assert sees.label.weight.grad is not None
+    assert sees.label.weight.grad[:, 0].tolist() == [1, 0, 2]
+
+
+def test_a_decoder_told_the_label_gets_it_behind_the_code_one_hot() -> None:
+    z, y = torch.rand(2, 2), torch.tensor([2, 0])
+    wanted = torch.tensor([[0.0, 0, 1], [1, 0, 0]])
+    assert torch.equal(networks.JoinsLabel(nn.Identity(), 3)(z, y), torch.cat([z, wanted], 1))
+
+
+def test_a_decoder_of_levels_sees_the_lowest_alone() -> None:
+    z = torch.rand(2, 5)
+    assert torch.equal(networks.First(nn.Identity(), 2)(z), z[:, :2])
+
+
+def test_the_summary_of_mlp_20d_counts_652824_parameters() -> None:
+    vae = build(vaelab.recipe("mlp-20d").model, (28, 28))
+    *layers, total = summary(vae).splitlines()
+    assert total.split() == ["total", "652,824"]
+    counts = [line.split()[-1] for line in layers]
+    # 784-400, 400-(20+20), 20-400, 400-784, each with its biases
+    assert [count for count in counts if "," in count] == ["314,000", "16,040", "8,400", "314,384"]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("likelihood", table.LIKELIHOODS)
+def test_the_summary_s_total_is_the_number_of_parameters(network: str, likelihood: str) -> None:
+    vae = build(
+        small(network=network, likelihood=likelihood, batch_norm=True, dropout=0.1),
+        (3, 9, 8),
+        levels=256,
+    )
+    text = summary(vae.train())
+    assert text.splitlines()[-1].split() == [
+        "total",
+        f"{sum(p.numel() for p in vae.parameters()):,}",
+    ]
+    assert vae.training
+    assert not any(module._forward_hooks for module in vae.modules())
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_fast_linear_layer_is_the_linear_layer(bias: bool) -> None:
+    """Values and gradients, to rounding: sums of 300 products of numbers of size 1, in another order."""
+    layer = Linear(300, 200, bias=bias)
+    plain = nn.Linear(300, 200, bias=bias)
+    plain.load_state_dict(layer.state_dict())
+    x = torch.randn(100, 300)
+    assert len(x) * layer.weight.numel() >= WORTHWHILE
+    found, wanted = [], []
+    for into, module in ((found, layer), (wanted, plain)):
+        leaf = x.clone().requires_grad_()
+        y = module(leaf)
+        (y**2).mean().backward()
+        into.extend([y, leaf.grad, *(parameter.grad for parameter in module.parameters())])
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_the_fast_linear_layer_is_in_use_here_and_can_be_differentiated_twice() -> None:
+    layer = Linear(300, 200)
+    x = torch.randn(100, 300, requires_grad=True)
+    y = layer(x)
+    assert (type(y.grad_fn).__name__ == "_ProductBackward") == ONEDNN
+    (slope,) = torch.autograd.grad(y.pow(3).sum(), x, create_graph=True)
+    slope.pow(2).sum().backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.abs().max() > 0
