@@ -145,3 +145,17 @@ def environment(device: torch.device, threads: int) -> dict[str, Any]:
         "device": device.type,
         "threads": threads,
     }
+
+
+BUDGET = (
+    2**28
+)  # bytes that one chunk of work may take, whatever the machine: the same chunks everywhere
+
+
+def at_once(bytes_each: int, most: int = 1000) -> int:
+    """How many rows of work to do at once: as many as fit the memory budget, at least 1, at most `most`.
+
+    >>> at_once(784 * 4), at_once(2**30)
+    (1000, 1)
+    """
+    return max(1, min(most, BUDGET // max(1, bytes_each)))

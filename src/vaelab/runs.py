@@ -29,6 +29,7 @@ import safetensors.torch
 import torch
 
 from vaelab.data import Dataset
+from vaelab.data import load as load_data
 from vaelab.errors import UserError
 from vaelab.files import write_atomic
 from vaelab.models.build import build
@@ -106,6 +107,16 @@ class Run:
                 f"{path}: holds no weights that this vaelab wrote, or is truncated; restore it or train anew"
             )
         return contract
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data of the run, split as in its training; read once."""
+        return load_data(self.recipe.data)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes by label, empty where labels are plain numbers."""
+        return tuple(self.contract.get("class_names", ()))
 
     @property
     def history(self) -> History:

@@ -31,8 +31,8 @@ from conftest import (
 from PIL import Image
 
 import vaelab
-from vaelab.cli.main import main
 from vaelab.cli import main as cli
+from vaelab.cli.main import main
 from vaelab.data import mnist
 from vaelab.data.dataset import Arrays
 from vaelab.plots import gallery

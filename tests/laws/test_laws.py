@@ -335,7 +335,7 @@ def test_every_row_names_parts_that_go_together_and_where_it_comes_from(variant:
 
 
 def test_every_part_of_the_table_is_used_or_can_be_named() -> None:
-    from vaelab.models.build import code
+    from vaelab.recipes import code
 
     for axis, parts in table.AXES.items():
         for name in parts:
@@ -516,7 +516,7 @@ def test_a_part_of_ones_own_that_cannot_be_used_is_refused_by_name(
 
 
 def test_the_classes_of_a_file_are_the_same_whoever_asks_for_them(tmp_path: Path) -> None:
-    from vaelab.models.build import code
+    from vaelab.recipes import code
 
     path = tmp_path / "mine.py"
     path.write_text(

@@ -43,7 +43,7 @@ from vaelab.models.objectives import (
     wae_mmd,
 )
 from vaelab.models.posteriors import DiagonalGaussian, Point
-from vaelab.recipes import Objective, table
+from vaelab.recipes import Objective, code, table
 
 D, L, B = 5, 3, 4  # data, latent, batch
 SIGMA = 0.7
@@ -221,7 +221,7 @@ def test_every_number_that_an_objective_asks_for_moves_it(name: str) -> None:
 
 def test_every_objective_cites_its_paper() -> None:
     for name in table.OBJECTIVES:
-        assert "arXiv:" in (inspect.getdoc(build.code("objective.name", name)) or ""), name
+        assert "arXiv:" in (inspect.getdoc(code("objective.name", name)) or ""), name
 
 
 # ---------------------------------------------------------------- bounds

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +16,7 @@ from vaelab.models import networks
 from vaelab.models.core import VAE, Draw
 from vaelab.models.likelihoods import Likelihood
 from vaelab.models.posteriors import Posterior
-from vaelab.recipes import Model, Objective, custom, table
+from vaelab.recipes import Model, Objective, code, table
 
 NETWORKS = {"mlp": networks.mlp, "conv": networks.conv, "resnet": networks.resnet}
 STARTERS = 2000  # images shown to the parts that begin near the data
@@ -36,14 +34,9 @@ def build(
             "model.conditional: these data have no labels; add labels y, or choose another model.variant"
         )
     classes = tuple(sorted(classes)) if settings.conditional else ()
-    likelihood, posterior, prior = (
-        code(axis, name)
-        for axis, name in (
-            ("model.likelihood", settings.likelihood),
-            ("model.posterior", settings.posterior),
-            ("model.prior", settings.prior),
-        )
-    )
+    likelihood = code("model.likelihood", settings.likelihood, Likelihood)
+    posterior = code("model.posterior", settings.posterior, Posterior)
+    prior = code("model.prior", settings.prior, nn.Module)
     known: dict[str, Any] = msgspec.structs.asdict(settings) | {
         "shape": shape, "levels": levels, "classes": len(classes)
     }  # fmt: skip
@@ -68,7 +61,7 @@ def build(
 
 def support(settings: Model) -> str:
     """Where the x of a recipe's likelihood lives: unit, real, counts or levels (see `likelihoods.Support`)."""
-    found: str = code("model.likelihood", settings.likelihood).support
+    found: str = code("model.likelihood", settings.likelihood, Likelihood).support
     return found
 
 
@@ -98,28 +91,6 @@ class Goal(nn.Module):
         """Nats per image (B,), to be maximised, less the posterior's penalty; `numbers` as they are now."""
         value: Tensor = self.function(draw, **{name: numbers[name] for name in self.asked})
         return value - draw.penalty
-
-
-KINDS: dict[str, type] = {
-    "model.likelihood": Likelihood,
-    "model.posterior": Posterior,
-    "model.prior": nn.Module,
-}
-
-
-def code(axis: str, name: str) -> Any:
-    """The class or function behind a name of the table, or behind FILE.py:NAME."""
-    where, _, attribute = table.part(axis, name).code.rpartition(":")
-    if not where.endswith(".py"):
-        return pkgutil.resolve_name(f"vaelab.models.{where}:{attribute}")
-    found = custom.names_of(Path(where), axis).get(attribute)
-    kind = KINDS.get(axis)
-    if not callable(found) or (kind and not (inspect.isclass(found) and issubclass(found, kind))):
-        wanted = (
-            f"a subclass of {kind.__module__}.{kind.__name__}" if kind else "a function of a Draw"
-        )
-        raise UserError(f"{axis}: {where}: {attribute} is not {wanted}; define it there")
-    return found
 
 
 def supply(part: Callable[..., Any], known: Mapping[str, Any]) -> Any:

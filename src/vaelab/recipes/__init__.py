@@ -17,7 +17,7 @@ from vaelab.recipes.reading import (
 )
 from vaelab.recipes.rules import idle, refusal
 from vaelab.recipes.settings import Data, Figures, Model, Objective, Train
-from vaelab.recipes.table import AXES, NUMBERS, ROWS, Part, Row, part, row
+from vaelab.recipes.table import AXES, NUMBERS, ROWS, Part, Row, code, part, row
 
 __all__ = [
     "AXES",
@@ -35,6 +35,7 @@ __all__ = [
     "Train",
     "available",
     "bibtex",
+    "code",
     "fields",
     "flatten",
     "idle",

@@ -7,6 +7,8 @@ Likelihoods, priors, posteriors and objectives are axes: a row chooses on each, 
 
 from __future__ import annotations
 
+import inspect
+import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -29,93 +31,93 @@ class Part(NamedTuple):
 # An argument a line would take four times the room.
 # fmt: off
 LIKELIHOODS = {
-    "bernoulli": Part("x in {0, 1}; on grey levels the usual cross-entropy", "likelihoods:Bernoulli"),
-    "continuous-bernoulli": Part("x in [0, 1], the cross-entropy made a density", "likelihoods:ContinuousBernoulli",
+    "bernoulli": Part("x in {0, 1}; on grey levels the usual cross-entropy", "models.likelihoods:Bernoulli"),
+    "continuous-bernoulli": Part("x in [0, 1], the cross-entropy made a density", "models.likelihoods:ContinuousBernoulli",
         "loaiza2019continuous"),
-    "gaussian": Part("real x, one fixed sigma", "likelihoods:Gaussian"),
-    "gaussian-learned": Part("real x, one learned sigma", "likelihoods:GaussianLearned", "rybkin2021sigma"),
-    "gaussian-optimal": Part("real x, the sigma that fits every batch best", "likelihoods:GaussianOptimal",
+    "gaussian": Part("real x, one fixed sigma", "models.likelihoods:Gaussian"),
+    "gaussian-learned": Part("real x, one learned sigma", "models.likelihoods:GaussianLearned", "rybkin2021sigma"),
+    "gaussian-optimal": Part("real x, the sigma that fits every batch best", "models.likelihoods:GaussianOptimal",
         "rybkin2021sigma"),
-    "laplace": Part("real x, one learned scale; the absolute error", "likelihoods:Laplace"),
+    "laplace": Part("real x, one learned scale; the absolute error", "models.likelihoods:Laplace"),
     "logistic-mixture": Part("grey levels, a mixture of logistics integrated over each level",
-        "likelihoods:LogisticMixture", "salimans2017pixelcnn"),
-    "categorical": Part("grey levels, a free probability each", "likelihoods:Categorical", "oord2016pixel"),
-    "poisson": Part("counts", "likelihoods:Poisson"),
-    "negative-binomial": Part("counts with more spread than Poisson's", "likelihoods:NegativeBinomial",
+        "models.likelihoods:LogisticMixture", "salimans2017pixelcnn"),
+    "categorical": Part("grey levels, a free probability each", "models.likelihoods:Categorical", "oord2016pixel"),
+    "poisson": Part("counts", "models.likelihoods:Poisson"),
+    "negative-binomial": Part("counts with more spread than Poisson's", "models.likelihoods:NegativeBinomial",
         "lopez2018deep"),
 }
 
 PRIORS = {
-    "normal": Part("N(0, I)", "priors:StandardNormal"),
-    "mixture": Part("a learned mixture of diagonal Gaussians", "priors:Mixture", "dilokthanakul2016deep"),
-    "vamp": Part("the posteriors of learned pseudo-inputs, mixed", "priors:VampPrior", "tomczak2018vampprior",
+    "normal": Part("N(0, I)", "models.priors:StandardNormal"),
+    "mixture": Part("a learned mixture of diagonal Gaussians", "models.priors:Mixture", "dilokthanakul2016deep"),
+    "vamp": Part("the posteriors of learned pseudo-inputs, mixed", "models.priors:VampPrior", "tomczak2018vampprior",
         traits="mixable"),
-    "flow": Part("a normalising flow (RealNVP)", "priors:Flow", "dinh2017density xu2019necessity"),
-    "spline-flow": Part("a normalising flow (neural splines)", "priors:SplineFlow", "durkan2019neural"),
-    "per-class": Part("a learned diagonal Gaussian for each label", "priors:PerClass", "sohn2015learning"),
-    "sphere": Part("uniform on the sphere", "sphere:Uniform", "davidson2018hyperspherical", space="sphere"),
-    "autoregressive": Part("a causal transformer over the codes", "codes:Autoregressive",
+    "flow": Part("a normalising flow (RealNVP)", "models.priors:Flow", "dinh2017density xu2019necessity"),
+    "spline-flow": Part("a normalising flow (neural splines)", "models.priors:SplineFlow", "durkan2019neural"),
+    "per-class": Part("a learned diagonal Gaussian for each label", "models.priors:PerClass", "sohn2015learning"),
+    "sphere": Part("uniform on the sphere", "models.sphere:Uniform", "davidson2018hyperspherical", space="sphere"),
+    "autoregressive": Part("a causal transformer over the codes", "models.codes:Autoregressive",
         "oord2017neural vaswani2017attention", space="codes"),
-    "uniform-classes": Part("every value equally likely", "codes:UniformClasses", space="classes"),
-    "top-down": Part("z_L ~ N(0, I), then each level given the one above", "hierarchy:TopDown", "sonderby2016ladder",
+    "uniform-classes": Part("every value equally likely", "models.codes:UniformClasses", space="classes"),
+    "top-down": Part("z_L ~ N(0, I), then each level given the one above", "models.hierarchy:TopDown", "sonderby2016ladder",
         space="levels"),
 }
 
 POSTERIORS = {
-    "gaussian": Part("diagonal Gaussian", "posteriors:DiagonalGaussian", "kingma2014auto",
+    "gaussian": Part("diagonal Gaussian", "models.posteriors:DiagonalGaussian", "kingma2014auto",
         traits="random density factorised moments mixable charged euclidean"),
-    "full-covariance": Part("Gaussian with all covariances", "posteriors:FullGaussian", "kingma2019introduction",
+    "full-covariance": Part("Gaussian with all covariances", "models.posteriors:FullGaussian", "kingma2019introduction",
         traits="random density moments mixable charged euclidean"),
-    "iaf": Part("inverse autoregressive flow", "posteriors:InverseAutoregressiveFlow", "kingma2016improved",
+    "iaf": Part("inverse autoregressive flow", "models.posteriors:InverseAutoregressiveFlow", "kingma2016improved",
         traits="random density charged euclidean"),
-    "spline-flow": Part("neural spline flow", "posteriors:SplineFlow", "rezende2015variational durkan2019neural",
+    "spline-flow": Part("neural spline flow", "models.posteriors:SplineFlow", "rezende2015variational durkan2019neural",
         traits="random density charged euclidean"),
-    "point": Part("a point: nothing is random, nothing is charged", "posteriors:Point", traits="euclidean"),
-    "sphere": Part("von Mises-Fisher", "sphere:OnSphere", "davidson2018hyperspherical", space="sphere",
+    "point": Part("a point: nothing is random, nothing is charged", "models.posteriors:Point", traits="euclidean"),
+    "sphere": Part("von Mises-Fisher", "models.sphere:OnSphere", "davidson2018hyperspherical", space="sphere",
         traits="random density charged"),
-    "vector-quantised": Part("the nearest of learned code vectors", "codes:VectorQuantised", "oord2017neural",
+    "vector-quantised": Part("the nearest of learned code vectors", "models.codes:VectorQuantised", "oord2017neural",
         space="codes"),
-    "fsq": Part("rounded to a few levels a number", "codes:FiniteScalarQuantised", "mentzer2024finite", space="codes"),
-    "gumbel-softmax": Part("one-hot values, relaxed in training", "codes:GumbelSoftmax",
+    "fsq": Part("rounded to a few levels a number", "models.codes:FiniteScalarQuantised", "mentzer2024finite", space="codes"),
+    "gumbel-softmax": Part("one-hot values, relaxed in training", "models.codes:GumbelSoftmax",
         "jang2017categorical maddison2017concrete", space="classes", traits="random charged"),
-    "two-level": Part("bottom-up: z_1 given x, z_2 given z_1", "hierarchy:BottomUp", "burda2016importance",
+    "two-level": Part("bottom-up: z_1 given x, z_2 given z_1", "models.hierarchy:BottomUp", "burda2016importance",
         space="levels", traits="random density charged"),
-    "ladder": Part("top-down, each level corrected by x", "hierarchy:Ladder", "sonderby2016ladder", space="levels",
+    "ladder": Part("top-down, each level corrected by x", "models.hierarchy:Ladder", "sonderby2016ladder", space="levels",
         traits="random density charged"),
 }
 
 OBJECTIVES = {
-    "elbo": Part("E[log p(x|z)] - beta KL", "objectives:elbo", "kingma2014auto", reads="beta"),
-    "capacity": Part("the rate held at a capacity: gamma |KL - C|", "objectives:capacity", "burgess2018understanding",
+    "elbo": Part("E[log p(x|z)] - beta KL", "models.objectives:elbo", "kingma2014auto", reads="beta"),
+    "capacity": Part("the rate held at a capacity: gamma |KL - C|", "models.objectives:capacity", "burgess2018understanding",
         traits="charged", reads="gamma capacity"),
-    "free-bits": Part("no dimension charged below its bits", "objectives:free_bits", "kingma2016improved",
+    "free-bits": Part("no dimension charged below its bits", "models.objectives:free_bits", "kingma2016improved",
         traits="charged", reads="bits"),
-    "iwae": Part("log of the mean of k weights", "objectives:iwae", "burda2016importance", traits="density"),
-    "dreg": Part("IWAE, doubly reparameterised gradient", "objectives:dreg", "tucker2019doubly", traits="density"),
-    "stl": Part("ELBO, path gradient only", "objectives:stl", "roeder2017sticking", traits="density"),
-    "miwae": Part("mean of m IWAE bounds of k", "objectives:miwae", "rainforth2018tighter", traits="density",
+    "iwae": Part("log of the mean of k weights", "models.objectives:iwae", "burda2016importance", traits="density"),
+    "dreg": Part("IWAE, doubly reparameterised gradient", "models.objectives:dreg", "tucker2019doubly", traits="density"),
+    "stl": Part("ELBO, path gradient only", "models.objectives:stl", "roeder2017sticking", traits="density"),
+    "miwae": Part("mean of m IWAE bounds of k", "models.objectives:miwae", "rainforth2018tighter", traits="density",
         reads="m"),
-    "piwae": Part("decoder by IWAE of k m, encoder by MIWAE", "objectives:piwae", "rainforth2018tighter",
+    "piwae": Part("decoder by IWAE of k m, encoder by MIWAE", "models.objectives:piwae", "rainforth2018tighter",
         traits="density", reads="m"),
-    "ciwae": Part("alpha ELBO + (1 - alpha) IWAE", "objectives:ciwae", "rainforth2018tighter", traits="density",
+    "ciwae": Part("alpha ELBO + (1 - alpha) IWAE", "models.objectives:ciwae", "rainforth2018tighter", traits="density",
         reads="alpha"),
-    "renyi": Part("variational Renyi bound of order alpha", "objectives:renyi", "li2016renyi", traits="density",
+    "renyi": Part("variational Renyi bound of order alpha", "models.objectives:renyi", "li2016renyi", traits="density",
         reads="alpha"),
-    "beta-tc": Part("the total correlation weighed by beta", "objectives:beta_tc", "chen2018isolating",
+    "beta-tc": Part("the total correlation weighed by beta", "models.objectives:beta_tc", "chen2018isolating",
         traits="factorised", reads="beta"),
-    "factor": Part("the total correlation by a critic, weighed by gamma", "objectives:Factor", "kim2018disentangling",
+    "factor": Part("the total correlation by a critic, weighed by gamma", "models.objectives:Factor", "kim2018disentangling",
         traits="random", reads="gamma"),
-    "dip-i": Part("covariance of the means held near I", "objectives:dip_i", "kumar2018variational", traits="moments",
+    "dip-i": Part("covariance of the means held near I", "models.objectives:dip_i", "kumar2018variational", traits="moments",
         reads="gamma"),
-    "dip-ii": Part("covariance of the codes held near I", "objectives:dip_ii", "kumar2018variational",
+    "dip-ii": Part("covariance of the codes held near I", "models.objectives:dip_ii", "kumar2018variational",
         traits="moments", reads="gamma"),
-    "info": Part("ELBO with (1 - alpha) KL and gamma MMD", "objectives:info", "zhao2019infovae",
+    "info": Part("ELBO with (1 - alpha) KL and gamma MMD", "models.objectives:info", "zhao2019infovae",
         traits="random charged euclidean", reads="alpha gamma"),
-    "wae-mmd": Part("reconstruction and gamma MMD", "objectives:wae_mmd", "tolstikhin2018wasserstein",
+    "wae-mmd": Part("reconstruction and gamma MMD", "models.objectives:wae_mmd", "tolstikhin2018wasserstein",
         traits="euclidean", reads="gamma"),
-    "rae-gp": Part("reconstruction, |z|^2 and the decoder's gradient", "objectives:rae_gp", "ghosh2020variational",
+    "rae-gp": Part("reconstruction, |z|^2 and the decoder's gradient", "models.objectives:rae_gp", "ghosh2020variational",
         traits="euclidean", reads="beta gamma"),
-    "rae-l2": Part("reconstruction, |z|^2 and the decoder's weights", "objectives:WeightPenalty",
+    "rae-l2": Part("reconstruction, |z|^2 and the decoder's weights", "models.objectives:WeightPenalty",
         "ghosh2020variational", traits="euclidean", reads="beta gamma"),
 }
 # fmt: on
@@ -279,3 +281,15 @@ def _own(path: Path) -> Row:
         axis: f"{path}:{c.__name__}" for axis in axes if callable(c := getattr(found, axis))
     }
     return found._replace(**own)
+
+
+def code(axis: str, name: str, kind: type | None = None) -> Any:
+    """The class or function behind a name of the table, or behind FILE.py:NAME, which must be a `kind`."""
+    where, _, attribute = part(axis, name).code.rpartition(":")
+    if not where.endswith(".py"):
+        return pkgutil.resolve_name(f"vaelab.{where}:{attribute}")
+    found = names_of(Path(where), axis).get(attribute)
+    if not callable(found) or (kind and not (inspect.isclass(found) and issubclass(found, kind))):
+        wanted = f"a subclass of {kind.__module__}.{kind.__name__}" if kind else "a function"
+        raise UserError(f"{axis}: {where}: {attribute} is not {wanted}; define it there")
+    return found

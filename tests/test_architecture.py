@@ -1,0 +1,59 @@
+"""The rooms of the package: which stand above which, how large their files and functions are."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "vaelab"
+# A room imports only rooms that stand above it.
+ROOMS = [
+    "errors", "files", "seeding", "devices", "recipes", "data", "models", "training", "runs",
+    "evaluation", "plots", "report", "workflows", "cli", "__main__",
+]  # fmt: skip
+FILE, FUNCTION, ROOT = 330, 60, 12  # lines of a file, lines of a function, files in the root
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> list[str]:
+    """The modules of vaelab that a file names in an import, wherever the import stands."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vaelab"):
+            names = [f"vaelab.{alias.name}" for alias in node.names]
+            found += names if node.module == "vaelab" else [str(node.module)]
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if alias.name.startswith("vaelab")]
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_to_rooms_above(path: Path) -> None:
+    here = room(path)
+    if here == "__init__":  # the front door looks its names up on first use
+        return
+    for module in imports(ast.parse(path.read_text("utf-8"))):
+        there = [*module.split("."), "__init__"][1]
+        if there in ("__init__", "__version__"):
+            continue
+        assert ROOMS.index(there) <= ROOMS.index(here), f"{here} imports {module}"
+
+
+def test_the_root_is_small() -> None:
+    assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= ROOT
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_is_read_in_one_sitting_and_a_function_on_one_screen(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            assert lines <= FUNCTION, f"{node.name}: {lines} lines"
