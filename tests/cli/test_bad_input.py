@@ -138,10 +138,10 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "no recipe": (["train"], "train: name a recipe", "vaelab list"),
     "unknown recipe": (["train", "mlp20d"], "recipe mlp20d", "did you mean 'mlp-20d'?"),
     "missing recipe file": (["train", "mine.toml"], "mine.toml", "check the path"),
-    "broken recipe file": (["train", "broken.toml"], "broken.toml", "mend it there"),
+    "broken recipe file": (["train", "broken.toml"], "broken.toml", "correct it there"),
     "unknown key in a file": (
         ["train", "unknown.toml"],
-        "unknown.toml: there is no setting train.epoch",
+        "unknown.toml: train.epoch: there is no such setting",
         "did you",
     ),
     "wrong value in a file": (
@@ -149,10 +149,10 @@ BAD: dict[str, tuple[list[str], str, str]] = {
         "wrong.toml: model.latent",
         "expected int >= 1",
     ),
-    "unknown setting": (setting("train.epoch", 3), "--train.epoch", "did you mean 'train.epochs'?"),
+    "unknown setting": (setting("train.epoch", 3), "train.epoch:", "did you mean 'train.epochs'?"),
     "unknown section": (
         setting("trian.epochs", 3),
-        "--trian.epochs",
+        "trian.epochs",
         "did you mean 'train.epochs'?",
     ),
     "setting without section": (
@@ -204,7 +204,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
         "model.batch_norm",
         "expected bool",
     ),
-    "device": (setting("train.device", "gpu"), "train.device", "did you mean 'cpu'?"),
+    "device": (setting("train.device", "gpu"), "train.device", "did you mean 'cuda'?"),
     "warm-up and cycles": (
         [*setting("objective.warmup", 3), "--objective.cycles", "2"],
         "objective.cycles",

@@ -367,10 +367,6 @@ def test_idx_mistakes(tmp_path: Path, rng: np.random.Generator) -> None:
 # --- names, paths and permissions -------------------------------------------------------------------------------------
 
 
-def test_what_there_is() -> None:
-    assert list(data.available()) == ["mnist", "digits", "sprites", "PATH"]
-
-
 def test_sources_that_are_none(tmp_path: Path) -> None:
     assert "did you mean 'mnist'?" in refused("mnits")
     assert "data.source" in refused("")

@@ -43,6 +43,7 @@ from vaelab.models.hierarchy import BottomUp, Ladder, TopDown
 from vaelab.models.posteriors import FullNormal
 from vaelab.models.sphere import VonMisesFisher
 from vaelab.recipes import table
+from vaelab.recipes.parts import LIKELIHOODS
 
 WIDE = 5  # standard errors: a fair test fails once in two million
 
@@ -710,7 +711,7 @@ def test_every_row_has_finite_numbers_or_reasons(
     )
 
 
-@pytest.mark.parametrize("likelihood", table.LIKELIHOODS)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_every_likelihood_has_finite_numbers_or_reasons(
     likelihood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

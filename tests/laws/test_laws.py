@@ -13,8 +13,9 @@ from torch import Tensor
 import vaelab
 from vaelab.data import Batches, load
 from vaelab.errors import UserError
-from vaelab.models.build import NETWORKS, Goal, build, start
-from vaelab.recipes import Data, Model, Recipe, fields, table
+from vaelab.models.build import Goal, build, start
+from vaelab.recipes import AXES, CHOICES, Data, Model, Recipe, code, fields, table
+from vaelab.recipes.parts import LIKELIHOODS, NETWORKS, POSTERIORS
 from vaelab.training.schedules import numbers
 
 LATENT, LEVELS, IMAGES = 3, 5, 100  # IMAGES: how many the training set is said to have
@@ -23,14 +24,14 @@ PAIRS = [("mlp", shape) for shape in [*SHAPES, (30,)]] + [
     (name, shape) for name in ("conv", "resnet") for shape in SHAPES
 ]
 each_row = pytest.mark.parametrize("variant", table.ROWS)
-each_likelihood = pytest.mark.parametrize("likelihood", table.LIKELIHOODS)
+each_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS)
 each_network = pytest.mark.parametrize(
     ("network", "shape"),
     PAIRS,
     ids=[f"{name}-{'x'.join(map(str, shape))}" for name, shape in PAIRS],
 )
 weighted = [
-    name for name, row in table.ROWS.items() if "density" in table.POSTERIORS[row.posterior].traits
+    name for name, row in table.ROWS.items() if "density" in POSTERIORS[row.posterior].traits
 ]
 
 
@@ -335,27 +336,29 @@ def test_every_row_names_parts_that_go_together_and_where_it_comes_from(variant:
 
 
 def test_every_part_of_the_table_is_used_or_can_be_named() -> None:
-    from vaelab.recipes import code
-
-    for axis, parts in table.AXES.items():
+    for axis, parts in AXES.items():
         for name in parts:
             assert callable(code(axis, name)), name
 
 
-def test_the_axes_of_the_table_are_those_a_recipe_may_name() -> None:
-    about = {field.key: field.about for field in fields()}
-    for axis, parts in table.AXES.items():
-        assert ", ".join(parts) in about[axis]
-    choices = {field.key: field.choices for field in fields()}
-    assert set(choices["model.network"]) == set(NETWORKS)
+def test_every_choice_of_a_setting_has_a_meaning_and_only_parts_of_an_axis_have_code() -> None:
+    choices = {field.key: field.choices for field in fields() if field.choices}
+    assert choices == dict(CHOICES)
+    for key, parts in choices.items():
+        for name, part in parts.items():
+            assert part.about, (key, name)
+            assert bool(part.code) == (key in AXES), (key, name)
     from vaelab.models.networks import ACTIVATIONS
 
     assert set(choices["model.activation"]) == set(ACTIVATIONS)
 
 
-@pytest.mark.parametrize("axis", ["model.variant", *table.AXES])
+@pytest.mark.parametrize(
+    "axis",
+    ["model.variant", *(key for key in CHOICES if key not in ("data.source", "figures.lang"))],
+)
 def test_an_unknown_name_is_refused_with_the_nearest(axis: str) -> None:
-    known = next(iter(table.AXES.get(axis, table.ROWS)))
+    known = next(iter(CHOICES.get(axis, table.ROWS)))
     with pytest.raises(UserError, match=rf"{axis}: there is no .*'{known[:-1]}x'; did you mean '"):
         vaelab.recipe("quickstart", {axis: f"{known[:-1]}x"})
 
@@ -363,7 +366,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(axis: str) -> None:
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"model.variant": "ae", "objective.name": "iwae"}, "no density"),
+        ({"model.variant": "ae", "objective.name": "iwae"}, "has no density"),
         ({"model.variant": "full-cov", "objective.name": "beta-tc"}, "does not factorise"),
         ({"model.variant": "iaf", "objective.name": "dip-i"}, "no mean and covariance"),
         ({"model.variant": "ae", "objective.name": "info"}, "is not random"),
@@ -377,26 +380,29 @@ def test_an_unknown_name_is_refused_with_the_nearest(axis: str) -> None:
         ),
         ({"model.variant": "vq-vae", "model.prior": "vamp"}, "lives on codes"),
         ({"model.variant": "svae", "model.prior": "normal"}, "lives on sphere"),
-        ({"model.variant": "svae", "objective.name": "wae-mmd"}, "no straight line is a distance"),
+        (
+            {"model.variant": "svae", "objective.name": "wae-mmd"},
+            "Euclidean distance does not compare",
+        ),
         ({"model.variant": "vamp", "model.posterior": "iaf"}, "is not Gaussian"),
-        ({"model.variant": "vamp", "model.conditional": True}, "have no labels"),
+        ({"model.variant": "vamp", "model.conditional": True}, "have no classes"),
         (
             {"model.variant": "ladder", "model.prior": "mine.py:P"},
-            "made of the networks of the prior top-down",
+            "shares the networks of the prior top-down",
         ),
-        ({"model.prior": "per-class"}, "needs labels"),
-        ({"model.prior": "per-class", "objective.name": "mine.py:goal"}, "needs labels"),
+        ({"model.prior": "per-class"}, "needs classes"),
+        ({"model.prior": "per-class", "objective.name": "mine.py:goal"}, "needs classes"),
         ({"model.variant": "piwae", "train.compile": True}, "differentiates the decoder twice"),
-        ({"model.variant": "gumbel", "objective.k": 3}, "no density to weigh samples by"),
+        ({"model.variant": "gumbel", "objective.k": 3}, "no density to weight samples by"),
         ({"model.variant": "dreg", "model.batch_norm": True}, "'dreg' is biased"),
         ({"model.variant": "dreg", "model.likelihood": "gaussian-optimal"}, "'dreg' is biased"),
         (
             {"model.variant": "dreg", "objective.beta": 4.0},
-            "objective.beta: 'dreg' does not take it; leave it at 1",
+            "objective.beta: 'dreg' does not take it; set objective.beta to 1",
         ),
         (
             {"model.variant": "iwae", "objective.m": 3},
-            "objective.m: 'iwae' does not take it; leave it at 1",
+            "objective.m: 'iwae' does not take it; set objective.m to 1",
         ),
         (
             {"model.variant": "ladder", "objective.name": "iwae"},
@@ -516,8 +522,6 @@ def test_a_part_of_ones_own_that_cannot_be_used_is_refused_by_name(
 
 
 def test_the_classes_of_a_file_are_the_same_whoever_asks_for_them(tmp_path: Path) -> None:
-    from vaelab.recipes import code
-
     path = tmp_path / "mine.py"
     path.write_text(
         "from vaelab.models.priors import StandardNormal\nclass P(StandardNormal): pass\n"
@@ -525,10 +529,10 @@ def test_the_classes_of_a_file_are_the_same_whoever_asks_for_them(tmp_path: Path
     assert code("model.prior", f"{path}:P") is code("model.prior", f"{path}:P")
 
 
-@pytest.mark.parametrize("name", table.OBJECTIVES)
+@pytest.mark.parametrize("name", AXES["objective.name"])
 def test_the_table_says_which_numbers_an_objective_takes(name: str) -> None:
     vae = build(Model(hidden=(4,), latent=2), (8, 8))
     asked = set(
         Goal(vaelab.recipe("quickstart").objective.__class__(name=name, gamma=2.0), vae).asked
     ) - {"images"}
-    assert asked == set(table.OBJECTIVES[name].reads.split())
+    assert asked == set(AXES["objective.name"][name].reads.split())

@@ -15,11 +15,12 @@ from torch import nn
 import vaelab
 from vaelab.errors import UserError
 from vaelab.models import networks
-from vaelab.models.build import NETWORKS, build
+from vaelab.models.build import build
 from vaelab.models.describe import summary
 from vaelab.models.linear import ONEDNN, WORTHWHILE, Linear
 from vaelab.models.objectives import elbo
-from vaelab.recipes import Model, table
+from vaelab.recipes import Model, code
+from vaelab.recipes.parts import LIKELIHOODS, NETWORKS
 
 convolutional = pytest.mark.parametrize("network", ["conv", "resnet"])
 
@@ -50,7 +51,9 @@ def test_convolutions_give_any_size_back(
     outputs: int,
 ) -> None:
     shape = (*channels, height, width)
-    nets = NETWORKS[network](small(network=network, hidden=tuple(hidden)), shape, 5, outputs)
+    nets = code("model.network", network)(
+        small(network=network, hidden=tuple(hidden)), shape, 5, outputs
+    )
     features = nets.encoder(torch.rand(2, *shape))
     assert features.shape == (2, nets.features)
     assert nets.features == hidden[-1] * math.prod(halved(shape, len(hidden)))
@@ -90,7 +93,9 @@ def test_an_mlp_without_hidden_layers_is_an_affine_map() -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_outputs_are_unbounded_and_never_dropped(network: str) -> None:
     """The last layer has no activation, normalisation or dropout behind it: a likelihood has its own range."""
-    nets = NETWORKS[network](small(network=network, dropout=0.9, batch_norm=True), (8, 8), 2, 3)
+    nets = code("model.network", network)(
+        small(network=network, dropout=0.9, batch_norm=True), (8, 8), 2, 3
+    )
     outputs = nets.decoder.train()(50 * torch.randn(64, 2))
     assert (outputs != 0).all()
     assert outputs.min() < 0 < outputs.max()
@@ -101,7 +106,9 @@ def test_outputs_are_unbounded_and_never_dropped(network: str) -> None:
 def test_the_activation_asked_for_stands_between_all_layers_and_no_other(
     network: str, activation: str
 ) -> None:
-    nets = NETWORKS[network](small(network=network, activation=activation), (8, 8), 2, 1)
+    nets = code("model.network", network)(
+        small(network=network, activation=activation), (8, 8), 2, 1
+    )
     kinds = set(networks.ACTIVATIONS.values())
     found = [type(m) for net in nets[::2] for m in net.modules() if type(m) in kinds]
     assert set(found) == {networks.ACTIVATIONS[activation]}
@@ -112,7 +119,7 @@ def test_the_activation_asked_for_stands_between_all_layers_and_no_other(
 @pytest.mark.parametrize("network", NETWORKS)
 def test_dropout_and_batch_norm_are_there_only_when_asked_for(network: str) -> None:
     def kinds(**given: Any) -> set[str]:
-        nets = NETWORKS[network](small(network=network, **given), (8, 8), 2, 1)
+        nets = code("model.network", network)(small(network=network, **given), (8, 8), 2, 1)
         return {type(m).__name__.rstrip("12d") for net in nets[::2] for m in net.modules()}
 
     assert not kinds() & {"Dropout", "BatchNorm"}
@@ -228,7 +235,7 @@ def test_the_summary_of_mlp_20d_counts_652824_parameters() -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("likelihood", table.LIKELIHOODS)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_the_summary_s_total_is_the_number_of_parameters(network: str, likelihood: str) -> None:
     vae = build(
         small(network=network, likelihood=likelihood, batch_norm=True, dropout=0.1),

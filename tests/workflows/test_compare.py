@@ -512,9 +512,9 @@ def test_names_are_as_short_as_they_can_be(
         (
             ["vae", "ae"],
             {"overrides": {"objective.bta": 2}},
-            "there is no setting objective.bta; did you mean",
+            "objective.bta: there is no such setting; did you mean",
         ),
-        ("runs", {}, "there is none of that name"),
+        ("runs", {}, "there is no such recipe"),
         (Path("no/such"), {}, "there is no such run folder"),
         (["vae", 3], {}, "expected runs, their folders or names of recipes, got 3"),
         (3, {}, "got 3"),

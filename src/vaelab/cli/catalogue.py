@@ -10,10 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from vaelab.recipes import Model, Objective
-from vaelab.recipes.citations import reference
-from vaelab.recipes.rules import idle, refusal
-from vaelab.recipes.table import AXES, OBJECTIVES, POSTERIORS, PRIORS, ROWS, Row
+from vaelab.recipes import AXES, ROWS, Model, Objective, Row, idle, reference, refusal
 
 
 def listing() -> dict[str, str]:
@@ -59,9 +56,10 @@ def parts(axis: str) -> str:
 def combinations() -> str:
     """For each posterior the priors that it can have and the objectives that it cannot, as a Markdown table."""
     lines = ["| posterior | goes with the priors | refuses the objectives |", "|---|---|---|"]
-    for posterior in POSTERIORS:
+    for posterior in AXES["model.posterior"]:
         models = {
-            p: Model(posterior=posterior, prior=p, conditional=p == "per-class") for p in PRIORS
+            p: Model(posterior=posterior, prior=p, conditional=p == "per-class")
+            for p in AXES["model.prior"]
         }
         priors = [
             p
@@ -69,7 +67,7 @@ def combinations() -> str:
             if not refusal(model, Objective()) and not idle(model, Objective())
         ]
         model = models[priors[0]]
-        goals = [goal for goal in OBJECTIVES if refusal(model, Objective(name=goal))]
+        goals = [goal for goal in AXES["objective.name"] if refusal(model, Objective(name=goal))]
         lines.append(f"| `{posterior}` | {', '.join(priors)} | {', '.join(goals) or 'none'} |")
     return "\n".join(lines) + "\n"
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from vaelab import __version__
 from vaelab.errors import UserError, nearest
-from vaelab.recipes import SWITCH, available, fields, study
+from vaelab.recipes import AXES, SWITCH, available, fields, study
 
 COMMANDS = """\
 examples:
@@ -155,9 +155,7 @@ def _rows(kind: str) -> dict[str, str]:
     if kind == "recipes":
         return available()
     if kind == "data":
-        from vaelab.data import available as data_available
-
-        return data_available()
+        return {name: part.about for name, part in AXES["data.source"].items()}
     from vaelab.cli.catalogue import listing
 
     return listing()

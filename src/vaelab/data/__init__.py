@@ -13,31 +13,20 @@ from vaelab.data.batches import Batches, check_support
 from vaelab.data.dataset import Arrays, Dataset, Split, build, check
 from vaelab.data.files import read, reading
 from vaelab.errors import UserError, nearest
-from vaelab.recipes import Data
+from vaelab.recipes import AXES, Data
 
 __all__ = [
     "Batches",
     "Dataset",
     "Split",
     "anchored",
-    "available",
     "check_support",
     "load",
     "load_all",
 ]
 
 
-NAMED = {
-    "mnist": "handwritten digits, 28 x 28, 60,000 + 10,000 (11 MB, downloaded once)",
-    "digits": "handwritten digits, 8 x 8 with 17 grey levels, 1,797 (comes with scikit-learn)",
-    "sprites": "shapes of known scale, rotation and place, any size, up to 737,280 (drawn here, as dSprites)",
-}
-
-
-def available() -> dict[str, str]:
-    """What `recipe.Data.source` can be: name -> one line."""
-    own = "your own: .npy, .npz, .csv, a folder of images (sub-folders are classes) or of IDX files"
-    return NAMED | {"PATH": own}
+NAMED = [name for name in AXES["data.source"] if name != "PATH"]
 
 
 def load(settings: Data) -> Dataset:

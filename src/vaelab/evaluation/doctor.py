@@ -27,7 +27,7 @@ from vaelab.evaluation.metric import Estimate, mean, number
 from vaelab.evaluation.prepared import Subject
 from vaelab.models.core import CHUNK, evaluating
 from vaelab.models.likelihoods import ContinuousBernoulliOfLogits
-from vaelab.recipes import Recipe, table
+from vaelab.recipes import AXES, Recipe, table
 from vaelab.runs import History, Run
 from vaelab.runs import load as load_run
 from vaelab.seeding import generator, seeded, untouched
@@ -346,7 +346,7 @@ def warm_up(e: Evidence) -> Finding | None:
 def effective_beta(e: Evidence) -> Finding | None:
     """What was optimised, at the epoch whose weights were kept, is not distortion + rate, each weighed by 1."""
     settings, now, finding = e.recipe.objective, e.numbers, partial(Finding, "beta")
-    if e.recipe.model.posterior == "point" or settings.name not in table.OBJECTIVES:
+    if e.recipe.model.posterior == "point" or settings.name not in AXES["objective.name"]:
         return None
     text, plain = MINIMISED.get(settings.name, ("", {}))
     if all(math.isclose(now[name], value, abs_tol=ARRIVED) for name, value in plain.items()):

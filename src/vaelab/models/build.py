@@ -16,9 +16,8 @@ from vaelab.models import networks
 from vaelab.models.core import VAE, Draw
 from vaelab.models.likelihoods import Likelihood
 from vaelab.models.posteriors import Posterior
-from vaelab.recipes import Model, Objective, code, table
+from vaelab.recipes import NUMBERS, Model, Objective, code
 
-NETWORKS = {"mlp": networks.mlp, "conv": networks.conv, "resnet": networks.resnet}
 STARTERS = 2000  # images shown to the parts that begin near the data
 
 
@@ -42,7 +41,7 @@ def build(
     }  # fmt: skip
     known["size"] = supply(posterior.size, known)  # of z, as a vector
     inputs = supply(posterior.decoded, known)  # how much of it the decoder sees
-    encode, features, decode = NETWORKS[settings.network](
+    encode, features, decode = code("model.network", settings.network)(
         settings, shape, inputs + len(classes), supply(likelihood.outputs, known)
     )
     if classes:
@@ -85,7 +84,7 @@ class Goal(nn.Module):
         self.function = supply(found, {"vae": vae}) if inspect.isclass(found) else found
         call = self.function.forward if isinstance(self.function, nn.Module) else self.function
         self.asked = [name for name in inspect.signature(call).parameters if name != "draw"]
-        _check_known(found, self.asked, (*table.NUMBERS, "images"))
+        _check_known(found, self.asked, (*NUMBERS, "images"))
 
     def forward(self, draw: Draw, numbers: Mapping[str, float]) -> Tensor:
         """Nats per image (B,), to be maximised, less the posterior's penalty; `numbers` as they are now."""

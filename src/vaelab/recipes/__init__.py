@@ -1,26 +1,22 @@
-"""What a run will be: settings, the table of parts and rows, the rules between them. Imports no torch."""
+"""Recipes: what a run will be.
+
+A recipe is settings by section (`settings`, `schema`), read from a name, a TOML file or a mapping
+(`reading`). Settings that are chosen by name have their choices in `parts`; a published variant is a
+row of them (`table`); `rules` says what does not go together and why, `citations` where it all comes
+from. Nothing here imports torch.
+"""
 
 from vaelab.recipes.citations import bibtex, reference
-from vaelab.recipes.reading import (
-    SWITCH,
-    Field,
-    Recipe,
-    available,
-    fields,
-    flatten,
-    override,
-    parse,
-    recipe,
-    sections,
-    study,
-    to_toml,
-)
+from vaelab.recipes.parts import AXES, CHOICES, Part
+from vaelab.recipes.reading import available, override, parse, recipe, study, to_toml
 from vaelab.recipes.rules import idle, refusal
+from vaelab.recipes.schema import SWITCH, Field, Recipe, fields, flatten, sections
 from vaelab.recipes.settings import Data, Figures, Model, Objective, Train
-from vaelab.recipes.table import AXES, NUMBERS, ROWS, Part, Row, code, part, row
+from vaelab.recipes.table import NUMBERS, ROWS, Row, code, part, row
 
 __all__ = [
     "AXES",
+    "CHOICES",
     "NUMBERS",
     "ROWS",
     "SWITCH",

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cache
 from importlib import resources
 
 from vaelab.recipes import table
-from vaelab.recipes.reading import Recipe, flatten
+from vaelab.recipes.parts import CHOICES
+from vaelab.recipes.schema import Recipe, fields, flatten
 
-# What the table of models does not name, most specific first, and which runs use it
-METHODS: dict[str, Callable[[Recipe], bool]] = {
-    "sohn2015learning": lambda run: run.model.conditional,
-    "bowman2016generating": lambda run: run.objective.warmup > 0 and "beta" in run.objective.grows,
-    "fu2019cyclical": lambda run: run.objective.cycles > 0 and "beta" in run.objective.grows,
-    "he2016identity": lambda run: run.model.network == "resnet",
-    "ioffe2015batch": lambda run: run.model.batch_norm,
-    "srivastava2014dropout": lambda run: run.model.dropout > 0,
-    "loshchilov2017sgdr": lambda run: run.train.schedule == "cosine",
-    "smith2019super": lambda run: run.train.schedule == "one-cycle",
-    "kingma2015adam": lambda run: True,
-    "salakhutdinov2008quantitative": lambda run: run.data.treatment == "fixed",
-    "burda2016importance": lambda run: run.data.treatment == "dynamic",
-    "theis2016note": lambda run: run.data.treatment == "dequantised",
-    "lecun1998gradient": lambda run: run.data.source == "mnist",
-    "matthey2017dsprites": lambda run: run.data.source == "sprites",
-    "alpaydin1998optical": lambda run: run.data.source == "digits",
-    "pedregosa2011scikit": lambda run: run.data.source == "digits",
-    "vaelab": lambda run: True,
-}
+FITTED = "ghosh2020variational dai2019diagnosing"  # a prior that was fitted after the training
+WARMUP, CYCLES = "bowman2016generating", "fu2019cyclical"  # of the weight of the KL
+ITSELF = "vaelab"
 LETTERS = {  # of the surnames
     r"{\"o}": "ö",
     r"{\"a}": "ä",
@@ -43,19 +26,29 @@ LETTERS = {  # of the surnames
 
 
 def bibtex(recipe: Recipe, fitted: bool = False) -> str:
-    """The entries of the run's row, of its four parts and of all else it used, each once, most specific first.
+    """The entries of the run's variant, of its parts and of all else that it used, each once.
 
-    `fitted`: the prior was fitted afterwards (`refit.fit_prior`).
+    Args:
+        recipe: The recipe of the run.
+        fitted: Whether its prior was fitted after the training (`fit_prior`).
     """
-    settings = flatten(recipe)
-    keys = table.row(recipe.model.variant).cites.split()
-    keys += [key for axis in table.AXES for key in table.part(axis, settings[axis]).cites.split()]
-    keys += ["ghosh2020variational", "dai2019diagnosing"] if fitted else []
-    keys += [key for key, used in METHODS.items() if used(recipe)]
     known = entries()
     return "\n\n".join(
-        known.get(key, f"% {key}: not in vaelab's bibliography") for key in dict.fromkeys(keys)
+        known.get(key, f"% {key}: not in vaelab's bibliography")
+        for key in dict.fromkeys(_keys(recipe, fitted))
     )
+
+
+def _keys(recipe: Recipe, fitted: bool) -> list[str]:
+    """Keys of references.bib, the most specific first; some of them several times."""
+    flat = flatten(recipe)
+    cited = [table.row(recipe.model.variant).cites, FITTED if fitted else ""]
+    objective = recipe.objective
+    cited += [table.part(key, flat[key]).cites for key in CHOICES if isinstance(flat[key], str)]
+    if "beta" in objective.grows:
+        cited += [WARMUP if objective.warmup else "", CYCLES if objective.cycles else ""]
+    cited += [field.cites for field in fields() if flat[field.key] != field.default]
+    return " ".join([*cited, ITSELF]).split()
 
 
 def reference(key: str) -> str:
@@ -83,7 +76,7 @@ def reference(key: str) -> str:
 
 @cache
 def entries() -> dict[str, str]:
-    """references.bib by key; an entry begins with an @ at the start of a line, and each field is one line."""
+    """references.bib by key; an entry begins with @ at the start of a line, a field is one line."""
     text = (resources.files("vaelab.recipes") / "references.bib").read_text("utf-8")
     return {
         key: entry

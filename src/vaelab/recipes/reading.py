@@ -1,144 +1,29 @@
-"""A recipe: everything that decides what a run will be, as frozen structures <-> TOML.
+"""Reading recipes: a built-in name, a TOML file, a Python mapping, or settings of the command line.
 
-Nothing here imports torch, so the command line can answer ``--help`` and refuse a bad setting at once.
-The same path checks a TOML file, a Python mapping and ``--section.field value`` on the command line:
-unknown names, types and ranges are msgspec's work, what only makes sense together is checked beside it.
+All take the same path: msgspec checks names, types and ranges; `rules` what does not go together.
+Nothing here imports torch, so a bad setting is refused before torch is loaded.
 """
 
 from __future__ import annotations
 
-import math
+import reprlib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_origin
 
 import msgspec
 import tomli_w
-from msgspec import Meta, Struct
 
 from vaelab.errors import UserError, nearest
-from vaelab.recipes import rules, table
-from vaelab.recipes.settings import Data, Figures, Model, Objective, Train
+from vaelab.recipes import table
+from vaelab.recipes.parts import AXES
+from vaelab.recipes.schema import Field, Recipe, fields, sections
 
-END = "# end of the recipe\n"  # closes a recipe that is written out, so that a truncated one is noticed
-
-SWITCH = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}
-
-
-class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run, decided."""
-
-    name: Annotated[str, Meta(pattern=r"^[^/.][^/]*(/[^/.][^/]*)?$")] = (
-        "recipe"  # and so the run folder's
-    )
-    about: str = ""
-    data: Data = Data()
-    model: Model = Model()
-    objective: Objective = Objective()
-    train: Train = Train()
-    figures: Figures = Figures()
-
-    def __post_init__(self) -> None:
-        for key, value in flatten(self).items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{key}: expected a finite number, got {value}")
-            if isinstance(value, str) and not value.isprintable():
-                raise ValueError(f"{key}: expected printable text, got {value!r}")
-        if self.train.patience and not self.data.validation:
-            raise ValueError(
-                "train.patience: early stopping needs validation images; set data.validation above 0"
-            )
-        if self.objective.warmup and self.objective.cycles:
-            raise ValueError(
-                "objective.cycles: choose a warm-up or cycles, not both; set one of them to 0"
-            )
-        refused = rules.refusal(self.model, self.objective)
-        if refused:
-            raise ValueError(refused)
-        if self.train.compile and self.objective.name in ("rae-gp", "piwae"):
-            raise ValueError(
-                f"train.compile: {self.objective.name!r} differentiates the decoder twice; leave it off"
-            )
-
-
-def sections() -> dict[str, type[Struct]]:
-    """The sections of a recipe by name, in order: data, model, objective, train, figures."""
-    hints = get_type_hints(Recipe)
-    return {
-        name: hint
-        for name, hint in hints.items()
-        if isinstance(hint, type) and issubclass(hint, Struct)
-    }
-
-
-class Field(Struct, frozen=True):
-    """One setting as the help, the suggestions and the conversion of text need it."""
-
-    key: str
-    base: Any  # int, float, bool, str, a tuple or a Literal
-    default: Any
-    about: str
-    choices: tuple[str, ...]
-
-    def parse(self, text: str) -> Any:
-        """The value that text on the command line stands for; text that stands for none is refused later, by name.
-
-        >>> next(field for field in fields() if field.key == "model.hidden").parse("512,256")
-        [512, 256]
-        """
-        try:
-            if get_origin(self.base) is tuple:
-                parts = text.strip("[]() ").replace(",", " ").split()
-                return parts if self.choices else [int(part) for part in parts]
-            if self.base is bool:
-                return SWITCH[text.lower()]
-            return self.base(text) if self.base in (int, float) else text
-        except (KeyError, ValueError):
-            return text
-
-
-def fields() -> Iterator[Field]:
-    """Every ``section.field`` with its default, its meaning and its choices."""
-    for section, struct in sections().items():
-        hints = get_type_hints(struct, include_extras=True)
-        for field in msgspec.structs.fields(struct):
-            base, *metas = (
-                get_args(hints[field.name])
-                if get_origin(hints[field.name]) is Annotated
-                else [field.type]
-            )
-            about = next(
-                (m.description for m in metas if isinstance(m, Meta) and m.description), ""
-            )
-            inner = get_args(base)[0] if get_origin(base) is tuple else base
-            choices = tuple(str(c) for c in get_args(inner)) if get_origin(inner) is Literal else ()
-            yield Field(f"{section}.{field.name}", base, field.default, about, choices)
-
-
-def flatten(recipe: Recipe) -> dict[str, Any]:
-    """``{"train.epochs": 20, ...}``.
-
-    >>> flatten(Recipe())["train.epochs"]
-    20
-    """
-    document = msgspec.to_builtins(recipe)
-    flat: dict[str, Any] = {}
-    for key, value in document.items():
-        flat |= (
-            {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
-        )
-    return flat
+END = "# end of the recipe\n"  # closes a written recipe, so that a truncated one is noticed
+INCIDENTAL = ("figures.", "data.dir", "train.threads", "train.device")  # a recipe stays what it is
+SETTINGS = "vaelab train --help-all"  # where every setting is listed
 
 
 def available() -> dict[str, str]:
@@ -152,71 +37,69 @@ def available() -> dict[str, str]:
 
 
 def recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """The recipe of a built-in name or of a TOML file, with ``{"train.epochs": 40}`` laid over it.
+    """Read the recipe of a built-in name or of a TOML file, and apply `overrides` to it.
 
     >>> recipe("mlp-20d", {"train.epochs": 40}).train.epochs
     40
 
-    Raises `UserError` where the recipe trains several runs: that is a `study`.
+    Raises:
+        UserError: A name, type, value or combination is not valid, or the recipe trains several
+            runs (that is a `study`).
     """
     runs = study(name, overrides)
     if len(runs) > 1:
         raise UserError(
-            f"recipe {name}: trains several runs ({', '.join(runs)}); use vaelab.study and vaelab.train_all"
+            f"recipe {name}: trains several runs ({', '.join(runs)}); "
+            "use vaelab.study and vaelab.train_all"
         )
     return next(iter(runs.values()))
 
 
 def study(name: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Recipe]:
-    """The runs of a recipe by name: one for most, several where the TOML has ``[runs.NAME]`` tables.
+    """Read the runs of a recipe by name: one for most, several where it has ``[runs.NAME]`` tables.
 
-    A ``[runs.NAME]`` table is laid over the rest of the file, `overrides` over both.
+    A ``[runs.NAME]`` table has precedence over the rest of the file, `overrides` over both.
     """
     title, text, origin = _read(name)
-    try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UserError(f"{origin}: not a TOML file ({error}); mend it there") from None
+    document = _toml(text, origin, "correct it there")
     document.setdefault("name", title)
     runs = document.pop("runs", None)
+    overrides = overrides or {}
     if runs is None:
-        return {document["name"]: _build(document, overrides or {}, origin)}
+        return {document["name"]: _build(document, overrides, origin)}
     known = {*sections(), "about"}
     if (
         not isinstance(runs, dict)
         or not runs
-        or not all(isinstance(t, dict) and t.keys() <= known for t in runs.values())
+        or not all(isinstance(table, dict) and table.keys() <= known for table in runs.values())
     ):
         raise UserError(
-            f"{origin}: runs: expected tables such as [runs.first.model]; mend it there"
+            f"{origin}: runs: expected tables such as [runs.first.model]; correct it there"
         )
     return {
         run: _build(
-            _merge(document, table | {"name": f"{document['name']}/{run}"}), overrides or {}, origin
+            _merge(document, table | {"name": f"{document['name']}/{run}"}), overrides, origin
         )
         for run, table in runs.items()
     }
 
 
 def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
-    """The recipe with ``{"train.epochs": 40}`` laid over it."""
+    """Return the recipe with settings such as ``{"train.epochs": 40}`` changed."""
     return _build(msgspec.to_builtins(recipe), overrides, recipe.name)
 
 
 def parse(text: str, origin: str) -> Recipe:
-    """The recipe that a run folder keeps as TOML; `origin` names the file in messages."""
+    """Read the recipe that a run folder keeps as TOML; `origin` names the file in messages."""
     if not text.endswith(END):
         raise UserError(
-            f"{origin}: is truncated, or no recipe that vaelab wrote; restore it, or train anew"
+            f"{origin}: is truncated, or not a recipe that vaelab wrote; restore it, or train again"
         )
-    try:
-        return _build(tomllib.loads(text), {}, origin)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{origin}: not a TOML file ({error}); restore it, or train anew") from None
+    return _build(_toml(text, origin, "restore it, or train again"), {}, origin)
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The resolved recipe, every field spelled out; `parse` reads it back."""
+    """The resolved recipe with every field spelled out; `parse` reads it back."""
     return tomli_w.dumps(msgspec.to_builtins(recipe)) + END
 
 
@@ -227,60 +110,63 @@ def _read(name: str | Path) -> tuple[str, str, str]:
         try:
             return path.stem, path.read_text("utf-8"), str(path)
         except (OSError, ValueError) as error:
-            raise UserError(
-                f"recipe {path}: cannot be read ({_reason(error)}); check the path"
-            ) from None
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UserError(f"recipe {path}: cannot be read ({reason}); check the path") from None
     known = available()
     if str(name) not in known:
-        raise UserError(
-            f"recipe {name}: there is none of that name; {nearest(str(name), known, 'vaelab list')} "
-            "(or name a .toml file)"
-        )
-    return (
-        str(name),
-        (resources.files("vaelab.recipes") / "builtin" / f"{name}.toml").read_text("utf-8"),
-        f"recipe {name}",
-    )
+        hint = nearest(str(name), known, "vaelab list recipes")
+        raise UserError(f"recipe {name}: there is no such recipe; {hint} (or name a .toml file)")
+    file = resources.files("vaelab.recipes") / "builtin" / f"{name}.toml"
+    return str(name), file.read_text("utf-8"), f"recipe {name}"
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+def _toml(text: str, origin: str, remedy: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise UserError(f"{origin}: is nested too deeply; {remedy}") from None
+    except ValueError as error:  # also for an integer of more digits than Python reads
+        reason = str(error).partition(";")[0]
+        raise UserError(f"{origin}: not a TOML file ({reason}); {remedy}") from None
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        merged[key] = (
-            _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-        )
+        if isinstance(old, dict) and isinstance(value, dict):
+            value = _merge(old, value)
+        merged[key] = value
     return merged
 
 
 def _build(document: dict[str, Any], overrides: Mapping[str, Any], origin: str) -> Recipe:
-    """Check every name in `document` and `overrides`, lay one over the other, convert."""
+    """Check every name in `document` and `overrides`, put one over the other, convert."""
     known = {field.key: field for field in fields()}
     for key, value in document.items():
         if isinstance(value, dict) and value:
             for inner in value:
-                _check_name(f"{key}.{inner}", known, origin)
+                _check_name(f"{key}.{inner}", known, f"{origin}: ")
         elif isinstance(value, dict) and key not in sections():
             raise UserError(f"{origin}: there is no section {key}; {nearest(key, sections())}")
         elif not isinstance(value, dict) and key not in ("name", "about", *sections()):
-            _check_name(key, known, origin)
+            _check_name(key, known, f"{origin}: ")
     given: dict[str, Any] = {}
     for key, value in overrides.items():
-        field = _check_name(key, known, f"--{key}")
+        field = _check_name(key, known, "")
         given[key] = field.parse(value) if isinstance(value, str) else value
     document = _layered(document, given)
+    if not all(key.startswith(INCIDENTAL) for key in given):
+        document["about"] = ""  # it describes the recipe as it was
     try:
         return msgspec.convert(document, Recipe)
     except msgspec.ValidationError as error:
-        raise UserError(f"{origin}: {_explain(str(error), document, known)}") from None
+        key, text = _explain(str(error), document, known)
+        raise UserError(text if key in given else f"{origin}: {text}") from None
 
 
 def _layered(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The document, `given` over it, and the settings of the model's row below whichever of the two names the row."""
+    """`given` over the document, and the row of the variant below the one of them that names it."""
     model = document.get("model", {})
     variant = given.get("model.variant", model.get("variant") if isinstance(model, dict) else None)
     if not isinstance(variant, str):
@@ -291,7 +177,7 @@ def _layered(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
     else:
         below = _merge(_nested(row), document)
     layered = _merge(below, _nested(given))
-    for axis in ("model.variant", *table.AXES):
+    for axis in ("model.variant", *AXES):
         section, name = axis.split(".")
         value = layered.get(section, {}).get(name)
         if isinstance(value, str):
@@ -300,12 +186,12 @@ def _layered(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 
 
 def _without_unread(document: Mapping[str, Any], objective: str) -> dict[str, Any]:
-    """The document less the numbers in [objective] that this objective does not take."""
+    """The document without the weights in [objective] that this objective does not take."""
     reads = ("k", *table.part("objective.name", objective).reads.split())
     section = {
-        k: v
-        for k, v in document.get("objective", {}).items()
-        if k in reads or k not in table.NUMBERS
+        name: value
+        for name, value in document.get("objective", {}).items()
+        if name in reads or name not in table.NUMBERS
     }
     if not set(section.get("grows", ["beta"])) <= set(reads):
         section = {k: v for k, v in section.items() if k not in ("grows", "warmup", "cycles")}
@@ -313,8 +199,9 @@ def _without_unread(document: Mapping[str, Any], objective: str) -> dict[str, An
 
 
 def _anchored(name: str) -> str:
-    """The name of a part as it is; the path of a user's own made absolute, so that a run finds it from anywhere."""
-    return str(Path(name).expanduser().absolute()) if ".py" in name else name
+    """The name of a part; a Python file gets an absolute path, so that a run finds it anywhere."""
+    custom = ".py:" in name or name.endswith(".py")
+    return str(Path(name).expanduser().absolute()) if custom else name
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -328,28 +215,38 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_name(key: str, known: Mapping[str, Field], origin: str) -> Field:
     if key not in known:
-        initials = {
-            "".join(word[0] for word in name.partition(".")[2].split("_")): name for name in known
-        }
-        wanted = initials.get(key.rpartition(".")[2], key)  # lr is a learning_rate
-        raise UserError(f"{origin}: there is no setting {key}; {nearest(wanted, known)}")
+        last = key.rpartition(".")[2]
+        initials = {"".join(w[0] for w in k.partition(".")[2].split("_")): k for k in known}
+        same = [k for k in known if k.endswith(f".{last}")]
+        hint = nearest(initials.get(last, key), same or known, SETTINGS)  # lr is a learning_rate
+        raise UserError(f"{origin}{key}: there is no such setting; {hint}")
     return known[key]
 
 
-def _explain(message: str, document: Mapping[str, Any], known: Mapping[str, Field]) -> str:
-    """msgspec's message with the field first, the value given, and the choices where there are any."""
+def _explain(
+    message: str, document: Mapping[str, Any], known: Mapping[str, Field]
+) -> tuple[str, str]:
+    """The setting at fault, and msgspec's message with that first and the value that was given."""
     text, _, path = message.rpartition(" - at `$.") if " - at `$." in message else (message, "", "")
-    key = path.rstrip("`").partition("[")[0]
     if not text.startswith(("Expected", "Invalid")):  # from a __post_init__, complete as it is
-        return text
+        return text.partition(":")[0], text
+    key = path.rstrip("`").partition("[")[0]
     value: Any = document
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
     field = known.get(key)
-    if field and field.choices:
-        return f"{key}: there is no {value!r}; {nearest(str(value), field.choices)}"
+    if field and text.startswith("Invalid enum"):
+        hint = nearest(str(value), field.choices)
+        return key, f"{key}: there is no {_short(value)}; {hint}"
     wanted = text.partition(", got")[0].removeprefix("Expected ").replace("`", "")
     if field and get_origin(field.base) is tuple:
-        wanted = "whole numbers >= 1, as 512,256"
+        wanted = "names such as beta" if field.choices else "whole numbers >= 1, as 512,256"
     default = f"; the default is {field.default!r}" if field else ""
-    return f"{key}: expected {wanted}, got {value!r}{default}"
+    return key, f"{key}: expected {wanted}, got {_short(value)}{default}"
+
+
+def _short(value: Any) -> str:
+    """The value for a message: one of thousands of digits or letters is cut in its middle."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 60
+    return short.repr(value)

@@ -1,4 +1,7 @@
-"""The settings of a recipe by section, as frozen structures: names, types, ranges and meanings."""
+"""The settings of a recipe by section, as frozen structures: names, types, ranges and meanings.
+
+The choices of a setting that is chosen by name are in `parts`, each with its meaning.
+"""
 
 from __future__ import annotations
 
@@ -6,54 +9,47 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from vaelab.recipes import table
-
 Count = Annotated[int, Meta(ge=1)]
+Whole = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
 
 
-def _doc(text: str) -> Meta:
-    return Meta(description=text)
+def _doc(text: str, *, common: bool = False, cites: str = "") -> Meta:
+    """The meaning of a setting; `common` ones stand in the short help.
+
+    `cites` are the keys of the papers that a run uses where the setting is not at its default.
+    """
+    return Meta(description=text, extra={"common": common, "cites": cites})
 
 
 class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is learned from, and how pixels become numbers."""
+    """Data set, splits, treatment of the pixels, augmentation."""
 
     source: Annotated[
-        str, _doc("mnist, digits, sprites, or the path of a .npy, .npz, .csv, image or IDX folder")
+        str, _doc("data set: a name, or the path of a file or folder", common=True)
     ] = "mnist"
     dir: Annotated[
         str,
         _doc("folder searched first for a named data set (then VAELAB_DATA_DIR, then the cache)"),
     ] = ""
-    images: Annotated[int, Meta(ge=1, le=737_280), _doc("of sprites: how many are drawn")] = 10_000
-    size: Annotated[int, Meta(ge=16, le=256), _doc("of sprites: height and width in pixels")] = 32
+    images: Annotated[int, Meta(ge=1, le=737_280), _doc("sprites: number of images")] = 10_000
+    size: Annotated[int, Meta(ge=16, le=256), _doc("sprites: height and width in pixels")] = 32
     test: Annotated[
         float,
         Meta(gt=0, lt=1),
-        _doc("fraction held out for testing where the data set has no test set of its own"),
+        _doc("fraction held out for testing where the data set has no test set"),
     ] = 0.1
-    validation: Annotated[
-        Fraction, _doc("fraction of the training images held out for every choice made on the way")
-    ] = 0.1
-    split_seed: Annotated[int, Meta(ge=0), _doc("seed of both splits")] = 0
-    treatment: Annotated[
-        Literal["grey", "threshold", "fixed", "dynamic", "dequantised", "counts"],
-        _doc(
-            "grey levels as they are; binarised at 1/2, once by chance, or afresh every epoch; with uniform noise; "
-            "or whole numbers as counts"
-        ),
-    ] = "grey"
-    scale: Annotated[Positive, _doc("real values (not grey levels) are divided by this number")] = (
-        1.0
-    )
+    validation: Annotated[Fraction, _doc("fraction of the training images held out")] = 0.1
+    split_seed: Annotated[Whole, _doc("random seed of both splits")] = 0
+    treatment: Annotated[str, _doc("how grey levels become values", common=True)] = "grey"
+    scale: Annotated[Positive, _doc("real values (not grey levels) are divided by this")] = 1.0
     rotate: Annotated[
-        float, Meta(ge=0, le=180), _doc("augmentation: largest rotation, degrees")
+        float, Meta(ge=0, le=180), _doc("augmentation: largest rotation in degrees")
     ] = 0.0
     shift: Annotated[
-        Fraction, _doc("augmentation: largest shift, fraction of height and width")
+        Fraction, _doc("augmentation: largest shift as a fraction of height and width")
     ] = 0.0
 
     def __post_init__(self) -> None:
@@ -69,139 +65,118 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Three distributions and the networks between them."""
+    """Likelihood, prior, posterior, and the networks between them."""
 
     variant: Annotated[
         str,
-        _doc(
-            "row of the table of models (vaelab list models), or a Python file with a ROW of your own"
-        ),
+        _doc("published variant (vaelab list models), or a Python file with a ROW", common=True),
     ] = "vae"
-    likelihood: Annotated[
-        str, _doc(f"p(x|z): {', '.join(table.LIKELIHOODS)}, or FILE.py:CLASS")
-    ] = "bernoulli"
-    prior: Annotated[
-        str, _doc(f"p(z); the row's unless named: {', '.join(table.PRIORS)}, or FILE.py:CLASS")
-    ] = "normal"
-    posterior: Annotated[
-        str,
-        _doc(f"q(z|x); the row's unless named: {', '.join(table.POSTERIORS)}, or FILE.py:CLASS"),
-    ] = "gaussian"
-    conditional: Annotated[bool, _doc("encoder, decoder and prior are told the label")] = False
+    likelihood: Annotated[str, _doc("p(x|z)", common=True)] = "bernoulli"
+    prior: Annotated[str, _doc("p(z); set by the variant unless named", common=True)] = "normal"
+    posterior: Annotated[str, _doc("q(z|x); set by the variant unless named")] = "gaussian"
+    conditional: Annotated[
+        bool, _doc("condition encoder, decoder and prior on the class", cites="sohn2015learning")
+    ] = False
     sigma: Annotated[
-        Positive, _doc("scale of gaussian and laplace likelihoods (where learned: where it starts)")
+        Positive, _doc("scale of gaussian and laplace likelihoods (initial value of a learned one)")
     ] = 1.0
     components: Annotated[
-        Count, _doc("of a mixture: of the prior's Gaussians, of the pseudo-inputs")
+        Count, _doc("components of a mixture prior, pseudo-inputs of the VampPrior")
     ] = 10
-    logistics: Annotated[
-        Count, _doc("components of the logistic-mixture likelihood, for each element")
-    ] = 5
+    logistics: Annotated[Count, _doc("components of the logistic-mixture likelihood")] = 5
     transforms: Annotated[Count, _doc("steps of a normalising flow")] = 3
-    codes: Annotated[int, Meta(ge=2), _doc("values that each discrete dimension of z can take")] = (
-        256
+    codes: Annotated[int, Meta(ge=2), _doc("values that each discrete code can take")] = 256
+    commitment: Annotated[NonNegative, _doc("vector-quantised: weight of the commitment loss")] = (
+        0.25
     )
-    commitment: Annotated[
-        NonNegative, _doc("weight of the pull of the encoder to its code vectors")
-    ] = 0.25
-    temperature: Annotated[Positive, _doc("of the relaxed samples of gumbel-softmax")] = 0.67
+    temperature: Annotated[Positive, _doc("gumbel-softmax: temperature of the samples")] = 0.67
     upper: Annotated[
-        tuple[Count, ...],
-        _doc("dimensions of the levels above z, from below, of two-level and ladder"),
+        tuple[Count, ...], _doc("two-level, ladder: dimensions of the levels above the lowest")
     ] = (16,)
     pixel_means: Annotated[
-        bool, _doc("of bernoulli: the decoder starts from the mean of each pixel")
+        bool, _doc("bernoulli: initialise the decoder's bias from the pixel means")
     ] = False
-    network: Annotated[
-        Literal["mlp", "conv", "resnet"],
-        _doc(
-            "fully connected, convolutions that halve the image, or residual blocks between the halvings"
-        ),
-    ] = "mlp"
+    network: Annotated[str, _doc("architecture of encoder and decoder", common=True)] = "mlp"
     hidden: Annotated[
         tuple[Count, ...],
-        _doc("widths (mlp) or channels (conv, resnet) of the encoder; the decoder mirrors them"),
+        _doc("widths (mlp) or channels of the encoder; the decoder mirrors them", common=True),
     ] = (400,)
-    latent: Annotated[Count, _doc("dimensions of z; of discrete codes, how many there are")] = 20
-    activation: Annotated[
-        Literal["relu", "leaky-relu", "elu", "gelu", "silu", "tanh"], _doc("between the layers")
-    ] = "relu"
-    batch_norm: Annotated[bool, _doc("batch normalisation before every activation")] = False
-    dropout: Annotated[Fraction, _doc("probability of dropping a hidden unit")] = 0.0
+    latent: Annotated[
+        Count, _doc("dimensions of z; the number of codes where they are discrete", common=True)
+    ] = 20
+    activation: Annotated[str, _doc("activation between the layers")] = "relu"
+    batch_norm: Annotated[
+        bool, _doc("batch normalisation before every activation", cites="ioffe2015batch")
+    ] = False
+    dropout: Annotated[
+        Fraction, _doc("probability of dropping a hidden unit", cites="srivastava2014dropout")
+    ] = 0.0
 
 
 class Objective(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is optimised. What is *reported* is always distortion + rate, at beta = 1."""
+    """What is optimised. What is reported is always distortion + rate, with beta = 1."""
 
-    name: Annotated[
-        str, _doc(f"the row's unless named: {', '.join(table.OBJECTIVES)}, or FILE.py:NAME")
-    ] = "elbo"
-    k: Annotated[Count, _doc("posterior samples of each image, in one bound")] = 1
+    name: Annotated[str, _doc("objective; set by the variant unless named")] = "elbo"
+    k: Annotated[Count, _doc("posterior samples per image in one bound", common=True)] = 1
     m: Annotated[Count, _doc("bounds that miwae and piwae average")] = 1
     beta: Annotated[
-        NonNegative, _doc("weight of the rate, or of the part of it that the objective singles out")
+        NonNegative,
+        _doc("weight of the KL, or of the part of it that the objective singles out", common=True),
     ] = 1.0
-    gamma: Annotated[NonNegative, _doc("weight of what the objective adds to the ELBO")] = 1.0
+    gamma: Annotated[NonNegative, _doc("weight of the term that is added to the ELBO")] = 1.0
     alpha: Annotated[
         float,
         Meta(ge=-100, le=1),
         _doc("order of renyi; share of the ELBO in ciwae; alpha of info"),
     ] = 0.0
-    capacity: Annotated[
-        NonNegative, _doc("nats at which the objective capacity holds the rate")
-    ] = 0.0
-    bits: Annotated[NonNegative, _doc("nats below which free-bits charges no dimension less")] = 0.0
-    grows: Annotated[
-        tuple[Literal["beta", "gamma", "alpha", "capacity", "bits"], ...],
-        _doc("which of the numbers above warm up or go in cycles"),
-    ] = ("beta",)
+    capacity: Annotated[NonNegative, _doc("capacity: the KL's target, in nats")] = 0.0
+    bits: Annotated[NonNegative, _doc("free-bits: least cost of a dimension, in nats")] = 0.0
+    grows: Annotated[tuple[str, ...], _doc("weights that are scheduled by warmup or cycles")] = (
+        "beta",
+    )
     warmup: Annotated[
-        NonNegative, _doc("epochs over which those grow linearly from 0 to their value")
+        NonNegative, _doc("epochs over which these weights grow linearly from 0", common=True)
     ] = 0.0
     cycles: Annotated[
-        int,
-        Meta(ge=0),
-        _doc("those grow from 0 to their value this many times over the training (0: never)"),
+        Whole, _doc("how many times these weights grow from 0 during training (0: never)")
     ] = 0
 
 
 class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long, how fast, and with what chance."""
+    """Optimiser, schedule, hardware and random seed."""
 
-    epochs: Annotated[Count, _doc("passes over the training images")] = 20
-    batch: Annotated[Count, _doc("images per step")] = 128
-    learning_rate: Annotated[Positive, _doc("Adam's; the highest where a schedule changes it")] = (
-        1e-3
+    epochs: Annotated[Count, _doc("passes over the training images", common=True)] = 20
+    batch: Annotated[Count, _doc("images per step", common=True)] = 128
+    optimiser: Annotated[str, _doc("optimiser")] = "adam"
+    learning_rate: Annotated[
+        Positive, _doc("learning rate; its maximum where a schedule changes it", common=True)
+    ] = 1e-3
+    epsilon: Annotated[Positive, _doc("Adam's epsilon, added to the root of the second moment")] = (
+        1e-8
     )
-    epsilon: Annotated[Positive, _doc("Adam's: added to the root of the second moment")] = 1e-8
-    schedule: Annotated[
-        Literal["constant", "cosine", "one-cycle"], _doc("of the learning rate")
-    ] = "constant"
+    schedule: Annotated[str, _doc("schedule of the learning rate", common=True)] = "constant"
     patience: Annotated[
-        int,
-        Meta(ge=0),
-        _doc("stop after this many epochs without a better validation value (0: never)"),
+        Whole,
+        _doc("stop after this many epochs without a better validation loss (0: never)"),
     ] = 0
     clip: Annotated[NonNegative, _doc("largest gradient norm (0: no clipping)")] = 0.0
-    precision: Annotated[Literal["float32", "bfloat16"], _doc("bfloat16: mixed precision")] = (
-        "float32"
-    )
+    precision: Annotated[str, _doc("floating-point precision")] = "float32"
     compile: Annotated[bool, _doc("compile the networks with torch.compile")] = False
-    threads: Annotated[int, Meta(ge=0), _doc("CPU threads (0: what suits the machine)")] = 0
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], _doc("where it runs; auto takes a GPU where there is one")
-    ] = "auto"
-    seed: Annotated[int, Meta(ge=0), _doc("of weights, order, augmentation and noise")] = 42
+    threads: Annotated[Whole, _doc("CPU threads (0: chosen for the machine)")] = 0
+    device: Annotated[str, _doc("where the training runs", common=True)] = "auto"
+    seed: Annotated[
+        Whole, _doc("random seed of weights, order, augmentation and noise", common=True)
+    ] = 42
 
 
 class Figures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the pictures of a run are drawn."""
+    """Language and size of the figures."""
 
-    lang: Annotated[Literal["en", "pt"], _doc("language of the labels")] = "en"
+    lang: Annotated[Literal["en", "pt"], _doc("language of the labels", common=True)] = "en"
     examples: Annotated[Count, _doc("images in the reconstruction figure")] = 10
     samples: Annotated[Count, _doc("images in the figure of prior samples")] = 64
     points: Annotated[Count, _doc("images in the latent scatter")] = 5000
     grid: Annotated[Literal["quantile", "linear"], _doc("spacing of the latent manifold")] = (
         "quantile"
     )
-    span: Annotated[Positive, _doc("the linear manifold reaches from -span to span")] = 3.0
+    span: Annotated[Positive, _doc("the linear manifold extends from -span to span")] = 3.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vaelab.recipes import Objective, Train, table
+from vaelab.recipes import NUMBERS, Objective, Train, code
 
 
 def numbers(settings: Objective, time: float, epochs: int) -> dict[str, float]:
@@ -17,8 +17,7 @@ def numbers(settings: Objective, time: float, epochs: int) -> dict[str, float]:
     """
     now = ramp(settings, time, epochs)
     return {
-        name: getattr(settings, name) * (now if name in settings.grows else 1)
-        for name in table.NUMBERS
+        name: getattr(settings, name) * (now if name in settings.grows else 1) for name in NUMBERS
     }
 
 
@@ -41,17 +40,29 @@ def ramp(settings: Objective, time: float, epochs: int) -> float:
 def learning_rate(settings: Train, progress: float) -> float:
     """The learning rate when a fraction `progress` in [0, 1) of all steps is done.
 
-    cosine: lr (1 + cos(pi progress)) / 2 (Loshchilov & Hutter 2017, arXiv:1608.03983). one-cycle: from lr / 25 up
-    over the first 30 %, then down to almost 0, both along a cosine (Smith & Topin 2018, arXiv:1708.07120).
-
     >>> learning_rate(Train(learning_rate=1e-3, schedule="cosine"), 0.5)
     0.0005
     """
-    peak, start, rise = settings.learning_rate, settings.learning_rate / 25, 0.3
-    if settings.schedule == "constant":
-        return peak
-    if settings.schedule == "cosine":
-        return _cosine(peak, 0.0, progress)
+    rate: float = code("train.schedule", settings.schedule)(settings.learning_rate, progress)
+    return rate
+
+
+def constant(peak: float, progress: float) -> float:
+    """The same rate from the first step to the last."""
+    return peak
+
+
+def cosine(peak: float, progress: float) -> float:
+    """lr (1 + cos(pi progress)) / 2. Loshchilov & Hutter, SGDR, 2017, arXiv:1608.03983."""
+    return _cosine(peak, 0.0, progress)
+
+
+def one_cycle(peak: float, progress: float) -> float:
+    """From lr / 25 up over the first 30 %, then down to almost 0, both along a cosine.
+
+    Smith & Topin, Super-convergence, 2018, arXiv:1708.07120.
+    """
+    start, rise = peak / 25, 0.3
     if progress < rise:
         return _cosine(start, peak, progress / rise)
     return _cosine(peak, start * 1e-4, (progress - rise) / (1 - rise))

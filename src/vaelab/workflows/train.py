@@ -34,7 +34,17 @@ from vaelab.files import locked
 from vaelab.models import build
 from vaelab.models.describe import summary
 from vaelab.plots import gallery
-from vaelab.recipes import Objective, Recipe, available, flatten, override, parse, rules, study
+from vaelab.recipes import (
+    Objective,
+    Recipe,
+    available,
+    code,
+    flatten,
+    override,
+    parse,
+    rules,
+    study,
+)
 from vaelab.runs import History, Run, State, Tensors, check_free, create, load
 from vaelab.seeding import derive, generator, seeded, untouched
 from vaelab.training import schedules
@@ -192,7 +202,7 @@ def fit(job: Job, run: Run, state: State | None) -> None:
 
     fabric = Fabric(accelerator=device.type, devices=1, precision=PRECISION[settings.precision])
     trained = nn.ModuleDict({"model": vae, "objective": job.goal.to(device)})
-    adam = Adam(trained.parameters(), lr=settings.learning_rate, eps=settings.epsilon, fused=True)
+    adam = code("train.optimiser", settings.optimiser)(trained.parameters(), settings)
     model, optimizer = fabric.setup(vae, adam)
     if settings.compile:
         vae.encoder.compile()

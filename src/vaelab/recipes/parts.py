@@ -1,0 +1,220 @@
+"""The parts: the choices of every setting that is chosen by name, each with its source.
+
+An axis such as ``model.prior`` has parts with code, and takes a custom one from a Python file
+(``FILE.py:NAME``). The other choices are closed lists: their names mean something only to the code
+that reads the setting. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """One choice: its name is the key in the tables below."""
+
+    about: str
+    code: str = ""  # module:name, below vaelab; FILE.py:NAME if custom; "" in a closed list
+    cites: str = ""  # keys of references.bib
+    space: str = "reals"  # where z lives: prior and posterior must agree
+    traits: str = ""  # what a posterior has; what a prior or an objective needs of it
+    reads: str = ""  # the weights of [objective] that an objective takes
+
+
+# fmt: off
+DATASETS = {
+    "mnist": Part("handwritten digits, 28x28, 60,000 + 10,000 images (11 MB, downloaded once)",
+        "data.mnist:load", "lecun1998gradient"),
+    "digits": Part("handwritten digits, 8x8 with 17 grey levels, 1,797 images (in scikit-learn)",
+        "data:_digits", "alpaydin1998optical pedregosa2011scikit"),
+    "sprites": Part("shapes of known scale, rotation and position, any size, up to 737,280 images",
+        "data.sprites:load", "matthey2017dsprites"),
+    # An axis with this entry takes any name that is none of the others for a path.
+    "PATH": Part("custom: .npy, .npz, .csv, a folder of images (sub-folders are classes) or IDX files",
+        "data.files:read"),
+}
+
+NETWORKS = {
+    "mlp": Part("fully connected layers; any data", "models.networks:mlp"),
+    "conv": Part("convolutions of stride 2, each halves the image", "models.networks:conv"),
+    "resnet": Part("two residual blocks after each halving", "models.networks:resnet",
+        "he2016identity"),
+}
+
+LIKELIHOODS = {
+    "bernoulli": Part("x in {0, 1}; on grey levels the binary cross-entropy",
+        "models.likelihoods:Bernoulli"),
+    "continuous-bernoulli": Part("x in [0, 1]; the cross-entropy, normalised to a density",
+        "models.likelihoods:ContinuousBernoulli", "loaiza2019continuous"),
+    "gaussian": Part("real x, one fixed sigma", "models.likelihoods:Gaussian"),
+    "gaussian-learned": Part("real x, one learned sigma",
+        "models.likelihoods:GaussianLearned", "rybkin2021sigma"),
+    "gaussian-optimal": Part("real x, the maximum-likelihood sigma of every batch",
+        "models.likelihoods:GaussianOptimal", "rybkin2021sigma"),
+    "laplace": Part("real x, one learned scale; the absolute error", "models.likelihoods:Laplace"),
+    "logistic-mixture": Part("grey levels, a mixture of discretised logistics",
+        "models.likelihoods:LogisticMixture", "salimans2017pixelcnn"),
+    "categorical": Part("grey levels, one probability for each level",
+        "models.likelihoods:Categorical", "oord2016pixel"),
+    "poisson": Part("counts", "models.likelihoods:Poisson"),
+    "negative-binomial": Part("overdispersed counts (variance above the mean)",
+        "models.likelihoods:NegativeBinomial", "lopez2018deep"),
+}
+
+PRIORS = {
+    "normal": Part("N(0, I)", "models.priors:StandardNormal"),
+    "mixture": Part("learned mixture of diagonal Gaussians", "models.priors:Mixture",
+        "dilokthanakul2016deep"),
+    "vamp": Part("mixture of the posteriors of learned pseudo-inputs", "models.priors:VampPrior",
+        "tomczak2018vampprior", traits="mixable"),
+    "flow": Part("normalising flow (RealNVP)", "models.priors:Flow",
+        "dinh2017density xu2019necessity"),
+    "spline-flow": Part("normalising flow (neural splines)", "models.priors:SplineFlow",
+        "durkan2019neural"),
+    "per-class": Part("learned diagonal Gaussian for each class", "models.priors:PerClass",
+        "sohn2015learning"),
+    "sphere": Part("uniform on the sphere", "models.sphere:Uniform", "davidson2018hyperspherical",
+        space="sphere"),
+    "autoregressive": Part("causal transformer over the codes", "models.codes:Autoregressive",
+        "oord2017neural vaswani2017attention", space="codes"),
+    "uniform-classes": Part("uniform over the values of each code", "models.codes:UniformClasses",
+        space="classes"),
+    "top-down": Part("z_L ~ N(0, I), then each level given the one above",
+        "models.hierarchy:TopDown", "sonderby2016ladder", space="levels"),
+}
+
+POSTERIORS = {
+    "gaussian": Part("diagonal Gaussian", "models.posteriors:DiagonalGaussian", "kingma2014auto",
+        traits="random density factorised moments mixable charged euclidean"),
+    "full-covariance": Part("Gaussian with a full covariance matrix",
+        "models.posteriors:FullGaussian", "kingma2019introduction",
+        traits="random density moments mixable charged euclidean"),
+    "iaf": Part("inverse autoregressive flow", "models.posteriors:InverseAutoregressiveFlow",
+        "kingma2016improved", traits="random density charged euclidean"),
+    "spline-flow": Part("neural spline flow", "models.posteriors:SplineFlow",
+        "rezende2015variational durkan2019neural", traits="random density charged euclidean"),
+    "point": Part("deterministic code, no KL term: an autoencoder", "models.posteriors:Point",
+        traits="euclidean"),
+    "sphere": Part("von Mises-Fisher on the sphere", "models.sphere:OnSphere",
+        "davidson2018hyperspherical", space="sphere", traits="random density charged"),
+    "vector-quantised": Part("nearest of learned code vectors", "models.codes:VectorQuantised",
+        "oord2017neural", space="codes"),
+    "fsq": Part("each code rounded to a few levels", "models.codes:FiniteScalarQuantised",
+        "mentzer2024finite", space="codes"),
+    "gumbel-softmax": Part("one-hot codes, relaxed during training", "models.codes:GumbelSoftmax",
+        "jang2017categorical maddison2017concrete", space="classes", traits="random charged"),
+    "two-level": Part("bottom-up: z_1 given x, z_2 given z_1", "models.hierarchy:BottomUp",
+        "burda2016importance", space="levels", traits="random density charged"),
+    "ladder": Part("top-down, each level corrected by x", "models.hierarchy:Ladder",
+        "sonderby2016ladder", space="levels", traits="random density charged"),
+}
+
+OBJECTIVES = {
+    "elbo": Part("E[log p(x|z)] - beta KL", "models.objectives:elbo", "kingma2014auto",
+        reads="beta"),
+    "capacity": Part("KL held at a capacity C: gamma |KL - C|", "models.objectives:capacity",
+        "burgess2018understanding", traits="charged", reads="gamma capacity"),
+    "free-bits": Part("the KL of each dimension costs at least `bits`",
+        "models.objectives:free_bits", "kingma2016improved", traits="charged", reads="bits"),
+    "iwae": Part("log of the mean of k importance weights", "models.objectives:iwae",
+        "burda2016importance", traits="density"),
+    "dreg": Part("IWAE with the doubly reparameterised gradient", "models.objectives:dreg",
+        "tucker2019doubly", traits="density"),
+    "stl": Part("ELBO with the path gradient only", "models.objectives:stl",
+        "roeder2017sticking", traits="density"),
+    "miwae": Part("mean of m IWAE bounds of k samples each", "models.objectives:miwae",
+        "rainforth2018tighter", traits="density", reads="m"),
+    "piwae": Part("decoder by IWAE of k m samples, encoder by MIWAE", "models.objectives:piwae",
+        "rainforth2018tighter", traits="density", reads="m"),
+    "ciwae": Part("alpha ELBO + (1 - alpha) IWAE", "models.objectives:ciwae",
+        "rainforth2018tighter", traits="density", reads="alpha"),
+    "renyi": Part("variational Renyi bound of order alpha", "models.objectives:renyi",
+        "li2016renyi", traits="density", reads="alpha"),
+    "beta-tc": Part("ELBO, total correlation weighted by beta", "models.objectives:beta_tc",
+        "chen2018isolating", traits="factorised", reads="beta"),
+    "factor": Part("ELBO - gamma total correlation, estimated by a critic",
+        "models.objectives:Factor", "kim2018disentangling", traits="random", reads="gamma"),
+    "dip-i": Part("covariance of the posterior means pulled to I", "models.objectives:dip_i",
+        "kumar2018variational", traits="moments", reads="gamma"),
+    "dip-ii": Part("covariance of the sampled codes pulled to I", "models.objectives:dip_ii",
+        "kumar2018variational", traits="moments", reads="gamma"),
+    "info": Part("ELBO with (1 - alpha) KL and gamma MMD", "models.objectives:info",
+        "zhao2019infovae", traits="random charged euclidean", reads="alpha gamma"),
+    "wae-mmd": Part("reconstruction and gamma MMD", "models.objectives:wae_mmd",
+        "tolstikhin2018wasserstein", traits="euclidean", reads="gamma"),
+    "rae-gp": Part("reconstruction, |z|^2, gradient penalty of the decoder",
+        "models.objectives:rae_gp", "ghosh2020variational", traits="euclidean",
+        reads="beta gamma"),
+    "rae-l2": Part("reconstruction, |z|^2, weight decay of the decoder",
+        "models.objectives:WeightPenalty", "ghosh2020variational", traits="euclidean",
+        reads="beta gamma"),
+}
+
+OPTIMISERS = {
+    "adam": Part("adaptive moments", "training.optimisers:adam", "kingma2015adam"),
+}
+
+SCHEDULES = {
+    "constant": Part("the learning rate stays as it is", "training.schedules:constant"),
+    "cosine": Part("from the learning rate to 0 along half a cosine",
+        "training.schedules:cosine", "loshchilov2017sgdr"),
+    "one-cycle": Part("up over the first 30 %, then down to almost 0",
+        "training.schedules:one_cycle", "smith2019super"),
+}
+
+AXES: dict[str, dict[str, Part]] = {
+    "model.likelihood": LIKELIHOODS,
+    "model.prior": PRIORS,
+    "model.posterior": POSTERIORS,
+    "objective.name": OBJECTIVES,
+    "model.network": NETWORKS,
+    "train.schedule": SCHEDULES,
+    "train.optimiser": OPTIMISERS,
+    "data.source": DATASETS,
+}
+
+CLOSED: dict[str, dict[str, Part]] = {
+    "data.treatment": {
+        "grey": Part("grey levels as numbers in [0, 1]"),
+        "threshold": Part("pixels are 1 where the grey level is at least 1/2, else 0"),
+        "fixed": Part("every pixel is sampled once from Bernoulli(grey level)",
+            cites="salakhutdinov2008quantitative"),
+        "dynamic": Part("every pixel is resampled from Bernoulli(grey level) in every epoch",
+            cites="burda2016importance"),
+        "dequantised": Part("grey levels plus uniform noise of one level", cites="theis2016note"),
+        "counts": Part("whole numbers from 0, used as they are"),
+    },
+    "model.activation": {
+        "relu": Part("max(0, x)"),
+        "leaky-relu": Part("max(0.01 x, x)"),
+        "elu": Part("x, or exp(x) - 1 where x < 0"),
+        "gelu": Part("x Phi(x), with the normal distribution function Phi"),
+        "silu": Part("x sigmoid(x)"),
+        "tanh": Part("hyperbolic tangent"),
+    },
+    "objective.grows": {
+        "beta": Part("the weight of the KL"),
+        "gamma": Part("the weight of the added term"),
+        "alpha": Part("the order or the share alpha"),
+        "capacity": Part("the capacity of the KL"),
+        "bits": Part("the free bits"),
+    },
+    "train.precision": {
+        "float32": Part("32-bit floating point"),
+        "bfloat16": Part("mixed precision: the networks in 16 bits, densities in 32"),
+    },
+    "train.device": {
+        "auto": Part("a GPU where there is one, else the CPU"),
+        "cpu": Part("the processor"),
+        "cuda": Part("an NVIDIA GPU"),
+    },
+    "figures.lang": {"en": Part("English"), "pt": Part("Portuguese")},
+    "figures.grid": {
+        "quantile": Part("evenly spaced in the quantiles of the prior"),
+        "linear": Part("evenly spaced from -span to span"),
+    },
+}
+# fmt: on
+
+CHOICES: Mapping[str, Mapping[str, Part]] = AXES | CLOSED
