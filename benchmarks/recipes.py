@@ -1,6 +1,6 @@
-"""Train recipes on real data and write down what they reach, in benchmarks/results and in the README's table.
+"""Train recipes on real data and write down what they reach, in benchmarks/results and in the table of docs/systems.md.
 
-    python benchmarks/recipes.py                      # every recipe with its own seed, then the README's table
+    python benchmarks/recipes.py                      # every recipe with its own seed, then the table
                                                       # (those of published tables: benchmarks/tables.py)
     python benchmarks/recipes.py mlp-20d --seeds 10   # seeds 0 to 9 besides: how far chance moves the numbers
     python benchmarks/recipes.py --table              # only the table, from the result files
@@ -25,7 +25,7 @@ from vaelab.workflows.compare import compare, trained
 
 HERE = Path(__file__).parent
 PUBLISHED = {"burda-1l", "half-hour"}  # of benchmarks/tables.py
-RESULTS, README = HERE / "results", HERE.parent / "README.md"
+RESULTS, PAGE = HERE / "results", HERE.parent / "docs" / "systems.md"
 BEGIN, END = "<!-- recipes: begin -->\n", "<!-- recipes: end -->\n"
 
 
@@ -43,7 +43,7 @@ def numbers(name: str, run: vaelab.Run) -> dict[str, Any]:
 
 
 def table() -> str:
-    """The README's table: a line for every run of the result files with the recipe's own seed."""
+    """The table of docs/systems.md: a line for every run of the result files with the recipe's own seed."""
     lines = [
         "| recipe | parameters | epochs | train | test = distortion + rate | PCA, 2 components |",
         "|---|---|---|---|---|---|",
@@ -136,8 +136,8 @@ def main() -> None:
             many_seeds(name, arguments.runs / f"{name}-seeds", arguments.threads, arguments.seeds)
         else:
             own_seed(name, arguments.runs / name, arguments.threads)
-    before, _, rest = README.read_text("utf-8").partition(BEGIN)
-    README.write_text(before + BEGIN + table() + END + rest.partition(END)[2], "utf-8")
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    PAGE.write_text(before + BEGIN + table() + END + rest.partition(END)[2], "utf-8")
 
 
 if __name__ == "__main__":
