@@ -12,7 +12,7 @@ from conftest import TINY, flags
 import vaelab
 from vaelab.cli.main import main
 
-PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
+PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 
 
 @pytest.fixture
