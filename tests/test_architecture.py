@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "src" / "vaelab"
-# A room imports only rooms that stand above it.
-ROOMS = [
-    "errors", "files", "seeding", "devices", "recipes", "data", "models", "training", "runs",
-    "evaluation", "plots", "report", "workflows", "cli", "__main__",
-]  # fmt: skip
+from vaelab.cli.rooms import PACKAGE, ROOMS
+
 FILE, FUNCTION, ROOT = 330, 60, 12  # lines of a file, lines of a function, files in the root
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -45,6 +41,43 @@ def test_imports_point_to_rooms_above(path: Path) -> None:
         if (here, there) == ("evaluation", "plots"):  # until evaluate's figure moves out of it
             continue
         assert ROOMS.index(there) <= ROOMS.index(here), f"{here} imports {module}"
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    """Between files too, wherever the import stands, and none for types alone."""
+    names = {
+        path: ".".join(("vaelab", *path.relative_to(PACKAGE).with_suffix("").parts))
+        for path in MODULES
+    }
+    names = {path: name.removesuffix(".__init__") for path, name in names.items()}
+    graph: dict[str, set[str]] = {}
+    for path, name in names.items():
+        text = path.read_text("utf-8")
+        if name != "vaelab":
+            assert "TYPE_CHECKING" not in text, name
+            graph[name] = {there for there in imports(ast.parse(text)) if there in names.values()}
+    rooms = {f"vaelab.{room}" for room in ROOMS if (PACKAGE / room).is_dir()}
+    for name in rooms:  # a room's front door imports its own files
+        graph[name] = {there for there in graph[name] if not there.startswith(f"{name}.")}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " imports ".join([*way[way.index(name) :], name])
+        if name not in done:
+            for there in graph.get(name, ()):
+                visit(there, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if (PACKAGE / room).is_dir()])
+def test_a_room_says_what_it_is_and_what_is_public_in_it(room: str) -> None:
+    tree = ast.parse((PACKAGE / room / "__init__.py").read_text("utf-8"))
+    assert len(ast.get_docstring(tree) or "") > 40
+    if room != "cli":  # whose one public name is `main`
+        assert "__all__" in ast.dump(tree)
 
 
 def test_the_root_is_small() -> None:

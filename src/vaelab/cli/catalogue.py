@@ -10,6 +10,7 @@ import re
 import sys
 from pathlib import Path
 
+from vaelab.cli.rooms import tree
 from vaelab.recipes import AXES, ROWS, Model, Objective, Row, idle, reference, refusal
 
 
@@ -86,7 +87,7 @@ def numbers(section: str) -> str:
 def filled(text: str) -> str:
     """The text with the tables and the lists of parts as they are now, each between its two marks."""
     marked = r"(<!-- table of (\S+) -->\n).*?(?=<!-- end of the table -->)"
-    blocks = {"models": table, "combinations": combinations}
+    blocks = {"models": table, "combinations": combinations, "rooms": tree}
 
     def block(name: str) -> str:
         return blocks[name]() if name in blocks else parts(name) if name in AXES else numbers(name)
