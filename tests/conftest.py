@@ -103,7 +103,7 @@ def state(folder: Path) -> dict[str, Any]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training without pictures and without a look at how busy the machine is, where neither is the claim."""
-    monkeypatch.setattr("vaelab.plots.gallery.draw", lambda *_: None)
+    monkeypatch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
     monkeypatch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
     monkeypatch.setattr("vaelab.devices._idle_cores", lambda: float(os.cpu_count() or 1))
 

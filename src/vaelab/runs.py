@@ -162,6 +162,7 @@ class Run:
             "shape": vae.shape,
             "levels": data.levels,
             "range": data.span(self.recipe.data.treatment),
+            "display": data.display(self.recipe.data.treatment),
             "classes": vae.classes.tolist(),
             "epoch": epoch,
         }

@@ -114,7 +114,7 @@ def arrays(name: str) -> np.ndarray[Any, Any] | None:
 def undrawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """As `quick`, for runs that several tests look at; and a classifier soon taught, in a cache of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vaelab.plots.gallery.draw", lambda *_: None)
+        patch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
         patch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
         patch.setattr("vaelab.devices._idle_cores", lambda: 1.0)
         patch.setattr("vaelab.evaluation.classifier.SHOWN", (2000, 2000))

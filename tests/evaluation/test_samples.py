@@ -440,7 +440,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run without pictures. To look at only."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vaelab.plots.gallery.draw", lambda *_: None)
+        patch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
         patch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
         return vaelab.train(tiny(), tmp_path_factory.mktemp("digits") / "run", quiet=True).folder
 

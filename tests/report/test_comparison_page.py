@@ -16,7 +16,7 @@ import vaelab
 from vaelab.evaluation import paired
 from vaelab.evaluation.evaluate import Evaluation
 from vaelab.evaluation.metric import Estimate, Metric
-from vaelab.plots import figures
+from vaelab.plots import style
 from vaelab.report import comparison as comparison_page
 from vaelab.runs import Run
 from vaelab.workflows import compare as comparison
@@ -69,9 +69,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         return Evaluation({"importance_samples": given["samples"]}, found)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vaelab.plots.gallery.draw", lambda *_: None)
+        patch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
         patch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
-        patch.setitem(figures._LOOK, "figure.dpi", 60)  # drawn sooner
+        patch.setitem(style.DPI, "column", 60)  # drawn sooner
         patch.setattr(comparison, "evaluate", evaluate)
         patch.setattr(paired, "METRICS", METRICS)
         recipes = vaelab.study("vae-vs-ae-2d", TINY | {"train.epochs": 1})

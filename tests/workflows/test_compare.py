@@ -65,7 +65,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     }
     out = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vaelab.plots.gallery.draw", lambda *_: None)
+        patch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
         patch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
         recipes = {
             name: vaelab.recipe("quickstart", BRIEF | settings)

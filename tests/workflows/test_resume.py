@@ -204,7 +204,7 @@ def test_ctrl_c_reaches_the_real_command(long: list[str], tmp_path: Path) -> Non
 def test_ctrl_c_while_the_pictures_are_drawn_says_how_to_go_on(
     quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gallery, "draw", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(gallery, "plot", lambda *_: signal.raise_signal(signal.SIGINT))
     folder = tmp_path / "run"
     assert main(["train", "quickstart", "--out", str(folder), *flags(TINY)]) == 130
     assert f"vaelab train --resume {folder}" in capsys.readouterr().err
@@ -367,7 +367,7 @@ def test_a_run_stopped_early_and_killed_before_its_pictures_trains_no_further(
 
     whole = vaelab.train(tiny(OVERFITS), tmp_path / "whole", quiet=True).folder
     with monkeypatch.context() as patch:
-        patch.setattr(gallery, "draw", crash)
+        patch.setattr(gallery, "plot", crash)
         with pytest.raises(Crash):
             vaelab.train(tiny(OVERFITS), tmp_path / "run", quiet=True)
     vaelab.resume(tmp_path / "run", quiet=True)

@@ -16,7 +16,7 @@ from conftest import TINY, contents, flags, outcome, tiny
 import vaelab
 from vaelab.cli.main import main
 from vaelab.evaluation import evaluate
-from vaelab.plots import figures
+from vaelab.plots import style
 from vaelab.report import comparison as comparison_page
 from vaelab.workflows.compare import compare
 from vaelab.workflows.studies import train_all
@@ -28,7 +28,7 @@ PICTURES = {"latent.png", "manifold.png", "reconstructions.png", "samples.png"}
 def _coarse() -> Iterator[None]:
     """Pictures of few pixels, which are drawn sooner."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(figures._LOOK, "figure.dpi", 40)
+        patch.setitem(style.DPI, "column", 40)
         yield
 
 

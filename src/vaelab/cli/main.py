@@ -162,32 +162,32 @@ def _rows(kind: str) -> dict[str, str]:
 
 
 def _sample(arguments: argparse.Namespace) -> None:
-    from vaelab.plots import gallery
+    from vaelab.plots import exports
     from vaelab.runs import load
 
     run = load(arguments.run_folder)
-    print(gallery.write_samples(run, arguments.n, arguments.seed, arguments.out, arguments.label))
+    print(exports.write_samples(run, arguments.n, arguments.seed, arguments.out, arguments.label))
 
 
 def _reconstruct(arguments: argparse.Namespace) -> None:
-    from vaelab.plots import gallery
+    from vaelab.plots import exports
     from vaelab.runs import load
 
     run = load(arguments.run_folder)
-    x, y = gallery.images(run, arguments.split, arguments.data)
+    x, y = exports.rows_of(run, arguments.split, arguments.data)
     some = slice(arguments.n)
     print(
-        gallery.write_reconstructions(run, x[some], None if y is None else y[some], arguments.out)
+        exports.write_reconstructions(run, x[some], None if y is None else y[some], arguments.out)
     )
 
 
 def _encode(arguments: argparse.Namespace) -> None:
-    from vaelab.plots import gallery
+    from vaelab.plots import exports
     from vaelab.runs import load
 
     run = load(arguments.run_folder)
-    x, y = gallery.images(run, arguments.split, arguments.data)
-    print(gallery.save_array(Path(arguments.out), run.vae.encode(x, y), y))
+    x, y = exports.rows_of(run, arguments.split, arguments.data)
+    print(exports.save_array(Path(arguments.out), run.vae.encode(x, y), y))
 
 
 def _fit_prior(arguments: argparse.Namespace) -> None:
@@ -270,7 +270,7 @@ def _figures(arguments: argparse.Namespace) -> None:
     runs = [Run(run.folder, override(run.recipe, settings)) for run in runs]
     with devices.using(devices.threads(0)[0]):
         for run in runs:
-            gallery.draw(run, load_data(run.recipe.data), print)
+            gallery.plot(run, load_data(run.recipe.data), print)
 
 
 class _Parser(argparse.ArgumentParser):

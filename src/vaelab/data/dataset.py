@@ -65,6 +65,18 @@ class Dataset(NamedTuple):
             return 0.0, 1.0
         return min(0.0, float(self.train.x.min())), max(1.0, float(self.train.x.max()))
 
+    def display(self, treatment: str) -> tuple[float, float]:
+        """The values that pictures show black and white: [0, 1] for grey levels, else the range of
+        the training images but for one value in a thousand at either end."""
+        if self.levels is not None and treatment != "counts":
+            return 0.0, 1.0
+        count = max(1, 10**6 // self.train.x[0].numel())
+        values = self.train.x[torch.from_numpy(spread(len(self.train.x), count))].numpy()
+        low, high = np.percentile(values, [0.1, 99.9])
+        if low == high:
+            low, high = values.min(), values.max()
+        return float(low), float(high)
+
 
 class Arrays(NamedTuple):
     """A source as it was read, nothing checked."""

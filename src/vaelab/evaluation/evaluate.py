@@ -33,8 +33,7 @@ from vaelab.errors import UserError, nearest
 from vaelab.evaluation import disentangling, latent, likelihood, samples
 from vaelab.evaluation.metric import Estimate, Metric
 from vaelab.evaluation.prepared import Subject
-from vaelab.plots import figures, gallery
-from vaelab.plots.labels import label
+from vaelab.plots import displayed, drawable, encode, look_of, rows
 from vaelab.runs import Run
 from vaelab.runs import load as load_run
 from vaelab.seeding import untouched
@@ -106,8 +105,8 @@ def evaluate(
                 if not quiet:
                     print(f"{part} ...", flush=True)
                 kept[_stored(part, samples)] = _measure(part, subject, samples, kept)
-                if part == "samples" and gallery.drawable(subject.data.shape):
-                    run.write("figures/neighbours.png", figures.png(neighbours(subject)))
+                if part == "samples" and drawable(subject.data.shape):
+                    run.write("figures/neighbours.png", encode(neighbours(subject)))
                 _write(subject, protocol, kept)
     written = read(
         run, images, samples
@@ -125,9 +124,9 @@ def neighbours(subject: Subject) -> Figure:
     ]
     to_train, which = samples.nearest(made, subject.x_train)
     few = samples.nearness(to_train, samples.nearest(made, subject.x_test)[0]).argsort()[:SHOWN]
-    run, lang = subject.run, subject.run.recipe.figures.lang
+    run, look = subject.run, look_of(subject.run)
     shown = {"sample": made[few], "neighbour": subject.x_train[which[few]]}
-    return figures.rows({label(key, lang): gallery.displayed(run, x) for key, x in shown.items()})
+    return rows({look.text(key): displayed(run, x) for key, x in shown.items()}, look=look)
 
 
 def _measure(section: str, subject: Subject, k: int, kept: dict[str, Section]) -> Section:

@@ -1,4 +1,4 @@
-"""Every word that stands in a picture, in English and in Brazilian Portuguese."""
+"""The text of the figures, in English and in Brazilian Portuguese."""
 
 from __future__ import annotations
 
@@ -8,77 +8,90 @@ from vaelab.errors import UserError, nearest
 
 Lang = Literal["en", "pt"]
 
-LABELS: dict[str, dict[Lang, str]] = {
-    "train": {"en": "train", "pt": "treino"},
-    "validation": {"en": "validation", "pt": "validação"},
-    "test": {"en": "test", "pt": "teste"},
-    "epoch": {"en": "epoch", "pt": "época"},
-    "at_epoch": {"en": "epoch {epoch}", "pt": "época {epoch}"},
-    "outside": {"en": "epoch {epoch}, {split}: {value}", "pt": "época {epoch}, {split}: {value}"},
-    "nats": {"en": "nats per image", "pt": "nats por imagem"},
-    "bound": {
-        "en": "{split}, importance-weighted bound",
-        "pt": "{split}, cota com pesos de importância",
-    },
-    "loss": {"en": "Total (distortion + rate)", "pt": "Total (distorção + taxa)"},
-    "distortion": {"en": "Distortion (reconstruction)", "pt": "Distorção (reconstrução)"},
-    "rate": {"en": "Rate (KL divergence)", "pt": "Taxa (divergência KL)"},
-    "beta": {"en": "β, weight of the rate", "pt": "β, peso da taxa"},
-    "examples": {"en": "Examples and their labels", "pt": "Exemplos e seus rótulos"},
-    "unlabelled": {"en": "Examples", "pt": "Exemplos"},
-    "original": {"en": "original", "pt": "original"},
-    "reconstruction": {"en": "reconstruction", "pt": "reconstrução"},
-    "pairs": {
-        "en": "Originals over their reconstructions",
-        "pt": "Originais acima de suas reconstruções",
-    },
-    "sample": {"en": "sample", "pt": "amostra"},
-    "neighbour": {"en": "nearest training image", "pt": "imagem de treino mais próxima"},
-    "samples": {"en": "Samples from the prior", "pt": "Amostras da priori"},
-    "interpolation": {
-        "en": "Interpolation in the latent space",
-        "pt": "Interpolação no espaço latente",
-    },
-    "manifold": {
-        "en": "Images decoded across the latent plane",
-        "pt": "Imagens decodificadas no plano latente",
-    },
-    "latent": {
-        "en": "Latent space (posterior means)",
-        "pt": "Espaço latente (médias da posteriori)",
-    },
-    "class": {"en": "class", "pt": "classe"},
-    "count": {"en": "number of images", "pt": "número de imagens"},
-    "pca": {
-        "en": "PCA ({share}% of the variance explained)",
-        "pt": "PCA ({share}% da variância explicada)",
-    },
-    "component": {"en": "component {n} ({share}%)", "pt": "componente {n} ({share}%)"},
-    "tsne": {"en": "t-SNE of the posterior means", "pt": "t-SNE das médias da posteriori"},
-    "prior": {"en": "prior N(0, I): radii 1 and 2", "pt": "priori N(0, I): raios 1 e 2"},
+LABELS: dict[str, tuple[str, str]] = {  # English, Portuguese
+    "train": ("training", "treino"),
+    "validation": ("validation", "validação"),
+    "test": ("test", "teste"),
+    "epoch": ("epoch", "época"),
+    "outside": ("epoch {epoch}, {split}: {value}", "época {epoch}, {split}: {value}"),
+    "more": ("and {count} more", "e mais {count}"),
+    "nats": ("nats per image", "nats por imagem"),
+    "nats_row": ("nats per example", "nats por exemplo"),
+    "bound": ("{split}, importance-weighted bound", "{split}, limite com pesos de importância"),
+    "loss": ("Loss: distortion + rate", "Perda: distorção + taxa"),
+    "distortion": ("Distortion (reconstruction)", "Distorção (reconstrução)"),
+    "rate": ("Rate (KL divergence)", "Taxa (divergência KL)"),
+    "beta": ("β, weight of the rate", "β, peso da taxa"),
+    "examples": ("Examples of the data", "Exemplos dos dados"),
+    "original": ("original", "original"),
+    "reconstruction": ("reconstruction", "reconstrução"),
+    "sample": ("sample", "amostra"),
+    "data": ("data", "dados"),
+    "neighbour": ("nearest training image", "imagem de treino mais próxima"),
+    "samples": ("Samples from the prior", "Amostras da distribuição a priori"),
+    "samples_class": (
+        "Samples from the prior, by class",
+        "Amostras da distribuição a priori, por classe",
+    ),
+    "samples_point": (
+        "Decoded random codes, z ~ N(0, I)",
+        "Códigos aleatórios decodificados, z ~ N(0, I)",
+    ),
+    "samples_fitted": (
+        "Samples from the fitted prior",
+        "Amostras da distribuição a priori ajustada",
+    ),
+    "interpolation": ("Interpolation in the latent space", "Interpolação no espaço latente"),
+    "manifold": ("Codes decoded across the latent plane", "Códigos decodificados no plano latente"),
+    "traversal": ("Codes decoded along the latent axis", "Códigos decodificados no eixo latente"),
+    "latent": ("Latent space (posterior means)", "Espaço latente (médias a posteriori)"),
+    "latent_point": ("Latent space (codes)", "Espaço latente (códigos)"),
+    "class": ("class", "classe"),
+    "others": ("{count:,} other classes", "outras {count:,} classes"),
+    "density": ("density", "densidade"),
+    "pca": ("PCA ({share}% of the variance)", "PCA ({share}% da variância)"),
+    "component": ("component {n} ({share}%)", "componente {n} ({share}%)"),
+    "tsne": ("t-SNE", "t-SNE"),
+    "prior": ("prior N(0, I): radii 1 and 2", "distribuição a priori N(0, I): raios 1 e 2"),
+    "step": ("step", "passo"),
+    "feature": ("feature {n}", "variável {n}"),
+    "features": ("feature number", "número da variável"),
+    "value": ("value", "valor"),
+    "channel": ("channel {n}", "canal {n}"),
 }
 
 
 def label(key: str, lang: Lang, **values: object) -> str:
-    """The text of `key`, its {slots} filled; floats with one decimal, after a comma in Portuguese.
+    """Return the text of `key` with its {slots} filled; a float is written with one decimal.
+
+    Portuguese has a decimal comma and separates thousands by a point.
 
     >>> label("pca", "pt", share=16.2)
-    'PCA (16,2% da variância explicada)'
+    'PCA (16,2% da variância)'
 
-    Raises `UserError` where there is no such language.
+    Raises:
+        UserError: There is no such language.
     """
     if lang not in get_args(Lang):
         raise UserError(f"figures.lang: there is no {lang!r}; {nearest(str(lang), get_args(Lang))}")
-    filled = {
-        name: decimal(f"{v:.1f}", lang) if isinstance(v, float) else v for name, v in values.items()
-    }
-    return LABELS[key][lang].format(**filled)
+    filled = {name: number(v, lang) if isinstance(v, float) else v for name, v in values.items()}
+    text = LABELS[key][lang == "pt"].format(**filled)
+    return text.replace(",", ".") if key == "others" and lang == "pt" else text
 
 
-def decimal(number: str, lang: Lang) -> str:
-    """`number` with the decimal mark of the language.
+def number(value: float, lang: Lang) -> str:
+    """Write a value with one decimal, in powers of ten where it is large.
 
-    >>> decimal("103.9", "pt")
-    '103,9'
+    >>> number(-103.94, "pt"), number(3.2e31, "en")
+    ('−103,9', '3.2e+31')
     """
-    return number.replace(".", ",") if lang == "pt" else number
+    return decimal(f"{value:.1f}" if abs(value) < 1e5 else f"{value:.2g}", lang)
+
+
+def decimal(text: str, lang: Lang) -> str:
+    """Replace hyphen by minus, and the decimal point by the mark of the language.
+
+    >>> decimal("-0.5", "pt")
+    '−0,5'
+    """
+    return (text.replace(".", ",") if lang == "pt" else text).replace("-", "−")

@@ -19,8 +19,21 @@ from vaelab.evaluation.intervals import Interval
 from vaelab.evaluation.metric import Estimate
 from vaelab.evaluation.paired import COST, LEVEL, Comparison, Row
 from vaelab.files import write_atomic
-from vaelab.plots import figures, gallery
-from vaelab.plots.labels import label
+from vaelab.plots import (
+    Look,
+    Pixels,
+    chosen,
+    classes_of_runs,
+    displayed,
+    drawable,
+    encode,
+    is_plane,
+    latent_grid,
+    rows,
+    side_by_side,
+    side_by_side_images,
+    treated,
+)
 from vaelab.runs import Run
 
 if TYPE_CHECKING:
@@ -38,10 +51,10 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
     runs = {name: entry.runs[0] for name, entry in comparison.entries.items()}
     drawn = pictures(runs)
     panels = {
-        kind: {whose: figures.png(page) for whose, page in alone.items()}
+        kind: {whose: encode(page) for whose, page in alone.items()}
         for kind, (_, alone) in drawn.items()
     }
-    files = {f"figures/{kind}.png": figures.png(together) for kind, (together, _) in drawn.items()}
+    files = {f"figures/{kind}.png": encode(together) for kind, (together, _) in drawn.items()}
     files["comparison.md"] = markdown(comparison).encode()
     files["comparison.csv"] = table_csv(comparison).encode()
     files["comparison.json"] = (json.dumps(record(comparison), indent=1) + "\n").encode()
@@ -50,65 +63,64 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
 
 
 def pictures(runs: Mapping[str, Run]) -> dict[str, tuple[Figure, dict[str, Figure]]]:
-    """latent; of images samples and reconstructions too; of latent planes the manifold: a panel for each run.
+    """Return the figures of a comparison by kind: one of all runs, and one of each for a page.
 
-    Each for all runs together, and one by one, for narrow screens. How many and with which seed, the first run says.
+    There are latent codes; samples and reconstructions unless the data are tables; and the manifold
+    where every latent space is a plane. Their number and the seed are those of the first run, the
+    language is the page's.
     """
     first = next(iter(runs.values())).recipe
-    settings = first.figures
-    latent, samples, originals, again, manifolds = {}, {}, {}, {}, {}
+    look = Look("en", first.figures.size)
+    codes, samples, originals, again = {}, {}, {}, {}
     for name, run in runs.items():
-        x, y = gallery.images(run, "test", None)
-        some, few = (
-            spread(len(x), settings.points),
-            spread(len(x), settings.examples),
-        )
-        codes_y, few_y = (None, None) if y is None else (y[some], y[few])
-        latent[name] = run.vae.encode(x[some], codes_y).numpy(), codes_y
-        if gallery.drawable(run.vae.shape):
-            originals[name] = gallery.displayed(run, x[few])
-            again[name] = gallery.displayed(run, run.vae.reconstruct(x[few], few_y))
-            samples[name] = gallery.displayed(
-                run, run.vae.sample(settings.samples, first.train.seed)
-            )
-            if gallery.is_plane(run):
-                grid = figures.grid_points(
-                    figures.grid_axis(gallery.GRID, settings.grid, settings.span)
-                )
-                manifolds[name] = gallery.displayed(run, run.vae.decode(grid))
-    lang, normal = (
-        settings.lang,
-        [name for name, run in runs.items() if run.recipe.model.prior == "normal"],
-    )
-    pages = {"latent": _both(latent, lambda some: figures.side_by_side(some, lang, normal))}
+        split = run.data.test
+        labels = None if split.y is None else split.y.numpy()
+        some = spread(len(split.x), first.figures.points)
+        x, y = treated(run, run.data.levels, split, some)
+        codes[name] = run.vae.encode(x, y).numpy(), y
+        if drawable(run.vae.shape):
+            few = chosen(labels, len(split.x), first.figures.examples)
+            x, y = treated(run, run.data.levels, split, few)
+            originals[name] = displayed(run, x)
+            again[name] = displayed(run, run.vae.reconstruct(x, y))
+            made = run.vae.sample(first.figures.samples, first.train.seed)
+            samples[name] = displayed(run, made)
+    normal = [name for name, run in runs.items() if run.recipe.model.prior == "normal"]
+    classes = classes_of_runs(runs.values())
+    pages = {"latent": _both(codes, lambda some: side_by_side(some, normal, classes, look=look))}
     if samples:
-        pages["samples"] = _both(samples, lambda some: figures.side_by_side_images(some, lang))
-        page = figures.rows(reconstructed(originals, again, label("original", lang)))
+        title = look.text("samples")
+        pages["samples"] = _both(
+            samples, lambda some: side_by_side_images(some, look=look, title=title)
+        )
+        page = rows(reconstructed(originals, again, look.text("original")), look=look)
         pages["reconstructions"] = page, {", ".join(runs): page}
-    if len(manifolds) == len(runs):
-        title = label("manifold", lang)
+    if samples and all(is_plane(run) for run in runs.values()):
+        grids = {name: grid[0] for name, run in runs.items() if (grid := latent_grid(run))}
+        title = look.text("manifold")
         pages["manifold"] = _both(
-            manifolds, lambda some: figures.side_by_side_images(some, lang, title)
+            grids, lambda some: side_by_side_images(some, look=look, title=title)
         )
     return pages
 
 
 def reconstructed(
-    originals: Mapping[str, figures.Array], again: Mapping[str, figures.Array], word: str
-) -> dict[str, figures.Array]:
-    """Rows of as many images as all runs have: originals, and under them each run's reconstructions of just those.
+    originals: Mapping[str, Pixels], again: Mapping[str, Pixels], word: str
+) -> dict[str, Pixels]:
+    """Return rows of as many images as all runs have: originals, and below them reconstructions.
 
-    Runs that were shown the same originals share a row of them, called by the word, with a number where there are more.
+    Runs that were shown the same originals share a row of them, called by `word`, with a number
+    where there are several.
     """
     count = min(map(len, originals.values()))
     sharing: dict[bytes, list[str]] = {}
     for name, x in originals.items():
         sharing.setdefault(x[:count].tobytes(), []).append(name)
-    rows = {}
+    found = {}
     for i, names in enumerate(sharing.values(), 1):
-        rows[f"{word} {i}" if len(sharing) > 1 else word] = originals[names[0]][:count]
-        rows |= {name: again[name][:count] for name in names}
-    return rows
+        found[f"{word} {i}" if len(sharing) > 1 else word] = originals[names[0]][:count]
+        found |= {name: again[name][:count] for name in names}
+    return found
 
 
 def _both(

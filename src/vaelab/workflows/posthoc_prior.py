@@ -83,7 +83,7 @@ def fit_prior(
         run.write_lines("metrics.jsonl", old.history)
         run.save_best(job.vae, old.contract["epoch"], job.data)
         results = measure(job, run) | {"prior_gain": gained}
-        gallery.draw(run, job.data, job.say)
+        gallery.plot(run, job.data, job.say)
         run.write_lines("results.json", [results])
     nats, error = gained
     before = old.recipe.model.prior

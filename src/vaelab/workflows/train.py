@@ -171,7 +171,7 @@ class Job:
             run = Run(run.folder, self.recipe)  # a fresh look at what was written
             try:
                 results = measure(self, run)
-                gallery.draw(run, self.data, self.say)
+                gallery.plot(run, self.data, self.say)
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     "training is done and saved, its pictures are not"

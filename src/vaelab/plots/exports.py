@@ -1,0 +1,127 @@
+"""Samples, reconstructions and codes of a run as files that a user asks for."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from vaelab.data import load_all
+from vaelab.errors import UserError
+from vaelab.files import write_atomic
+from vaelab.models.build import support
+from vaelab.plots import images, series
+from vaelab.plots.gallery import samples_page
+from vaelab.plots.pixels import form, signals
+from vaelab.plots.style import Array, Format, Labels, encode
+from vaelab.plots.view import displayed, drawable, look_of, sample_title, treated
+from vaelab.runs import Run
+
+ENDINGS = tuple(f".{kind}" for kind in get_args(Format))
+
+
+def rows_of(run: Run, split: str, other: str | None) -> tuple[Tensor, Labels]:
+    """Return rows and labels for a trained run: a split of its data, or all of a file or folder."""
+    settings, shape = run.recipe.data, tuple(run.contract["shape"])
+    if other is None:
+        splits = run.data.splits()
+        if not len(splits[split].x):
+            raise UserError(
+                f"--split {split}: the run held no images out for it; choose another split"
+            )
+        return treated(run, run.data.levels, splits[split])
+    found, levels = load_all(
+        msgspec.structs.replace(settings, source=other), run.contract["levels"]
+    )
+    if found.x.shape[1:] != shape:
+        wanted, got = ("x".join(map(str, sizes)) for sizes in (shape, found.x.shape[1:]))
+        raise UserError(
+            f"--data {other}: images of shape {got}, but the run learned {wanted}; resize them"
+        )
+    x, y = treated(run, levels, found)
+    (low, high), (least, most) = run.contract["range"], (float(x.min()), float(x.max()))
+    unbounded = run.contract["levels"] is None and support(run.recipe.model) == "real"
+    slack = high - low if unbounded else 0.0  # real values may go somewhat beyond the range
+    if least < low - slack or most > high + slack:
+        raise UserError(
+            f"--data {other}: values from {least:g} to {most:g}, but the run learned {low:g} to "
+            f"{high:g}; bring them to the same scale"
+        )
+    return x, y
+
+
+def write_samples(run: Run, n: int, seed: int, out: str | None, label: int | None = None) -> Path:
+    """Write n samples of the prior, of one class where a label is given: a picture or numbers."""
+    x = run.vae.sample(n, seed, label)
+    name = "samples"
+    if label is not None:
+        word = run.class_names[label] if label < len(run.class_names) else f"{label}"
+        name = "samples-label-" + re.sub(r"[^\w.-]+", "-", word)
+
+    def page() -> Figure:
+        look = look_of(run)
+        if form(run.vae.shape) == "signal":
+            return series.signals(signals(x.numpy()), look=look, title=sample_title(run))
+        if label is None:
+            return samples_page(run, x)
+        return images.samples(displayed(run, x), look=look, title=look.text("samples"))
+
+    return _write(run, name, x, out, page)
+
+
+def write_reconstructions(run: Run, x: Tensor, y: Labels, out: str | None) -> Path:
+    """Write rows x (N, *shape) beside their reconstructions: a picture, or the latter as numbers."""
+    again, look = run.vae.reconstruct(x, y), look_of(run)
+
+    def page() -> Figure:
+        if form(run.vae.shape) == "signal":
+            return series.signal_pairs(signals(x.numpy()), signals(again.numpy()), look=look)
+        return images.reconstructions(displayed(run, x), displayed(run, again), look=look)
+
+    return _write(run, "reconstructions", again, out, page)
+
+
+def _write(run: Run, name: str, x: Tensor, out: str | None, page: Callable[[], Figure]) -> Path:
+    """Write into the run folder unless `out` names a file, whose ending says what is written."""
+    path = (
+        Path(out) if out else run.folder / f"{name}.{'png' if drawable(run.vae.shape) else 'npy'}"
+    )
+    if path.suffix in (".npy", ".npz", ".csv"):
+        return save_array(path, x)
+    if path.suffix not in ENDINGS:
+        raise UserError(
+            f"--out {path}: cannot write {path.suffix or 'without an ending'}; use .png, .pdf, "
+            ".svg, .npy, .npz or .csv"
+        )
+    if not drawable(run.vae.shape):
+        raise UserError(
+            f"--out {path}: data of shape {run.vae.shape} have no picture; use .npy or .csv"
+        )
+    kind = next(kind for kind in get_args(Format) if path.suffix == f".{kind}")
+    return write_atomic(path, encode(page(), kind))
+
+
+def save_array(path: Path, rows: Tensor, labels: Labels = None) -> Path:
+    """Write rows (N, ...) as .npy, as .npz with labels, or as .csv with a line each."""
+    buffer = io.BytesIO()
+    values: Array = rows.cpu().numpy()
+    match path.suffix:
+        case ".npy":
+            np.save(buffer, values)
+        case ".npz":
+            np.savez(buffer, z=values) if labels is None else np.savez(buffer, z=values, y=labels)
+        case ".csv":
+            np.savetxt(buffer, values.reshape(len(values), -1), fmt="%.7g", delimiter=",")
+        case _:
+            raise UserError(
+                f"--out {path}: cannot write a {path.suffix or 'file without ending'}; use .npy, "
+                ".npz or .csv"
+            )
+    return write_atomic(path, buffer.getvalue())

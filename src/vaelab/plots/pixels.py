@@ -1,0 +1,165 @@
+"""From data to pixels: what kind of picture data of a shape get, and small pictures of each row.
+
+A picture is (N, H, W, 3) uint8 with both sides at most `SIDE`, whatever the size of the data:
+memory and files are proportional to what a page can show.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from vaelab.errors import UserError
+from vaelab.plots.style import COLOURS, Array
+
+Pixels = NDArray[np.uint8]
+Form = Literal["image", "signal", "table"]
+
+SIDE = 128  # pixels of the longer side of an image on a page: a tile at 200 dots per inch
+CHANNELS = 12  # at most, of a signal; a wider array is an image
+FEATURES = 24  # at most, of a table; a longer row is a signal
+_CURVE = (54, 96)  # height and width of the small picture of a signal
+
+
+def form(shape: tuple[int, ...]) -> Form:
+    """Return what data of this shape are shown as. This is the one place that decides.
+
+    (D,)        a table of D features, from `FEATURES` on a signal of D steps
+    (A, B)      a signal where one side is at most `CHANNELS` and the other 3 times as long (the
+                longer side is time), else an image
+    (C, H, W)   an image; a signal of C channels where H or W is 1
+
+    >>> form((28, 28)), form((3, 128)), form((128, 3)), form((28, 1)), form((10,))
+    ('image', 'signal', 'signal', 'signal', 'table')
+    """
+    if len(shape) == 1:
+        return "table" if shape[0] <= FEATURES else "signal"
+    if len(shape) == 2:
+        return "signal" if min(shape) <= CHANNELS and max(shape) >= 3 * min(shape) else "image"
+    return "signal" if min(shape[1:]) == 1 < max(shape[1:]) else "image"
+
+
+def signals(x: Array) -> Array:
+    """Return signals of any layout, (N, *shape), as (N, steps, channels)."""
+    x = np.asarray(x, dtype=np.float64)
+    if x.ndim == 2:
+        return x[:, :, None]
+    if x.ndim == 4:  # (N, C, 1, T) or (N, C, T, 1)
+        return np.moveaxis(x.reshape(len(x), x.shape[1], -1), 1, 2)
+    return x if x.shape[1] >= x.shape[2] else np.moveaxis(x, 1, 2)
+
+
+def picture(x: Array, span: tuple[float, float] = (0, 1), side: int = SIDE) -> Pixels:
+    """Return a picture of every row of x, (N, *shape): the image, or the curves of a signal.
+
+    Images are (N, H, W) or (N, C, H, W). `span` is what is black and what is white; values beyond
+    are clipped, NaN is mid-grey. Transparency lies on white; of 2 or more than 4 channels the mean
+    is shown. Images larger than `side` are reduced, each pixel the mean of those it replaces.
+    """
+    if np.ndim(x) < 2 or np.ndim(x) > 4 or not np.size(x):
+        raise UserError(f"figures: expected images or signals (N, ...), got {np.shape(x)}")
+    if form(np.shape(x)[1:]) != "image":
+        return _curves(signals(x), span)
+    low, high = span
+    y = np.asarray(x, dtype=np.float32)
+    y = y[:, None] if y.ndim == 3 else y
+    y = y if y.shape[1] in (1, 3, 4) else y.mean(1, keepdims=True)
+    y = np.nan_to_num((_reduced(y, side) - low) / ((high - low) or 1.0), nan=0.5).clip(0, 1)
+    y = np.moveaxis(y, 1, -1)
+    if y.shape[-1] == 4:
+        y = y[..., :3] * y[..., 3:] + (1 - y[..., 3:])
+    y = (y * 255 + 0.5).astype(np.uint8)
+    return np.broadcast_to(y, (*y.shape[:3], 3))
+
+
+def _reduced(x: Array, side: int) -> Array:
+    """Images (N, C, H, W) with their longer side at most `side`; the sides keep their ratio."""
+    longest = max(x.shape[2:])
+    if longest <= side:
+        return x
+    for axis in (2, 3):
+        n = x.shape[axis]
+        starts = np.arange(few := max(1, round(n * side / longest))) * n // few
+        counts = np.diff([*starts, n]).reshape([-1 if i == axis else 1 for i in range(4)])
+        x = np.add.reduceat(x, starts, axis) / counts.astype(x.dtype)
+    return x
+
+
+def _curves(x: Array, span: tuple[float, float]) -> Pixels:
+    """Small plots of signals (N, T, C): a line in its colour for every channel, in a thin frame."""
+    (h, w), fine = _CURVE, 3  # drawn larger and reduced, for smooth lines
+    low, high = span
+    margin = 0.1 * ((high - low) or 1.0)
+    unit = (x - (low - margin)) / ((high - low) + 2 * margin or 1.0)
+    ups = ((1 - unit.clip(0, 1)) * (h * fine - 1)).astype(int)
+    across = np.linspace(0, w * fine - 1, x.shape[1]).astype(int)
+    sheets = []
+    for one in ups:  # (T, C)
+        sheet = Image.new("RGB", (w * fine, h * fine), "white")
+        pen = ImageDraw.Draw(sheet)
+        pen.rectangle((0, 0, w * fine - 1, h * fine - 1), outline="#bbbbbb", width=fine)
+        for channel, heights in enumerate(one.T):
+            points = np.stack([across, heights], 1).ravel().tolist()
+            pen.line(points, COLOURS[(channel + 1) % len(COLOURS)], 2 * fine, "curve")
+        sheets.append(np.asarray(sheet.resize((w, h), Image.Resampling.BOX)))
+    return np.stack(sheets)
+
+
+def gap(pictures: Pixels) -> int:
+    """Return the white pixels between tiles."""
+    return 1 + int(max(pictures.shape[1:3])) // 40
+
+
+def tiles(pictures: Pixels, columns: int, space: int | None = None) -> Pixels:
+    """Return one picture of N in reading order, `space` white pixels between them (None: a few).
+
+    Its shape is (R H + (R-1) space, columns W + (columns-1) space, 3) with R = ceil(N / columns);
+    places without a picture are white.
+    """
+    n, h, w, _ = pictures.shape
+    space, rows = gap(pictures) if space is None else space, -(-n // columns)
+    sheet = np.full((rows * columns, h + space, w + space, 3), 255, np.uint8)
+    sheet[:n, :h, :w] = pictures
+    sheet = sheet.reshape(rows, columns, h + space, w + space, 3).swapaxes(1, 2)
+    whole = sheet.reshape(rows * (h + space), columns * (w + space), 3)
+    return whole[: -space or None, : -space or None]
+
+
+def square(pictures: Pixels) -> Pixels:
+    """Return the grid of N pictures nearest to a square; a full one if at most twice as wide."""
+    n, h, w, _ = pictures.shape
+    side = max(1, min(n, math.ceil(math.sqrt(n * h / w))))
+    widest = max(side, math.isqrt(2 * n * h // w))
+    full = (columns for columns in range(side, min(n, widest) + 1) if n % columns == 0)
+    return tiles(pictures, next(full, side))
+
+
+def pairs(x: Pixels, xhat: Pixels, columns: int = 10) -> tuple[Pixels, Array]:
+    """Return originals over reconstructions in double rows, and the middle of each row in pixels.
+
+    There are at most `columns` in a row, as many in each as there can be.
+    """
+    if x.shape != xhat.shape:
+        raise UserError(
+            f"figures: originals {x.shape} and reconstructions {xhat.shape} must have one shape"
+        )
+    n, h = x.shape[:2]
+    columns = -(-n // -(-n // columns))
+    strips: list[Pixels] = []
+    middles, top = [], 0
+    for i in range(0, n, columns):
+        for part, space in ((x, 4 * gap(x) if i else 0), (xhat, gap(x))):
+            row = tiles(part[i : i + columns], columns)
+            strips += [np.full((space, row.shape[1], 3), 255, np.uint8), row]
+            middles.append(top + space + (h - 1) / 2)
+            top += space + h
+    return np.concatenate(strips), np.array(middles)
+
+
+def enlarged(pixels: Pixels, scale: int) -> Pixels:
+    """Return the picture with every pixel as `scale` x `scale` of them."""
+    return pixels.repeat(scale, 0).repeat(scale, 1)

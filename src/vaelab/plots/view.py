@@ -1,0 +1,212 @@
+"""A run as its figures see it: which rows of its data are shown, as what, under which names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelab.data import Batches, Dataset, Split
+from vaelab.data.dataset import spread
+from vaelab.devices import at_once
+from vaelab.evaluation.latent import along_sphere
+from vaelab.models.core import VAE
+from vaelab.plots import manifold, pixels
+from vaelab.plots.classes import MOST, Classes, classes_of
+from vaelab.plots.pixels import Pixels, form, picture
+from vaelab.plots.style import Array, Labels, Look
+from vaelab.recipes import table
+from vaelab.runs import Run
+from vaelab.seeding import generator
+
+STEPS = 11  # of an interpolation, both ends counted
+GRID = 20  # pictures along each side of a manifold
+ROW = 10  # samples of a class at most
+
+
+NO_PRIOR = ("elbo", "rae-gp", "rae-l2")  # objectives that leave a point's codes free of the prior
+
+
+@dataclass(frozen=True)
+class View:
+    """A run, its data, and what several of its figures need."""
+
+    run: Run
+    data: Dataset
+
+    @property
+    def look(self) -> Look:
+        return look_of(self.run)
+
+    @property
+    def unit(self) -> str:
+        return "nats" if form(self.data.shape) == "image" else "nats_row"
+
+    @cached_property
+    def classes(self) -> Classes:
+        return classes_in(self.data, self.run.class_names)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """The labels of the test images."""
+        return None if self.data.test.y is None else self.data.test.y.numpy()
+
+    def rows(self, which: Array) -> tuple[Tensor, Labels]:
+        """Test images as the model sees them, (N, *shape), and their labels."""
+        return treated(self.run, self.data.levels, self.data.test, which)
+
+    @cached_property
+    def codes(self) -> tuple[Array, Labels]:
+        """The codes of figures.points test images, (N, L), and their labels."""
+        x, y = self.rows(spread(len(self.data.test.x), self.run.recipe.figures.points))
+        return self.run.vae.encode(x, y).numpy(), y
+
+    @cached_property
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """Test images and their reconstructions; one of each class first."""
+        count = self.run.recipe.figures.examples
+        x, y = self.rows(chosen(self.labels, len(self.data.test.x), count))
+        return x, self.run.vae.reconstruct(x, y)
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """Samples of the prior; of a conditional model as many of every class, at most `ROW`."""
+        n, k = self.run.recipe.figures.samples, len(self.run.vae.classes)
+        if 0 < k <= MOST:
+            n = k * min(ROW, max(1, n // k))
+        return self.run.vae.sample(n, self.run.recipe.train.seed)
+
+    @cached_property
+    def examples(self) -> tuple[Tensor, list[str]]:
+        """Test images, one of each class first, and the names of their classes."""
+        count = int(np.clip(len(self.classes.labels), 10, MOST))
+        x, y = self.rows(chosen(self.labels, len(self.data.test.x), count))
+        return x, self.classes.named(y)
+
+    @property
+    def walks(self) -> Array:
+        """Indices (R, 2) of up to five pairs of test images, of different classes if labelled."""
+        ends = chosen(self.labels, len(self.data.test.x), 10)
+        if len(ends) < 2:
+            ends = np.array([0, len(self.data.test.x) - 1])
+        return ends[: len(ends) // 2 * 2].reshape(-1, 2)
+
+
+def latent_title(run: Run) -> str:
+    """Return what the codes of a run are called."""
+    traits = table.part("model.posterior", run.recipe.model.posterior).traits
+    return look_of(run).text("latent" if "random" in traits else "latent_point")
+
+
+def sample_title(run: Run) -> str:
+    """Return what the samples of a run are called."""
+    model, objective = run.recipe.model, run.recipe.objective.name
+    if model.posterior != "point" or objective not in NO_PRIOR:
+        return look_of(run).text("samples")
+    return look_of(run).text("samples_point" if model.prior == "normal" else "samples_fitted")
+
+
+def look_of(run: Run) -> Look:
+    """Return language and size of the figures of a run."""
+    return Look(run.recipe.figures.lang, run.recipe.figures.size)
+
+
+def classes_in(data: Dataset, names: tuple[str, ...] = ()) -> Classes:
+    """Return the classes that occur in any split, so that a class keeps its colour in all."""
+    given = [split.y.numpy() for split in data.splits().values() if split.y is not None]
+    return classes_of(np.concatenate(given) if given else None, names)
+
+
+def classes_of_runs(runs: Iterable[Run]) -> Classes:
+    """Return the classes of several runs, under the names that the first run has for them."""
+    runs = list(runs)
+    given = [s.y.numpy() for run in runs for s in run.data.splits().values() if s.y is not None]
+    names = next((run.class_names for run in runs if run.class_names), ())
+    return classes_of(np.concatenate(given) if given else None, names)
+
+
+def treated(
+    run: Run, levels: int | None, split: Split, which: Array | None = None
+) -> tuple[Tensor, Labels]:
+    """Return images of a split (None: all) as the model sees them, on the CPU, and their labels."""
+    batches = Batches(split.x, levels, run.recipe.data, torch.device("cpu"))
+    index = torch.from_numpy(np.arange(len(batches)) if which is None else which)
+    x = batches(index, generator(run.recipe.train.seed, "pictures"))
+    return x, None if split.y is None else split.y[index].numpy()
+
+
+def chosen(y: Labels, n: int, count: int) -> Array:
+    """Return `count` of the indices 0 .. n - 1: one of each class first, then evenly spread."""
+    if y is None:
+        return spread(n, count)
+    first = np.unique(y, return_index=True)[1]
+    first = first[spread(len(first), count)]
+    return np.concatenate([first, np.setdiff1d(spread(n, count), first)])[:count]
+
+
+def displayed(run: Run, x: Tensor, side: int = pixels.SIDE) -> Pixels:
+    """Return pictures of rows of data: black to white is the range of the training images."""
+    low, high = run.contract.get("display", run.contract["range"])
+    return picture(x.detach().cpu().numpy(), (low, high), side)
+
+
+def decoded(run: Run, z: Array, y: Labels = None, side: int = pixels.SIDE) -> Pixels:
+    """Decode codes (N, L) into pictures, as many at once as memory allows."""
+    count = at_once(4 * math.prod(run.vae.shape))
+    parts = (slice(i, i + count) for i in range(0, len(z), count))
+    return np.concatenate(
+        [displayed(run, run.vae.decode(z[i], None if y is None else y[i]), side) for i in parts]
+    )
+
+
+def drawable(shape: tuple[int, ...]) -> bool:
+    """Return whether rows of this shape have a picture each: images and signals, not tables."""
+    return form(shape) != "table"
+
+
+def latent_grid(run: Run) -> tuple[Pixels, Array] | None:
+    """Return the latent plane, or the latent line, decoded, and its axis; None for other models."""
+    settings = run.recipe.figures
+    if not is_plane(run, (1, 2)):
+        return None
+    side = GRID if form(run.vae.shape) == "image" else GRID // 2
+    axis = manifold.grid_axis(GRID if run.vae.latent == 1 else side, settings.grid, settings.span)
+    points = axis[:, None] if run.vae.latent == 1 else manifold.grid_points(axis)
+    return decoded(run, points, side=pixels.SIDE // run.vae.latent), axis
+
+
+def is_plane(run: Run, latent: tuple[int, ...] = (2,)) -> bool:
+    """Return whether the latent space is a plane (or a line) that decoded codes can show."""
+    settings = run.recipe.model
+    everywhere = table.part("model.posterior", settings.posterior).space == "reals"
+    return run.vae.latent in latent and everywhere and not settings.conditional
+
+
+def class_rows(vae: VAE, n: int) -> Array | None:
+    """Return how many of n samples belong to each class of a conditional model, (K,).
+
+    None where the samples are better shown as a grid.
+    """
+    k = len(vae.classes)
+    if not 0 < k <= MOST or n < k or n > 2 * ROW * k:
+        return None
+    return np.bincount(np.arange(n) * k // n, minlength=k)
+
+
+def between(run: Run, ends: Tensor, y: Labels) -> Array:
+    """Return codes between those of two images, (STEPS, L), along the space that codes live in."""
+    a, b = run.vae.encode(ends, y)
+    t = torch.linspace(0, 1, STEPS)[:, None]
+    space = table.part("model.posterior", run.recipe.model.posterior).space
+    codes = along_sphere(a, b, t) if space == "sphere" else torch.lerp(a, b, t)
+    return np.asarray(codes.numpy())
+
+
+def is_discrete(run: Run) -> bool:
+    """Return whether there is nothing between two codes."""
+    return table.part("model.posterior", run.recipe.model.posterior).space in ("codes", "classes")
