@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vaelab.evaluation.evaluate import evaluate
     from vaelab.models.core import VAE, Draw
     from vaelab.runs import Run, load
+    from vaelab.training import Epoch, Step, epochs
     from vaelab.workflows.compare import compare
     from vaelab.workflows.posthoc_prior import fit_prior
     from vaelab.workflows.studies import train_all
@@ -33,12 +34,15 @@ __version__ = "0.1.0"
 __all__ = [
     "VAE",
     "Draw",
+    "Epoch",
     "Recipe",
     "Row",
     "Run",
+    "Step",
     "UserError",
     "compare",
     "diagnose",
+    "epochs",
     "evaluate",
     "fit_prior",
     "load",
@@ -52,6 +56,9 @@ __all__ = [
 _NEED_TORCH = {
     "VAE": "models.core",
     "Draw": "models.core",
+    "Epoch": "training",
+    "Step": "training",
+    "epochs": "training",
     "Run": "runs",
     "load": "runs",
     "train": "workflows.train",

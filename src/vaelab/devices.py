@@ -1,4 +1,4 @@
-"""What the program runs on: the device, a number of threads that suits it, and a record of both."""
+"""What the program runs on: device, threads, memory; and a record of them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import gc
 import os
 import platform
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,33 @@ from threadpoolctl import threadpool_limits
 from vaelab.errors import UserError
 
 PACKAGES = ("vaelab", "torch", "lightning-fabric", "numpy", "scikit-learn", "safetensors")
+BUDGET = 2**28  # bytes that one chunk of work may take, the same on every machine
 
 
 def device(asked: str) -> torch.device:
     """The device of that name; auto takes a GPU where there is one."""
     if asked == "cuda" and not torch.cuda.is_available():
-        raise UserError("train.device: there is no cuda here; use auto or cpu")
+        raise UserError("train.device: no CUDA GPU was found; set train.device to auto or cpu")
     return torch.device("cuda" if torch.cuda.is_available() and asked != "cpu" else "cpu")
 
 
-def threads(asked: int) -> tuple[int, str]:
-    """How many CPU threads to use, and a warning where they will be crowded (else "").
+def at_once(bytes_each: int, most: int = 1000) -> int:
+    """How many rows of work to do at once: as many as fit the memory budget, from 1 to `most`.
 
-    Threads that wait for one another suffer from a busy core far beyond their share: two of them beside one other
-    busy program made an epoch 20 times as long. So, unless a number is asked for, it is torch's own choice (one a
-    physical core) within what this process may use and what is idle right now.
+    >>> at_once(784 * 4), at_once(2**30)
+    (1000, 1)
+    """
+    return max(1, min(most, BUDGET // max(1, bytes_each)))
+
+
+def threads(asked: int) -> tuple[int, str]:
+    """How many CPU threads to use, and a warning where other programs slow them down (else "").
+
+    Threads that wait for one another suffer from a busy core far beyond their share: two of them
+    beside one other busy program made an epoch 20 times as long. So, unless a number is asked for,
+    it is torch's own choice (one a physical core) within what this process may use and what is idle
+    at the moment. The number decides the order of sums and so the last bits of the results; a run
+    records it.
     """
     allowed = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -44,39 +57,36 @@ def threads(asked: int) -> tuple[int, str]:
     idle = _idle_cores()
     count = asked or max(1, min(torch.get_num_threads(), allowed, round(idle)))
     if count > allowed:
-        return (
-            count,
-            f"{count} threads on {allowed} usable cores can take many times as long; lower train.threads",
+        return count, (
+            f"{count} threads on {allowed} usable cores can take many times as long; "
+            "lower train.threads"
         )
     if count > round(idle):
         remedy = "lower train.threads, or wait" if count > 1 else "wait, or expect slow epochs"
-        return (
-            count,
-            f"other programs keep {allowed - idle:.1f} of {allowed} cores busy, training asks for {count}; {remedy}",
+        return count, (
+            f"other programs keep {allowed - idle:.1f} of {allowed} cores busy, training asks for "
+            f"{count}; {remedy}"
         )
     return count, ""
 
 
 def _idle_cores(seconds: float = 0.2) -> float:
-    """Cores that did nothing during a short look (Linux); elsewhere all of them."""
+    """Cores that were idle during a short measurement (Linux); elsewhere all of them."""
     try:
-        looks = []
+        samples = []
         for pause in (0.0, seconds):
             time.sleep(pause)
-            times = [
-                int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:]
-            ]
-            looks.append(
-                (times[3] + times[4], sum(times[:8]))
-            )  # idle and waiting for disks; everything
-        (idle_before, all_before), (idle_after, all_after) = looks
+            line = Path("/proc/stat").read_text().splitlines()[0]
+            times = [int(word) for word in line.split()[1:]]
+            samples.append((times[3] + times[4], sum(times[:8])))  # idle and iowait; everything
+        (idle_before, all_before), (idle_after, all_after) = samples
         return (os.cpu_count() or 1) * (idle_after - idle_before) / max(1, all_after - all_before)
     except (OSError, ValueError, IndexError):
         return float(os.cpu_count() or 1)
 
 
 def _quota() -> int:
-    """Whole cores that a container's CPU quota allows (Linux, cgroup v2); many where there is no quota."""
+    """Whole cores that a container's CPU quota allows (Linux, cgroup v2); many without a quota."""
     try:
         limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return max(1, int(limit) // int(period))
@@ -85,13 +95,18 @@ def _quota() -> int:
 
 
 def cache() -> Path:
-    """Where downloads and classifiers are kept: VAELAB_CACHE_DIR, or else the folder that the system has for it."""
-    return Path(os.environ.get("VAELAB_CACHE_DIR") or pooch.os_cache("vaelab"))
+    """Where downloads and classifiers are kept: VAELAB_CACHE_DIR, else the user's cache folder."""
+    if folder := os.environ.get("VAELAB_CACHE_DIR"):
+        return Path(folder)
+    try:
+        return Path(pooch.os_cache("vaelab"))
+    except RuntimeError:  # no HOME, and a user without a name
+        return Path(tempfile.gettempdir()) / "vaelab"
 
 
 @contextmanager
 def using(threads: int) -> Iterator[None]:
-    """Inside, so many CPU threads (torch's, NumPy's, scikit-learn's) and the same bits from cuDNN every time."""
+    """Inside, torch, NumPy and scikit-learn use so many threads, and cuDNN is deterministic."""
     before = torch.get_num_threads(), torch.backends.cudnn.deterministic
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic = True
@@ -104,11 +119,11 @@ def using(threads: int) -> Iterator[None]:
 
 
 def peak_memory(device: torch.device) -> Callable[[], float | None]:
-    """Begin to measure; the function returned says how many MiB were needed at most since, None where nobody knows.
+    """Start to measure; the function returned says how many MiB were needed at most since.
 
-    Of a GPU: all that its tensors take. Else (Linux): by how much the process grew at most, whatever ran in it before.
-    What is held already does not count, so what was freed is given back to the system first; nor do program files, of
-    which a process reads in the more the longer it runs.
+    On a GPU that is what its tensors take. Otherwise (Linux) it is by how much the process grew at
+    most, whatever it did before: memory that was freed is returned to the system first, and program
+    files, of which a process maps more the longer it runs, do not count. Elsewhere it is None.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -117,9 +132,7 @@ def peak_memory(device: torch.device) -> Callable[[], float | None]:
     with suppress(OSError, AttributeError):  # only glibc has it, and needs it
         ctypes.CDLL(None).malloc_trim(0)
     try:
-        Path("/proc/self/clear_refs").write_text(
-            "5"
-        )  # the high-water mark VmHWM is what is held now
+        Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark VmHWM
         before = _memory("RssAnon")
     except OSError:
         return lambda: None
@@ -127,35 +140,61 @@ def peak_memory(device: torch.device) -> Callable[[], float | None]:
 
 
 def _memory(name: str) -> float:
-    """MiB, by a line of what Linux says of this process."""
+    """MiB of this process, from a line of /proc/self/status."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
 
-def environment(device: torch.device, threads: int) -> dict[str, Any]:
-    """What a reader needs to know to get the same numbers again."""
+def environment(device: torch.device, threads: int, products: str) -> dict[str, Any]:
+    """What it takes to get the same numbers again; nothing in it names the user."""
+    on_gpu = device.type == "cuda"
     return {
-        "command": sys.argv,
+        "command": [_anonymous(word) for word in sys.argv],
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         "platform": platform.platform(),
-        "processor": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.machine(),
+        "processor": torch.cuda.get_device_name(device) if on_gpu else _processor(),
         "device": device.type,
         "threads": threads,
+        "products": products,  # who multiplies matrices, see models.linear
     }
 
 
-BUDGET = (
-    2**28
-)  # bytes that one chunk of work may take, whatever the machine: the same chunks everywhere
+def describe(machine: Mapping[str, Any], began: Mapping[str, Any]) -> list[str]:
+    """Lines about the machine of a run, and about what differs from the one that it began on."""
+    lines = [
+        f"device: {machine['device']}, {machine['threads']} threads, matrix products by "
+        f"{machine['products']} (kept for a resume: they decide the last bits)"
+    ]
+    for name in ("processor", "threads"):
+        if name in began and began[name] != machine[name]:
+            lines.append(
+                f"note: {name} {machine[name]}, the run began with {began[name]}; the last bits may "
+                "differ from those of a run that was not interrupted"
+            )
+    return lines
 
 
-def at_once(bytes_each: int, most: int = 1000) -> int:
-    """How many rows of work to do at once: as many as fit the memory budget, at least 1, at most `most`.
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a checkout on the path, or a bundled program
+        return "unknown"
 
-    >>> at_once(784 * 4), at_once(2**30)
-    (1000, 1)
-    """
-    return max(1, min(most, BUDGET // max(1, bytes_each)))
+
+def _anonymous(word: str) -> str:
+    """A word of the command line without the user's home folder, whose name is often the user's."""
+    with suppress(RuntimeError):
+        home = str(Path.home())
+        if len(home) > 1:
+            return word.replace(home, "~")
+    return word
+
+
+def _processor() -> str:
+    """The model of the CPU, as Linux names it; elsewhere as far as it is known."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("model name"))
+        return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -36,6 +36,7 @@ from vaelab.models.build import build
 from vaelab.models.core import VAE
 from vaelab.recipes import Recipe, parse, to_toml
 from vaelab.seeding import untouched
+from vaelab.training import Facts, History, State, Tensors
 
 FORMAT = 1  # of best.safetensors and last.pt; raised when an older vaelab could no longer read them
 FILES = (
@@ -50,13 +51,6 @@ FILES = (
 EXPORTS = tuple(
     f"{name}{ending}" for name in ("samples", "reconstructions") for ending in (".png", ".npy")
 )
-
-Tensors = dict[str, torch.Tensor]
-Facts = dict[str, Any]
-State = tuple[Tensors, Facts]  # what last.pt holds: tensors by name; and whatever JSON can say
-History = list[
-    dict[str, Any]
-]  # what metrics.jsonl holds: {"epoch", "beta", "train": {"loss", ...}, "test": {...}}
 
 
 class Run:
@@ -122,6 +116,15 @@ class Run:
     def history(self) -> History:
         """metrics.jsonl: one dictionary an epoch."""
         return self._lines("metrics.jsonl")
+
+    @property
+    def environment(self) -> Facts:
+        """environment.json; empty where it is missing or damaged, because no result depends on it."""
+        try:
+            found = json.loads((self.folder / "environment.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     @property
     def times(self) -> list[dict[str, float]]:

@@ -27,7 +27,7 @@ from vaelab.data import Batches
 from vaelab.errors import UserError
 from vaelab.evaluation import likelihood
 from vaelab.evaluation.latent import explained_variance
-from vaelab.evaluation.likelihood import Terms, log_likelihood, terms
+from vaelab.evaluation.likelihood import log_likelihood
 from vaelab.models import core
 from vaelab.models.build import build as build_vae
 from vaelab.models.core import CHUNK, VAE, Draw
@@ -37,6 +37,7 @@ from vaelab.models.posteriors import Delta, DiagonalGaussian, Point
 from vaelab.models.priors import StandardNormal
 from vaelab.recipes import Data, Model
 from vaelab.seeding import derive, generator, seeded
+from vaelab.training import Terms, terms
 
 D, L, B = 5, 3, 4  # data, latent, batch
 SIGMA = 0.7
@@ -538,7 +539,7 @@ def test_the_loss_is_distortion_plus_rate() -> None:
 def test_terms_are_those_of_a_loop_by_hand_every_image_counted_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(likelihood, "CHUNK", 10)  # pieces of 10, 10 and 3
+    monkeypatch.setattr("vaelab.training.validation.CHUNK", 10)  # pieces of 10, 10 and 3
     vae, data = model().train(), batches()
     found = terms(vae, data, seed=5)
     assert vae.training
@@ -563,7 +564,7 @@ def test_terms_are_those_of_a_loop_by_hand_every_image_counted_once(
 def test_terms_do_not_depend_on_the_chunk_where_there_is_no_chance(
     chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(likelihood, "CHUNK", chunk)
+    monkeypatch.setattr("vaelab.training.validation.CHUNK", chunk)
     vae, data = model(posterior="point").eval(), batches(treatment="grey")
     with torch.no_grad():
         draw = vae.draw(data(torch.arange(23), generator(0, "any")))

@@ -17,7 +17,6 @@ from vaelab.errors import UserError
 from vaelab.models import networks
 from vaelab.models.build import build
 from vaelab.models.describe import summary
-from vaelab.models.linear import ONEDNN, WORTHWHILE, Linear
 from vaelab.models.objectives import elbo
 from vaelab.recipes import Model, code
 from vaelab.recipes.parts import LIKELIHOODS, NETWORKS
@@ -249,32 +248,3 @@ def test_the_summary_s_total_is_the_number_of_parameters(network: str, likelihoo
     ]
     assert vae.training
     assert not any(module._forward_hooks for module in vae.modules())
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_the_fast_linear_layer_is_the_linear_layer(bias: bool) -> None:
-    """Values and gradients, to rounding: sums of 300 products of numbers of size 1, in another order."""
-    layer = Linear(300, 200, bias=bias)
-    plain = nn.Linear(300, 200, bias=bias)
-    plain.load_state_dict(layer.state_dict())
-    x = torch.randn(100, 300)
-    assert len(x) * layer.weight.numel() >= WORTHWHILE
-    found, wanted = [], []
-    for into, module in ((found, layer), (wanted, plain)):
-        leaf = x.clone().requires_grad_()
-        y = module(leaf)
-        (y**2).mean().backward()
-        into.extend([y, leaf.grad, *(parameter.grad for parameter in module.parameters())])
-    for a, b in zip(found, wanted, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
-
-
-def test_the_fast_linear_layer_is_in_use_here_and_can_be_differentiated_twice() -> None:
-    layer = Linear(300, 200)
-    x = torch.randn(100, 300, requires_grad=True)
-    y = layer(x)
-    assert (type(y.grad_fn).__name__ == "_ProductBackward") == ONEDNN
-    (slope,) = torch.autograd.grad(y.pow(3).sum(), x, create_graph=True)
-    slope.pow(2).sum().backward()
-    assert layer.weight.grad is not None
-    assert layer.weight.grad.abs().max() > 0

@@ -15,7 +15,7 @@ from vaelab.cli.main import main
 from vaelab.data import Batches
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
-from vaelab.evaluation.likelihood import terms
+from vaelab.training import terms
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from conftest import (
 import vaelab
 from vaelab.cli.main import main
 from vaelab.plots import gallery
-from vaelab.workflows.train import schedules
+from vaelab.training import schedules
 
 Start = Callable[..., Command]
 

@@ -15,6 +15,7 @@ from conftest import TINY, contents, flags, outcome, tiny
 
 import vaelab
 from vaelab.cli.main import main
+from vaelab.data.dataset import spread
 from vaelab.evaluation import evaluate
 from vaelab.plots import style
 from vaelab.report import comparison as comparison_page
@@ -213,8 +214,8 @@ def test_a_study_from_python(quick: None, tmp_path: Path) -> None:
 
 
 def test_pictures_show_every_part_of_sorted_data() -> None:
-    assert vaelab.workflows.train.spread(100, 5).tolist() == [0, 25, 50, 74, 99]
-    assert vaelab.workflows.train.spread(3, 5).tolist() == [0, 1, 2]
+    assert spread(100, 5).tolist() == [0, 25, 50, 74, 99]
+    assert spread(3, 5).tolist() == [0, 1, 2]
 
 
 def test_a_damaged_list_of_runs_is_named(

@@ -28,9 +28,10 @@ from vaelab.evaluation.prepared import Subject
 from vaelab.models.core import CHUNK, evaluating
 from vaelab.models.likelihoods import ContinuousBernoulliOfLogits
 from vaelab.recipes import AXES, Recipe, table
-from vaelab.runs import History, Run
+from vaelab.runs import Run
 from vaelab.runs import load as load_run
 from vaelab.seeding import generator, seeded, untouched
+from vaelab.training import History
 
 LOOKED = 2000  # test images and samples by which codes and samples are measured where `evaluate` has not done so
 IMAGES = 10_000  # of each split at most, whose loss is worked out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import repeat
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,8 @@ from vaelab.evaluation.annealing import CHAINS, annealed, moments
 from vaelab.evaluation.metric import Metric, mean
 from vaelab.evaluation.prepared import Subject
 from vaelab.models.codes import Code
-from vaelab.models.core import CHUNK, VAE, Draw, evaluating, outputs, sampled
+from vaelab.models.core import VAE, Draw, evaluating, outputs, sampled
 from vaelab.models.likelihoods import Bernoulli
-from vaelab.models.objectives import iwae
 from vaelab.models.posteriors import Delta, Point
 from vaelab.recipes import table
 from vaelab.seeding import generator, seeded
@@ -61,46 +60,6 @@ METRICS = {
     "quadrature_difference": Metric("quadrature - nll of the same images", "nats per image"),
     "quadrature_halved": Metric("what halving the cells last changed, at most", "nats per image"),
 }  # fmt: skip
-
-
-class Terms(NamedTuple):
-    """Means over images, in nats per image; distortion + rate is -ELBO at beta = 1."""
-
-    distortion: float
-    rate: float
-    bound: float | None = (
-        None  # -log of the mean of k importance weights, where k samples were drawn
-    )
-
-    @property
-    def loss(self) -> float:
-        return self.distortion + self.rate
-
-    def record(self) -> dict[str, float]:
-        bound = {} if self.bound is None else {"bound": self.bound}
-        return {"loss": self.loss, "distortion": self.distortion, "rate": self.rate} | bound
-
-    def __str__(self) -> str:
-        bound = "" if self.bound is None else f", bound {self.bound:.2f}"
-        return f"{self.loss:.2f} = {self.distortion:.2f} + {self.rate:.2f}{bound}"
-
-
-@torch.no_grad()
-def terms(vae: VAE, batches: Batches, seed: int, k: int = 1) -> Terms:
-    """Distortion and rate with k posterior samples an image, and the bound they make, over all images of `batches`.
-
-    The same seed draws the same noise and the same binarisation every time, so epochs can be compared.
-    """
-    device = batches.x.device
-    total = torch.zeros(3, dtype=torch.float64)
-    chance = generator(seed, "evaluation data", device=device)
-    with evaluating(vae), seeded(seed, "evaluation"):
-        for index in torch.arange(len(batches), device=device).split(max(1, CHUNK // k)):
-            draw = vae(batches(index, chance), k, batches.labels(index))
-            bound = iwae(draw) if k > 1 else torch.zeros_like(draw.distortion)
-            total += torch.stack([draw.distortion.sum(), draw.rate.sum(), -bound.sum()]).cpu()
-    distortion, rate, bound = (total / len(batches)).tolist()
-    return Terms(distortion, rate, bound if k > 1 else None)
 
 
 Pieces: TypeAlias = Iterable[

@@ -66,13 +66,16 @@ def support(settings: Model) -> str:
 
 def start(vae: VAE, images: Batches) -> None:
     """Let the parts that begin near the data see some of it: at most STARTERS images."""
+    parts = [
+        begin for m in vae.modules() if callable(begin := getattr(m, "start_from_images", None))
+    ]
+    if not parts:  # images take memory
+        return
     device = images.x.device
     index = torch.randperm(len(images))[:STARTERS].to(device)
     chance = torch.Generator(device).manual_seed(int(torch.randint(2**62, ())))
-    for module in vae.modules():
-        begin = getattr(module, "start_from_images", None)
-        if callable(begin):
-            begin(images(index, chance).cpu())
+    for begin in parts:
+        begin(images(index, chance).cpu())
 
 
 class Goal(nn.Module):

@@ -1,44 +1,97 @@
-"""nn.Linear, with the matrix products of oneDNN where the CPU has them.
+"""nn.Linear, with the matrix products of torch or those of oneDNN, whichever are faster.
 
-torch multiplies float32 matrices with MKL, which on processors that are not Intel's leaves half of their speed unused.
-oneDNN comes with torch and does not: on an AMD core with AVX-512 the products of a 784-400 layer at batch 128 take half
-as long. The numbers are float32 either way; only the order of the sums differs.
+torch multiplies float32 matrices with MKL, which leaves half the speed of processors that are not
+Intel's unused. oneDNN comes with torch and does not: on an AMD core with AVX-512 the products of a
+784-400 layer at batch 128 take half as long; on an Intel core they take a tenth to a third longer. Both are
+float32 and differ in the order of their sums. A run measures once and keeps to its choice (`using`);
+everything else uses torch's own.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-WORTHWHILE = 2**22  # multiplications; below, calling costs more than it saves
+WORTHWHILE = 2**22  # multiplications; below, the call costs more than it saves
+MARGIN = 0.7  # of torch's time, which oneDNN must beat: noise must not choose
+ROUNDS = 5  # in each of which it must
+_products: ContextVar[str] = ContextVar("products", default="torch")  # of this thread
 
 
 class Linear(nn.Linear):
     """y = x W^T + b for x (N, in), as nn.Linear: the same parameters, initialisation and state."""
 
     def forward(self, x: Tensor) -> Tensor:
-        plain = (
-            x.device.type == "cpu"
-            and x.dtype == self.weight.dtype == torch.float32
-            and x.dim() == 2
-        )
-        special = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
-        if ONEDNN and plain and not special and len(x) * self.weight.numel() >= WORTHWHILE:
+        if torch.compiler.is_compiling() or _products.get() == "torch":
+            return linear(x, self.weight, self.bias)
+        plain = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
+        large = x.dim() == 2 and len(x) * self.weight.numel() >= WORTHWHILE
+        if plain and large and not torch.is_autocast_enabled("cpu"):
             return _product(x, self.weight, self.bias)
         return linear(x, self.weight, self.bias)
 
 
+@contextmanager
+def using(products: str) -> Iterator[None]:
+    """Inside, this thread uses the products of "torch" or of "onednn" (of torch where it is missing)."""
+    token = _products.set(products if AVAILABLE else "torch")
+    try:
+        yield
+    finally:
+        _products.reset(token)
+
+
+def fastest(device: torch.device) -> str:
+    """Whose products are faster here, "torch" or "onednn", by a measurement of at most 40 ms.
+
+    oneDNN is chosen only if it is clearly faster in each of several rounds, so that a busy moment
+    does not change the choice; within a process it stays the same.
+    """
+    if device.type != "cpu" or not AVAILABLE:
+        return "torch"
+    return _measured(torch.get_num_threads())
+
+
+@cache
+def _measured(threads: int) -> str:
+    x, weight, grad = torch.ones(128, 784), torch.ones(400, 784), torch.ones(128, 400)
+
+    def seconds(multiply: Callable[..., Tensor]) -> float:
+        begun = time.perf_counter()
+        multiply(x, weight, None)
+        multiply(grad, weight.t(), None)  # as in the backward pass
+        multiply(grad.t(), x.t(), None)
+        return time.perf_counter() - begun
+
+    for _ in range(ROUNDS):
+        pairs = [(seconds(linear), seconds(_onednn)) for _ in range(3)]
+        torchs, onednns = zip(*pairs, strict=True)
+        if min(onednns) > MARGIN * min(torchs):
+            return "torch"
+    return "onednn"
+
+
 class _Product(torch.autograd.Function):
-    """x W^T + b by oneDNN; the backward pass is made of the same product, so it can be differentiated again."""
+    """x W^T + b by oneDNN. Its backward pass consists of the same product, so it can be differentiated."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.biased = bias is not None
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return _onednn(x, weight, bias)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, bias = inputs
+        ctx.save_for_backward(x, weight)
+        ctx.save_for_forward(x, weight)
+        ctx.biased = bias is not None
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -47,9 +100,24 @@ class _Product(torch.autograd.Function):
         dweight = _product(grad.t(), x.t(), None) if ctx.needs_input_grad[1] else None
         return dx, dweight, grad.sum(0) if ctx.biased else None
 
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], x: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> tuple[Tensor, int]:
+        """Under torch.vmap, for which oneDNN has no rule, torch's own product."""
+        return torch.vmap(linear, in_dims)(x, weight, bias), 0
+
+    @staticmethod
+    def jvp(ctx: Any, dx: Tensor, dweight: Tensor, dbias: Tensor | None) -> Tensor:
+        x, weight = ctx.saved_tensors
+        tangent = linear(x, weight).new_zeros(()) if dbias is None else dbias
+        if dx is not None:
+            tangent = tangent + linear(dx, weight)
+        return tangent if dweight is None else tangent + linear(x, dweight)
+
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    product: Tensor = _Product.apply(x, weight, bias)  # type: ignore[no-untyped-call]  # torch gives apply no types
+    product: Tensor = _Product.apply(x, weight, bias)  # type: ignore[no-untyped-call]  # untyped
     return product
 
 
@@ -59,7 +127,7 @@ def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _works() -> bool:
-    """Whether this torch has the operator, which is no part of its public interface, and it does what we think."""
+    """Whether this torch has the operator, which is not part of its public interface, as expected."""
     x, weight, bias = torch.arange(6.0).view(2, 3), torch.arange(12.0).view(4, 3), torch.arange(4.0)
     try:
         return torch.equal(_onednn(x, weight, bias), linear(x, weight, bias))
@@ -67,4 +135,4 @@ def _works() -> bool:
         return False
 
 
-ONEDNN = torch.backends.mkldnn.is_available() and _works()
+AVAILABLE = torch.backends.mkldnn.is_available() and _works()

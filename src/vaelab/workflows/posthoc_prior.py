@@ -30,8 +30,10 @@ from vaelab.plots import gallery
 from vaelab.recipes import Train, override
 from vaelab.runs import Run, check_free, create, load
 from vaelab.seeding import generator, seeded, untouched
-from vaelab.training.schedules import learning_rate
-from vaelab.workflows.train import Job, measure
+from vaelab.training import learning_rate
+from vaelab.workflows.console import Console
+from vaelab.workflows.job import Job
+from vaelab.workflows.train import measure
 
 STEPS, BATCH = 4000, 256  # of codes
 RATE = Train(learning_rate=3e-3, schedule="cosine")  # of Adam
@@ -58,7 +60,7 @@ def fit_prior(
         )
     job = Job(
         override(old.recipe, {"model.prior": prior, "model.components": components}),
-        quiet,
+        Console(quiet),
         fitted=True,
     )
     if not [*job.vae.prior.parameters()]:
@@ -78,7 +80,9 @@ def fit_prior(
         run = create(out, job.recipe, overwrite)
         run.write(
             "environment.json",
-            json.dumps(devices.environment(job.device, torch.get_num_threads()), indent=2).encode(),
+            json.dumps(
+                devices.environment(job.device, torch.get_num_threads(), "torch"), indent=2
+            ).encode(),
         )
         run.write_lines("metrics.jsonl", old.history)
         run.save_best(job.vae, old.contract["epoch"], job.data)
@@ -111,7 +115,7 @@ def _fit(job: Job, old: VAE) -> list[float]:
     adam = Adam(vae.prior.parameters(), lr=RATE.learning_rate)
     best, weights = math.inf, vae.prior.state_dict()
     epochs = math.ceil(STEPS / math.ceil(len(job.train) / BATCH))
-    for epoch in tqdm(range(1, epochs + 1), disable=job.quiet or None):
+    for epoch in tqdm(range(1, epochs + 1), disable=job.console.quiet or None):
         z, y = _codes(vae, job.train, seed, epoch)
         batches = torch.randperm(len(z), generator=generator(seed, "order", epoch)).split(BATCH)
         for step, index in enumerate(batches):

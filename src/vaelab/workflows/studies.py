@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
+from vaelab.data import load as load_data
 from vaelab.errors import UserError
 from vaelab.files import locked, write_atomic
 from vaelab.recipes import Recipe
 from vaelab.runs import Run, check_free, create
-from vaelab.workflows.train import Job, resume
+from vaelab.workflows.console import Console
+from vaelab.workflows.job import Job
+from vaelab.workflows.train import carry_out, resume
 
 STUDY = "study.json"
 
@@ -22,34 +26,32 @@ STUDY = "study.json"
 def train_all(
     recipes: Mapping[str, Recipe], out: str | Path, *, overwrite: bool = False, quiet: bool = False
 ) -> dict[str, Run]:
-    """Train each recipe into ``out/NAME``; `comparison.compare` puts them side by side. Raises as `training.train`."""
-    out = Path(out)
-    if is_study(out):
-        if not overwrite:
-            raise UserError(
-                f"{out}: holds a study already; continue it with vaelab train --resume {out}, "
-                "replace it with --overwrite, or choose another --out"
-            )
-    elif (out / "recipe.toml").exists():
-        raise UserError(
-            f"{out}: holds a run; a study of several wants a folder of its own: choose another --out"
-        )
-    else:
-        check_free(out, overwrite)
-    jobs = {name: Job(recipe, quiet) for name, recipe in recipes.items()}
+    """Train each recipe into ``out/NAME``; `compare` shows them side by side. Raises as `train`.
+
+    All recipes and folders are checked before anything is written.
+    """
+    out, console, read = Path(out), Console(quiet), cache(load_data)
+    _check_free(out, overwrite)
+    jobs = {name: Job(recipe, console, read=read) for name, recipe in recipes.items()}
+    for name in jobs:
+        check_free(out / name, overwrite)
     with locked(out):
         write_atomic(out / STUDY, (json.dumps(list(jobs)) + "\n").encode())
         for name, job in jobs.items():
             with locked(out / name):
                 create(out / name, job.recipe, overwrite)
-    return resume_all(out, quiet=quiet)
+        runs = {}
+        for name, job in jobs.items():
+            with locked(out / name):
+                runs[name] = carry_out(job, Run(out / name, job.recipe), None)
+        return runs
 
 
 def resume_all(out: str | Path, *, quiet: bool = False) -> dict[str, Run]:
     """Train what is left to train of a study."""
-    out = Path(out)
+    out, console = Path(out), Console(quiet)
     with locked(out):
-        return {name: resume(out / name, quiet=quiet) for name in names(out)}
+        return {name: resume(out / name, console=console) for name in names(out)}
 
 
 def is_study(folder: Path) -> bool:
@@ -65,3 +67,18 @@ def names(folder: Path) -> list[str]:
         raise UserError(
             f'{folder / STUDY}: is damaged; write the names of the runs into it, as ["a", "b"]'
         ) from None
+
+
+def _check_free(out: Path, overwrite: bool) -> None:
+    if is_study(out):
+        if not overwrite:
+            raise UserError(
+                f"{out}: holds a study already; continue it with vaelab train --resume {out}, "
+                "replace it with --overwrite, or choose another --out"
+            )
+    elif (out / "recipe.toml").exists():
+        raise UserError(
+            f"{out}: holds a run; a study needs a folder of its own: choose another --out"
+        )
+    else:
+        check_free(out, overwrite)

@@ -1,0 +1,159 @@
+"""A recipe prepared for training: device, data and initialised model, checked before a file is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from vaelab import devices
+from vaelab.data import Batches, Dataset, Split, anchored, check_support
+from vaelab.data import load as load_data
+from vaelab.errors import UserError
+from vaelab.models import build
+from vaelab.models.describe import summary
+from vaelab.recipes import Data, Objective, Recipe, available, flatten, rules, study
+from vaelab.seeding import seeded
+from vaelab.training import Step, batch_sizes
+from vaelab.workflows.console import Console
+
+FEW_STEPS = 500  # of the optimiser, below which a network has hardly learned
+LARGE = 100.0  # real values beyond this are far from the scale that networks are made for
+
+
+class Job:
+    """Device, data and a model with initial weights. Raises `UserError` for what cannot be trained.
+
+    `fitted`: the prior is fitted after the training, see `posthoc_prior`. `read` gives the data.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        console: Console,
+        *,
+        fitted: bool = False,
+        read: Callable[[Data], Dataset] = load_data,
+    ) -> None:
+        idle = rules.idle(recipe.model, recipe.objective)
+        if idle and not fitted:
+            raise UserError(idle)
+        self.console = console
+        self.changes = _changes(recipe)
+        if any(change.startswith(("data.", "model.")) for change in self.changes):
+            recipe = msgspec.structs.replace(recipe, about="")  # it is about other data or models
+        self.recipe = recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
+        self.device = devices.device(recipe.train.device)
+        self.data = read(recipe.data)
+        check_support(self.data, build.support(recipe.model), recipe.data, recipe.model.likelihood)
+        self.train = self._batches(self.data.train, augment=True)
+        self.validation = self._batches(self.data.validation)
+        self.test = self._batches(self.data.test)
+        with seeded(recipe.train.seed, "weights"):
+            self.vae = build.build(
+                recipe.model, self.data.shape, self.data.levels, self.data.classes()
+            )
+            self.step = Step(self.vae, recipe.objective)
+            build.start(self.vae, self.train)
+        self._check()
+        # A run that is resumed notices other data in their place.
+        self.fingerprint = f"{tuple(self.data.train.x.shape)} {self.data.train.checksum()}"
+
+    def _batches(self, split: Split, augment: bool = False) -> Batches:
+        levels, settings = self.data.levels, self.recipe.data
+        return Batches(split.x, levels, settings, self.device, augment=augment, y=split.y)
+
+    def _check(self) -> None:
+        settings = self.recipe
+        sizes = batch_sizes(len(self.train), settings.train.batch)
+        if settings.model.batch_norm and min(sizes) == 1:
+            raise UserError(
+                "train.batch: batch normalisation needs at least 2 images; raise it or set "
+                "model.batch_norm to false"
+            )
+        for name, split in self.data.splits().items():
+            if settings.model.conditional and split.y is None and len(split.x):
+                raise UserError(
+                    f"model.conditional: the {name} images have no labels; add labels y for them"
+                )
+
+    @property
+    def say(self) -> Callable[[str], None]:
+        return self.console.say
+
+    @property
+    def measured(self) -> tuple[str, Batches]:
+        """The name of the images that the results are measured on, and these: test, if there are."""
+        splits = {"test": self.test, "validation": self.validation, "training": self.train}
+        return next((name, images) for name, images in splits.items() if len(images))
+
+    @property
+    def shown(self) -> Dataset:
+        """The data with the images that the results are measured on in the place of the test set."""
+        split = {"test": self.data.test, "validation": self.data.validation}
+        return self.data._replace(test=split.get(self.measured[0], self.data.train))
+
+    @property
+    def large(self) -> float:
+        """The largest value of the training data where they are far from the scale 1, else 0."""
+        if self.data.levels is not None or getattr(self.recipe.data, "standardise", False):
+            return 0.0
+        largest = float(self.data.train.x.abs().max()) / self.recipe.data.scale
+        return largest if largest > LARGE else 0.0
+
+
+def introduce(job: Job) -> None:
+    """Print data, model, what the numbers will mean, and what a user should know of these settings."""
+    recipe, data, say = job.recipe, job.data, job.say
+    counts = {name: len(split.x) for name, split in data.splits().items()}
+    images = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    say(f"{recipe.name}: {recipe.about}" if recipe.about else recipe.name)
+    if job.changes:
+        say(f"changed: {', '.join(job.changes)}")
+    labels = "with labels" if data.train.y is not None else "no labels"
+    say(f"data: {data.name}, shape {'x'.join(map(str, data.shape))}, {labels}; {images}")
+    for note in getattr(data, "notes", ()):
+        say(f"  {note}")
+    say(f"treatment: {recipe.data.treatment}; likelihood: {recipe.model.likelihood}")
+    job.console.once(summary(job.vae))
+    for line in _remarks(job):
+        say(line)
+    say("nats per image: loss = distortion + rate")
+    if job.step.samples > 1:
+        say(
+            "bound = -log of the mean of the samples' importance weights; it chooses the best epoch"
+        )
+    if recipe.objective != Objective():
+        say("optimised = the value of the training objective")
+
+
+def _remarks(job: Job) -> list[str]:
+    """Warnings and notes about settings that work, but perhaps not as meant."""
+    recipe, settings, found = job.recipe, job.recipe.train, []
+    if not len(job.validation):
+        found.append("note: without validation images no epoch is chosen, the last weights count")
+    if not len(job.test):
+        found.append(f"note: without test images the {job.measured[0]} images are measured")
+    if recipe.objective.warmup >= settings.epochs:
+        found.append(
+            f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than train.epochs "
+            f"{settings.epochs}: {', '.join(recipe.objective.grows)} does not reach its value"
+        )
+    if recipe.model.posterior == "point":
+        found.append("note: an autoencoder has no KL term: its rate is 0, its loss no bound")
+    a_pass = len(batch_sizes(len(job.train), settings.batch))
+    if a_pass * settings.epochs < FEW_STEPS:
+        found.append(
+            f"warning: {a_pass * settings.epochs:,} steps are few for a network; set train.epochs to "
+            f"{-(-FEW_STEPS // a_pass):,}, or lower train.batch"
+        )
+    if job.large:
+        found.append(f"warning: the values reach {job.large:g}; set data.standardise to true")
+    return found
+
+
+def _changes(recipe: Recipe) -> list[str]:
+    """What differs from the built-in recipe of that name, where there is one."""
+    built_in = study(recipe.name).get(recipe.name) if recipe.name in available() else None
+    old, new = flatten(built_in or recipe), flatten(recipe)
+    return [f"{key} {value}" for key, value in new.items() if value != old[key] and "." in key]
