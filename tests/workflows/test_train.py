@@ -368,7 +368,7 @@ def test_rows_of_numbers_train_and_draw_what_can_be_drawn_of_them(
         tmp_path, {"data.source": str(tmp_path / "x.csv"), "model.likelihood": "gaussian"}
     )
     assert losses(run)[-1] < losses(run)[0]
-    assert {p.name for p in (run.folder / "figures").rglob("*")} == {"losses.png", "latent.png"}
+    assert {p.name for p in (run.folder / "figures").rglob("*")} >= {"losses.png", "latent.png"}
 
 
 # ---------------------------------------------------------------- a loss that is not finite
