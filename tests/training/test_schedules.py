@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaelab.recipes import Objective, Train
+from vaelab.errors import UserError
+from vaelab.recipes import Objective, Train, recipe
+from vaelab.recipes.parts import SCHEDULES
 from vaelab.recipes.table import NUMBERS
+from vaelab.training import schedules
 from vaelab.training.schedules import learning_rate, numbers
 
 ULP = 1 + 4 * 2**-53  # a few roundings
 weights = st.floats(0, 1e6)
 peaks = st.floats(1e-12, 1e6)
-shares = st.floats(0, 1 - 2**-20)  # closer to 1 a cosine is 0 in floating point
+# Of a million steps the last begins at 1 - 1e-6; closer to 1 a cosine is 0 in floating point.
+shares = st.floats(0, 1 - 2**-20)
 
 
 def beta(settings: Objective, time: float, epochs: int) -> float:
@@ -104,6 +110,9 @@ def test_a_constant_learning_rate_is_constant(peak: float, share: float) -> None
         ("cosine", 0.5, 0.5),
         ("cosine", 2 / 3, 0.25),
         ("cosine", 1.0, 0.0),
+        ("linear", 0.0, 1.0),
+        ("linear", 0.25, 0.75),
+        ("linear", 1.0, 0.0),
         ("one-cycle", 0.0, 0.04),
         ("one-cycle", 0.1, 0.28),  # a third of the rise is a quarter of the way
         ("one-cycle", 0.15, 0.52),
@@ -117,7 +126,7 @@ def test_the_learning_rate_at_exact_points(schedule: str, progress: float, wante
     assert learning_rate(settings, progress) == pytest.approx(2e-3 * wanted, rel=1e-12, abs=1e-18)
 
 
-@given(peaks, shares, st.sampled_from(["constant", "cosine", "one-cycle"]))
+@given(peaks, shares, st.sampled_from([*SCHEDULES]))
 def test_the_learning_rate_is_positive_and_never_above_its_peak(
     peak: float, share: float, schedule: str
 ) -> None:
@@ -147,3 +156,30 @@ def test_one_cycle_has_no_jump_at_its_peak() -> None:
     assert learning_rate(settings, 0.3 - 1e-9) == pytest.approx(
         learning_rate(settings, 0.3), rel=1e-9
     )
+
+
+ENDS = {"constant": 1.0, "cosine": 0.0, "linear": 0.0, "one-cycle": 4e-6}  # of the peak
+
+
+def test_every_schedule_ends_where_it_says() -> None:
+    assert ENDS.keys() == SCHEDULES.keys()
+    for name, end in ENDS.items():
+        assert learning_rate(Train(learning_rate=2.0, schedule=name), 1.0) == pytest.approx(
+            2.0 * end, abs=1e-15
+        )
+
+
+CUSTOM = (
+    "def halved(peak, progress): return peak / 2\ndef doubled(peak, progress): return 2 * peak\n"
+)
+
+
+def test_a_custom_schedule_stays_between_0_and_the_peak(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CUSTOM)
+    halved = recipe("quickstart", {"train.schedule": f"{path}:halved"}).train
+    schedules.check(halved)
+    assert learning_rate(halved, 0.3) == halved.learning_rate / 2
+    doubled = recipe("quickstart", {"train.schedule": f"{path}:doubled"}).train
+    with pytest.raises(UserError, match=r"train\.schedule: .*doubled gives the learning rate"):
+        schedules.check(doubled)

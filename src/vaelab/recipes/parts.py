@@ -19,7 +19,7 @@ class Part(NamedTuple):
     cites: str = ""  # keys of references.bib
     space: str = "reals"  # where z lives: prior and posterior must agree
     traits: str = ""  # what a posterior has; what a prior or an objective needs of it
-    reads: str = ""  # the weights of [objective] that an objective takes
+    reads: str = ""  # weights that an objective takes, settings that an optimiser takes
 
 
 # fmt: off
@@ -152,13 +152,20 @@ OBJECTIVES = {
 }
 
 OPTIMISERS = {
-    "adam": Part("adaptive moments", "training.optimisers:adam", "kingma2015adam"),
+    "adam": Part("adaptive moments", "training.optimisers:adam", "kingma2015adam",
+        reads="epsilon"),
+    "adamw": Part("Adam with decoupled weight decay", "training.optimisers:adamw",
+        "loshchilov2019decoupled", reads="epsilon weight_decay"),
+    "nadam": Part("Adam with Nesterov momentum", "training.optimisers:nadam",
+        "dozat2016incorporating", reads="epsilon"),
 }
 
 SCHEDULES = {
     "constant": Part("the learning rate stays as it is", "training.schedules:constant"),
     "cosine": Part("from the learning rate to 0 along half a cosine",
         "training.schedules:cosine", "loshchilov2017sgdr"),
+    "linear": Part("from the learning rate to 0 in a straight line",
+        "training.schedules:linear", "defazio2023when"),
     "one-cycle": Part("up over the first 30 %, then down to almost 0",
         "training.schedules:one_cycle", "smith2019super"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaelab.recipes.parts import PRIORS
-from vaelab.recipes.settings import Model, Objective
+from vaelab.recipes.settings import Model, Objective, Train
 from vaelab.recipes.table import LACKS, NUMBERS, part
 
 
@@ -23,6 +23,26 @@ def idle(model: Model, objective: Objective) -> str:
         f"model.prior: without a KL term {model.prior!r} would receive no gradient; set model.prior "
         "to normal, and fit the prior after the training: vaelab fit-prior RUN"
     )
+
+
+def of_training(train: Train) -> str:
+    """Why the settings of a training do not go together; "" where they do."""
+    name, default = train.optimiser, Train()
+    if ".py:" in name:  # a custom optimiser takes what it likes
+        return ""
+    reads = part("train.optimiser", name).reads.split()
+    for key in ("weight_decay", "epsilon"):
+        if key not in reads and getattr(train, key) != getattr(default, key):
+            return (
+                f"train.{key}: {name!r} does not take it; "
+                f"set train.{key} to {getattr(default, key):g}, or choose another train.optimiser"
+            )
+    if name == "adamw" and not train.weight_decay:
+        return (
+            "train.weight_decay: adamw without weight decay is adam; set train.weight_decay to 0.01, "
+            "or train.optimiser to adam"
+        )
+    return ""
 
 
 def _of_parts(model: Model, objective: Objective) -> str:

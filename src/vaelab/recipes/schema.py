@@ -51,6 +51,8 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
         if refused := rules.refusal(self.model, self.objective):
             raise ValueError(refused)
+        if refused := rules.of_training(self.train):
+            raise ValueError(refused)
         if self.train.compile and self.objective.name in ("rae-gp", "piwae"):
             raise ValueError(
                 f"train.compile: {self.objective.name!r} differentiates the decoder twice; "

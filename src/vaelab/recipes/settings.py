@@ -151,6 +151,9 @@ class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     learning_rate: Annotated[
         Positive, _doc("learning rate; its maximum where a schedule changes it", common=True)
     ] = 1e-3
+    weight_decay: Annotated[
+        NonNegative, _doc("adamw: share of every weight taken off, times lr")
+    ] = 0.0
     epsilon: Annotated[Positive, _doc("Adam's epsilon, added to the root of the second moment")] = (
         1e-8
     )

@@ -11,9 +11,9 @@ import torch
 from lightning_fabric import Fabric
 
 from vaelab.data import Batches
-from vaelab.recipes import Train, code
+from vaelab.recipes import Train
 from vaelab.seeding import derive, generator
-from vaelab.training import checkpoint, schedules
+from vaelab.training import checkpoint, optimisers, schedules
 from vaelab.training.checkpoint import DivergenceError, History, State
 from vaelab.training.step import Step
 from vaelab.training.validation import Terms, terms
@@ -117,8 +117,7 @@ class _Training:
         self.device = data.x.device
         precision = PRECISION[settings.precision]
         self.fabric = Fabric(accelerator=self.device.type, devices=1, precision=precision)
-        make = code("train.optimiser", settings.optimiser)
-        self.optimiser = make(step.to(self.device).parameters(), settings)
+        self.optimiser = optimisers.make(step.to(self.device).parameters(), settings)
         self.wrapped = self.fabric.setup(step, self.optimiser)
         if settings.compile:
             step.model.encoder.compile()

@@ -1,31 +1,34 @@
-"""Schedules as functions of time alone, so that nothing about them has to be saved to resume a run."""
+"""Schedules: functions of time alone, so a checkpoint holds nothing about them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 
+from vaelab.errors import UserError
 from vaelab.recipes import NUMBERS, Objective, Train, code
 
 
 def numbers(settings: Objective, time: float, epochs: int) -> dict[str, float]:
-    """The numbers of an objective after `time` epochs (a fraction counts) of `epochs`.
+    """The weights of an objective after `time` epochs (a fraction counts) of `epochs`.
 
-    Those that `settings.grows` names are multiplied by a ramp from 0 to 1; the others stay as they are.
+    Those that `settings.grows` names are multiplied by a ramp from 0 to 1; the others are constant.
 
     >>> numbers(Objective(beta=4.0, warmup=10.0), 5.0, 20)["beta"]
     2.0
     """
-    now = ramp(settings, time, epochs)
+    share = ramp(settings, time, epochs)
     return {
-        name: getattr(settings, name) * (now if name in settings.grows else 1) for name in NUMBERS
+        name: getattr(settings, name) * (share if name in settings.grows else 1) for name in NUMBERS
     }
 
 
 def ramp(settings: Objective, time: float, epochs: int) -> float:
-    """The share, in [0, 1], of its value that a growing number has after `time` epochs of `epochs`.
+    """The share, in [0, 1], of its value that a growing weight has after `time` epochs of `epochs`.
 
-    Linear warm-up: min(1, time / warmup) (Bowman et al. 2016, arXiv:1511.06349). Cyclical: each of the cycles rises
-    over its first half and stays at 1 over its second (Fu et al. 2019, arXiv:1903.10145).
+    Linear warm-up: min(1, time / warmup) (Bowman et al. 2016, arXiv:1511.06349). Cyclical: each of the
+    cycles rises over its first half and stays at 1 over its second (Fu et al. 2019, arXiv:1903.10145).
 
     >>> ramp(Objective(warmup=10.0), 5.0, 20)
     0.5
@@ -43,8 +46,26 @@ def learning_rate(settings: Train, progress: float) -> float:
     >>> learning_rate(Train(learning_rate=1e-3, schedule="cosine"), 0.5)
     0.0005
     """
-    rate: float = code("train.schedule", settings.schedule)(settings.learning_rate, progress)
-    return rate
+    return _schedule(settings.schedule)(settings.learning_rate, progress)
+
+
+def check(settings: Train) -> None:
+    """Raise `UserError` if a custom schedule leaves [0, peak], the peak being train.learning_rate."""
+    peak = settings.learning_rate
+    for progress in (i / 1000 for i in range(1000)):
+        rate = learning_rate(settings, progress)
+        if not 0 <= rate <= peak * (1 + 1e-9):
+            raise UserError(
+                f"train.schedule: {settings.schedule} gives the learning rate {rate:g} at progress "
+                f"{progress:g}; return values from 0 to the peak {peak:g}"
+            )
+
+
+@cache
+def _schedule(name: str) -> Callable[[float, float], float]:
+    """The function of the peak and the progress behind a name; looked up once, not at every step."""
+    found: Callable[[float, float], float] = code("train.schedule", name)
+    return found
 
 
 def constant(peak: float, progress: float) -> float:
@@ -53,8 +74,19 @@ def constant(peak: float, progress: float) -> float:
 
 
 def cosine(peak: float, progress: float) -> float:
-    """lr (1 + cos(pi progress)) / 2. Loshchilov & Hutter, SGDR, 2017, arXiv:1608.03983."""
+    """lr (1 + cos(pi progress)) / 2, to 0 at the end.
+
+    Loshchilov & Hutter, SGDR, 2017, arXiv:1608.03983.
+    """
     return _cosine(peak, 0.0, progress)
+
+
+def linear(peak: float, progress: float) -> float:
+    """lr (1 - progress), to 0 at the end.
+
+    Defazio et al., Optimal linear decay learning rate schedules, 2023, arXiv:2310.07831.
+    """
+    return peak * (1 - progress)
 
 
 def one_cycle(peak: float, progress: float) -> float:

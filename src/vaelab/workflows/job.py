@@ -14,7 +14,7 @@ from vaelab.models import build
 from vaelab.models.describe import summary
 from vaelab.recipes import Data, Objective, Recipe, available, flatten, rules, study
 from vaelab.seeding import seeded
-from vaelab.training import Step, batch_sizes
+from vaelab.training import Step, batch_sizes, schedules
 from vaelab.workflows.console import Console
 
 FEW_STEPS = 500  # of the optimiser, below which a network has hardly learned
@@ -40,8 +40,6 @@ class Job:
             raise UserError(idle)
         self.console = console
         self.changes = _changes(recipe)
-        if any(change.startswith(("data.", "model.")) for change in self.changes):
-            recipe = msgspec.structs.replace(recipe, about="")  # it is about other data or models
         self.recipe = recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
         self.device = devices.device(recipe.train.device)
         self.data = read(recipe.data)
@@ -55,6 +53,7 @@ class Job:
             )
             self.step = Step(self.vae, recipe.objective)
             build.start(self.vae, self.train)
+        schedules.check(recipe.train)
         self._check()
         # A run that is resumed notices other data in their place.
         self.fingerprint = f"{tuple(self.data.train.x.shape)} {self.data.train.checksum()}"
