@@ -1,54 +1,212 @@
-"""Files written whole or not at all, and folders held by one process."""
+"""Files that are written whole or not at all, folders that know what vaelab wrote, and locks."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-from collections.abc import Iterator
+import re
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
 from vaelab.errors import UserError
 
+# A folder that vaelab made lists in this file what vaelab wrote there. Only that is ever deleted.
+WRITTEN = ".vaelab"
+SCRATCH = re.compile(r"\..+\.[0-9a-f]{16}\.part")
+ELSEWHERE = "choose another --out"
+
+Payload = bytes | Callable[[BinaryIO], object]  # the content, or what writes it into an open file
+
+
+def absolute(path: str | Path, field: str) -> Path:
+    """Return the path with ``~`` expanded, from the root; `field` names the setting in messages."""
+    try:
+        return Path(path).expanduser().absolute()
+    except (RuntimeError, OSError) as error:  # no such user; no home; the working folder is gone
+        raise UserError(f"{field}: {path}: {error}; write the whole path") from None
+
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against other processes; the lock goes with the process, however it ends."""
+def opened(path: Path, missing: str) -> Iterator[BinaryIO]:
+    """Open a file for reading; `missing` is the remedy where there is none."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(
-            f"{folder}: another process is training there; wait for it or choose another --out"
-        ) from None
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: is not a file; remove it")
+        file = path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: is missing; {missing}") from None
     except OSError as error:
         raise UserError(
-            f"{folder}: cannot be written ({error.strerror}); choose another --out"
+            f"{path}: cannot be read ({error.strerror}); check its permissions"
         ) from None
+    with file:
+        yield file
+
+
+def write_atomic(path: Path, payload: Payload) -> Path:
+    """Write a file so that at any moment the old one or the new one is there, whole."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _replace(path, payload)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def put(folder: Path, name: str, payload: Payload) -> Path:
+    """Write a file of a folder that vaelab made, as `write_atomic`, and list it there.
+
+    The folder must exist, and no link below it is followed: the file lands inside.
+    """
+    path = below = folder / name
+    try:
+        for below in _parents(folder, name):
+            if below.is_symlink():
+                raise UserError(f"{below}: is a link out of the folder; remove it")
+            below.mkdir(exist_ok=True)
+        if name not in written(folder):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+            with os.fdopen(os.open(folder / WRITTEN, flags, 0o666), "ab") as file:
+                file.write(f"{name}\n".encode())
+        return _replace(path, payload)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def written(folder: Path) -> list[str]:
+    """The files below the folder that vaelab wrote, in the order of their first writing."""
+    try:
+        lines = (folder / WRITTEN).read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    return [name for name in lines if name and _is_below(name)]
+
+
+def remove_written(folder: Path) -> None:
+    """Delete what vaelab wrote below the folder, the first file last, and nothing else."""
+    names = written(folder)
+    try:
+        for name in reversed(names):
+            folders = _parents(folder, name)
+            path = folder / name
+            if not any(below.is_symlink() for below in folders) and not path.is_dir():
+                path.unlink(missing_ok=True)
+            for below in reversed(folders):
+                with contextlib.suppress(OSError):  # what else is in it stays
+                    below.rmdir()
+        if names:
+            _replace(folder / WRITTEN, f"{names[0]}\n".encode())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be replaced ({error.strerror}); {ELSEWHERE}") from None
+
+
+def remove_scratch(folder: Path) -> None:
+    """Delete the scratch files that killed writers left; call it while the folder is locked."""
+    names = written(folder)
+    for place in {folder, *(below for name in names for below in _parents(folder, name))}:
+        if place.is_dir() and (place == folder or not place.is_symlink()):
+            for path in place.glob(".*.part"):
+                if SCRATCH.fullmatch(path.name):
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+
+
+@contextmanager
+def locked(folder: Path, remedy: str = ELSEWHERE) -> Iterator[None]:
+    """Hold a run folder against other processes that train there.
+
+    The lock ends with the process, however that ends. `remedy` is for a folder that cannot be used.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _lock(folder / ".lock", 0)
+    except Timeout:
+        raise UserError(
+            f"{folder}: another process is training there; wait for it, or {remedy}"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); {remedy}") from None
     try:
         yield
     finally:
         lock.release()
 
 
-def write_atomic(path: Path, payload: bytes) -> Path:
-    """Write beside the place, flush to the disk, move there: the file is the old one or the new one, never half."""
-    scratch = path.with_name(f".{path.name}.part")
+@contextmanager
+def merging(folder: Path, seconds: float = 60) -> Iterator[str]:
+    """Hold a folder while a file in it is read, extended and written again; wait for the lock.
+
+    Yields "" where the lock is held, else the reason why there is none (the folder cannot be
+    written, or its file system has no locks). The work goes on without it, so print the reason.
+    """
+    lock, reason = None, ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("wb") as file:
-            file.write(payload)
+        lock = _lock(folder / ".merging", seconds)
+    except Timeout:
+        raise UserError(
+            f"{folder}: another process has been writing there for {seconds:g} s; try again later"
+        ) from None
+    except OSError as error:
+        reason = f"{folder}: cannot be locked ({error.strerror}); run one command at a time there"
+    try:
+        yield reason
+    finally:
+        if lock:
+            lock.release()
+
+
+def _lock(path: Path, seconds: float) -> FileLock:
+    if path.is_symlink():  # it would be emptied, wherever it points to
+        raise OSError(errno.ELOOP, f"{path.name} is a link")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=seconds)
+    except NotImplementedError:
+        raise OSError(errno.ENOSYS, "no file locks on this file system") from None
+    return lock
+
+
+def _replace(path: Path, payload: Payload) -> Path:
+    """Write a new file with a name that nobody can guess, flush it to the disk, move it to `path`.
+
+    Mode "x" creates the file: it fails where there is one, a link included.
+    """
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        with scratch.open("xb") as file:
+            if isinstance(payload, bytes):
+                file.write(payload)
+            else:
+                payload(file)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
-    except OSError as error:
+    except BaseException:
         with contextlib.suppress(OSError):
             scratch.unlink()
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); make room or choose a place that can be written; "
-            "what was there before is intact"
-        ) from None
+        raise
     return path
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None), errno.EFBIG)
+    remedy = "free some space" if full else "choose a place that can be written"
+    return UserError(
+        f"{path}: cannot be written ({error.strerror}); {remedy}; what was there before is intact"
+    )
+
+
+def _parents(folder: Path, name: str) -> list[Path]:
+    """The folders between `folder` and a file below it, from above."""
+    parts = PurePath(name).parts[:-1]
+    return [folder.joinpath(*parts[: count + 1]) for count in range(len(parts))]
+
+
+def _is_below(name: str) -> bool:
+    path = PurePath(name)
+    return not path.is_absolute() and not path.drive and ".." not in path.parts

@@ -94,10 +94,10 @@ def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(
 
 DIE_AT = """
 import os
-import vaelab.runs
+import vaelab.files
 
 left = {0}
-fsync, replace = os.fsync, type(vaelab.runs.Path()).replace
+fsync, replace = os.fsync, type(vaelab.files.Path()).replace
 
 def count_down():
     global left
@@ -117,7 +117,7 @@ def written(self, target):
 if {0} % 2:
     os.fsync = half_written
 else:
-    vaelab.runs.Path.replace = type(vaelab.runs.Path()).replace = written
+    vaelab.files.Path.replace = type(vaelab.files.Path()).replace = written
 """
 
 

@@ -7,6 +7,7 @@ from. Nothing here imports torch.
 """
 
 from vaelab.recipes.citations import bibtex, reference
+from vaelab.recipes.custom import Code, file_of, permit
 from vaelab.recipes.parts import AXES, CHOICES, Part
 from vaelab.recipes.reading import available, override, parse, recipe, study, to_toml
 from vaelab.recipes.rules import idle, refusal
@@ -20,6 +21,7 @@ __all__ = [
     "NUMBERS",
     "ROWS",
     "SWITCH",
+    "Code",
     "Data",
     "Field",
     "Figures",
@@ -33,11 +35,13 @@ __all__ = [
     "bibtex",
     "code",
     "fields",
+    "file_of",
     "flatten",
     "idle",
     "override",
     "parse",
     "part",
+    "permit",
     "recipe",
     "reference",
     "refusal",

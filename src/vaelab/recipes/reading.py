@@ -17,7 +17,8 @@ import msgspec
 import tomli_w
 
 from vaelab.errors import UserError, nearest
-from vaelab.recipes import table
+from vaelab.files import absolute
+from vaelab.recipes import custom, table
 from vaelab.recipes.parts import AXES
 from vaelab.recipes.schema import Field, Recipe, fields, sections
 
@@ -36,8 +37,12 @@ def available() -> dict[str, str]:
     }
 
 
-def recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def recipe(
+    name: str | Path, overrides: Mapping[str, Any] | None = None, *, code: custom.Code = ()
+) -> Recipe:
     """Read the recipe of a built-in name or of a TOML file, and apply `overrides` to it.
+
+    `code` names the Python files that the recipe may run; those in `overrides` may run anyway.
 
     >>> recipe("mlp-20d", {"train.epochs": 40}).train.epochs
     40
@@ -46,7 +51,7 @@ def recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Reci
         UserError: A name, type, value or combination is not valid, or the recipe trains several
             runs (that is a `study`).
     """
-    runs = study(name, overrides)
+    runs = study(name, overrides, code=code)
     if len(runs) > 1:
         raise UserError(
             f"recipe {name}: trains several runs ({', '.join(runs)}); "
@@ -55,11 +60,14 @@ def recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Reci
     return next(iter(runs.values()))
 
 
-def study(name: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Recipe]:
+def study(
+    name: str | Path, overrides: Mapping[str, Any] | None = None, *, code: custom.Code = ()
+) -> dict[str, Recipe]:
     """Read the runs of a recipe by name: one for most, several where it has ``[runs.NAME]`` tables.
 
     A ``[runs.NAME]`` table has precedence over the rest of the file, `overrides` over both.
     """
+    custom.permit(code)
     title, text, origin = _read(name)
     document = _toml(text, origin, "correct it there")
     document.setdefault("name", title)
@@ -86,7 +94,7 @@ def study(name: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[
 
 def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     """Return the recipe with settings such as ``{"train.epochs": 40}`` changed."""
-    return _build(msgspec.to_builtins(recipe), overrides, recipe.name)
+    return _build(msgspec.to_builtins(recipe), overrides, recipe.name, resolved=True)
 
 
 def parse(text: str, origin: str) -> Recipe:
@@ -95,7 +103,8 @@ def parse(text: str, origin: str) -> Recipe:
         raise UserError(
             f"{origin}: is truncated, or not a recipe that vaelab wrote; restore it, or train again"
         )
-    return _build(_toml(text, origin, "restore it, or train again"), {}, origin)
+    document = _toml(text, origin, "restore it, or train again")
+    return _build(document, {}, origin, resolved=True)
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -140,8 +149,13 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _build(document: dict[str, Any], overrides: Mapping[str, Any], origin: str) -> Recipe:
-    """Check every name in `document` and `overrides`, put one over the other, convert."""
+def _build(
+    document: dict[str, Any], overrides: Mapping[str, Any], origin: str, resolved: bool = False
+) -> Recipe:
+    """Check every name in `document` and `overrides`, put one over the other, convert.
+
+    A `resolved` document spells every setting out, so it is read without the row that it names.
+    """
     known = {field.key: field for field in fields()}
     for key, value in document.items():
         if isinstance(value, dict) and value:
@@ -155,7 +169,10 @@ def _build(document: dict[str, Any], overrides: Mapping[str, Any], origin: str) 
     for key, value in overrides.items():
         field = _check_name(key, known, "")
         given[key] = field.parse(value) if isinstance(value, str) else value
-    document = _layered(document, given)
+    for key in ("model.variant", *AXES):
+        if file := custom.file_of(str(given.get(key, ""))):
+            custom.permit(file)  # the caller names it
+    document = _layered(document, given, resolved)
     if not all(key.startswith(INCIDENTAL) for key in given):
         document["about"] = ""  # it describes the recipe as it was
     try:
@@ -165,21 +182,23 @@ def _build(document: dict[str, Any], overrides: Mapping[str, Any], origin: str) 
         raise UserError(text if key in given else f"{origin}: {text}") from None
 
 
-def _layered(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _layered(
+    document: Mapping[str, Any], given: Mapping[str, Any], resolved: bool
+) -> dict[str, Any]:
     """`given` over the document, and the row of the variant below the one of them that names it."""
     model = document.get("model", {})
     variant = given.get("model.variant", model.get("variant") if isinstance(model, dict) else None)
-    if not isinstance(variant, str):
-        return _merge(document, _nested(given))
-    row = table.row(_anchored(variant)).laid_out()
-    if "model.variant" in given:
+    below = document
+    if "model.variant" in given and isinstance(variant, str):
+        row = table.row(_anchored(variant)).laid_out()
         below = _merge(_without_unread(document, row["objective.name"]), _nested(row))
-    else:
-        below = _merge(_nested(row), document)
+    elif isinstance(variant, str) and not resolved:
+        below = _merge(_nested(table.row(_anchored(variant)).laid_out()), document)
     layered = _merge(below, _nested(given))
     for axis in ("model.variant", *AXES):
         section, name = axis.split(".")
-        value = layered.get(section, {}).get(name)
+        there = layered.get(section)
+        value = there.get(name) if isinstance(there, dict) else None
         if isinstance(value, str):
             layered = _merge(layered, _nested({axis: _anchored(value)}))
     return layered
@@ -200,8 +219,7 @@ def _without_unread(document: Mapping[str, Any], objective: str) -> dict[str, An
 
 def _anchored(name: str) -> str:
     """The name of a part; a Python file gets an absolute path, so that a run finds it anywhere."""
-    custom = ".py:" in name or name.endswith(".py")
-    return str(Path(name).expanduser().absolute()) if custom else name
+    return str(absolute(name, "model")) if custom.file_of(name) else name
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from vaelab.files import locked
 from vaelab.models.core import CHUNK, VAE, evaluating
 from vaelab.plots import gallery
 from vaelab.recipes import Train, override
-from vaelab.runs import Run, check_free, create, load
+from vaelab.runs import FITTED, Run, check_free, create, load
 from vaelab.seeding import generator, seeded, untouched
 from vaelab.training import learning_rate
 from vaelab.workflows.console import Console
@@ -69,7 +69,7 @@ def fit_prior(
         )
     job.vae.encoder.load_state_dict(old.vae.encoder.state_dict())
     job.vae.decoder.load_state_dict(old.vae.decoder.state_dict())
-    out = Path(out) if out else old.folder.with_name(f"{old.folder.name}+{prior}")
+    out = Path(out) if out else _default_folder(old.folder, prior)
     if out.resolve() == old.folder.resolve():
         raise UserError(
             f"--out {out}: is the run itself, which would be lost; choose another folder"
@@ -78,6 +78,8 @@ def fit_prior(
     with locked(out), devices.using(devices.threads(job.recipe.train.threads)[0]), untouched():
         gained = _fit(job, old.vae.to(job.device))
         run = create(out, job.recipe, overwrite)
+        fitted = {"run": str(old.folder), "prior": prior, "components": components}
+        run.write_lines(FITTED, [fitted])  # first: what it marks can be fitted again
         run.write(
             "environment.json",
             json.dumps(
@@ -102,6 +104,12 @@ def fit_prior(
         job.say("no difference between the old prior and the aggregate posterior was found")
     job.say(f"run folder: {run.folder}")
     return run
+
+
+def _default_folder(folder: Path, prior: str) -> Path:
+    """Beside the run, named after both; of a custom prior FILE.py:NAME, the NAME."""
+    folder = folder if folder.name not in ("", "..") else folder.resolve()
+    return folder.with_name(f"{folder.name}+{prior.rpartition(':')[2]}")
 
 
 def _fit(job: Job, old: VAE) -> list[float]:

@@ -28,7 +28,7 @@ from vaelab.data import Dataset, Split
 from vaelab.files import locked, write_atomic
 from vaelab.models.build import build
 from vaelab.plots import exports
-from vaelab.runs import FILES, Run
+from vaelab.runs import FILES, Run, create
 
 Start = Callable[..., Command]
 
@@ -47,7 +47,8 @@ def refused(work: Callable[[], object], *says: str) -> str:
 
 
 def test_a_finished_run_has_its_files_and_no_scratch(digits_run: Path) -> None:
-    assert {p.name for p in digits_run.iterdir()} - {".lock"} == {*FILES, "figures"}
+    found = {p.name for p in digits_run.iterdir()} - {".lock", ".vaelab"}
+    assert found == {*FILES, "figures"}
     environment = json.loads((digits_run / "environment.json").read_text())
     assert environment["packages"]["torch"] == torch.__version__
     assert environment["threads"] == 1
@@ -78,7 +79,7 @@ def test_a_model_that_was_saved_encodes_decodes_and_samples_bit_for_bit(
     vae = build(recipe.model, (9, 11))
     vae(x)  # moves the running means of batch normalisation
     data = Dataset("x", (9, 11), None, *[Split(x, None)] * 3)
-    Run(tmp_path, recipe).save_best(vae, 1, data)
+    create(tmp_path, recipe).save_best(vae, 1, data)
     again = Run(tmp_path, recipe).vae
     assert not again.training
     z = vae.encode(x)
@@ -160,13 +161,13 @@ def damaged(path: Path) -> list[bytes]:
 def test_a_damaged_or_foreign_binary_is_named_with_a_remedy(name: str, a_copy: Path) -> None:
     for content in damaged(a_copy / name):
         (a_copy / name).write_bytes(content)
-        refused(lambda: NEEDED[name](a_copy), str(a_copy / name), "train anew")
+        refused(lambda: NEEDED[name](a_copy), str(a_copy / name), "train again")
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
 def test_a_foreign_pickle_is_refused_without_further_words(protocol: int, a_copy: Path) -> None:
     (a_copy / "last.pt").write_bytes(pickle.dumps({"a": 1}, protocol))
-    refused(lambda: vaelab.resume(a_copy, quiet=True), str(a_copy / "last.pt"), "train anew")
+    refused(lambda: vaelab.resume(a_copy, quiet=True), str(a_copy / "last.pt"), "train again")
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "results.json"])
@@ -178,7 +179,7 @@ def test_a_damaged_or_foreign_text_is_named_with_a_remedy(name: str, a_copy: Pat
             rows = []
         if not rows or not all(isinstance(row, dict) for row in rows):
             (a_copy / name).write_bytes(content)
-            refused(lambda: NEEDED[name](a_copy), str(a_copy / name), "train anew")
+            refused(lambda: NEEDED[name](a_copy), str(a_copy / name), "is damaged", "--resume")
 
 
 def test_a_recipe_cut_off_anywhere_is_no_recipe(a_copy: Path) -> None:
@@ -209,7 +210,7 @@ def test_weights_of_another_recipe_are_refused(a_copy: Path) -> None:
         lambda: vaelab.load(a_copy).vae,
         "best.safetensors",
         "recipe.toml",
-        "restore the two together",
+        "does not fit",
     )
     refused(lambda: vaelab.resume(a_copy, quiet=True), "model.latent: the run began with 2, not 3")
 
@@ -272,8 +273,11 @@ def test_no_code_in_any_file_is_ever_run(a_copy: Path, tmp_path: Path) -> None:
 def test_a_run_is_replaced_only_when_told(quick: None, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     vaelab.train(tiny(), folder, quiet=True)
-    (folder / "figures").mkdir()
-    (folder / "figures" / "old.png").touch()
+    vaelab.load(folder).write("figures/latent.png", b"of the first run")
+    (folder / "figures" / "mine.png").touch()
+    (folder / "evaluation-mine.json").touch()
+    (folder / "samples.npy").touch()
+    mine = {"figures", "figures/mine.png", "evaluation-mine.json", "samples.npy"}
     before = contents(folder)
     remedies = (f"vaelab train --resume {folder}", "--overwrite", "--out")
     refused(
@@ -284,7 +288,9 @@ def test_a_run_is_replaced_only_when_told(quick: None, tmp_path: Path) -> None:
     assert contents(folder) == before
     vaelab.train(tiny({"model.latent": 3}), folder, overwrite=True, quiet=True)
     vaelab.train(tiny({"model.latent": 3}), tmp_path / "fresh", quiet=True)
-    assert outcome(folder) == outcome(tmp_path / "fresh")
+    found = outcome(folder)
+    assert mine <= found.keys()
+    assert {name: b for name, b in found.items() if name not in mine} == outcome(tmp_path / "fresh")
 
 
 def test_bad_input_replaces_nothing_even_when_told_to_overwrite(a_copy: Path) -> None:
@@ -328,7 +334,7 @@ def test_a_folder_with_other_things_in_it_is_not_used(overwrite: bool, tmp_path:
     (tmp_path / "thesis.txt").write_text("years of work")
     refused(
         lambda: vaelab.train(tiny(), tmp_path, overwrite=overwrite, quiet=True),
-        "no run; choose an empty folder",
+        "is not a run that vaelab wrote", "--out",
     )
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
@@ -421,7 +427,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_scratch(
         patch.setattr(where, fails(number))
         refused(
             lambda: write_atomic(path, b"new"),
-            f"{path}: cannot be written ({os.strerror(number)}); make room",
+            f"{path}: cannot be written ({os.strerror(number)}); ",
         )
     assert contents(tmp_path) == {"file": b"old"}
 
@@ -519,7 +525,7 @@ def test_a_disk_that_fills_up_while_training_leaves_the_last_good_epoch(
         assert main(["train", "quickstart", "--out", str(folder), *flags(TINY)]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"vaelab: {folder}{os.sep}")
-    assert "cannot be written (No space left on device); make room" in err
+    assert "cannot be written (No space left on device); free some space" in err
     assert err.count("\n") == 1
     assert not [p for p in folder.iterdir() if p.name.endswith(".part")]
     epochs = (

@@ -1,0 +1,248 @@
+"""`Run`: an opened run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import safetensors
+import safetensors.torch
+import torch
+
+from vaelab.data import Dataset
+from vaelab.data import load as load_data
+from vaelab.errors import UserError, quoted
+from vaelab.files import Payload, opened, put, remove_scratch
+from vaelab.models.build import build
+from vaelab.models.core import VAE
+from vaelab.recipes import AXES, Recipe, file_of, flatten, to_toml
+from vaelab.runs.stored import (
+    AGAIN,
+    FORMAT,
+    Contract,
+    Facts,
+    History,
+    Results,
+    Row,
+    State,
+    StateFacts,
+    Tensors,
+    Time,
+    checksum,
+    is_history,
+    unusable,
+    verify,
+)
+from vaelab.seeding import untouched
+
+FITTED = "fit-prior.json"
+
+
+class Run:
+    """An opened run folder. `vae` is the model with the best weights, in evaluation mode."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder, self.recipe = folder, recipe
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, recipe {self.recipe.name!r})"
+
+    # --- what was trained
+
+    @cached_property
+    def vae(self) -> VAE:
+        """The model with the weights of best.safetensors, in evaluation mode."""
+        contract, weights = self._best()
+        with untouched():  # the initial weights are random, and replaced
+            vae = build(
+                self.recipe.model,
+                tuple(contract["shape"]),
+                contract["levels"],
+                contract["classes"],
+            )
+        try:
+            vae.load_state_dict(weights)
+        except RuntimeError:
+            raise UserError(
+                f"{self.folder / 'best.safetensors'}: does not fit {self.folder / 'recipe.toml'} "
+                "or the Python files it names; restore what was changed"
+            ) from None
+        return vae.eval()
+
+    @cached_property
+    def contract(self) -> dict[str, Any]:
+        """What the best weights are for: the shape and values of the data; the epoch."""
+        return self._best()[0]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes by label, empty where labels are plain numbers."""
+        return tuple(self.contract.get("class_names", ()))
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data of the run, split as in its training; read once."""
+        return load_data(self.recipe.data)
+
+    def _best(self) -> tuple[dict[str, Any], Tensors]:
+        """Contract and weights of best.safetensors, verified by its checksum."""
+        path = self.folder / "best.safetensors"
+        with opened(path, f"no epoch was finished yet: {self.resume_command}"):
+            pass  # it is there, and may be read
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:
+                contract = json.loads(file.metadata()["vaelab"])
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            verify(contract, weights, Contract)
+        except Exception as error:  # whatever the readers raise for a damaged file
+            raise unusable(path, error) from None
+        return contract, weights
+
+    # --- how it went
+
+    @property
+    def history(self) -> History:
+        """metrics.jsonl: one dictionary per epoch."""
+        rows = self._lines("metrics.jsonl", Row)
+        if not is_history(rows):
+            raise self._damaged("metrics.jsonl")
+        return rows
+
+    @property
+    def times(self) -> list[dict[str, float]]:
+        """times.jsonl: seconds per epoch; empty where the file is missing or damaged.
+
+        Nothing depends on them.
+        """
+        try:
+            return self._lines("times.jsonl", Time)
+        except UserError:
+            return []
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """results.json: distortion and rate of the best weights on the test images."""
+        rows = self._lines("results.json", Results)
+        if len(rows) != 1:
+            raise self._damaged("results.json")
+        return rows[0]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run was trained to its end and measured."""
+        return (self.folder / "results.json").is_file()
+
+    @property
+    def resume_command(self) -> str:
+        """The command that continues this run, to be pasted into a shell."""
+        settings = flatten(self.recipe)
+        files = {file_of(str(settings[key])) for key in ("model.variant", *AXES)} - {""}
+        code = "".join(f" --code {quoted(file)}" for file in sorted(files))
+        return f"vaelab train --resume {quoted(self.folder)}{code}"
+
+    def _lines(self, name: str, form: Any) -> list[dict[str, Any]]:
+        """The lines of a file of JSON objects; each must have this form."""
+        with opened(self.folder / name, self._repair("write it again")) as file:
+            lines = file.read().splitlines()
+        try:
+            rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+            msgspec.convert(rows, list[form])
+        except (ValueError, RecursionError, msgspec.ValidationError):
+            raise self._damaged(name) from None
+        return rows
+
+    def _damaged(self, name: str) -> UserError:
+        repair = self._repair("delete it and write it again")
+        return UserError(f"{self.folder / name}: is damaged; {repair}")
+
+    def _repair(self, action: str) -> str:
+        fitted = (self.folder / FITTED).exists()  # such a run cannot be resumed
+        return "run vaelab fit-prior again" if fitted else f"{action} with {self.resume_command}"
+
+    # --- writing
+
+    @property
+    def writable(self) -> bool:
+        """Whether files can be written into the folder (checked without writing)."""
+        return os.access(self.folder, os.W_OK | os.X_OK)
+
+    def write(self, name: str, payload: Payload) -> Path:
+        """Write one file of the run atomically, and list it as written by vaelab."""
+        if name != "recipe.toml" and not (self.folder / "recipe.toml").is_file():
+            raise UserError(
+                f"{self.folder}: is no longer a run, it was moved or deleted meanwhile; "
+                "if it was moved, continue it there with vaelab train --resume"
+            )
+        return put(self.folder, name, payload)
+
+    def write_lines(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write one JSON object per line."""
+        self.write(name, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def reopen(self, recipe: Recipe) -> Run:
+        """The same folder with more to do: its recipe is replaced, and it counts as unfinished."""
+        remove_scratch(self.folder)
+        (self.folder / "results.json").unlink(missing_ok=True)
+        run = Run(self.folder, recipe)
+        run.write("recipe.toml", to_toml(recipe).encode())
+        return run
+
+    def save_best(self, vae: VAE, epoch: int, data: Dataset) -> None:
+        """Write the weights, and what a reader must know to use them."""
+        weights = {name: tensor.contiguous().cpu() for name, tensor in vae.state_dict().items()}
+        contract = {
+            "format": FORMAT,
+            "shape": vae.shape,
+            "levels": data.levels,
+            "range": data.span(self.recipe.data.treatment),
+            "display": data.display(self.recipe.data.treatment),
+            "classes": vae.classes.tolist(),
+            "class_names": getattr(data, "class_names", ()),
+            "epoch": epoch,
+        }
+        contract["checksum"] = checksum(weights, json.dumps(contract))
+        # One key: safetensors writes several in an order that changes from time to time.
+        metadata = {"vaelab": json.dumps(contract)}
+        self.write("best.safetensors", safetensors.torch.save(weights, metadata))
+
+    def save_state(self, tensors: Tensors, facts: Facts) -> None:
+        """Write last.pt: a flat dictionary of tensors, and all else as JSON under "facts".
+
+        A tensor that is a view of a larger one is copied: torch.save would write all of the other.
+        """
+        own = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
+        own = {
+            name: tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
+            for name, tensor in own.items()
+        }
+        facts = {"format": FORMAT, "recipe": to_toml(self.recipe)} | facts
+        facts["checksum"] = checksum(own, json.dumps(facts))
+        content = own | {"facts": json.dumps(facts)}
+        self.write("last.pt", lambda file: torch.save(content, file))
+
+    def state(self) -> State | None:
+        """What last.pt holds, on the CPU; None where training has not got that far."""
+        path = self.folder / "last.pt"
+        if (self.folder / FITTED).exists():
+            raise UserError(
+                f"{self.folder}: its prior was fitted by vaelab fit-prior, which cannot resume; "
+                "run that command again, or resume the run that it was fitted to"
+            )
+        if not path.exists() and not (self.folder / "metrics.jsonl").exists():
+            return None
+        with opened(path, f"the run cannot continue without it; {AGAIN}") as file:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # torch's about a foreign pickle
+                    tensors = torch.load(file, map_location="cpu", weights_only=True)
+                facts: Facts = json.loads(tensors.pop("facts"))
+                verify(facts, tensors, StateFacts)
+            except Exception as error:  # torch's reader raises whatever a damaged pickle causes
+                raise unusable(path, error) from None
+        return tensors, facts
