@@ -31,6 +31,7 @@ class Contract(Struct):
     shape: tuple[Size, ...]
     levels: int | None
     range: tuple[float, float]
+    display: tuple[float, float]
     classes: tuple[int, ...]
     epoch: int
     class_names: tuple[str, ...] = ()
