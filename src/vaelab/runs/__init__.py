@@ -18,17 +18,13 @@ Opening a run executes nothing that its files contain or name.
 
 from vaelab.runs.folders import FILES, check_free, create, default_folder, load, recover
 from vaelab.runs.run import FITTED, Run
-from vaelab.runs.stored import FORMAT, Facts, History, State, Tensors, checksum
+from vaelab.runs.stored import FORMAT, checksum
 
 __all__ = [
     "FILES",
     "FITTED",
     "FORMAT",
-    "Facts",
-    "History",
     "Run",
-    "State",
-    "Tensors",
     "check_free",
     "checksum",
     "create",

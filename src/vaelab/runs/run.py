@@ -26,13 +26,10 @@ from vaelab.runs.stored import (
     AGAIN,
     FORMAT,
     Contract,
-    Facts,
-    History,
+    Environment,
     Results,
     Row,
-    State,
     StateFacts,
-    Tensors,
     Time,
     checksum,
     is_history,
@@ -40,6 +37,7 @@ from vaelab.runs.stored import (
     verify,
 )
 from vaelab.seeding import untouched
+from vaelab.training import Facts, History, State, Tensors
 
 FITTED = "fit-prior.json"
 
@@ -124,6 +122,16 @@ class Run:
             return self._lines("times.jsonl", Time)
         except UserError:
             return []
+
+    @property
+    def environment(self) -> Facts:
+        """environment.json; empty where it is missing or damaged, as no result depends on it."""
+        try:
+            found: Facts = json.loads((self.folder / "environment.json").read_bytes())
+            msgspec.convert(found, Environment)
+        except (OSError, ValueError, RecursionError, msgspec.ValidationError):
+            return {}
+        return found
 
     @property
     def results(self) -> dict[str, Any]:

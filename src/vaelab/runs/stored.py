@@ -12,14 +12,10 @@ import torch
 from msgspec import Meta, Struct
 
 from vaelab.errors import UserError
+from vaelab.training import History, Tensors
 
 FORMAT = 2  # of best.safetensors and last.pt; raised when this vaelab cannot read older ones
 AGAIN = "restore it from a copy, or train again with --overwrite"
-
-Tensors = dict[str, torch.Tensor]
-Facts = dict[str, Any]
-State = tuple[Tensors, Facts]  # last.pt: tensors by name, and whatever JSON can hold
-History = list[dict[str, Any]]  # metrics.jsonl: {"epoch", "beta", "train": {"loss", ...}, ...}
 
 # What is checked of a file before anything is made of it. It may hold more.
 Size = Annotated[int, Meta(ge=1)]
@@ -56,6 +52,15 @@ class Results(Struct):
     unit: str
     parameters: int
     prior_gain: tuple[float, float] = (0.0, 0.0)
+
+
+class Environment(Struct):
+    command: list[str] = []
+    packages: dict[str, str] = {}
+    device: str = ""
+    processor: str = ""
+    products: str = ""
+    threads: int = 0
 
 
 class Time(Struct):
