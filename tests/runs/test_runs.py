@@ -334,7 +334,8 @@ def test_a_folder_with_other_things_in_it_is_not_used(overwrite: bool, tmp_path:
     (tmp_path / "thesis.txt").write_text("years of work")
     refused(
         lambda: vaelab.train(tiny(), tmp_path, overwrite=overwrite, quiet=True),
-        "is not a run that vaelab wrote", "--out",
+        "is not a run that vaelab wrote",
+        "--out",
     )
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
