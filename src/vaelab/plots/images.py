@@ -85,6 +85,7 @@ def _longer(pictures: Pixels) -> int:
 def examples(pictures: Pixels, names: Sequence[str], *, look: Look, columns: int = 5) -> Figure:
     """Examples of the data, `columns` in a row, each under its name (names may be empty)."""
     n, h, w, _ = pictures.shape
+    columns = min(n, max(columns, columns * h // w))  # more of narrow images
     space = max(round(0.3 * _longer(pictures)), 1)
     sheet = tiles(pictures, columns, space)
     figure, ax = _page(sheet, _longer(pictures), look, look.text("examples"), top=bool(names))

@@ -26,6 +26,8 @@ LABELS: dict[str, tuple[str, str]] = {  # English, Portuguese
     "original": ("original", "original"),
     "reconstruction": ("reconstruction", "reconstrução"),
     "sample": ("sample", "amostra"),
+    "made": ("samples", "amostras"),
+    "pairs": ("Originals and reconstructions", "Originais e reconstruções"),
     "data": ("data", "dados"),
     "neighbour": ("nearest training image", "imagem de treino mais próxima"),
     "samples": ("Samples from the prior", "Amostras da distribuição a priori"),

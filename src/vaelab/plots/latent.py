@@ -18,7 +18,8 @@ from vaelab.errors import UserError
 from vaelab.plots.classes import NO_CLASSES, Classes, draw_key
 from vaelab.plots.style import COLOURS, Array, Labels, Look, grid, localise, page, plain
 
-_WRITTEN = 10  # characters of all names at most that are written into a scatter, per class
+_WRITTEN = 10  # characters of a name, on average, up to which names are written into a scatter
+_ENOUGH = 5  # points of a class without which its name would hide them
 
 
 def checked(z: Array, y: Labels) -> Array:
@@ -93,7 +94,7 @@ def draw_points(ax: Axes, points: Array, y: Labels, classes: Classes, look: Look
     if np.ptp(points, axis=0).max() <= 1e-6 * max(1, np.abs(points).max()):
         a, b = points[0]  # all in one place: what differs is rounding, which is not enlarged
         ax.update_datalim([(a - 1, b - 1), (a + 1, b + 1)])
-    named = [group for group in groups if group[0]]
+    named = [group for group in groups if group[0] and group[3].sum() >= _ENOUGH]
     if len(named) > 1 and sum(len(group[0]) for group in named) <= _WRITTEN * len(named):
         _write_names(ax, points, named)
 

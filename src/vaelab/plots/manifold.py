@@ -37,13 +37,13 @@ def grid_points(axis: Array) -> Array:
     return np.stack([z1.ravel(), z2.ravel()], axis=1)
 
 
-def draw_manifold(ax: Axes, pictures: Pixels, axis: Array, look: Look) -> None:
-    """Draw the pictures decoded at `grid_points(axis)`, or at `axis` itself in two rows."""
+def draw_manifold(ax: Axes, pictures: Pixels, axis: Array, look: Look, lines: int = 2) -> None:
+    """Draw the pictures decoded at `grid_points(axis)`; or, decoded at `axis` itself, in lines."""
     n, (_, h, w, _) = len(axis), pictures.shape
     if len(pictures) not in (n, n * n):
         raise UserError(f"figures: a grid of {n} x {n} needs {n * n} images, got {len(pictures)}")
     if len(pictures) == n > 1:
-        _draw_line(ax, pictures, axis, look)
+        _draw_line(ax, pictures, axis, look, -(-n // lines))
         return
     space = 1 if min(h, w) < 16 else 0  # small images run into one another without it
     draw_picture(ax, tiles(pictures, n, space))
@@ -52,11 +52,12 @@ def draw_manifold(ax: Axes, pictures: Pixels, axis: Array, look: Look) -> None:
     ax.set_xticks(at * (w + space) + (w - 1) / 2, names)
     ax.set_yticks((n - 1 - at) * (h + space) + (h - 1) / 2, names)
     ax.set(xlabel="z₁", ylabel="z₂", title=look.text("manifold"))
+    ax.set_aspect(float(np.clip(1, 0.5 * w / h, 2 * w / h)))  # long images: at most twice as long
 
 
-def _draw_line(ax: Axes, pictures: Pixels, axis: Array, look: Look) -> None:
-    n, h, w, _ = pictures.shape
-    columns, space = -(-n // 2), max(gap(pictures), h // 3)
+def _draw_line(ax: Axes, pictures: Pixels, axis: Array, look: Look, columns: int) -> None:
+    h, w = pictures.shape[1:3]
+    space = max(gap(pictures), h // 3)
     draw_picture(ax, tiles(pictures, columns, space))
     texts = _texts(axis.round(1), look)
     for i, text in enumerate(texts):
@@ -85,10 +86,10 @@ def manifold(pictures: Pixels, axis: Array, *, look: Look) -> Figure:
     With as many pictures as `axis` has values: a walk along the only latent dimension.
     """
     h, w = pictures.shape[1:3]
-    width, rows = 0.8 * look.width, h / w
+    width, rows = 0.8 * look.width, float(np.clip(h / w, 0.5, 2))
     if len(pictures) == len(axis) > 1:
-        width, rows = look.width, 2 * 1.35 * h / w / -(-len(axis) // 2)
-    height = min(look.height, width * rows + 0.05 * look.points)
+        width, rows = look.width, 2 * h / w / -(-len(axis) // 2)
+    height = min(look.height, width * rows + 0.06 * look.points)
     figure = Figure(figsize=(width, height), layout="constrained")
     draw_manifold(figure.subplots(), pictures, axis, look)
     return figure

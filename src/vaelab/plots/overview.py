@@ -66,7 +66,7 @@ def overview(
     if z.shape[1] > 1 and y is not None:
         draw_key(panels["latent"], classes, look)
     if grid is not None:
-        draw_manifold(panels["third"], *grid, look)
+        draw_manifold(panels["third"], *grid, look, lines=4)
     elif embedding is not None:
         draw_embedding(panels["third"], embedding, y, classes, look)
     return figure

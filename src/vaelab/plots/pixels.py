@@ -22,7 +22,7 @@ Form = Literal["image", "signal", "table"]
 SIDE = 128  # pixels of the longer side of an image on a page: a tile at 200 dots per inch
 CHANNELS = 12  # at most, of a signal; a wider array is an image
 FEATURES = 24  # at most, of a table; a longer row is a signal
-_CURVE = (54, 96)  # height and width of the small picture of a signal
+_CURVE = (72, 96)  # height and width of the small picture of a signal
 
 
 def form(shape: tuple[int, ...]) -> Form:

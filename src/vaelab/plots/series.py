@@ -48,8 +48,18 @@ def _scale(ax: Axes, *shown: Array) -> None:
     ax.set_ylim(low - room, high + room)
 
 
-def _key(figure: Figure, channels: int, look: Look, xlabel: str, extra: Sequence[Line2D]) -> None:
-    figure.supxlabel(xlabel, fontsize=look.points)
+def _key(
+    figure: Figure,
+    axes: Sequence[Axes],
+    channels: int,
+    look: Look,
+    xlabel: str,
+    extra: Sequence[Line2D] = (),
+) -> None:
+    """Name the horizontal axis below the lowest panels; draw the legend, where there is one."""
+    for ax in axes:
+        if (place := ax.get_subplotspec()) and place.is_last_row():
+            ax.set_xlabel(xlabel, fontsize="small")
     lines = list(extra)
     if 1 < channels <= len(COLOURS):
         names = [look.text("channel", n=i + 1) for i in range(channels)]
@@ -72,24 +82,24 @@ def signals(
         if names:
             ax.set_title(plain(names[i], 18), fontsize="small")
     _scale(axes[0], x)
-    _key(figure, x.shape[2], look, look.text(xlabel), ())
+    _key(figure, axes, x.shape[2], look, look.text(xlabel))
     return figure
 
 
 @page
 def signal_pairs(x: Array, xhat: Array, *, look: Look, xlabel: str = "step") -> Figure:
-    """Signals (N, T, C) in grey and their reconstructions over them, in the channels' colours."""
+    """Signals (N, T, C), pale, and their reconstructions over them in the same colours."""
     x, xhat = x[:PANELS], xhat[:PANELS]
-    figure, axes = _panels(len(x), 5, look, look.text("reconstruction"), names=False)
+    figure, axes = _panels(len(x), 5, look, look.text("pairs"), names=False)
     for ax, one, again in zip(axes, x, xhat, strict=True):
-        ax.plot(one, color=_ORIGINAL, lw=1.6 * look.scale)
-        for line, colour in zip(again.T, _colours(x.shape[2]), strict=True):
-            ax.plot(line, color=colour, lw=0.8 * look.scale)
+        for before, after, colour in zip(one.T, again.T, _colours(x.shape[2]), strict=True):
+            ax.plot(before, color=colour, lw=2.4 * look.scale, alpha=0.35)
+            ax.plot(after, color=colour, lw=0.8 * look.scale)
     _scale(axes[0], x, xhat)
-    lines = [Line2D([], [], color=_ORIGINAL, lw=1.6, label=look.text("original"))]
-    if x.shape[2] == 1:
-        lines.append(Line2D([], [], color=_MODEL, label=look.text("reconstruction")))
-    _key(figure, x.shape[2], look, look.text(xlabel), lines)
+    thick = Line2D([], [], color="0.3", lw=2.4 * look.scale, alpha=0.35)
+    thick.set_label(look.text("original"))
+    thin = Line2D([], [], color="0.3", lw=0.8 * look.scale, label=look.text("reconstruction"))
+    _key(figure, axes, x.shape[2], look, look.text(xlabel), [thick, thin])
     return figure
 
 
@@ -109,7 +119,7 @@ def signal_steps(steps: Array, *, look: Look, title: str, xlabel: str = "step") 
         if c > 1 and i < c:
             ax.set_title(look.text("channel", n=i + 1), fontsize="small")
     _scale(axes[0], steps)
-    _key(figure, 1, look, look.text(xlabel), ())
+    _key(figure, axes, 1, look, look.text(xlabel))
     return figure
 
 
@@ -125,9 +135,9 @@ def feature_densities(x: Array, made: Array, names: Sequence[str] = (), *, look:
         ax.set(ylim=(0, None), yticks=[])
     lines = [
         Line2D([], [], color=_ORIGINAL, lw=5, alpha=0.5, label=look.text("data")),
-        Line2D([], [], color=_MODEL, label=look.text("samples")),
+        Line2D([], [], color=_MODEL, label=look.text("made")),
     ]
-    _key(figure, 1, look, look.text("value"), lines)
+    _key(figure, axes, 1, look, look.text("value"), lines)
     return figure
 
 
@@ -137,7 +147,7 @@ def feature_pairs(x: Array, xhat: Array, names: Sequence[str] = (), *, look: Loo
     figure, axes = _feature_panels(x.shape[1], names, look, "")
     for ax, real, again in zip(axes, x.T, xhat.T, strict=True):
         ax.axline((float(real.mean()), float(real.mean())), slope=1, color="0.8", lw=look.scale)
-        ax.plot(real, again, ".", color=_MODEL, ms=2 * look.scale, alpha=0.5, mew=0)
+        ax.plot(real, again, ".", color=_MODEL, ms=3 * look.scale, alpha=0.6, mew=0)
         ax.margins(0.08)
     figure.supxlabel(look.text("original"), fontsize=look.points)
     figure.supylabel(look.text("reconstruction"), fontsize=look.points)

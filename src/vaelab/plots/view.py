@@ -84,7 +84,7 @@ class View:
     @cached_property
     def examples(self) -> tuple[Tensor, list[str]]:
         """Test images, one of each class first, and the names of their classes."""
-        count = int(np.clip(len(self.classes.labels), 10, MOST))
+        count = int(np.clip(-(-len(self.classes.labels) // 5) * 5, 10, MOST))
         x, y = self.rows(chosen(self.labels, len(self.data.test.x), count))
         return x, self.classes.named(y)
 
@@ -157,7 +157,7 @@ def displayed(run: Run, x: Tensor, side: int = pixels.SIDE) -> Pixels:
 
 def decoded(run: Run, z: Array, y: Labels = None, side: int = pixels.SIDE) -> Pixels:
     """Decode codes (N, L) into pictures, as many at once as memory allows."""
-    count = at_once(4 * math.prod(run.vae.shape))
+    count = at_once(64 * math.prod(run.vae.shape))  # activations take about 15 times the output
     parts = (slice(i, i + count) for i in range(0, len(z), count))
     return np.concatenate(
         [displayed(run, run.vae.decode(z[i], None if y is None else y[i]), side) for i in parts]
