@@ -162,9 +162,10 @@ def environment(device: torch.device, threads: int, products: str) -> dict[str, 
 
 def describe(machine: Mapping[str, Any], began: Mapping[str, Any]) -> list[str]:
     """Lines about the machine of a run, and about what differs from the one that it began on."""
+    count = machine["threads"]
     lines = [
-        f"device: {machine['device']}, {machine['threads']} threads, matrix products by "
-        f"{machine['products']} (kept for a resume: they decide the last bits)"
+        f"device: {machine['device']}, {count} thread{'s' * (count > 1)}, products by "
+        f"{machine['products']} (recorded: they decide the last bits)"
     ]
     for name in ("processor", "threads"):
         if name in began and began[name] != machine[name]:

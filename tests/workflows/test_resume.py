@@ -168,7 +168,7 @@ def long_whole(long: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_asked_to_stop_within_an_epoch_saves_and_goes_on_from_there(
     number: signal.Signals, long: list[str], long_whole: Path, start: Start, tmp_path: Path
 ) -> None:

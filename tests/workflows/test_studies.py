@@ -191,6 +191,20 @@ def test_misuse_of_a_study_is_one_line_and_changes_nothing(
     assert (contents(study), contents(digits_run)) == before
 
 
+def test_a_refused_overwrite_changes_nothing(study: Path, tmp_path: Path) -> None:
+    """The second run's folder holds files that no run wrote; the first and study.json stay too."""
+    out = Path(shutil.copytree(study, tmp_path / "out"))
+    for path in (out / "ae").glob("*.*"):
+        path.unlink()
+    (out / "ae" / "notes.txt").write_text("mine")
+    before = contents(out)
+    with pytest.raises(vaelab.UserError, match="ae: holds"):
+        train_all(vaelab.study("vae-vs-ae-2d", TINY), out, overwrite=True, quiet=True)
+    assert {name: b for name, b in contents(out).items() if ".lock" not in name} == {
+        name: b for name, b in before.items() if ".lock" not in name
+    }
+
+
 def test_data_that_are_no_images_have_only_the_picture_of_their_codes(
     quick: None, tmp_path: Path
 ) -> None:

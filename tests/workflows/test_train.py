@@ -21,9 +21,12 @@ from vaelab.data import Batches
 from vaelab.data import load as load_data
 from vaelab.models.build import build
 from vaelab.plots import gallery
-from vaelab.seeding import generator, seeded
-from vaelab.training import schedules, terms
+from vaelab.seeding import generator, seeded, untouched
+from vaelab.training import Step, Terms, optimisers, schedules, terms
+from vaelab.training import loop as training_loop
+from vaelab.workflows import job
 from vaelab.workflows import train as training
+from vaelab.workflows.console import Console
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -392,16 +395,11 @@ def test_a_loss_that_explodes_stops_the_run_in_one_line(
     words = flags(TINY | {"train.learning_rate": 1e6} | settings)
     assert main(["train", "quickstart", "--out", str(tmp_path / "run"), *words]) == 2
     err = refusal(capsys)
-    for part in (
-        "epoch 1",
-        " is not finite; ",
-        "no epoch was finished",
-        "lower train.learning_rate",
-    ):
+    for part in ("epoch 1", "no epoch was finished", "lower train.learning_rate"):
         assert part in err
-    assert any(
-        f"the {term}" in err for term in ("rate", "distortion", "loss of the validation images")
-    )
+    assert " is not finite; " in err or " nats per image" in err
+    terms = ("rate", "distortion", "loss of the validation images", "weight", "moment")
+    assert any(term in err for term in terms)
 
 
 def test_values_too_large_for_their_likelihood_are_named_at_the_first_step(
@@ -411,6 +409,66 @@ def test_values_too_large_for_their_likelihood_are_named_at_the_first_step(
     words = flags(TINY | {"data.source": tmp_path / "x.npy", "model.likelihood": "gaussian"})
     assert main(["train", "quickstart", "--out", str(tmp_path / "run"), *words]) == 2
     assert "epoch 1, step 1: the distortion is not finite; " in refusal(capsys)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian-learned"])
+def test_values_of_thousands_are_warned_of_and_named_as_the_cause_with_a_remedy(
+    likelihood: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Squares of 1e4 make a loss of 1e8, and after the first steps weights that are not finite."""
+    x = np.random.default_rng(0).normal(0, [1e4, 1e3, 1, 0.01], (300, 4)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    settings = {"data.source": tmp_path / "x.npy", "model.likelihood": likelihood}
+    words = flags(TINY | settings | {"train.learning_rate": 1e3})
+    assert main(["train", "quickstart", "--out", str(tmp_path / "run"), *words]) == 2
+    out, err = capsys.readouterr()
+    assert "warning: the values reach " in out
+    assert "set data.standardise to true" in err
+    assert "learning_rate" not in err
+
+
+def test_a_loss_far_above_its_start_stops_the_run_though_it_is_finite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the second epoch on the terms are 1e31 nats, and so are those of the validation images."""
+    real, steps = Step.forward, iter(range(10**6))
+
+    def forward(self: Any, *arguments: Any) -> Any:
+        loss, terms = real(self, *arguments)
+        return loss, terms * (1e30 if next(steps) >= 23 else 1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Step, "forward", forward)
+        with pytest.raises(vaelab.UserError, match=r"epoch 2, .*: the distortion is .*e\+3\d nats"):
+            trained(tmp_path)
+    assert len(vaelab.load(tmp_path / "run").history) == 1
+    measured = Terms(1e31, 0.0)
+    monkeypatch.setattr(training_loop, "terms", lambda *_: measured)
+    with pytest.raises(vaelab.UserError, match=r"epoch 1: the loss of the validation images is 1e"):
+        trained(tmp_path / "other")
+
+
+def test_a_moment_of_the_optimiser_that_is_not_finite_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights stay finite while Adam divides by an infinite second moment."""
+    real = optimisers.make
+
+    def make(*arguments: Any) -> Any:
+        adam = real(*arguments)
+
+        def spoil(optimiser: Any, *_: Any) -> None:
+            for values in optimiser.state.values():
+                values["exp_avg_sq"].fill_(math.inf)
+
+        adam.register_step_post_hook(spoil)
+        return adam
+
+    monkeypatch.setattr(optimisers, "make", make)
+    with pytest.raises(vaelab.UserError, match="a moment of the optimiser is not finite"):
+        trained(tmp_path)
+    assert not (tmp_path / "run" / "last.pt").exists()
+    assert not (tmp_path / "run" / "best.safetensors").exists()
 
 
 def explode_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -457,7 +515,7 @@ def test_an_explosion_in_the_last_step_of_an_epoch_is_not_blamed_on_its_first(
         "learning_rate",
         lambda s, progress: 1e20 if progress * s.epochs % 1 > last - 1 / 23 else real(s, 0),
     )
-    with pytest.raises(vaelab.UserError, match="is not finite") as caught:
+    with pytest.raises(vaelab.UserError, match=r"is not finite|nats per image") as caught:
         trained(tmp_path)
     assert "epoch 1, step 1:" not in str(caught.value)
 
@@ -528,6 +586,50 @@ def test_a_recipe_is_refused_before_anything_is_written(tmp_path: Path) -> None:
         with pytest.raises(vaelab.UserError):
             vaelab.train(tiny(bad), tmp_path / "a" / "b", quiet=True)
     assert contents(tmp_path) == {}
+
+
+def test_few_steps_are_warned_of_with_a_number_of_epochs_that_is_enough(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """300 images are 2 batches: 20 epochs are 40 steps."""
+    settings = {"data.source": write_npy(tmp_path, 300, 4, 4), "train.batch": 128}
+    for epochs, warned in ((20, True), (250, False)):
+        recipe = tiny(settings | {"train.epochs": epochs})
+        job.introduce(job.Job(recipe, Console()))
+        assert ("set train.epochs to 250" in capsys.readouterr().out) is warned
+
+
+def test_steps_train_without_a_folder_and_continue_from_any_state(tmp_path: Path) -> None:
+    """The numbers and the weights are those of the run that `vaelab.train` writes."""
+    run = trained(tmp_path)
+    prepared = job.Job(run.recipe, Console(quiet=True))
+    given = {"held_out": {"validation": prepared.validation}}
+    states = []
+    with untouched():
+        for epoch in vaelab.epochs(prepared.step, prepared.train, run.recipe.train, **given):
+            tensors, facts = epoch.state()
+            states.append(({name: t.clone() for name, t in tensors.items()}, facts))
+            assert epoch.whole
+    assert epoch.history == run.history
+    saved, _ = run.state()
+    assert all(torch.equal(saved[name], tensor) for name, tensor in states[-1][0].items())
+    again = job.Job(run.recipe, Console(quiet=True))
+    with untouched():
+        (*_, last) = vaelab.epochs(again.step, again.train, run.recipe.train, states[0], **given)
+    assert last.history == run.history
+    weights = {name: t for name, t in last.state()[0].items() if not name.startswith("generator")}
+    assert all(torch.equal(saved[name], tensor) for name, tensor in weights.items())
+    assert contents(tmp_path).keys() == {f"run/{name}" for name in contents(run.folder)} | {"run"}
+
+
+def test_a_pause_within_an_epoch_changes_nothing() -> None:
+    one, other = (job.Job(tiny(), Console(quiet=True)) for _ in range(2))
+    with untouched():
+        (*_, wanted) = vaelab.epochs(one.step, one.train, tiny().train)
+        found = [*vaelab.epochs(other.step, other.train, tiny().train, pause=lambda: True)]
+    assert [stand.step for stand in found[:23]] == [*range(1, 24)]
+    assert [stand.whole for stand in found[:23]] == [False] * 22 + [True]
+    assert found[-1].history == wanted.history
 
 
 def test_the_best_of_the_module_is_what_the_package_offers() -> None:

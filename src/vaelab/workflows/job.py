@@ -97,7 +97,8 @@ class Job:
         """The largest value of the training data where they are far from the scale 1, else 0."""
         if self.data.levels is not None or getattr(self.recipe.data, "standardise", False):
             return 0.0
-        largest = float(self.data.train.x.abs().max()) / self.recipe.data.scale
+        x = self.data.train.x
+        largest = max(float(x.max()), -float(x.min())) / self.recipe.data.scale
         return largest if largest > LARGE else 0.0
 
 
