@@ -7,6 +7,7 @@ analysis of decoder-based generative models, 2017, arXiv:1611.04273.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -50,16 +51,16 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = Tru
             given = vae.given(None if y is None else y[index])
             q, p = vae.encoder(x[index], *given), vae.prior(*given)
             densities = _densities(vae, x[index], given, p)
-            with seeded(seed, "annealing", i):
+            noise = seeded(seed, "annealing", i)
+            with noise:
                 widths = moments(p)[1], moments(q)[1]
                 pilots, chains = (
                     p.sample(torch.Size([n] if p.batch_shape else [n, len(index)]))
                     for n in (PILOTS, CHAINS)
                 )
-                # Sizes chosen on the way by the chains that are weighed would bias the weights.
-                found.append(
-                    anneal(densities, chains, widths, anneal(densities, pilots, widths)[1])[0]
-                )
+            # Sizes chosen on the way by the chains that are weighed would bias the weights.
+            sizes = anneal(densities, pilots, widths, None, noise)[1]
+            found.append(anneal(densities, chains, widths, sizes, noise)[0])
             bar.update(len(index))
     return torch.cat(found, 1).cpu()
 
@@ -74,7 +75,8 @@ def anneal(
     densities: Densities,
     z: Tensor,
     widths: tuple[Tensor, Tensor],
-    sizes: list[Tensor] | None = None,
+    sizes: list[Tensor] | None,
+    noise: AbstractContextManager[object],
 ) -> tuple[Tensor, list[Tensor]]:
     """Log weights (C, B) in float64 of C chains for each of B images, from z ~ p(z) (C, B, L) to p(z|x):
 
@@ -92,11 +94,12 @@ def anneal(
         log_w += (t - before) * log_p[0]
         size = size if sizes is None else sizes[i]
         width = ((1 - t) / widths[0] ** 2 + t / widths[1] ** 2) ** -0.5
-        jitter = 0.6 + 0.8 * torch.rand_like(
-            log_p[0]
-        )  # or trajectories might come back to where they began
+        with noise:
+            jitter = 0.6 + 0.8 * torch.rand_like(
+                log_p[0]
+            )  # or trajectories might come back to where they began
+            momentum = torch.randn_like(z)
         step = (size * jitter)[..., None] * width  # (C, B, L)
-        momentum = torch.randn_like(z)
         start = t * log_p[0] + log_p[1] - momentum.square().sum(-1) / 2
         there, log_there, slopes_there = z, log_p, slopes
         for _ in range(LEAPS):
@@ -105,7 +108,8 @@ def anneal(
             log_there, slopes_there = densities(there)
             momentum = momentum + step / 2 * (t * slopes_there[0] + slopes_there[1])
         change = t * log_there[0] + log_there[1] - momentum.square().sum(-1) / 2 - start
-        accepted = torch.rand_like(change).log() < change  # not where it is NaN
+        with noise:
+            accepted = torch.rand_like(change).log() < change  # not where it is NaN
         z, slopes = (
             torch.where(accepted[..., None], *two) for two in ((there, z), (slopes_there, slopes))
         )

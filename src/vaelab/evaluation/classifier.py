@@ -128,8 +128,9 @@ def classifier(subject: Subject, seed: int = 0) -> Classifier:
 def learn(images: Batches, seed: int) -> Classifier:
     """A classifier taught on images on the CPU, by one thread: the same bits every time on one kind of processor."""
     chance = generator(seed, "classifier data")
-    with devices.using(1), seeded(seed, "classifier"):
-        eyes = Classifier(images)
+    with devices.using(1):
+        with seeded(seed, "classifier"):
+            eyes = Classifier(images)
         if eyes.task == "components":
             _set_components(eyes, images, chance)
         else:

@@ -93,12 +93,14 @@ def draws(vae: VAE, pieces: Pieces, k: int, seed: int) -> Iterator[Draw]:
     decoded at once changes nothing.
     """
     for i, (x, y) in enumerate(pieces):
-        with torch.no_grad(), evaluating(vae), seeded(seed, "likelihood", i):
+        noise = seeded(seed, "likelihood", i)
+        with torch.no_grad(), evaluating(vae):
             given = vae.given(y)
             q, p = vae.encoder(x, *given), vae.prior(*given)
             found = []
             for start in range(0, k, DRAWN):
-                z, log_qz = sampled(q, min(DRAWN, k - start))
+                with noise:
+                    z, log_qz = sampled(q, min(DRAWN, k - start))
                 some = Draw(z, decoded(vae, z, x, given), q, p, log_qz=log_qz)
                 found.append(torch.stack([some.log_px, some.log_pz, some.log_qz]))
             log_px, log_pz, log_qz = torch.cat(found, 1).double()  # (k, B) each
