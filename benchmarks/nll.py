@@ -33,7 +33,7 @@ import vaelab
 from vaelab import devices
 from vaelab.data import Batches, load
 from vaelab.evaluation.likelihood import log_likelihood
-from vaelab.models.core import VAE
+from vaelab.models import VAE
 from vaelab.runs import load as load_run
 from vaelab.seeding import generator
 

@@ -22,7 +22,7 @@ from vaelab.recipes.table import Row
 if TYPE_CHECKING:
     from vaelab.evaluation.doctor import diagnose
     from vaelab.evaluation.evaluate import evaluate
-    from vaelab.models.core import VAE, Draw
+    from vaelab.models import VAE, Draw
     from vaelab.runs import Run, load
     from vaelab.training import Epoch, Step, epochs
     from vaelab.workflows.compare import compare
@@ -54,8 +54,8 @@ __all__ = [
 ]
 
 _NEED_TORCH = {
-    "VAE": "models.core",
-    "Draw": "models.core",
+    "VAE": "models",
+    "Draw": "models",
     "Epoch": "training",
     "Step": "training",
     "epochs": "training",

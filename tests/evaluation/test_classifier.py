@@ -17,7 +17,7 @@ from vaelab.data import Batches
 from vaelab.evaluation import classifier as module
 from vaelab.evaluation.classifier import Classifier, classifier, fingerprint, learn, turned
 from vaelab.evaluation.prepared import Subject
-from vaelab.models.core import evaluating
+from vaelab.models import evaluating
 from vaelab.recipes import Data
 from vaelab.runs import Run
 from vaelab.seeding import CPU

@@ -33,7 +33,7 @@ from vaelab.evaluation.disentangling import (
 )
 from vaelab.evaluation.metric import Estimate, resampled
 from vaelab.evaluation.prepared import Subject
-from vaelab.models.core import VAE
+from vaelab.models import VAE
 from vaelab.models.posteriors import Delta, diagonal
 
 SIZES = (3, 4, 5)  # values of three factors

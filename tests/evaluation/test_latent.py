@@ -22,7 +22,6 @@ from vaelab.evaluation import latent
 from vaelab.evaluation.latent import (
     METRICS,
     aggregate,
-    along_sphere,
     evenness,
     fitted_density,
     knn_accuracy,
@@ -36,12 +35,11 @@ from vaelab.evaluation.latent import (
 )
 from vaelab.evaluation.metric import Estimate
 from vaelab.evaluation.prepared import Subject
-from vaelab.models.build import build
+from vaelab.models import VAE, build
 from vaelab.models.codes import Code, OneHots
-from vaelab.models.core import VAE
 from vaelab.models.hierarchy import BottomUp, Ladder, TopDown
 from vaelab.models.posteriors import FullNormal
-from vaelab.models.sphere import VonMisesFisher
+from vaelab.models.sphere import VonMisesFisher, great_circle
 from vaelab.recipes import table
 from vaelab.recipes.parts import LIKELIHOODS
 
@@ -222,10 +220,9 @@ def one_by_one(q: Distribution, z: Tensor, images: int) -> Tensor:
 
 def test_densities_of_the_sphere_and_of_levels_are_averaged_too() -> None:
     x = torch.randn(5, 4).double()
-    ladder, two_level = (
-        kind(torch.nn.Identity(), 4, 3, (2,)).double() for kind in (Ladder, BottomUp)
-    )
-    TopDown(3, (2,), ladder).double()
+    given = (torch.nn.Identity(), 4, 3, (2,))
+    ladder = Ladder(*given, TopDown(3, (2,)).double()).double()
+    two_level = BottomUp(*given).double()
     for module in (ladder, two_level):
         q = module(x)
         z = q.rsample().detach()
@@ -483,11 +480,11 @@ def test_steps_are_even_on_a_line_and_uneven_as_their_speed_says() -> None:
 
 def test_the_way_along_a_sphere_stays_on_it_at_constant_speed() -> None:
     a, b = normalize(torch.randn(2, 6, 1, 4).double(), dim=-1)
-    z = along_sphere(a, b, torch.linspace(0, 1, 33).double()[:, None])
+    z = great_circle(a, b, torch.linspace(0, 1, 33).double()[:, None])
     torch.testing.assert_close(z.norm(dim=-1), torch.ones(6, 33).double())
     torch.testing.assert_close(z[:, [0, -1]], torch.cat([a, b], 1))
     torch.testing.assert_close(evenness(z), torch.ones(6).double())
-    assert along_sphere(a, a, torch.tensor([[0.5]])).isfinite().all()
+    assert great_circle(a, a, torch.tensor([[0.5]])).isfinite().all()
 
 
 # ---------------------------------------------------------------- whole models

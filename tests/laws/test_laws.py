@@ -13,16 +13,26 @@ from torch import Tensor
 import vaelab
 from vaelab.data import Batches, load
 from vaelab.errors import UserError
-from vaelab.models.build import Goal, build, start
+from vaelab.models import Goal, build, start
 from vaelab.recipes import AXES, CHOICES, Data, Model, Recipe, code, fields, table
 from vaelab.recipes.parts import LIKELIHOODS, NETWORKS, POSTERIORS
 from vaelab.training.schedules import numbers
 
 LATENT, LEVELS, IMAGES = 3, 5, 100  # IMAGES: how many the training set is said to have
-SHAPES = [(28, 28), (8, 8), (3, 20, 28), (1, 21, 13)]
-PAIRS = [("mlp", shape) for shape in [*SHAPES, (30,)]] + [
-    (name, shape) for name in ("conv", "resnet") for shape in SHAPES
-]
+SHAPES = [(28, 28), (8, 8), (3, 20, 28), (1, 21, 13), (30,)]
+
+
+def reason(network: str, shape: tuple[int, ...]) -> str:
+    """Why a network refuses data of a shape; "" where it takes them."""
+    try:
+        build(Model(network=network, hidden=(6, 8)), shape)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+REASONS = {(name, shape): reason(name, shape) for name in NETWORKS for shape in SHAPES}
+PAIRS = [pair for pair, refused in REASONS.items() if not refused]
 each_row = pytest.mark.parametrize("variant", table.ROWS)
 each_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS)
 each_network = pytest.mark.parametrize(
@@ -67,12 +77,14 @@ class Case:
 
     def value(self) -> Tensor:
         """Nats per image that are maximised, (B,)."""
-        value: Tensor = self.goal(self.vae(self.x, self.k, self.y), self.numbers)
+        value: Tensor = self.goal(self.vae.draw(self.x, self.k, self.y), self.numbers)
         return value
 
-    def step(self) -> Tensor:
+    def step(self, training: bool = True) -> Tensor:
+        self.vae.train(training)
         value = self.value()
         (-value.mean()).backward()
+        self.vae.eval()
         return value.detach()
 
     def parameters(self) -> list[tuple[str, Tensor]]:
@@ -88,6 +100,70 @@ def is_finite_and_reaches_everything(case: Case) -> None:
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.any(), name
+
+
+# ---------------------------------------------------------------- networks
+
+
+def test_a_network_refuses_only_data_that_are_no_images_and_its_remedy_works() -> None:
+    assert {pair for pair, refused in REASONS.items() if refused} == {
+        ("conv", (30,)),
+        ("resnet", (30,)),
+    }
+    for (_, shape), refused in REASONS.items():
+        if refused:
+            assert "needs images" in refused
+            assert "set model.network to mlp" in refused
+            assert not reason("mlp", shape)
+
+
+CUSTOM = """
+from torch import nn
+from vaelab.models import Networks
+
+def plain(shape, inputs, outputs):
+    size = shape[0] * shape[1]
+    decoder = nn.Sequential(nn.Linear(inputs, outputs * size), nn.Unflatten(1, (outputs, *shape)))
+    return Networks(nn.Flatten(), size, decoder)
+
+class Wide(nn.Module):
+    def __init__(self, shape, inputs, outputs, latent):
+        super().__init__()
+        self.encoder, self.features, self.decoder = plain(shape, inputs, outputs)
+
+def lacking(shape): return 3
+def greedy(shape, colours): return 3
+def narrow(shape, inputs, outputs): return Networks(nn.Flatten(), 7, nn.Linear(inputs, 2))
+def deaf(shape, inputs, outputs): return Networks(nn.Linear(5, 2), 2, nn.Linear(inputs, 2))
+"""
+
+
+@pytest.mark.parametrize("name", ["plain", "Wide"])
+@pytest.mark.parametrize("variant", ["vae", "cvae", "vamp", "vq-vae", "ladder"])
+def test_a_custom_network_is_a_function_or_class_of_a_file(
+    name: str, variant: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(CUSTOM)
+    network = f"{tmp_path / 'mine.py'}:{name}"
+    is_finite_and_reaches_everything(Case(variant, (8, 8), n=6, network=network))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lacking", "has no attribute 'encoder'; return vaelab.models.Networks"),
+        ("greedy", "asks for 'colours', which does not exist"),
+        ("narrow", r"turns shape \(2, 8, 8\) into \(2, 64\), not \(2, 7\)"),
+        ("deaf", r"cannot take shape \(2, 8, 8\)"),
+        ("absent", "absent is not a function"),
+    ],
+)
+def test_a_custom_network_that_does_not_fit_is_refused_with_the_reason(
+    name: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(CUSTOM)
+    with pytest.raises(UserError, match=message):
+        Case("vae", (8, 8), network=f"{tmp_path / 'mine.py'}:{name}")
 
 
 # ---------------------------------------------------------------- shapes, finite numbers, gradients
@@ -156,8 +232,7 @@ def test_a_batch_of_one_is_a_batch(variant: str, network: str) -> None:
         .all()
     )
     normed = Case(variant, (9, 8), n=1, network=network, batch_norm=variant != "dreg")
-    normed.vae.eval()
-    assert normed.step().isfinite().all()
+    assert normed.step(training=False).isfinite().all()
 
 
 @each_row
@@ -241,7 +316,7 @@ def test_more_samples_make_a_tighter_bound(variant: str) -> None:
     case = Case(variant, (8,), n=2, likelihood=table.ROWS[variant].likelihood or "bernoulli")
     case.vae.eval()
     with torch.no_grad():
-        weights = case.vae(case.x, 8 * 400, case.y).log_weight.view(400, 8, 2)
+        weights = case.vae.draw(case.x, 8 * 400, case.y).log_weight.view(400, 8, 2)
     bounds = [
         (weights.view(400, 8 // k, k, 2).logsumexp(2) - torch.tensor(k).log()).mean((1, 2))
         for k in (1, 4, 8)
@@ -264,7 +339,7 @@ def test_two_hundred_steps_on_digits_improve_it(variant: str) -> None:
     batches = Batches(data.train.x, data.levels, settings.data, torch.device("cpu"), y=data.train.y)
     vae = build(settings.model, data.shape, data.levels, data.classes())
     goal = Goal(settings.objective, vae)
-    start(vae, batches)
+    start(vae.train(), batches)
     adam = torch.optim.Adam([*vae.parameters(), *goal.parameters()], lr=3e-3)
     k, chance, losses = (
         settings.objective.k * settings.objective.m,
@@ -274,7 +349,7 @@ def test_two_hundred_steps_on_digits_improve_it(variant: str) -> None:
     given = numbers(settings.objective, 30.0, 40) | {"images": len(batches)}
     for _ in range(200):
         index = torch.randint(len(batches), (64,))
-        loss = -goal(vae(batches(index, chance), k, batches.labels(index)), given).mean()
+        loss = -goal(vae.draw(batches(index, chance), k, batches.labels(index)), given).mean()
         adam.zero_grad()
         loss.backward()
         adam.step()
@@ -461,7 +536,7 @@ def test_a_row_of_ones_own_is_a_python_file(
     assert found.objective.name == f"{tmp_path / 'mine.py'}:half"
     vae = build(found.model, (8, 8))
     assert type(vae.encoder).__name__ == "Half"
-    draw = vae(torch.rand(3, 8, 8))
+    draw = vae.draw(torch.rand(3, 8, 8))
     value = Goal(found.objective, vae)(draw, numbers(found.objective, 0.0, 1) | {"images": 3})
     torch.testing.assert_close(value, -draw.distortion - 1.5 * draw.rate)
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
 from vaelab.errors import UserError
+from vaelab.models import VAE
 from vaelab.models.codes import (
     Autoregressive,
     FiniteScalarQuantised,
@@ -22,7 +23,6 @@ from vaelab.models.codes import (
     UniformClasses,
     VectorQuantised,
 )
-from vaelab.models.core import VAE
 from vaelab.models.likelihoods import Bernoulli
 
 SHAPE, FEATURES, TOKENS = (2, 3), 6, 3
@@ -62,7 +62,7 @@ def whole(kind: str) -> VAE:
     posterior = quantised(kind)
     decoder = Bernoulli(nn.Sequential(nn.LazyLinear(6), nn.Unflatten(1, (1, *SHAPE))))
     vae = VAE(posterior, decoder, Autoregressive(posterior, TOKENS, 0), SHAPE)
-    vae(torch.rand(4, *SHAPE))
+    vae.draw(torch.rand(4, *SHAPE))
     return vae
 
 
@@ -331,7 +331,7 @@ def test_a_model_of_codes_loads_to_the_bit_and_names_nothing_twice(
 @each_kind
 def test_one_image_is_a_batch_and_gradient_reaches_every_parameter(kind: str) -> None:
     vae = whole(kind).train()
-    draw = vae(torch.rand(1, *SHAPE), k=2)
+    draw = vae.draw(torch.rand(1, *SHAPE), k=2)
     (draw.distortion + draw.rate + draw.penalty).mean().backward()
     assert draw.rate.shape == draw.penalty.shape == (1,)
     for name, parameter in vae.named_parameters():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -23,15 +24,16 @@ from torch.distributions import (
     kl_divergence,
 )
 
+from vaelab import devices
 from vaelab.data import Batches
 from vaelab.errors import UserError
 from vaelab.evaluation import likelihood
 from vaelab.evaluation.latent import explained_variance
 from vaelab.evaluation.likelihood import log_likelihood
-from vaelab.models import core
-from vaelab.models.build import build as build_vae
-from vaelab.models.core import CHUNK, VAE, Draw
+from vaelab.models import VAE, Draw, parts
+from vaelab.models import build as build_vae
 from vaelab.models.likelihoods import Gaussian
+from vaelab.models.memory import widest
 from vaelab.models.objectives import elbo
 from vaelab.models.posteriors import Delta, DiagonalGaussian, Point
 from vaelab.models.priors import StandardNormal
@@ -356,17 +358,16 @@ def verbs(vae: VAE) -> dict[str, Callable[[], Tensor]]:
 VERBS = ["encode", "decode", "reconstruct", "reconstruct a sample", "sample"]
 
 
-@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_gives_the_same_twice_and_leaves_mode_weights_and_chance_alone(
-    verb: str, training: bool
+def test_a_verb_gives_the_same_twice_and_leaves_mode_weights_and_random_state_alone(
+    verb: str,
 ) -> None:
-    vae = model().train(training)
+    vae = model()
     use = verbs(vae)[verb]
     state, weights = torch.get_rng_state(), {k: v.clone() for k, v in vae.state_dict().items()}
     first = use()
     assert torch.equal(torch.get_rng_state(), state)
-    assert all(module.training == training for module in vae.modules())
+    assert not any(module.training for module in vae.modules())
     torch.rand(5)
     assert torch.equal(use(), first)
     assert all(torch.equal(v, weights[k]) for k, v in vae.state_dict().items())
@@ -375,20 +376,78 @@ def test_a_verb_gives_the_same_twice_and_leaves_mode_weights_and_chance_alone(
     assert first.shape == ((9, 3) if verb == "encode" else (9, 6, 5))
 
 
-def test_parts_that_were_frozen_in_evaluation_mode_stay_so() -> None:
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_refuses_a_model_in_training_mode_with_a_remedy_that_works(verb: str) -> None:
     vae = model().train()
-    vae.encoder.eval()
-    vae.encode(images())
-    assert vae.decoder.training
-    assert not vae.encoder.training
+    use = verbs(vae)[verb]
+    with pytest.raises(UserError, match=r"is in training mode.*call vae.eval\(\) first"):
+        use()
+    assert all(module.training for module in vae.modules())
+    vae.eval()
+    assert use().isfinite().all()
 
 
 def test_the_mode_is_restored_after_an_error_too() -> None:
     vae = model().train()
-    with contextlib.suppress(KeyError), core.evaluating(vae):
-        assert not vae.training
+    vae.encoder.eval()
+    with contextlib.suppress(KeyError), parts.evaluating(vae):
+        assert not any(module.training for module in vae.modules())
         raise KeyError
-    assert vae.training
+    assert vae.decoder.training
+    assert not vae.encoder.training
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"posterior": "spline-flow", "prior": "flow"},
+        {"posterior": "sphere", "prior": "sphere"},
+        {"posterior": "gumbel-softmax", "prior": "uniform-classes", "codes": 4},
+        {"posterior": "vector-quantised", "prior": "autoregressive", "codes": 4},
+        {"prior": "vamp"},
+        {"prior": "mixture"},
+    ],
+    ids=lambda settings: settings.get("posterior", settings.get("prior", "gaussian")),
+)
+def test_four_threads_give_what_one_gives_and_change_nothing(settings: dict[str, Any]) -> None:
+    vae = model(**settings)
+    x, calls = images(3), 40 if settings else 300
+
+    def use(seed: int) -> Tensor:
+        made = vae.sample(4, seed=seed)
+        again = vae.reconstruct(x, sample=True, seed=seed)
+        assert not any(module.training for module in vae.modules())
+        return torch.cat([made, again])
+
+    alone = [use(seed) for seed in range(calls)]
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            together = list(pool.map(use, range(calls)))
+            assert all(map(torch.equal, alone, together))
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert (np.random.get_state()[1] == numpy_state[1]).all()  # type: ignore[index]  # noqa: NPY002
+
+
+def test_interpolation_is_straight_and_has_both_ends() -> None:
+    vae, a, b = model(), torch.randn(2, 3), torch.randn(2, 3)
+    found = vae.interpolate(a, b, 5)
+    assert found.shape == (2, 5, 3)
+    assert torch.equal(found[:, 0], a)
+    same(found[:, 2], (a + b) / 2, atol=1e-6)
+    assert torch.equal(found[:, -1], b)
+
+
+def test_interpolation_on_a_sphere_follows_the_great_circle() -> None:
+    vae = model(posterior="sphere", prior="sphere").double()
+    a, b = nn.functional.normalize(torch.randn(2, 40, 3).double(), dim=-1)
+    found = vae.interpolate(a, b, 9)
+    same(found.norm(dim=-1), torch.ones(40, 9).double(), atol=1e-9)
+    same(found[:, 0], a, atol=1e-9)
+    same(found[:, -1], b, atol=1e-9)
+    angles = (found[:, 1:] * found[:, :-1]).sum(-1).clamp(-1, 1).acos()
+    same(angles, ((a * b).sum(-1).acos() / 8)[:, None].expand(40, 8), atol=1e-6)  # equal steps
 
 
 def test_encode_decode_and_reconstruct_are_the_means_of_their_distributions() -> None:
@@ -432,14 +491,35 @@ def test_chunks_give_what_one_piece_gives(verb: str, monkeypatch: pytest.MonkeyP
     vae = model().double()
     use = verbs(vae)[verb]
     whole = use()
-    monkeypatch.setattr(core, "CHUNK", 4)  # pieces of 4, 4 and 1
+    monkeypatch.setattr(VAE, "rows_at_once", lambda self: 4)  # pieces of 4, 4 and 1
     same(use(), whole, atol=1e-12)
 
 
 def test_more_images_than_a_chunk_come_back_in_their_order() -> None:
-    vae, x = model().double(), images(CHUNK + 3).double()
+    vae = model().double()
+    n = vae.rows_at_once() + 3
+    x = images(n).double()
     same(vae.encode(x)[-5:], vae.encode(x[-5:]), atol=1e-12)
-    assert vae.sample(CHUNK + 3).shape == (CHUNK + 3, 6, 5)
+    assert vae.sample(n).shape == (n, 6, 5)
+
+
+def test_chunks_are_of_1000_rows_for_small_models_and_fit_the_budget_for_all() -> None:
+    assert build_vae(Model(hidden=(512, 256)), (28, 28)).rows_at_once() == 1000
+    wide = build_vae(Model(hidden=(8,), likelihood="categorical"), (28, 28), 256)
+    assert wide.rows_at_once() * 784 * 256 * 4 * 4 <= devices.BUDGET < 4 * 1000 * 784 * 256 * 4
+    large = build_vae(Model(hidden=(32,), network="conv", latent=2), (3, 256, 256))
+    layer = 32 * 128 * 128 * 4  # bytes of the widest layer for one image
+    assert devices.BUDGET / 8 < large.rows_at_once() * layer < devices.BUDGET / 2
+    assert large.rows_at_once(5) == 5
+
+
+@pytest.mark.parametrize("settings", [{"likelihood": "categorical"}, {"network": "conv"}])
+def test_no_tensor_of_a_large_sample_exceeds_the_budget_but_the_result(
+    settings: dict[str, Any],
+) -> None:
+    vae = build_vae(Model(hidden=(4,), latent=2, **settings), (64, 64), 256)
+    n = 2 * vae.rows_at_once()
+    assert widest(lambda: vae.sample(n)) <= max(devices.BUDGET / 2, n * 64 * 64 * 4)
 
 
 def test_levels_are_refused_for_their_scale_is_not_known() -> None:
@@ -471,15 +551,7 @@ def test_codes_of_another_shape_are_refused_with_the_shape_expected(shape: tuple
         model().decode(np.zeros(shape))
 
 
-def test_forward_is_draw() -> None:
-    vae, x = model().eval(), images()
-    torch.manual_seed(3)
-    one = vae(x, 2)
-    torch.manual_seed(3)
-    assert torch.equal(one.log_px, vae.draw(x, 2).log_px)
-
-
-# ---------------------------------------------------------------- chance
+# ---------------------------------------------------------------- streams
 
 
 def test_seed_purpose_and_epoch_each_make_another_stream() -> None:
@@ -539,10 +611,9 @@ def test_the_loss_is_distortion_plus_rate() -> None:
 def test_terms_are_those_of_a_loop_by_hand_every_image_counted_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vaelab.training.validation.CHUNK", 10)  # pieces of 10, 10 and 3
-    vae, data = model().train(), batches()
+    monkeypatch.setattr(VAE, "rows_at_once", lambda self: 10)  # pieces of 10, 10 and 3
+    vae, data = model(), batches()
     found = terms(vae, data, seed=5)
-    assert vae.training
     assert terms(vae, data, seed=5) == found
     assert terms(vae, data, seed=6) != found
     vae.eval()
@@ -564,7 +635,7 @@ def test_terms_are_those_of_a_loop_by_hand_every_image_counted_once(
 def test_terms_do_not_depend_on_the_chunk_where_there_is_no_chance(
     chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vaelab.training.validation.CHUNK", chunk)
+    monkeypatch.setattr(VAE, "rows_at_once", lambda self: chunk)
     vae, data = model(posterior="point").eval(), batches(treatment="grey")
     with torch.no_grad():
         draw = vae.draw(data(torch.arange(23), generator(0, "any")))

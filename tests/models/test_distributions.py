@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 from torch import Tensor, nn
 
 from vaelab.errors import UserError
-from vaelab.models.build import supply
+from vaelab.models.build import inject
 from vaelab.models.likelihoods import (
     Bernoulli,
     Categorical,
@@ -73,7 +73,7 @@ each_shape = pytest.mark.parametrize("shape", [(5, 4), (3, 4, 2), (7,)])
 
 def numbers(name: str, levels: int = 17, logistics: int = 2) -> int:
     """P."""
-    found: int = supply(KINDS[name].outputs, {"levels": levels, "logistics": logistics})
+    found: int = inject(KINDS[name].outputs, {"levels": levels, "logistics": logistics})
     return found
 
 
@@ -89,7 +89,7 @@ def make(
         "shape": shape,
         "pixel_means": False,
     }
-    made: Likelihood = supply(KINDS[name], known)
+    made: Likelihood = inject(KINDS[name], known)
     return made.double().eval()
 
 
@@ -253,7 +253,7 @@ def test_a_likelihood_of_grey_levels_refuses_real_values(name: str) -> None:
     with pytest.raises(
         UserError, match=rf"^model\.likelihood: '{name}' needs grey levels.*gaussian$"
     ):
-        supply(KINDS[name].outputs, {"levels": None, "logistics": 2})
+        inject(KINDS[name].outputs, {"levels": None, "logistics": 2})
 
 
 # --- values in [0, 1] -------------------------------------------------------------------------------------------------

@@ -28,8 +28,9 @@ def build(
 ) -> tuple[BottomUp | Ladder, TopDown]:
     """Posterior and prior in double precision, away from where they start."""
     network = nn.Sequential(nn.Linear(D, 7), nn.Tanh())
-    encoder = KINDS[kind](network, 7, latent, upper).double()
-    prior = TopDown(latent, upper, encoder).double()
+    prior = TopDown(latent, upper).double()
+    given = (network, 7, latent, upper)
+    encoder = (Ladder(*given, prior) if kind == "ladder" else BottomUp(*given)).double()
     with torch.no_grad():
         for parameter in (*encoder.parameters(), *prior.parameters()):
             parameter += torch.randn_like(parameter) / max(2.0, parameter.shape[-1] ** 0.5)

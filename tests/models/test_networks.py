@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,9 +16,11 @@ from torch import nn
 
 import vaelab
 from vaelab.errors import UserError
-from vaelab.models import networks
-from vaelab.models.build import build
+from vaelab.models import build, networks
+from vaelab.models.build import inject
 from vaelab.models.describe import summary
+from vaelab.models.networks.layers import activated
+from vaelab.models.networks.resnet import Residual
 from vaelab.models.objectives import elbo
 from vaelab.recipes import Model, code
 from vaelab.recipes.parts import LIKELIHOODS, NETWORKS
@@ -26,6 +30,16 @@ convolutional = pytest.mark.parametrize("network", ["conv", "resnet"])
 
 def small(**given: Any) -> Model:
     return Model(**({"hidden": (3, 4), "latent": 2} | given))
+
+
+def made(shape: tuple[int, ...], inputs: int, outputs: int, **given: Any) -> networks.Networks:
+    """The network of small settings, as a model is given it."""
+    settings = small(**given)
+    known = msgspec.structs.asdict(settings) | {
+        "shape": shape, "inputs": inputs, "outputs": outputs
+    }  # fmt: skip
+    found: networks.Networks = inject(code("model.network", settings.network), known)
+    return found
 
 
 def halved(shape: tuple[int, ...], times: int) -> tuple[int, int]:
@@ -50,9 +64,7 @@ def test_convolutions_give_any_size_back(
     outputs: int,
 ) -> None:
     shape = (*channels, height, width)
-    nets = code("model.network", network)(
-        small(network=network, hidden=tuple(hidden)), shape, 5, outputs
-    )
+    nets = made(shape, 5, outputs, network=network, hidden=tuple(hidden))
     features = nets.encoder(torch.rand(2, *shape))
     assert features.shape == (2, nets.features)
     assert nets.features == hidden[-1] * math.prod(halved(shape, len(hidden)))
@@ -66,14 +78,14 @@ def test_convolutions_give_any_size_back(
     outputs=st.integers(1, 3),
 )
 def test_mlp_gives_any_shape_back(shape: list[int], hidden: list[int], outputs: int) -> None:
-    nets = networks.mlp(small(hidden=tuple(hidden)), tuple(shape), 5, outputs)
+    nets = made(tuple(shape), 5, outputs, hidden=tuple(hidden))
     assert nets.encoder(torch.rand(2, *shape)).shape == (2, nets.features)
     assert nets.features == (hidden[-1] if hidden else math.prod(shape))
     assert nets.decoder(torch.randn(2, 5)).shape == (2, outputs, *shape)
 
 
 def test_the_decoder_mirrors_the_encoder() -> None:
-    nets = networks.mlp(small(hidden=(7, 5)), (2, 3), 4, 3)
+    nets = made((2, 3), 4, 3, hidden=(7, 5))
     sizes = [
         [(m.in_features, m.out_features) for m in net if isinstance(m, nn.Linear)]
         for net in nets[::2]
@@ -82,7 +94,7 @@ def test_the_decoder_mirrors_the_encoder() -> None:
 
 
 def test_an_mlp_without_hidden_layers_is_an_affine_map() -> None:
-    nets = networks.mlp(small(hidden=()), (2, 3), 2, 1)
+    nets = made((2, 3), 2, 1, hidden=())
     a, b = torch.randn(2, 1, 2)
     middle = nets.decoder((a + b) / 2)
     torch.testing.assert_close(middle, (nets.decoder(a) + nets.decoder(b)) / 2, rtol=0, atol=1e-6)
@@ -92,9 +104,7 @@ def test_an_mlp_without_hidden_layers_is_an_affine_map() -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_outputs_are_unbounded_and_never_dropped(network: str) -> None:
     """The last layer has no activation, normalisation or dropout behind it: a likelihood has its own range."""
-    nets = code("model.network", network)(
-        small(network=network, dropout=0.9, batch_norm=True), (8, 8), 2, 3
-    )
+    nets = made((8, 8), 2, 3, network=network, dropout=0.9, batch_norm=True)
     outputs = nets.decoder.train()(50 * torch.randn(64, 2))
     assert (outputs != 0).all()
     assert outputs.min() < 0 < outputs.max()
@@ -105,9 +115,7 @@ def test_outputs_are_unbounded_and_never_dropped(network: str) -> None:
 def test_the_activation_asked_for_stands_between_all_layers_and_no_other(
     network: str, activation: str
 ) -> None:
-    nets = code("model.network", network)(
-        small(network=network, activation=activation), (8, 8), 2, 1
-    )
+    nets = made((8, 8), 2, 1, network=network, activation=activation)
     kinds = set(networks.ACTIVATIONS.values())
     found = [type(m) for net in nets[::2] for m in net.modules() if type(m) in kinds]
     assert set(found) == {networks.ACTIVATIONS[activation]}
@@ -118,7 +126,7 @@ def test_the_activation_asked_for_stands_between_all_layers_and_no_other(
 @pytest.mark.parametrize("network", NETWORKS)
 def test_dropout_and_batch_norm_are_there_only_when_asked_for(network: str) -> None:
     def kinds(**given: Any) -> set[str]:
-        nets = code("model.network", network)(small(network=network, **given), (8, 8), 2, 1)
+        nets = made((8, 8), 2, 1, network=network, **given)
         return {type(m).__name__.rstrip("12d") for net in nets[::2] for m in net.modules()}
 
     assert not kinds() & {"Dropout", "BatchNorm"}
@@ -163,21 +171,24 @@ def test_gradient_reaches_every_parameter_of_a_resnet_on_the_first_step(
     shape: tuple[int, ...],
 ) -> None:
     vae = build(small(network="resnet", activation="elu"), shape)
-    vae(torch.rand(4, *shape)).log_weight.sum().backward()
+    vae.draw(torch.rand(4, *shape)).log_weight.sum().backward()
     for name, parameter in vae.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.any(), name
 
 
 def test_a_resnet_starts_with_blocks_that_change_their_input_little() -> None:
-    block, x = networks.Residual(small(), 16), torch.randn(8, 16, 9, 9)
+    block, x = (
+        Residual(16, partial(activated, activation="relu", batch_norm=False, dropout=0.0)),
+        torch.randn(8, 16, 9, 9),
+    )
     moved = (block(x) - x).detach()
     assert 0 < moved.std() < 0.1 * x.std()
 
 
 def test_a_resnet_starts_with_a_path_past_its_blocks_that_keeps_the_variance() -> None:
-    nets = networks.resnet(small(network="resnet", hidden=(32, 64)), (64, 64), 8, 1)
-    path = [m for m in nets.encoder if not isinstance(m, networks.Residual | nn.Flatten)]
+    nets = made((64, 64), 8, 1, network="resnet", hidden=(32, 64))
+    path = [m for m in nets.encoder if not isinstance(m, Residual | nn.Flatten)]
     path += [m for m in nets.decoder if isinstance(m, nn.ConvTranspose2d)]
     x = torch.randn(8, 64, 64)
     for layer in path:
@@ -194,7 +205,7 @@ def test_a_few_steps_of_training_bring_a_resnet_well_below_a_model_of_independen
     vae = build(small(network="resnet", hidden=(8, 16), latent=8, activation="silu"), (8, 8))
     optimizer, losses = torch.optim.Adam(vae.parameters(), lr=3e-3), []
     for _ in range(100):
-        loss = -elbo(vae(x)).mean()
+        loss = -elbo(vae.draw(x)).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -206,7 +217,7 @@ def test_a_few_steps_of_training_bring_a_resnet_well_below_a_model_of_independen
 
 def test_an_encoder_told_the_label_starts_as_if_it_were_not_and_learns_each_class_apart() -> None:
     x, y = torch.rand(3, 2, 4), torch.tensor([0, 2, 2])
-    sees = networks.SeesLabel(nn.Flatten(), (2, 4), 3)
+    sees = networks.ConditionalEncoder(nn.Flatten(), (2, 4), 3)
     assert torch.equal(sees(x, y), x.flatten(1))
     sees(x, y).sum().backward()
     assert sees.label.weight.grad is not None
@@ -216,12 +227,14 @@ def test_an_encoder_told_the_label_starts_as_if_it_were_not_and_learns_each_clas
 def test_a_decoder_told_the_label_gets_it_behind_the_code_one_hot() -> None:
     z, y = torch.rand(2, 2), torch.tensor([2, 0])
     wanted = torch.tensor([[0.0, 0, 1], [1, 0, 0]])
-    assert torch.equal(networks.JoinsLabel(nn.Identity(), 3)(z, y), torch.cat([z, wanted], 1))
+    assert torch.equal(
+        networks.ConditionalDecoder(nn.Identity(), 3)(z, y), torch.cat([z, wanted], 1)
+    )
 
 
 def test_a_decoder_of_levels_sees_the_lowest_alone() -> None:
     z = torch.rand(2, 5)
-    assert torch.equal(networks.First(nn.Identity(), 2)(z), z[:, :2])
+    assert torch.equal(networks.LowestLevel(nn.Identity(), 2)(z), z[:, :2])
 
 
 def test_the_summary_of_mlp_20d_counts_652824_parameters() -> None:

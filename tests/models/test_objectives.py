@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.distributions import Independent, LogNormal, MultivariateNormal, Normal
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from vaelab.models import build
-from vaelab.models.core import VAE, Draw
+from vaelab import models
+from vaelab.models import VAE, Draw
 from vaelab.models.likelihoods import Gaussian
 from vaelab.models.linear import WORTHWHILE, Linear
 from vaelab.models.objectives import (
@@ -170,7 +170,7 @@ NUMBERS = {
 def evaluate(name: str, vae: VAE, x: Tensor, **numbers: float) -> Tensor:
     """The objective of that name as the training loop calls it, with the same chance every time."""
     torch.manual_seed(0)
-    return build.Goal(Objective(name=name), vae).double()(vae.draw(x, 4), NUMBERS | numbers)
+    return models.Goal(Objective(name=name), vae).double()(vae.draw(x, 4), NUMBERS | numbers)
 
 
 @pytest.mark.parametrize("images", [1, 2, 7])
@@ -215,7 +215,7 @@ def test_without_gradients_the_value_is_the_same(name: str) -> None:
 )
 def test_every_number_that_an_objective_asks_for_moves_it(name: str) -> None:
     vae, x = network(), torch.randn(7, D).double()
-    for number in build.Goal(Objective(name=name), vae).asked:
+    for number in models.Goal(Objective(name=name), vae).asked:
         moved = evaluate(name, vae, x, **{number: 4})
         assert not torch.allclose(moved, evaluate(name, vae, x)), number
 

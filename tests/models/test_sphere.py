@@ -279,7 +279,7 @@ def test_the_prior_is_uniform_on_the_sphere_of_as_many_dimensions() -> None:
 
 
 def test_one_dimension_is_refused() -> None:
-    with pytest.raises(UserError, match=r"^model.latent: .*; use at least 2$"):
+    with pytest.raises(UserError, match=r"^model.latent: .*; set model.latent to 2 or more$"):
         OnSphere(nn.Flatten(), 12, latent=1)
 
 

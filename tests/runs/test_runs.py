@@ -26,7 +26,7 @@ import vaelab
 from vaelab.cli.main import main
 from vaelab.data import Dataset, Split
 from vaelab.files import locked, write_atomic
-from vaelab.models.build import build
+from vaelab.models import build
 from vaelab.plots import exports
 from vaelab.runs import FILES, Run, create
 
@@ -77,7 +77,8 @@ def test_a_model_that_was_saved_encodes_decodes_and_samples_bit_for_bit(
 ) -> None:
     recipe, x = tiny(overrides), torch.rand(7, 9, 11)
     vae = build(recipe.model, (9, 11))
-    vae(x)  # moves the running means of batch normalisation
+    vae.train().draw(x)  # moves the running means of batch normalisation
+    vae.eval()
     data = Dataset("x", (9, 11), None, *[Split(x, None)] * 3)
     create(tmp_path, recipe).save_best(vae, 1, data)
     again = Run(tmp_path, recipe).vae

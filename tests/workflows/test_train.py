@@ -19,7 +19,7 @@ from vaelab import devices
 from vaelab.cli.main import main
 from vaelab.data import Batches
 from vaelab.data import load as load_data
-from vaelab.models.build import build
+from vaelab.models import build
 from vaelab.plots import gallery
 from vaelab.seeding import generator, seeded, untouched
 from vaelab.training import Step, Terms, optimisers, schedules, terms

@@ -21,7 +21,8 @@ class Batches:
         batches = Batches(split.x, dataset.levels, settings, device, augment=True)
         x = batches(index, generator)                                     # (B, *shape) float32
 
-    With the value v = level / (levels - 1), or the real value itself, u ~ U[0, 1), and [ ] 1 where true:
+    With the value v = level / (levels - 1), or the real value itself, u ~ U[0, 1), and [ ] 1 where true (where real
+    values have a ``data.scale`` s, a binary pixel compares v / s, and is 0 or s):
 
         grey         v                         in [0, 1]; real values as they are
         threshold    [v >= 1/2]
@@ -66,11 +67,13 @@ class Batches:
                 levels,
                 f"data.treatment: {self.treatment!r}",
                 "use 'grey' with a gaussian model.likelihood",
+                settings.scale,
             )
         if self.treatment == "counts" and levels is None and ((x < 0) | (x != x.round())).any():
             raise UserError(
-                "data.treatment: 'counts' needs whole numbers from 0 on, found others; change data.scale or use 'grey'"
+                "data.treatment: 'counts' needs whole numbers from 0 on, found others; use 'grey'"
             )
+        self.top = settings.scale if settings.binary and levels is None else 1.0
         if self.treatment == "fixed" or (self.treatment == "threshold" and not moved):
             x, levels, self.treatment = _binarise(x, levels, settings), 2, "grey"  # done for good
         self.x, self.levels = x.to(device), levels
@@ -96,8 +99,11 @@ class Batches:
         if self.levels is not None and self.levels > 2:
             x = x.div_(self.levels - 1)
         if self.treatment == "dynamic":
-            return torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype).lt_(x)
-        return x.ge_(0.5) if self.treatment == "threshold" else x
+            u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            x = u.lt_(x.div_(self.top))
+        elif self.treatment == "threshold":
+            x = x.ge_(self.top / 2)
+        return x.mul_(self.top) if self.top != 1 else x
 
     def labels(self, index: Tensor) -> Tensor | None:
         """The labels of the images `index`, (B,), where there are labels."""
@@ -132,6 +138,11 @@ def check_support(dataset: Dataset, support: str, settings: Data, likelihood: st
     The support is "unit", values in [0, 1]; "levels", grey levels as they are; "counts"; or "real", anything.
     """
     what, treatment = f"{settings.source}: model.likelihood {likelihood!r}", settings.treatment
+    if settings.standardise and support in ("levels", "unit"):
+        raise UserError(
+            f"{what} needs {'grey levels' if support == 'levels' else 'values in [0, 1]'}, not "
+            "standardised values; set data.standardise to false, or model.likelihood to gaussian"
+        )
     if support == "counts" and treatment != "counts":
         raise UserError(f"{what} needs counts, not {treatment!r}; set data.treatment to counts")
     if support == "levels" and dataset.levels is None:
@@ -148,15 +159,18 @@ def check_support(dataset: Dataset, support: str, settings: Data, likelihood: st
         )
     if support == "unit":
         for split in dataset.splits().values():
-            _check_unit(split.x, dataset.levels, what, "set model.likelihood to gaussian")
+            _check_unit(
+                split.x, dataset.levels, what, "set model.likelihood to gaussian", settings.scale
+            )
 
 
-def _check_unit(x: Tensor, levels: int | None, what: str, remedy: str) -> None:
+def _check_unit(x: Tensor, levels: int | None, what: str, remedy: str, scale: float) -> None:
     if levels is None and x.numel():
         low, high = float(x.min()), float(x.max())
-        if low < 0 or high > 1:
+        if low < 0 or high > scale:
+            scaling = f"set data.scale to {math.ceil(high)}, or " if low >= 0 else ""
             raise UserError(
-                f"{what} needs values in [0, 1], found {low:g} to {high:g}; change data.scale or {remedy}"
+                f"{what} needs values in [0, {scale:g}], found {low:g} to {high:g}; {scaling}{remedy}"
             )
 
 
@@ -166,7 +180,7 @@ def _binarise(x: Tensor, levels: int | None, settings: Data) -> Tensor:
     binary = torch.empty(x.shape, dtype=torch.uint8)
     for start in range(0, len(x), 4096):
         piece, target = x[start : start + 4096].cpu(), binary[start : start + 4096]
-        value = piece.float() / (levels - 1 if levels else 1)
+        value = piece.float() / (levels - 1 if levels else settings.scale)
         if settings.treatment == "fixed":
             target.copy_(torch.from_numpy(rng.random(piece.shape, dtype=np.float32)) < value)
         else:

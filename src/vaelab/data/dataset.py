@@ -175,7 +175,7 @@ def _levels(
             levels or (2 if high == 1 else 256),
         )
     else:
-        return {key: _real(part, scale, f"{origin}: {key}") for key, part in parts.items()}, None
+        return {key: _real(part, f"{origin}: {key}") for key, part in parts.items()}, None
     if scale != 1:
         raise UserError(
             f"data.scale: {origin} has {levels} grey levels, not real values; leave data.scale at 1"
@@ -183,10 +183,9 @@ def _levels(
     return parts, levels
 
 
-def _real(x: Array, scale: float, origin: str) -> Array:
+def _real(x: Array, origin: str) -> Array:
     with np.errstate(all="ignore"):  # what overflows is named below
         x = x.astype(np.float32)
-        x /= np.float32(scale)
     finite = np.isfinite(x)
     if not finite.all():
         first = tuple(int(i) for i in np.unravel_index(np.argmin(finite), x.shape))

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 from tqdm import tqdm
 
-from vaelab.models.core import VAE, evaluating, outputs
+from vaelab.models import VAE, outputs
 from vaelab.seeding import seeded
 
 CHAINS = 16  # for each image
@@ -42,7 +42,7 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = Tru
     """
     found = []
     bar = tqdm(total=len(x), desc="annealing", unit="image", disable=quiet or None, leave=False)
-    with evaluating(vae), bar:
+    with bar:
         given = vae.given(None if y is None else y[:1])
         rows = min(ROWS, ELEMENTS // outputs(vae, vae.encoder(x[:1], *given).mean, given))
         for i, index in enumerate(

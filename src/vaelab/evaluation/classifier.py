@@ -33,9 +33,9 @@ from vaelab.errors import UserError
 from vaelab.evaluation.metric import pooled
 from vaelab.evaluation.prepared import Subject
 from vaelab.files import write_atomic
-from vaelab.models.core import CHUNK
 from vaelab.seeding import CPU, derive, generator, seeded
 
+CHUNK = 1000  # rows that are compared at once
 VERSION = 1  # raised when the same data would give other weights
 FEATURES = 64  # few, so that ten thousand images know their covariances well
 BATCH = 128

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -25,14 +25,14 @@ from vaelab.evaluation import evaluate, latent, samples
 from vaelab.evaluation.latent import UNLIKELY
 from vaelab.evaluation.metric import Estimate, mean, number
 from vaelab.evaluation.prepared import Subject
-from vaelab.models.core import CHUNK, evaluating
-from vaelab.models.likelihoods import ContinuousBernoulliOfLogits
+from vaelab.models import ContinuousBernoulliOfLogits, InUnits
 from vaelab.recipes import AXES, Recipe, table
 from vaelab.runs import Run
 from vaelab.runs import load as load_run
 from vaelab.seeding import generator, seeded, untouched
 from vaelab.training import History
 
+LOOK = 1000  # test images whose outputs are judged
 LOOKED = 2000  # test images and samples by which codes and samples are measured where `evaluate` has not done so
 IMAGES = 10_000  # of each split at most, whose loss is worked out
 SURE = (
@@ -117,23 +117,26 @@ class Evidence:
         """
         vae, images, found = self.subject.vae, getattr(self.subject, split), []
         chance = generator(self.subject.seed, "doctor data", device=self.subject.device)
-        with evaluating(vae), seeded(self.subject.seed, "doctor"):
+        with seeded(self.subject.seed, "doctor"):
             few = torch.from_numpy(spread(len(images), IMAGES)).to(
                 self.subject.device
             )  # data may be sorted
-            for index in few.split(CHUNK):
-                draw = vae(images(index, chance), 1, images.labels(index))
+            for index in few.split(vae.rows_at_once()):
+                draw = vae.draw(images(index, chance), 1, images.labels(index))
                 found.append(draw.distortion + draw.rate)
         return mean(torch.cat(found))
 
     @cached_property
     def look(self) -> tuple[Tensor, Distribution, float]:
         """Test images x (B, *shape); p(x_i|z) of their elements by one sample z each, (1, B, *shape); their rate."""
-        few = torch.from_numpy(spread(len(self.subject.test), CHUNK)).to(self.subject.device)
+        few = torch.from_numpy(spread(len(self.subject.test), LOOK)).to(self.subject.device)
         vae, x, y = self.subject.vae, self.subject.x_test[few], self.subject.test.labels(few)
-        with torch.no_grad(), evaluating(vae), seeded(self.subject.seed, "doctor"):
-            draw = vae(x, 1, y)
-            return x.float(), getattr(draw.px, "base_dist", draw.px), float(draw.rate.mean())
+        with torch.no_grad(), seeded(self.subject.seed, "doctor"):
+            draw = vae.draw(x, 1, y)
+            px = cast(Distribution, getattr(draw.px, "base_dist", draw.px))
+            if isinstance(px, InUnits):
+                x, px = px.units.inward(x), px.base
+            return x.float(), px, float(draw.rate.mean())
 
 
 def diagnose(

@@ -24,11 +24,7 @@ from vaelab.data import Batches
 from vaelab.evaluation.likelihood import log_likelihood
 from vaelab.evaluation.metric import Estimate, Metric, mean, pooled, resampled
 from vaelab.evaluation.prepared import Subject
-from vaelab.models.codes import Code, OneHots
-from vaelab.models.core import CHUNK, VAE, Draw, evaluating, sampled
-from vaelab.models.flows import Flowed
-from vaelab.models.posteriors import Delta
-from vaelab.models.sphere import VonMisesFisher
+from vaelab.models import VAE, Code, Delta, Draw, Flowed, OneHots, VonMisesFisher, sampled
 from vaelab.seeding import derive, generator, seeded
 
 ACTIVE = 0.01  # variance of its mean above which a dimension is in use (Burda et al. 2016)
@@ -92,7 +88,7 @@ class Group(NamedTuple):
     """Test images whose codes are to follow one prior: all, or in a conditional model those of a class."""
 
     which: Tensor  # (n,) of the test images
-    posteriors: list[Distribution]  # of CHUNK images each
+    posteriors: list[Distribution]  # of a chunk of images each
     prior: Distribution
     z: Tensor  # (n, L) a sample of each image's posterior
     log_qz: Tensor  # (n,) log q(z|x) of it
@@ -122,7 +118,7 @@ def _group(subject: Subject, label: int | None) -> Group | None:
         _some(len(train), math.ceil(FITTED * len(train) / len(subject.train)), subject, "fitted")
     ]
     n = math.ceil(subject.n_samples * len(test) / len(subject.test))
-    with evaluating(vae), seeded(subject.seed, f"latent {label}"):
+    with seeded(subject.seed, f"latent {label}"):
         posteriors, prior = _posteriors(vae, subject.x_test[test], y), vae.prior(*vae.given(y))
         draws = [_draw(q, prior) for q in posteriors]
         z_train = torch.cat([q.sample() for q in _posteriors(vae, subject.x_train[fitted], y)])
@@ -147,7 +143,7 @@ def _group(subject: Subject, label: int | None) -> Group | None:
 def _posteriors(vae: VAE, x: Tensor, y: Tensor | None) -> list[Distribution]:
     return [
         vae.encoder(some, *vae.given(None if y is None else y.repeat(len(some))))
-        for some in x.split(CHUNK)
+        for some in x.split(vae.rows_at_once())
     ]
 
 
@@ -458,7 +454,8 @@ def _round_trip(subject: Subject, group: Group, z: Tensor, spread: Tensor) -> Te
     y = group.labels(len(z))
     x = subject.vae.decode(z, y)
     if subject.run.recipe.data.binary:
-        x = torch.bernoulli(x.clamp(0, 1))  # the encoder learned from zeros and ones
+        top = subject.run.recipe.data.scale
+        x = top * torch.bernoulli((x / top).clamp(0, 1))  # as in training
     return ((subject.vae.encode(x, y) - z) / spread).double().square().sum(1).cpu()
 
 
@@ -469,7 +466,7 @@ def _surprise(subject: Subject, group: Group, name: str) -> Tensor:
     z: Tensor = getattr(group, name)
     z = z[_some(len(z), math.ceil(DECODED * len(group.z) / len(subject.test)), subject, name)]
     y = group.labels(len(z))
-    with evaluating(vae), seeded(subject.seed, f"surprise {name}"):
+    with seeded(subject.seed, f"surprise {name}"):
         x = vae.decoder(z, *vae.given(y)).sample()
     return -log_likelihood(vae, Batches(x, None, settings, subject.device, y=y), K, subject.seed)
 
@@ -587,8 +584,6 @@ def _interpolations(subject: Subject, groups: Sequence[Group], notes: list[str])
     if isinstance(groups[0].posteriors[0], Code | OneHots):
         notes.append("smoothness: there is nothing between discrete codes")
         return {}
-    between = along_sphere if isinstance(groups[0].posteriors[0], VonMisesFisher) else torch.lerp
-    t = torch.linspace(0, 1, STEPS + 1, device=subject.device)[:, None]
     found = []
     for group in groups:
         n = min(len(group.z) // 2, math.ceil(WALKS / len(groups)))
@@ -596,8 +591,8 @@ def _interpolations(subject: Subject, groups: Sequence[Group], notes: list[str])
             ends = subject.z_test[
                 group.which[_some(len(group.z), 2 * n, subject, f"walks {group.y}")]
             ]
-            z = between(ends[:n, None], ends[n:, None], t)  # (n, STEPS + 1, L)
-            x = subject.vae.decode(z.flatten(0, 1), group.labels(n * len(t)))
+            z = subject.vae.interpolate(ends[:n], ends[n:], STEPS + 1)  # (n, STEPS + 1, L)
+            x = subject.vae.decode(z.flatten(0, 1), group.labels(n * (STEPS + 1)))
             found.append(evenness(x.flatten(1).unflatten(0, (n, -1))))
     moving = torch.cat([each[~each.isnan()] for each in found]) if found else torch.empty(0)
     if not len(moving):
@@ -618,13 +613,6 @@ def evenness(paths: Tensor) -> Tensor:
     steps = paths.double().diff(dim=1).norm(dim=-1)  # (P, T)
     ratio: Tensor = steps.sum(1).square() / (steps.shape[1] * steps.square().sum(1))
     return ratio
-
-
-def along_sphere(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """The points at the shares t (..., 1) of the great circle from a unit vector a (..., L) to another, b."""
-    angle = (a * b).sum(-1, keepdim=True).clamp(-1, 1).acos().clamp(1e-3, math.pi - 1e-3)
-    points: Tensor = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / angle.sin()
-    return points
 
 
 def explained_variance(means: Tensor, components: int = 2) -> float:

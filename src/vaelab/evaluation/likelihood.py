@@ -17,10 +17,7 @@ from vaelab.errors import UserError
 from vaelab.evaluation.annealing import CHAINS, annealed, moments
 from vaelab.evaluation.metric import Metric, mean
 from vaelab.evaluation.prepared import Subject
-from vaelab.models.codes import Code
-from vaelab.models.core import VAE, Draw, evaluating, outputs, sampled
-from vaelab.models.likelihoods import Bernoulli
-from vaelab.models.posteriors import Delta, Point
+from vaelab.models import VAE, Bernoulli, Code, Delta, Draw, Point, outputs, sampled
 from vaelab.recipes import table
 from vaelab.seeding import generator, seeded
 
@@ -94,7 +91,7 @@ def draws(vae: VAE, pieces: Pieces, k: int, seed: int) -> Iterator[Draw]:
     """
     for i, (x, y) in enumerate(pieces):
         noise = seeded(seed, "likelihood", i)
-        with torch.no_grad(), evaluating(vae):
+        with torch.no_grad():
             given = vae.given(y)
             q, p = vae.encoder(x, *given), vae.prior(*given)
             found = []
@@ -150,7 +147,7 @@ def quadrature(
     cells do not show, a mode much narrower than they are and far from q, is overlooked, and halving cannot tell.
     """
     found = []
-    with evaluating(vae), seeded(0, "quadrature"):
+    with seeded(0, "quadrature"):
         for i in tqdm(
             range(len(x)), desc="quadrature", unit="image", disable=quiet or None, leave=False
         ):
@@ -295,6 +292,7 @@ def bits_of_a_volume(decoder: nn.Module, x: Tensor, batches: Batches) -> tuple[f
     None where p is a density of something else, or nothing normalised; and what has to be said of p.
     """
     if isinstance(decoder, Bernoulli):
+        x = x if decoder.units is None else decoder.units.inward(x)
         floor = float(-(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x)).double().sum() / len(x))
         says = (
             "NO LIKELIHOOD: grey levels under a Bernoulli make a cross-entropy, and its floor on these images is "
@@ -348,10 +346,8 @@ def second_opinions(subject: Subject) -> dict[str, Any]:
 def _posterior(subject: Subject) -> Distribution:
     """q(z|x) of one image, to see of what kind it is."""
     vae, y = subject.vae, subject.test.y
-    with evaluating(vae):
-        return cast(
-            Distribution, vae.encoder(subject.x_test[:1], *vae.given(None if y is None else y[:1]))
-        )
+    given = vae.given(None if y is None else y[:1])
+    return cast(Distribution, vae.encoder(subject.x_test[:1], *given))
 
 
 def _few(images: int) -> Tensor:

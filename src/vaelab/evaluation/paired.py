@@ -17,7 +17,7 @@ from vaelab.errors import UserError
 from vaelab.evaluation.evaluate import METRICS, Evaluation
 from vaelab.evaluation.intervals import LEAST, Interval, bootstrap, t_interval, unpaired
 from vaelab.evaluation.metric import Estimate, Metric, number
-from vaelab.models import build
+from vaelab.models import support
 from vaelab.recipes import Data, flatten
 from vaelab.runs import Run
 
@@ -348,7 +348,7 @@ def _nats(run: Run, binary: bool) -> str:
     """What the nats of its likelihood are; only those of one kind can be compared. Of `binary`, see `Look`."""
     model = run.recipe.model
     given = " given the label" if model.conditional else ""
-    if build.support(model) in ("levels", "counts"):
+    if support(model) in ("levels", "counts"):
         return f"probabilities{given}"
     if model.likelihood != "bernoulli":
         return f"densities{given}"

@@ -13,7 +13,7 @@ from vaelab import devices
 from vaelab.data import Batches, Dataset, Split
 from vaelab.data import load as load_data
 from vaelab.data.dataset import spread
-from vaelab.models.core import VAE
+from vaelab.models import VAE
 from vaelab.runs import Run
 from vaelab.seeding import CPU, generator
 

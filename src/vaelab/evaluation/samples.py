@@ -22,10 +22,10 @@ from vaelab.errors import UserError
 from vaelab.evaluation.classifier import Classifier, classifier
 from vaelab.evaluation.metric import Estimate, Metric, mean, pooled, resampled
 from vaelab.evaluation.prepared import Subject
-from vaelab.models.core import CHUNK
-from vaelab.models.linear import Linear
+from vaelab.models import Linear
 from vaelab.seeding import generator
 
+CHUNK = 1000  # rows that are compared at once
 FEWEST, MOST = 50, 10_000  # images that are compared
 MEMORY = 2**24  # numbers that the search for neighbours holds at once
 PEAK = 100.0  # dB, the PSNR of a perfect reconstruction

@@ -1,1 +1,55 @@
-"""TODO."""
+"""Models: a VAE is three distributions and the networks between them.
+
+`VAE` and `Draw` are what the rest of the program uses. Likelihoods, priors, posteriors, networks and objectives are the
+parts that a recipe names; `build` puts them together by one rule, which its module describes.
+"""
+
+from vaelab.models.build import Goal, build, start, support
+from vaelab.models.codes import Code, OneHots
+from vaelab.models.describe import summary
+from vaelab.models.draw import Draw, sampled
+from vaelab.models.flows import Flowed
+from vaelab.models.likelihoods import (
+    Bernoulli,
+    ContinuousBernoulliOfLogits,
+    Likelihood,
+)
+from vaelab.models.linear import Linear
+from vaelab.models.networks import Networks
+from vaelab.models.objectives import elbo, iwae
+from vaelab.models.parts import evaluating
+from vaelab.models.posteriors import Delta, Point, Posterior
+from vaelab.models.sphere import VonMisesFisher, great_circle
+from vaelab.models.units import InUnits, Units, units_of
+from vaelab.models.vae import VAE, outputs
+
+__all__ = [
+    "VAE",
+    "Bernoulli",
+    "Code",
+    "ContinuousBernoulliOfLogits",
+    "Delta",
+    "Draw",
+    "Flowed",
+    "Goal",
+    "InUnits",
+    "Likelihood",
+    "Linear",
+    "Networks",
+    "OneHots",
+    "Point",
+    "Posterior",
+    "Units",
+    "VonMisesFisher",
+    "build",
+    "elbo",
+    "evaluating",
+    "great_circle",
+    "iwae",
+    "outputs",
+    "sampled",
+    "start",
+    "summary",
+    "support",
+    "units_of",
+]

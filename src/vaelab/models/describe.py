@@ -1,4 +1,4 @@
-"""A model in words: its layers, what comes out of each, and how many parameters it has."""
+"""A model as a table: its layers, their output shapes and numbers of parameters."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from functools import partial
 import torch
 from torch import nn
 
-from vaelab.models.core import VAE
+from vaelab.models.vae import VAE
 
 
 def summary(vae: VAE) -> str:
-    """A line a layer: name, kind, output shape for one image, parameters; then their total."""
+    """Return a line for each layer, with name, type, output shape for one image and parameters; then their total."""
     rows: list[tuple[str, str, str, str]] = []
 
     def note(module: nn.Module, inputs: object, output: object, name: str) -> None:
@@ -29,7 +29,10 @@ def summary(vae: VAE) -> str:
         for name, module in vae.named_modules()
         if name.startswith(("encoder", "decoder"))
     ]
-    vae.reconstruct(torch.zeros(1, *vae.shape), vae.classes[:1])
+    given = vae.given(vae.classes[:1])
+    with torch.no_grad():
+        like = next(vae.parameters())
+        vae.decoder(vae.encoder(like.new_zeros(1, *vae.shape), *given).mean, *given)
     for hook in hooks:
         hook.remove()
     prior = sum(parameter.numel() for parameter in vae.prior.parameters())

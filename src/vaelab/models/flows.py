@@ -1,4 +1,4 @@
-"""What priors and posteriors made of normalising flows share. The transformations are zuko's, an optional extra."""
+"""What priors and posteriors by normalising flows share. The transformations are zuko's, an optional extra."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Flowed(Distribution):
     """z = f_n(... f_1(u)), u ~ base: log p(z) = log base(u) - sum_i log |det df_i|, in nats.
 
     Base and result have batch shape (B,) or () and event shape (L,). A step is a transformation of zuko, or of torch,
-    whose own zuko teaches `call_and_ladj`. `mean` is the image of the base's mean: the centre that is encoded, not the
+    to which zuko adds `call_and_ladj`. `mean` is the image of the base's mean: the centre that is encoded, not the
     expectation of z, which has no closed form.
 
     Rezende & Mohamed, Variational Inference with Normalizing Flows, 2015, arXiv:1505.05770.
@@ -39,7 +39,7 @@ class Flowed(Distribution):
         return z
 
     def rsample_and_log_prob(self, sample_shape: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
-        """Samples (*sample_shape, *batch, L) and their log density, which costs no inversion."""
+        """Return samples (*sample_shape, *batch, L) and their log density, which needs no inversion."""
         z = self.base.rsample(torch.Size(sample_shape))
         log_prob = self.base.log_prob(z)
         for step in self.steps:
@@ -59,7 +59,7 @@ class Flowed(Distribution):
 
 
 class FullPrecision(nn.Sequential):
-    """Layers that autocast leaves alone: a density must be the same where it is sampled and where it is evaluated."""
+    """Layers without autocast: a density must be the same where it is sampled and where it is evaluated."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -69,7 +69,7 @@ class FullPrecision(nn.Sequential):
 
 
 def zuko_flows() -> ModuleType:
-    """``zuko.flows``, or a `UserError` that says how to install it."""
+    """Return ``zuko.flows``; raise a `UserError` that says how to install it if it is missing."""
     checked = Distribution._validate_args
     try:
         return import_module("zuko.flows")
@@ -78,13 +78,12 @@ def zuko_flows() -> ModuleType:
             "model: normalising flows need zuko; pip install 'vaelab[flows]', or choose another prior and posterior"
         ) from None
     finally:
-        Distribution.set_default_validate_args(
-            checked
-        )  # importing zuko switches it off for the whole process
+        # Importing zuko switches validation off for the whole process.
+        Distribution.set_default_validate_args(checked)
 
 
 def near_identity(flow: Any) -> nn.Module:
-    """The transformation of a zuko flow, started close to z -> z: all its parameters are small numbers about 0."""
+    """Return the transformation of a zuko flow, initialised close to z -> z: its parameters are close to 0."""
     for step in flow.transform.transforms:
         if hasattr(step, "hyper"):
             step.hyper = FullPrecision(*step.hyper)

@@ -1,6 +1,6 @@
-"""Several levels of latent variables: z = (z_1, ..., z_n) in one vector, the one that the decoder sees first.
+"""Several levels of latent variables: z = (z_1, ..., z_n) in one vector. The decoder is given z_1.
 
-z_1 has `latent` dimensions, the levels above it those of `upper`, from below.
+z_1 has `latent` dimensions, the levels above it those of `upper`, from the lowest to the highest.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch.nn.functional import logsigmoid
 from vaelab.models.flows import FullPrecision
 from vaelab.models.linear import Linear
 from vaelab.models.networks import at_least_float32
+from vaelab.models.parts import Borrowed
 from vaelab.models.posteriors import Posterior, diagonal
 from vaelab.models.priors import StandardNormal
 
@@ -25,8 +26,8 @@ WIDTH = 128  # of the two hidden layers between one level and the next
 class Chain(Distribution):
     """p(z) = p(z_a) p(z_b|z_a) p(z_c|z_b) ...: each level a diagonal Gaussian given the one before it in `order`.
 
-    `first` is that of z_a, with batch shape (B,) or (); given(i, z) is that of level i given its predecessor z
-    (..., its dimensions). `mean` passes means on from level to level; only of the first is it the expectation.
+    `first` is p(z_a), batch shape (B,) or (); given(i, z) is that of level i given its predecessor z (..., dimensions).
+    `mean` passes means from level to level; only of the first level is it the expectation.
     """
 
     has_rsample = True
@@ -46,7 +47,7 @@ class Chain(Distribution):
         return self._along(self.first.mean, lambda i, p: p.mean)[0]
 
     def rsample_and_log_prob(self, sample_shape: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
-        """Samples (*sample_shape, *batch, L) and their log density, in one pass."""
+        """Return samples (*sample_shape, *batch, L) and their log density, in one pass."""
         return self._along(self.first.rsample(torch.Size(sample_shape)), lambda i, p: p.rsample())
 
     def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
@@ -59,7 +60,7 @@ class Chain(Distribution):
     def _along(
         self, z: Tensor, choose: Callable[[int, Independent[Normal]], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """All levels, the first in order being z and the others chosen in their turn, and the log density of them."""
+        """Return all levels, of which the first in order is z and `choose` gives the others, and their log density."""
         levels, log_prob = {self.order[0]: z}, self.first.log_prob(z)
         for i in self.order[1:]:
             p = self.given(i, z)
@@ -74,16 +75,14 @@ class TopDown(nn.Module):
     Sonderby et al., Ladder Variational Autoencoders, 2016, arXiv:1602.02282.
     """
 
-    def __init__(self, latent: int, upper: tuple[int, ...], encoder: nn.Module) -> None:
+    def __init__(self, latent: int, upper: tuple[int, ...]) -> None:
         super().__init__()
         self.sizes = (latent, *upper)
         self.top = StandardNormal(self.sizes[-1])
         self.down = nn.ModuleList(_mlp(above, 2 * below) for below, above in pairwise(self.sizes))
-        if isinstance(encoder, Ladder):
-            encoder.attach(self)
 
     def given(self, i: int, above: Tensor) -> tuple[Tensor, ...]:
-        """Mean and log variance of level i, (..., its dimensions), given the level above it."""
+        """Return mean and log variance of level i, (..., dimensions), given the level above it."""
         outputs: Tensor = self.down[i](above)
         return outputs.chunk(2, -1)
 
@@ -95,7 +94,7 @@ class TopDown(nn.Module):
 
 
 class Levels(Posterior):
-    """A posterior of several levels, of which the decoder sees the lowest."""
+    """A posterior of several levels, of which the decoder is given the lowest."""
 
     size = staticmethod(lambda latent, upper: latent + sum(upper))
     decoded = staticmethod(lambda latent: latent)
@@ -129,14 +128,19 @@ class Ladder(Levels):
     """q(z|x) = q(z_n|x) prod_i q(z_i|x, z_{i+1}), q(z_i|x, z_{i+1}) proportional to g_i(z_i|x) p(z_i|z_{i+1}).
 
     g_i is a Gaussian from the features d_i of x, d_{i+1} a layer above d_i, and q(z_n|x) = g_n; p is the prior, whose
-    networks belong to it: a `TopDown` attaches itself. Sonderby et al. 2016, arXiv:1602.02282.
+    networks it shares. Sonderby et al. 2016, arXiv:1602.02282.
     """
 
     def __init__(
-        self, network: nn.Module, features: int, latent: int, upper: tuple[int, ...]
+        self,
+        network: nn.Module,
+        features: int,
+        latent: int,
+        upper: tuple[int, ...],
+        prior: TopDown,
     ) -> None:
         super().__init__()
-        self.network, self.sizes = network, (latent, *upper)
+        self.network, self.sizes, self.prior = network, (latent, *upper), Borrowed(prior)
         widths = (features, *(WIDTH for _ in upper))
         self.up = nn.ModuleList(
             FullPrecision(Linear(*pair), nn.LeakyReLU()) for pair in pairwise(widths)
@@ -145,30 +149,26 @@ class Ladder(Levels):
             Linear(width, 2 * size) for width, size in zip(widths, self.sizes, strict=True)
         )
 
-    def attach(self, prior: TopDown) -> None:
-        self._prior = (prior,)  # in a tuple, so that its weights are not saved twice
-
     def forward(self, x: Tensor, *y: Tensor) -> Chain:
-        (prior,) = self._prior
         features = [at_least_float32(self.network(x, *y))]
         for layer in self.up:
             features.append(layer(features[-1]))
-        seen = [
+        evidence = [
             at_least_float32(head(d)).chunk(2, -1)
             for head, d in zip(self.heads, features, strict=True)
         ]
 
         def given(i: int, above: Tensor) -> Independent[Normal]:
-            return product(seen[i], prior.given(i, above))
+            return product(evidence[i], self.prior.module.given(i, above))
 
-        return Chain(self.sizes, range(len(self.sizes))[::-1], diagonal(*seen[-1]), given)
+        return Chain(self.sizes, range(len(self.sizes))[::-1], diagonal(*evidence[-1]), given)
 
 
 def product(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> Independent[Normal]:
-    """The product of two diagonal Gaussians (mean, log variance), normalised: precisions add and weigh the means."""
+    """Return the normalised product of two diagonal Gaussians (mean, log variance): precisions add."""
     (mean, log_variance), (other_mean, other_log_variance) = one, other
     difference = other_log_variance - log_variance
-    weight = difference.sigmoid()  # precision of the first, as a share of both
+    weight = difference.sigmoid()  # precision of the first as a fraction of both
     return diagonal(
         other_mean + weight * (mean - other_mean), log_variance + logsigmoid(difference)
     )

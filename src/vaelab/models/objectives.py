@@ -1,8 +1,8 @@
 """Objectives: functions from a `Draw` to nats per image (B,), to be maximised.
 
-What an objective takes by keyword are the numbers of now of `recipe.Objective`, and `images`, the size N of the
-training set; the draw has k m samples. One with weights of its own is a module, built for its VAE and then called the
-same way. A term that belongs to the whole batch is given to each of its images, so that the mean counts it once.
+An objective takes by keyword the current, scheduled values of `recipes.Objective`, and `images`, the number N of
+training images; the draw has k m samples. One with weights of its own is a module, built for its VAE and then called
+the same way. A term of the whole batch is added to each of its images, so that the mean counts it once.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from torch.distributions import Distribution, Independent, Normal
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from vaelab.models.core import VAE, Draw
+from vaelab.models.draw import Draw
 from vaelab.models.linear import Linear
+from vaelab.models.parts import Borrowed
+from vaelab.models.units import standardised
+from vaelab.models.vae import VAE
 
 
 def elbo(draw: Draw, beta: float = 1.0) -> Tensor:
@@ -29,7 +32,7 @@ def elbo(draw: Draw, beta: float = 1.0) -> Tensor:
 
 
 def capacity(draw: Draw, *, gamma: float, capacity: float) -> Tensor:
-    """E_q[log p(x|z)] - gamma |KL - C|, (B,), KL being the mean of the batch: its images may share C nats unequally.
+    """E_q[log p(x|z)] - gamma |KL - C|, (B,), KL the mean over the batch, so single images may differ from C.
 
     Burgess et al., Understanding disentangling in beta-VAE, 2018, arXiv:1804.03599.
     """
@@ -37,9 +40,9 @@ def capacity(draw: Draw, *, gamma: float, capacity: float) -> Tensor:
 
 
 def free_bits(draw: Draw, *, bits: float) -> Tensor:
-    """E_q[log p(x|z)] - sum_j max(bits, KL_j), (B,), KL_j being the mean of the batch for dimension j.
+    """E_q[log p(x|z)] - sum_j max(bits, KL_j), (B,), KL_j the mean over the batch for dimension j.
 
-    Where q and p do not factorise there is one j, and one floor for the whole rate.
+    Where q and p do not factorise there is one j, and so one floor for the whole rate.
     Kingma et al., Improved variational inference with inverse autoregressive flow, 2016, arXiv:1606.04934, equation 15.
     """
     return -draw.distortion - draw.rates.mean(0).clamp(min=bits).sum()
@@ -84,9 +87,9 @@ def renyi(draw: Draw, *, alpha: float) -> Tensor:
 
 
 def stl(draw: Draw) -> Tensor:
-    """1/K sum_k log w_k, (B,): the ELBO by samples, whose gradient reaches q's parameters by way of z alone.
+    """1/K sum_k log w_k, (B,): the ELBO by samples, whose gradient reaches q's parameters through z alone.
 
-    Unbiased, and without noise where q is the exact posterior.
+    The gradient is unbiased, and has no variance where q is the exact posterior.
     Roeder, Wu & Duvenaud, Sticking the landing, 2017, arXiv:1703.09194.
     """
     return _log_weight_by_path(draw).mean(0)
@@ -95,15 +98,13 @@ def stl(draw: Draw) -> Tensor:
 def dreg(draw: Draw) -> Tensor:
     """The IWAE bound, (B,), with the gradient sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi) for q's parameters phi.
 
-    v_k = w_k / sum_l w_l; all other parameters keep IWAE's gradient. Unbiased as IWAE's, and less noisy the more
-    samples there are, as long as no image's p(x|z) depends on another's z; under batch normalisation it does. It hooks
-    into the gradient of draw.z: take a draw for one objective only.
+    v_k = w_k / sum_l w_l; all other parameters keep IWAE's gradient. It is unbiased as IWAE's, and its variance falls
+    with the number of samples, as long as no image's p(x|z) depends on another's z; under batch normalisation it does.
+    It hooks into the gradient of draw.z, so a draw serves one objective only.
     Tucker et al., Doubly reparameterized gradient estimators, 2018, arXiv:1810.04152.
     """
     log_weight = _log_weight_by_path(draw)
-    v = log_weight.detach().softmax(0)[
-        ..., None
-    ]  # (K, B, 1); the bound's own gradient brings the first v_k
+    v = log_weight.detach().softmax(0)[..., None]  # (K, B, 1); the bound's gradient has the first
     if draw.z.requires_grad:
         draw.z.register_hook(lambda gradient: v * gradient)
     return _log_mean_exp(log_weight)
@@ -119,7 +120,7 @@ def piwae(draw: Draw, *, m: int) -> Tensor:
     v = log_weight.softmax(0)  # d IWAE / d log w
     u = log_weight.unflatten(0, (m, -1)).softmax(1).flatten(0, 1) / m  # d MIWAE / d log w
     gradient = v * log_p - u * draw.log_qz
-    if draw.z.requires_grad:  # log_p carries v to z, which is to have u
+    if draw.z.requires_grad:  # log_p sends v to z, which should get u
         (lacking,) = torch.autograd.grad(((u - v) * log_p).sum(), draw.z, retain_graph=True)
         gradient = gradient + (draw.z * lacking).sum(-1)
     return _log_mean_exp(log_weight) + _only_gradient(gradient.sum(0))
@@ -131,7 +132,7 @@ def _log_mean_exp(log_weight: Tensor) -> Tensor:
 
 def _log_weight_by_path(draw: Draw) -> Tensor:
     """log w, (K, B), without the score: the gradient of log q(z|x) in q's parameters at a fixed z."""
-    # Not draw.log_qz, which a flow works out from its noise: all but the score has to pass through z.
+    # Not draw.log_qz, which a flow computes from its noise: all but the score has to pass through z.
     log_qz, score = draw.q.log_prob(torch.cat([draw.z, draw.z.detach()])).chunk(2)
     return draw.log_px + draw.log_pz - log_qz + _only_gradient(score)
 
@@ -150,16 +151,15 @@ def decomposition(draw: Draw, images: int) -> tuple[Tensor, Tensor, Tensor]:
     Mutual information of image and code  log q(z|x) - log q(z), total correlation  log q(z) - sum_j log q(z_j),
     dimension-wise KL  sum_j log q(z_j) - log p(z). For q = Independent(Normal), and B of N = `images` images.
 
-    q(z) is taken from the batch: z's own posterior counts 1/N, as it does in the data, the B - 1 others share the rest.
-    Averaged over which others are in the batch this is q(z); where the batch is all the data it is q(z) itself. In a
-    small batch few others lie near z, and the logarithm takes the mutual information up, to at most log N.
+    q(z) is estimated from the batch: z's own posterior has the weight 1/N, as in the data, the B - 1 others share the
+    rest. In expectation over the batches this is q(z); if the batch is all the data it is q(z) itself. In a small batch
+    few others lie near z, and the logarithm biases the mutual information upwards, to at most log N.
     Chen et al., Isolating sources of disentanglement, 2018, arXiv:1802.04942: minibatch stratified sampling, with the
     same weight for all the others.
     """
     b = draw.z.shape[1]
-    each = cast("Independent[Normal]", draw.q).base_dist.log_prob(
-        draw.z[:, :, None]
-    )  # (K, i, j, L): log q(z_i|x_j)
+    q = cast("Independent[Normal]", draw.q)
+    each = q.base_dist.log_prob(draw.z[:, :, None])  # (K, i, j, L): log q(z_i|x_j)
     share = (
         draw.z.new_full((b, b), (images - 1) / (images * max(b - 1, 1)))
         .fill_diagonal_(1 / images)
@@ -173,21 +173,21 @@ def decomposition(draw: Draw, images: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def beta_tc(draw: Draw, *, beta: float, images: int) -> Tensor:
-    """ELBO - (beta - 1) TC, (B,): of the three parts of the rate the total correlation is weighed by beta.
+    """ELBO - (beta - 1) TC, (B,): of the three parts of the rate, the total correlation is weighted by beta.
 
-    The rate itself stays in closed form where there is one. TC is estimated within the batch (see `decomposition`),
-    so the value depends on the batch's size.
+    The rate itself is in closed form where there is one. TC is estimated within the batch (see `decomposition`), so
+    the value depends on the batch size.
     Chen et al. 2018, arXiv:1802.04942.
     """
     return elbo(draw) - (beta - 1) * decomposition(draw, images)[1]
 
 
 class Factor(nn.Module):
-    """ELBO - gamma TC, (B,), TC = E_q(z)[log q(z) / prod_j q(z_j)] as a critic sees it; and the critic's own training.
+    """ELBO - gamma TC, (B,), TC = E_q(z)[log q(z) / prod_j q(z_j)] estimated by a critic; and the critic's training.
 
-    The critic tells codes from codes whose dimensions are permuted over the batch: its logit is the log ratio. Its
-    cross-entropy has gradient in the critic alone and adds nothing to the value, so one optimiser trains both. A batch
-    of one has nothing to permute and teaches it nothing.
+    The critic classifies codes against codes whose dimensions are permuted over the batch: its logit is the log ratio.
+    Its cross-entropy has a gradient in the critic alone and adds 0 to the value, so one optimiser trains both. A batch
+    of one has nothing to permute, so the critic does not learn from it.
     Kim & Mnih, Disentangling by factorising, 2018, arXiv:1802.05983; there 6 layers of 1000, here 3 of 256.
     """
 
@@ -214,7 +214,7 @@ class Factor(nn.Module):
 def dip_i(draw: Draw, *, gamma: float) -> Tensor:
     """ELBO - gamma (sum_{i != j} C_ij^2 + 10 sum_i (C_ii - 1)^2), (B,), C = Cov(E[z|x]) over the batch, divided by B.
 
-    The value depends on the batch's size. Kumar, Sattigeri & Balakrishnan, Variational inference of disentangled
+    The value depends on the batch size. Kumar, Sattigeri & Balakrishnan, Variational inference of disentangled
     latent concepts from unlabeled observations, 2017, arXiv:1711.00848.
     """
     return elbo(draw) - gamma * _distance_from_identity(_covariance(draw.q.mean), 10)
@@ -223,7 +223,7 @@ def dip_i(draw: Draw, *, gamma: float) -> Tensor:
 def dip_ii(draw: Draw, *, gamma: float) -> Tensor:
     """ELBO - gamma (sum_{i != j} C_ij^2 + sum_i (C_ii - 1)^2), (B,), C = Cov(E[z|x]) + E[Cov(z|x)] over the batch.
 
-    The value depends on the batch's size. Kumar, Sattigeri & Balakrishnan 2017, arXiv:1711.00848.
+    The value depends on the batch size. Kumar, Sattigeri & Balakrishnan 2017, arXiv:1711.00848.
     """
     q = draw.q
     within: Tensor = (
@@ -242,13 +242,13 @@ def _distance_from_identity(covariance: Tensor, diagonal: float) -> Tensor:
     return away.sum() + (diagonal - 1) * away.trace()
 
 
-# ---------------------------------------------------------------- autoencoders: other ways to shape q(z)
+# ---------------------------------------------------------------- autoencoders: other penalties on q(z)
 
 
 def info(draw: Draw, *, alpha: float, gamma: float) -> Tensor:
     """E_q[log p(x|z)] - (1 - alpha) KL - (alpha + gamma - 1) MMD(q(z), p(z)), (B,).
 
-    MMD is that of the batch's codes (see `mmd`), so the value depends on the batch's size.
+    MMD is estimated on the batch's codes (see `mmd`), so the value depends on the batch size.
     Zhao, Song & Ermon, InfoVAE, 2017, arXiv:1706.02262; gamma is lambda there.
     """
     return elbo(draw, 1 - alpha) - (alpha + gamma - 1) * _mmd_to_prior(draw)
@@ -257,7 +257,7 @@ def info(draw: Draw, *, alpha: float, gamma: float) -> Tensor:
 def wae_mmd(draw: Draw, *, gamma: float) -> Tensor:
     """E_q[log p(x|z)] - gamma MMD(q(z), p(z)), (B,).
 
-    MMD is that of the batch's codes (see `mmd`), so the value depends on the batch's size.
+    MMD is estimated on the batch's codes (see `mmd`), so the value depends on the batch size.
     Tolstikhin et al., Wasserstein auto-encoders, 2017, arXiv:1711.01558; gamma is lambda there.
     """
     return -draw.distortion - gamma * _mmd_to_prior(draw)
@@ -267,7 +267,7 @@ def mmd(a: Tensor, b: Tensor) -> Tensor:
     """E k(a, a') + E k(b, b') - 2 E k(a, b), a scalar: the squared MMD between samples a (n, L) and b (m, L).
 
     k(a, b) = sum_s C_s / (C_s + |a - b|^2) with C_s = 2 L s, the mean of |a - b|^2 between samples of N(0, I), for s in
-    0.1, 0.2, 0.5, 1, 2, 5, 10. Unbiased, hence below 0 at times; a sample of one has no pairs, and its term is 0.
+    0.1, 0.2, 0.5, 1, 2, 5, 10. It is unbiased, so it can be negative; the term of a sample of one, without pairs, is 0.
     Gretton et al., A kernel two-sample test, JMLR 2012, lemma 6; kernel: Tolstikhin et al. 2017, arXiv:1711.01558.
     """
     scale = 2 * a.shape[1] * a.new_tensor([0.1, 0.2, 0.5, 1, 2, 5, 10])
@@ -282,19 +282,20 @@ def mmd(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _mmd_to_prior(draw: Draw) -> Tensor:
-    """Between the batch's codes and as many of the prior, with each of the K samples in turn."""
+    """Return the MMD between the batch's codes and as many of the prior, averaged over the K samples."""
     sample = draw.p.rsample if draw.p.has_rsample else draw.p.sample
     shape = torch.Size() if draw.p.batch_shape else draw.z.shape[1:2]
     return torch.stack([mmd(z, sample(shape)) for z in draw.z]).mean()
 
 
 def rae_gp(draw: Draw, *, beta: float, gamma: float) -> Tensor:
-    """E_q[log p(x|z)] - beta |z|^2 / 2 - gamma |J|^2, (B,), J = d E[x|z] / dz and |J|^2 the sum of its squared entries.
+    """E_q[log p(x|z)] - beta |z|^2 / 2 - gamma |J|^2, (B,), J = d E[u|z] / dz and |J|^2 the sum of its squares.
 
-    |J|^2 = E[|J^T e|^2] for random signs e (Hutchinson), of which each code gets one draw. Needs gradients enabled.
+    u is x in the units of the networks (`models.units`). |J|^2 = E[|J^T e|^2] for random signs e (Hutchinson), one draw
+    for each code. Gradients have to be enabled.
     Ghosh et al., From variational to deterministic autoencoders, 2020, arXiv:1903.12436.
     """
-    mean: Tensor = cast("Distribution", draw.px).mean  # (K, B, *shape)
+    mean: Tensor = cast("Distribution", standardised(draw.px)).mean  # (K, B, *shape)
     signs = torch.randn_like(mean).sign()
     (projected,) = torch.autograd.grad(mean, draw.z, signs, create_graph=True)  # (K, B, L)
     return -draw.distortion - (beta / 2 * draw.z.square() + gamma * projected.square()).sum(
@@ -303,21 +304,18 @@ def rae_gp(draw: Draw, *, beta: float, gamma: float) -> Tensor:
 
 
 class WeightPenalty(nn.Module):
-    """E_q[log p(x|z)] - beta |z|^2 / 2 - gamma sum of squares of the decoder's weights, (B,); biases are free.
+    """E_q[log p(x|z)] - beta |z|^2 / 2 - gamma sum of squares of the decoder's weights, (B,), without biases.
 
     Ghosh et al. 2020, arXiv:1903.12436.
     """
 
     def __init__(self, vae: VAE) -> None:
         super().__init__()
-        self._network = (
-            vae.decoder.get_submodule("network"),
-        )  # in a tuple, so that it stays the VAE's alone
+        self.network = Borrowed(vae.decoder.get_submodule("network"))
 
     def forward(self, draw: Draw, *, beta: float, gamma: float) -> Tensor:
-        squares = [
-            weight.square().sum() for weight in self._network[0].parameters() if weight.dim() > 1
-        ]
+        weights = [w for w in self.network.module.parameters() if w.dim() > 1]
+        squares = [weight.square().sum() for weight in weights]
         return (
             -draw.distortion
             - beta / 2 * draw.z.square().sum(-1).mean(0)

@@ -1,8 +1,8 @@
-"""p(z): modules whose call returns a Distribution with batch shape () and event shape (L,).
+"""p(z): modules whose call returns a Distribution, batch shape (), event shape (L,).
 
-In a conditional model they are called with the classes y (B,), and may return p(z|y) with batch shape (B,).
-A prior that may begin near the data has a method `start_from_images`, called once before training, or
-`start_from_codes`, called before it is fitted to the codes of a trained model (`refit`).
+In a conditional model they are called with the classes y (B,), and may return p(z|y), batch shape (B,).
+A prior whose initialisation depends on the data has a method `start_from_images`, called once before training, or
+`start_from_codes`, called before it is fitted to the codes of a trained model (`fit_prior`).
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from torch.distributions import (
     Normal,
 )
 
-from vaelab.models.core import evaluating
+from vaelab import devices
 from vaelab.models.flows import WIDTHS, Flowed, near_identity, zuko_flows
+from vaelab.models.parts import Borrowed, evaluating
 from vaelab.models.posteriors import diagonal
+from vaelab.models.units import Units
 
-ROWS = 1000  # codes whose density in every component of a mixture is worked out at once: bounds the memory
-MARGIN = 0.02  # of the range of the data, by which pseudo-inputs start inside it: at the edge a sigmoid does not learn
+MARGIN = 0.02  # of the data's range, by which pseudo-inputs start inside it: at its edge a sigmoid has no gradient
 
 
 class StandardNormal(nn.Module):
@@ -44,7 +45,7 @@ class StandardNormal(nn.Module):
 
 
 class PerClass(nn.Module):
-    """p(z|y) = N(z; mu_y, diag(sigma_y^2)), both learned for each class y; all start at N(0, I).
+    """p(z|y) = N(z; mu_y, diag(sigma_y^2)), both learned for each class y; initially N(0, I).
 
     Sohn, Lee & Yan, Learning Structured Output Representation using Deep Conditional Generative Models, 2015, NeurIPS.
     """
@@ -59,25 +60,29 @@ class PerClass(nn.Module):
 
 
 class MixtureInRows(MixtureSameFamily):
-    """torch's mixture, ROWS values at a time: each value meets every component, (ROWS, C, L) numbers."""
+    """torch's mixture, some rows at a time: their densities in every component are (rows, C, L) numbers."""
+
+    def _rows_at_once(self) -> int:
+        components = self.component_distribution
+        return devices.at_once(8 * components.batch_shape.numel() * components.event_shape.numel())
 
     def log_prob(self, value: Tensor) -> Tensor:
         weights, components = self.mixture_distribution.logits, self.component_distribution
         log_density = (
             partial(_log_normals, components) if _is_product(components) else components.log_prob
         )
-        rows = value.reshape(-1, 1, value.shape[-1]).split(ROWS)
-        each = [(weights + log_density(some)).logsumexp(-1) for some in rows]
+        chunks = value.reshape(-1, 1, value.shape[-1]).split(self._rows_at_once())
+        each = [(weights + log_density(rows)).logsumexp(-1) for rows in chunks]
         return torch.cat(each).view(value.shape[:-1])
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        chosen, components = (
-            self.mixture_distribution.sample(torch.Size(sample_shape)),
-            self.component_distribution,
-        )
-        rows = chosen.flatten().split(ROWS)
-        drawn = [components.sample(c.shape)[torch.arange(len(c), device=c.device), c] for c in rows]
-        return torch.cat(drawn).view(*sample_shape, *self.event_shape)
+        chosen = self.mixture_distribution.sample(torch.Size(sample_shape))
+        components = self.component_distribution
+        each = [
+            components.sample(c.shape)[torch.arange(len(c), device=c.device), c]
+            for c in chosen.flatten().split(self._rows_at_once())
+        ]
+        return torch.cat(each).view(*sample_shape, *self.event_shape)
 
 
 def _is_product(p: Distribution) -> TypeGuard[Independent[Normal]]:
@@ -85,9 +90,9 @@ def _is_product(p: Distribution) -> TypeGuard[Independent[Normal]]:
 
 
 def _log_normals(components: Independent[Normal], z: Tensor) -> Tensor:
-    """log N(z; mu_c, diag(sigma_c^2)) of rows z (N, 1, L) in C components, (N, C), by two products of matrices.
+    """Return log N(z; mu_c, diag(sigma_c^2)) of rows z (N, 1, L) in C components, (N, C), by two matrix products.
 
-    (z - mu)^2 multiplied out: many times faster than N C L numbers of their own, and in float64 nothing is lost by it.
+    Multiplying (z - mu)^2 out is many times faster than N C L separate numbers, and in float64 as accurate.
     """
     normals = components.base_dist
     mean, scale, rows = normals.loc.double(), normals.scale.double(), z[:, 0].double()
@@ -100,7 +105,7 @@ def _log_normals(components: Independent[Normal], z: Tensor) -> Tensor:
 
 
 class Mixture(nn.Module):
-    """p(z) = sum_c w_c N(z; mu_c, diag(sigma_c^2)), all learned; starts with means from N(0, I) and the rest equal.
+    """p(z) = sum_c w_c N(z; mu_c, diag(sigma_c^2)), all learned; initially means from N(0, I), the rest equal.
 
     Dilokthanakul et al., Deep Unsupervised Clustering with Gaussian Mixture VAEs, 2016, arXiv:1611.02648.
     """
@@ -113,7 +118,7 @@ class Mixture(nn.Module):
 
     @torch.no_grad()
     def start_from_codes(self, z: Tensor) -> None:
-        """Means at codes of z (N, L) chosen by chance, with the variances of all codes."""
+        """Set the means to random codes of z (N, L), and the variances to those of all codes."""
         self.mean.copy_(z[torch.randperm(max(len(z), len(self.mean)))[: len(self.mean)] % len(z)])
         self.log_variance.copy_(z.var(0).clamp(min=1e-6).log())
 
@@ -122,7 +127,7 @@ class Mixture(nn.Module):
 
 
 class VampPrior(nn.Module):
-    """p(z) = 1/C sum_c q(z|u_c): the posterior, mixed over C learned pseudo-inputs u_c, which stay in the data's range.
+    """p(z) = 1/C sum_c q(z|u_c): the mixture of the posteriors of C learned pseudo-inputs u_c, in the data's range.
 
     Tomczak & Welling, VAE with a VampPrior, 2018, arXiv:1705.07120.
     """
@@ -130,16 +135,20 @@ class VampPrior(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(self, encoder: nn.Module, shape: tuple[int, ...], components: int) -> None:
+    def __init__(
+        self, encoder: nn.Module, shape: tuple[int, ...], components: int, units: Units | None
+    ) -> None:
         super().__init__()
-        self._encoder = (encoder,)  # in a tuple, so that its weights are not saved twice
+        self.encoder = Borrowed(encoder)
+        self.units = None if units is None else Units(units.shift.clone(), units.scale.clone())
         self.logits = nn.Parameter(torch.randn(components, *shape))  # of u within the range
         self.register_buffer("low", torch.zeros(()))
         self.register_buffer("high", torch.ones(()))
 
     @torch.no_grad()
     def start_from_images(self, x: Tensor) -> None:
-        """Set the pseudo-inputs to images of x (N, *shape) chosen by chance, none twice while there are others."""
+        """Set the pseudo-inputs to random images of x (N, *shape), none twice while there are others."""
+        x = x if self.units is None else self.units.inward(x)
         chosen = x[torch.randperm(max(len(x), len(self.logits)))[: len(self.logits)] % len(x)]
         self.low.copy_(x.min())
         self.high.copy_(x.max())
@@ -148,19 +157,20 @@ class VampPrior(nn.Module):
 
     @property
     def pseudo_inputs(self) -> Tensor:
-        """u, (C, *shape)."""
-        return torch.lerp(self.low, self.high, self.logits.sigmoid())
+        """u, (C, *shape), in the user's units."""
+        u = torch.lerp(self.low, self.high, self.logits.sigmoid())
+        return u if self.units is None else self.units.outward(u)
 
     def forward(self, *y: Tensor) -> MixtureSameFamily:
-        (encoder,) = self._encoder
-        # Not in training mode: dropout would make the prior random, batch normalisation would measure the pseudo-inputs
-        # by one another instead of by the images, and count them among the images in its running means.
+        encoder = self.encoder.module
+        # Never in training mode: dropout would make the prior random, and batch normalisation would normalise the
+        # pseudo-inputs by one another instead of by the images, and add them to its running means.
         with evaluating(encoder):
             return _mixture(self.logits.new_zeros(len(self.logits)), encoder(self.pseudo_inputs))
 
 
 class _Flow(nn.Module):
-    """z = loc + scale f^-1(u), u ~ N(0, I): a flow about N(loc, scale^2), which is N(0, I) unless fitted to codes."""
+    """z = loc + scale f^-1(u), u ~ N(0, I): a flow around N(loc, scale^2), which is N(0, I) unless fitted to codes."""
 
     loc: Tensor
     scale: Tensor
@@ -173,7 +183,7 @@ class _Flow(nn.Module):
 
     @torch.no_grad()
     def start_from_codes(self, z: Tensor) -> None:
-        """The flow is to act where the codes z (N, L) are."""
+        """Centre and scale the flow on the codes z (N, L)."""
         self.loc.copy_(z.mean(0))
         self.scale.copy_(z.std(0).clamp(min=1e-3))
 

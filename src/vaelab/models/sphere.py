@@ -18,17 +18,16 @@ from torch.nn.functional import normalize, softplus
 from vaelab.errors import UserError
 from vaelab.models.posteriors import Affine
 
-NODES, WEIGHTS = map(
-    torch.from_numpy, np.polynomial.legendre.leggauss(64)
-)  # of Gauss and Legendre, on (-1, 1)
+# Of Gauss-Legendre quadrature on (-1, 1)
+NODES, WEIGHTS = map(torch.from_numpy, np.polynomial.legendre.leggauss(64))
 
 
 class VonMisesFisher(Distribution):
     """log p(z) = kappa <mu, z> - log Z, in nats with respect to the area of the unit sphere of R^m, m at least 2.
 
     `direction` mu (..., m) is a unit vector, `concentration` kappa (...) at least 0; at 0 the density is uniform.
-    All else is one-dimensional: of the angle a between z and mu, whose density is exp(kappa cos a) sin(a)^(m-2) up
-    to the normaliser. It is integrated where its mass is; the directions across mu are uniform.
+    The rest is one-dimensional: the angle a between z and mu has the density exp(kappa cos a) sin(a)^(m-2) up to the
+    normaliser, which is integrated where its mass is; the directions orthogonal to mu are uniform.
     """
 
     has_rsample = True
@@ -37,7 +36,7 @@ class VonMisesFisher(Distribution):
         self.direction, self.concentration = direction, concentration
         self.half = (direction.shape[-1] - 1) / 2
         root = (concentration.detach() ** 2 + self.half**2).sqrt()
-        # The mass lies about the angle 2 atan(sqrt b) (Wood 1994), all but 1e-14 of it within reach.
+        # The mass lies around the angle 2 atan(sqrt b) (Wood 1994), all but 1e-14 of it within `reach`.
         self.b = self.half / (concentration.detach() + root)
         self.reach = 13 / (self.half + root).sqrt()
         super().__init__(concentration.shape, direction.shape[-1:], validate_args=False)
@@ -55,9 +54,8 @@ class VonMisesFisher(Distribution):
             (centre - self.reach).clamp_min(0), (centre + self.reach).clamp_max(math.pi)
         )
         log_mass = self._log_density(angle) + weight.log()  # (..., N)
-        log_area = (
-            math.log(2) + self.half * math.log(math.pi) - math.lgamma(self.half)
-        )  # of the sphere of R^(m-1)
+        # Of the unit sphere of R^(m-1)
+        log_area = math.log(2) + self.half * math.log(math.pi) - math.lgamma(self.half)
         return log_area + log_mass.logsumexp(-1), (log_mass.softmax(-1) * _drop(angle)).sum(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -67,28 +65,27 @@ class VonMisesFisher(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The mean direction mu, on the sphere, where the decoder learned to decode; E[z] = E[cos a] mu lies inside."""
+        """The mean direction mu, on the sphere, where the decoder is trained; E[z] = E[cos a] mu lies inside."""
         return self.direction
 
     def entropy(self) -> Tensor:
         return self._integrals[0] + self.concentration * self._integrals[1]
 
     def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """z = cos(a) mu + sin(a) v, a by rejection, v uniform across mu; differentiable in mu and kappa."""
+        """Return z = cos(a) mu + sin(a) v, a by rejection, v uniform and orthogonal to mu; differentiable."""
         mu = self.direction.expand(self._extended_shape(torch.Size(sample_shape)))
         with torch.no_grad():
             angle = self._angles(mu.shape[:-1])
             noise = torch.randn_like(mu)
             v = normalize(noise - (noise * mu).sum(-1, keepdim=True) * mu, dim=-1)
-        v = v - (v * mu).sum(-1, keepdim=True) * mu  # the same; but it turns as mu turns
+        v = v - (v * mu).sum(-1, keepdim=True) * mu  # no change, but it turns with mu
         if self.concentration.requires_grad:
             angle = angle + self._slope(angle) * (self.concentration - self.concentration.detach())
-        return normalize(
-            angle.cos()[..., None] * mu + angle.sin()[..., None] * v, dim=-1
-        )  # 1 but for rounding
+        # Its norm is 1 but for rounding.
+        return normalize(angle.cos()[..., None] * mu + angle.sin()[..., None] * v, dim=-1)
 
     def _angles(self, shape: torch.Size) -> Tensor:
-        """Angles of the distribution: those of a uniform z, shrunk towards mu, are offered and some accepted.
+        """Return angles of the distribution: those of a uniform z, shrunk towards mu, are proposed and accepted or not.
 
         Wood, Simulation of the von Mises Fisher distribution, 1994, doi:10.1080/03610919408813161.
         """
@@ -96,9 +93,9 @@ class VonMisesFisher(Distribution):
         square = torch.empty_like(kappa)  # of tan(a / 2)
         left = torch.arange(len(kappa), device=kappa.device)
         freedom = kappa.new_tensor(2 * self.half)
-        offered = FisherSnedecor(freedom, freedom, validate_args=False)
+        proposal = FisherSnedecor(freedom, freedom, validate_args=False)
         while len(left):
-            b, ratio = all_b[left], offered.sample(left.shape)  # ratio: tan^2(a / 2) of a uniform z
+            b, ratio = all_b[left], proposal.sample(left.shape)  # tan^2(a / 2) of a uniform z
             t = b * ratio
             log_accept = 2 * kappa[left] * (b / (1 + b) - t / (1 + t))
             log_accept += 2 * self.half * ((1 + b) * (1 + ratio) / (2 * (1 + t))).log()
@@ -108,15 +105,13 @@ class VonMisesFisher(Distribution):
         return 2 * square.sqrt().atan().view(shape)
 
     def _slope(self, angle: Tensor) -> Tensor:
-        """da/dkappa at a constant cumulative probability F: -(dF/dkappa) / (dF/da), negative.
+        """Return da/dkappa at a constant cumulative probability F: -(dF/dkappa) / (dF/da), negative.
 
-        dF/dkappa is the integral of (cos s - E[cos a]) p(s) from 0 to a, or minus that from a to pi: the side is
-        taken on which nothing cancels. Figurnov, Mohamed & Mnih, Implicit reparameterization gradients, 2018,
+        dF/dkappa is the integral of (cos s - E[cos a]) p(s) from 0 to a, or minus that from a to pi; the side is chosen
+        on which nothing cancels. Figurnov, Mohamed & Mnih, Implicit reparameterization gradients, 2018,
         arXiv:1805.08498.
         """
-        mean = self._integrals[
-            1
-        ].detach()  # the integrals are kept, and must be kept with their gradient
+        mean = self._integrals[1].detach()  # computed outside no_grad: the cache keeps the gradient
         with torch.no_grad():
             return self._slope_about(angle, mean)
 
@@ -126,9 +121,8 @@ class VonMisesFisher(Distribution):
             torch.where(below, (angle - self.reach).clamp_min(0), angle),
             torch.where(below, angle, (angle + self.reach).clamp_max(math.pi)),
         )
-        density = (
-            self._log_density(s) - self._log_density(angle[..., None])
-        ).exp()  # (..., N), 1 at the angle
+        # (..., N), 1 at the angle
+        density = (self._log_density(s) - self._log_density(angle[..., None])).exp()
         return -(weight * density * (_drop(s) - mean[..., None]).abs()).sum(-1)
 
 
@@ -138,7 +132,7 @@ def _drop(angle: Tensor) -> Tensor:
 
 
 def _quadrature(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """N angles between two (...), and their weights: (..., N)."""
+    """Return N angles between two (...), and their weights: (..., N)."""
     half = (high - low)[..., None] / 2
     return low[..., None] + half * (1 + NODES.to(low)), half * WEIGHTS.to(low)
 
@@ -146,22 +140,30 @@ def _quadrature(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
 def _kl(q: VonMisesFisher, p: VonMisesFisher) -> Tensor:
     """E_q[kappa_q <mu_q, z> - kappa_p <mu_p, z>] - log Z_q + log Z_p."""
     (log_q, drop), log_p = q._integrals, p._integrals[0]
-    apart = (
-        drop + (1 - drop) * (q.direction - p.direction).square().sum(-1) / 2
-    )  # E_q[1 - <mu_p, z>]
+    square = (q.direction - p.direction).square().sum(-1)
+    apart = drop + (1 - drop) * square / 2  # E_q[1 - <mu_p, z>]
     return p.concentration * apart - q.concentration * drop + log_p - log_q
 
 
 register_kl(VonMisesFisher, VonMisesFisher)(_kl)
 
 
+def great_circle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Return the points at the fractions t (..., 1) of the great circle from a unit vector a (..., L) to b (..., L)."""
+    angle = (a * b).sum(-1, keepdim=True).clamp(-1, 1).acos().clamp(1e-3, math.pi - 1e-3)
+    points: Tensor = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / angle.sin()
+    return points
+
+
 class OnSphere(Affine):
     """q(z|x) = vMF(z; mu(x), kappa(x)): mu = a / |a|, kappa = 1 + softplus(c), (a, c) affine in the features."""
+
+    between = staticmethod(great_circle)
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
         if latent < 2:
             raise UserError(
-                "model.latent: the sphere of one dimension is two points; use at least 2"
+                "model.latent: the sphere of one dimension is two points; set model.latent to 2 or more"
             )
         super().__init__(network, features, latent + 1)
 

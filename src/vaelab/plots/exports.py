@@ -16,7 +16,7 @@ from torch import Tensor
 from vaelab.data import load_all
 from vaelab.errors import UserError
 from vaelab.files import write_atomic
-from vaelab.models.build import support
+from vaelab.models import support
 from vaelab.plots import images, series
 from vaelab.plots.gallery import samples_page
 from vaelab.plots.pixels import form, signals

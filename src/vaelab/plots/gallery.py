@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaelab.data import Dataset
 from vaelab.data.dataset import spread
-from vaelab.models.core import VAE
+from vaelab.models import VAE
 from vaelab.plots import curves, frames, images, latent, manifold, series
 from vaelab.plots.classes import classes_of
 from vaelab.plots.overview import Pictures, overview

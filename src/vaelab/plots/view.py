@@ -14,8 +14,7 @@ from torch import Tensor
 from vaelab.data import Batches, Dataset, Split
 from vaelab.data.dataset import spread
 from vaelab.devices import at_once
-from vaelab.evaluation.latent import along_sphere
-from vaelab.models.core import VAE
+from vaelab.models import VAE
 from vaelab.plots import manifold, pixels
 from vaelab.plots.classes import MOST, Classes, classes_of
 from vaelab.plots.pixels import Pixels, form, picture
@@ -201,10 +200,7 @@ def class_rows(vae: VAE, n: int) -> Array | None:
 def between(run: Run, ends: Tensor, y: Labels) -> Array:
     """Return codes between those of two images, (STEPS, L), along the space that codes live in."""
     a, b = run.vae.encode(ends, y)
-    t = torch.linspace(0, 1, STEPS)[:, None]
-    space = table.part("model.posterior", run.recipe.model.posterior).space
-    codes = along_sphere(a, b, t) if space == "sphere" else torch.lerp(a, b, t)
-    return np.asarray(codes.numpy())
+    return np.asarray(run.vae.interpolate(a, b, STEPS).numpy())
 
 
 def is_discrete(run: Run) -> bool:

@@ -44,7 +44,13 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     validation: Annotated[Fraction, _doc("fraction of the training images held out")] = 0.1
     split_seed: Annotated[Whole, _doc("random seed of both splits")] = 0
     treatment: Annotated[str, _doc("how grey levels become values", common=True)] = "grey"
-    scale: Annotated[Positive, _doc("real values (not grey levels) are divided by this")] = 1.0
+    scale: Annotated[
+        Positive, _doc("real values (not grey levels) reach the networks divided by this")
+    ] = 1.0
+    standardise: Annotated[
+        bool,
+        _doc("values reach the networks less their mean over their deviation, by element"),
+    ] = False
     rotate: Annotated[
         float, Meta(ge=0, le=180), _doc("augmentation: largest rotation in degrees")
     ] = 0.0
@@ -56,6 +62,15 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.treatment == "fixed" and (self.rotate or self.shift):
             raise ValueError(
                 "data.treatment: 'fixed' images cannot be rotated or shifted; use 'dynamic'"
+            )
+        if self.scale != 1 and self.treatment == "counts":
+            raise ValueError("data.scale: counts are used as they are; set data.scale to 1")
+        if self.scale != 1 and self.standardise:
+            raise ValueError("data.scale: data.standardise scales already; set data.scale to 1")
+        if self.standardise and self.treatment != "grey":
+            raise ValueError(
+                f"data.standardise: is for values as they are, not {self.treatment!r} ones; "
+                "set data.treatment to grey"
             )
 
     @property

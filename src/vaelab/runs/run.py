@@ -19,8 +19,7 @@ from vaelab.data import Dataset
 from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
 from vaelab.files import Payload, opened, put, remove_scratch
-from vaelab.models.build import build
-from vaelab.models.core import VAE
+from vaelab.models import VAE, build, units_of
 from vaelab.recipes import AXES, Recipe, file_of, flatten, to_toml
 from vaelab.runs.stored import (
     AGAIN,
@@ -36,7 +35,7 @@ from vaelab.runs.stored import (
     unusable,
     verify,
 )
-from vaelab.seeding import untouched
+from vaelab.seeding import seeded
 from vaelab.training import Facts, History, State, Tensors
 
 FITTED = "fit-prior.json"
@@ -57,12 +56,13 @@ class Run:
     def vae(self) -> VAE:
         """The model with the weights of best.safetensors, in evaluation mode."""
         contract, weights = self._best()
-        with untouched():  # the initial weights are random, and replaced
+        with seeded(0, "weights"):  # the initial weights are random, and replaced
             vae = build(
                 self.recipe.model,
                 tuple(contract["shape"]),
                 contract["levels"],
                 contract["classes"],
+                units_of(self.recipe.data, tuple(contract["shape"])),
             )
         try:
             vae.load_state_dict(weights)
@@ -71,7 +71,7 @@ class Run:
                 f"{self.folder / 'best.safetensors'}: does not fit {self.folder / 'recipe.toml'} "
                 "or the Python files it names; restore what was changed"
             ) from None
-        return vae.eval()
+        return vae
 
     @cached_property
     def contract(self) -> dict[str, Any]:

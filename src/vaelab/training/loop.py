@@ -70,7 +70,7 @@ def epochs(
     Example:
         >>> import torch, vaelab
         >>> from vaelab.data import Batches, load
-        >>> from vaelab.models.build import build
+        >>> from vaelab.models import build
         >>> recipe = vaelab.recipe("quickstart", {"train.epochs": 2})
         >>> digits = load(recipe.data)
         >>> images = Batches(digits.train.x, digits.levels, recipe.data, torch.device("cpu"))
@@ -162,6 +162,7 @@ class _Training:
             if paused:
                 recent = self.trace[max(0, done - LOOK) : done, :2].mean(0)
                 yield self._stand(number, done, Terms(*recent.tolist()), begun)
+        model.eval()
         yield self._end(number, numbers, rate, begun)
 
     def _begin(self, number: int) -> int:

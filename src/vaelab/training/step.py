@@ -8,8 +8,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from vaelab.models.build import Goal
-from vaelab.models.core import VAE
+from vaelab.models import VAE, Goal
 from vaelab.recipes import Objective
 
 
@@ -36,7 +35,7 @@ class Step(nn.Module):
             numbers: the weights of the objective at this step (`schedules.numbers`), and "images", the
                 size of the training set.
         """
-        draw = self.model(x, self.samples, y)
+        draw = self.model.draw(x, self.samples, y)
         kind = x.device.type
         # Under mixed precision the networks run in 16 bits, densities and objective in 32.
         mixed = torch.is_autocast_enabled(kind)

@@ -6,13 +6,9 @@ from typing import NamedTuple
 
 import torch
 
-from vaelab import devices
 from vaelab.data import Batches
-from vaelab.models.core import CHUNK, VAE, evaluating, outputs
-from vaelab.models.objectives import iwae
+from vaelab.models import VAE, iwae
 from vaelab.seeding import generator, seeded
-
-FLOATS = 16  # bytes for each output of a decoder: its value, its log density, what leads to them
 
 
 class Terms(NamedTuple):
@@ -45,17 +41,11 @@ def terms(vae: VAE, batches: Batches, seed: int, k: int = 1) -> Terms:
     device = batches.x.device
     total = torch.zeros(3, dtype=torch.float64)
     stream = generator(seed, "evaluation data", device=device)
-    with evaluating(vae), seeded(seed, "evaluation"):
-        for index in torch.arange(len(batches), device=device).split(_rows(vae, k)):
-            draw = vae(batches(index, stream), k, batches.labels(index))
+    rows = max(1, vae.rows_at_once() // k)
+    with seeded(seed, "evaluation"):
+        for index in torch.arange(len(batches), device=device).split(rows):
+            draw = vae.draw(batches(index, stream), k, batches.labels(index))
             bound = iwae(draw) if k > 1 else torch.zeros_like(draw.distortion)
             total += torch.stack([draw.distortion.sum(), draw.rate.sum(), -bound.sum()]).cpu()
     distortion, rate, bound = (total / len(batches)).tolist()
     return Terms(distortion, rate, bound if k > 1 else None)
-
-
-def _rows(vae: VAE, k: int) -> int:
-    """How many images pass through the networks at once, by the number of outputs of the decoder."""
-    like = next(vae.parameters())
-    numbers = outputs(vae, like.new_zeros(1, vae.latent), vae.given(vae.classes[:1]))
-    return devices.at_once(FLOATS * k * numbers, max(1, CHUNK // k))

@@ -10,8 +10,7 @@ from vaelab import devices
 from vaelab.data import Batches, Dataset, Split, anchored, check_support
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
-from vaelab.models import build
-from vaelab.models.describe import summary
+from vaelab.models import build, start, summary, support, units_of
 from vaelab.recipes import Data, Objective, Recipe, available, flatten, rules, study
 from vaelab.seeding import seeded
 from vaelab.training import Step, batch_sizes, schedules
@@ -43,16 +42,16 @@ class Job:
         self.recipe = recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
         self.device = devices.device(recipe.train.device)
         self.data = read(recipe.data)
-        check_support(self.data, build.support(recipe.model), recipe.data, recipe.model.likelihood)
+        check_support(self.data, support(recipe.model), recipe.data, recipe.model.likelihood)
         self.train = self._batches(self.data.train, augment=True)
         self.validation = self._batches(self.data.validation)
         self.test = self._batches(self.data.test)
         with seeded(recipe.train.seed, "weights"):
-            self.vae = build.build(
-                recipe.model, self.data.shape, self.data.levels, self.data.classes()
-            )
+            units = units_of(recipe.data, self.data.shape, self.data.train.x, self.data.levels)
+            classes = self.data.classes()
+            self.vae = build(recipe.model, self.data.shape, self.data.levels, classes, units)
             self.step = Step(self.vae, recipe.objective)
-            build.start(self.vae, self.train)
+            start(self.vae, self.train)
         schedules.check(recipe.train)
         self._check()
         # A run that is resumed notices other data in their place.

@@ -25,7 +25,7 @@ from vaelab.data import Batches
 from vaelab.errors import UserError
 from vaelab.evaluation.metric import mean
 from vaelab.files import locked
-from vaelab.models.core import CHUNK, VAE, evaluating
+from vaelab.models import VAE
 from vaelab.plots import gallery
 from vaelab.recipes import Train, override
 from vaelab.runs import FITTED, Run, check_free, create, load
@@ -159,9 +159,9 @@ def _codes(vae: VAE, images: Batches, seed: int, epoch: int) -> tuple[Tensor, Te
     """One posterior sample of every image, (N, L), and the labels."""
     device = images.x.device
     chance = generator(seed, "codes data", epoch, device)
-    with evaluating(vae), seeded(seed, "codes", epoch):
+    with seeded(seed, "codes", epoch):
         z = [
             vae.encoder(images(index, chance), *vae.given(images.labels(index))).sample()
-            for index in torch.arange(len(images), device=device).split(CHUNK)
+            for index in torch.arange(len(images), device=device).split(vae.rows_at_once())
         ]
     return torch.cat(z), images.y

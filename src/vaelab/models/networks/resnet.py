@@ -1,0 +1,85 @@
+"""Residual networks, for images of any size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from vaelab.models.linear import Linear
+from vaelab.models.networks.layers import Networks, activated, doubled, halved, with_channels
+
+
+def resnet(
+    shape: tuple[int, ...],
+    inputs: int,
+    outputs: int,
+    hidden: tuple[int, ...],
+    activation: str,
+    batch_norm: bool,
+    dropout: float,
+) -> Networks:
+    """A 3x3 convolution, then halvings to the channels `hidden` as in `conv`, with two residual blocks after each.
+
+    The decoder mirrors them. Activations stand only in the blocks and before the decoder's last layer.
+    """
+    after = partial(activated, activation=activation, batch_norm=batch_norm, dropout=dropout)
+    sizes, colours = halved("resnet", shape, hidden), math.prod(shape[:-2])
+    channels = [hidden[0], *hidden]
+    bottom = (channels[-1], *sizes[-1])
+    encoder = [*with_channels(shape), nn.Conv2d(colours, channels[0], 3, padding=1)]
+    for below, above in pairwise(channels):
+        encoder += [
+            nn.Conv2d(below, above, 4, 2, 1),
+            Residual(above, after),
+            Residual(above, after),
+        ]
+    decoder: list[nn.Module] = [Linear(inputs, math.prod(bottom)), nn.Unflatten(1, bottom)]
+    for i in reversed(range(len(hidden))):
+        wide, narrow = channels[i + 1], channels[i]
+        decoder += [Residual(wide, after), Residual(wide, after), doubled(wide, narrow, sizes[i])]
+    decoder += after(nn.BatchNorm2d(channels[0]))
+    decoder += [
+        nn.Conv2d(channels[0], outputs * colours, 3, padding=1),
+        nn.Unflatten(1, (outputs, *shape[:-2])),
+    ]
+    _keep_variance(encoder + decoder)
+    return Networks(
+        nn.Sequential(*encoder, nn.Flatten()), math.prod(bottom), nn.Sequential(*decoder)
+    )
+
+
+def _keep_variance(layers: list[nn.Module]) -> None:
+    """Initialise the convolutions outside the blocks to keep the variance; else z fades and the rate collapses."""
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            strides = math.prod(layer.stride) if layer.transposed else 1
+            taps = math.prod(layer.kernel_size) / strides
+            nn.init.normal_(layer.weight, std=(taps * layer.in_channels) ** -0.5)
+
+
+class Residual(nn.Module):
+    """x + f(x) for images x (B, C, H, W): f is twice an activation and a 3x3 convolution.
+
+    The last convolution starts at a tenth of its usual size, so that the block starts close to the identity.
+    He, Zhang, Ren & Sun, Identity mappings in deep residual networks, 2016, arXiv:1603.05027.
+    """
+
+    def __init__(self, channels: int, after: Callable[[nn.Module], list[nn.Module]]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            convolution = nn.Conv2d(channels, channels, 3, padding=1)
+            layers += [*after(nn.BatchNorm2d(channels)), convolution]
+        with torch.no_grad():
+            for parameter in layers[-1].parameters():
+                parameter.mul_(0.1)  # 0 would leave the first convolution without a gradient
+        self.branch = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        moved: Tensor = x + self.branch(x)
+        return moved
