@@ -242,3 +242,15 @@ def test_frames_show_small_images_enlarged_pixel_by_pixel() -> None:
     expected = x[0, ..., 0].repeat(2, 0).repeat(2, 1)
     windows = np.lib.stride_tricks.sliding_window_view(page, (56, 56))
     assert len(np.argwhere((windows[:, 16] == expected).all(axis=(1, 2)))) == 3
+
+
+def test_rows_of_different_lengths_keep_their_pictures() -> None:
+    x = pictures(5, 8, 8)
+    (ax,) = rows({"a": x[:3], "b": x[3:]}, look=EN).axes
+    shown = np.asarray(ax.images[0].get_array())
+    scale = len(shown) // 17  # two rows of 8 pixels, one between them
+    for i, (row, column) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]):
+        top, left = 9 * row * scale, 9 * column * scale
+        tile = shown[top : top + 8 * scale : scale, left : left + 8 * scale : scale]
+        np.testing.assert_array_equal(tile, x[i])
+    assert (shown[9 * scale :, 18 * scale :] == 255).all()

@@ -129,3 +129,8 @@ def test_reconstructions_stand_under_their_originals_in_rows_of_at_most_ten() ->
         assert sheet[int(below), across, 0] == x[i, 0, 0, 0] + 100
     with pytest.raises(UserError, match="one shape"):
         pairs(x, x[:2])
+
+
+def test_a_grid_of_given_columns_has_a_row_for_each_class() -> None:
+    x = picture(images(6, 4, 4))
+    np.testing.assert_array_equal(square(x, 2), tiles(x, 2))

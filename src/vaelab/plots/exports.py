@@ -20,7 +20,7 @@ from vaelab.models import support
 from vaelab.plots import images, series
 from vaelab.plots.gallery import samples_page
 from vaelab.plots.pixels import form, signals
-from vaelab.plots.style import Array, Format, Labels, encode
+from vaelab.plots.style import Array, Format, Labels, encode, plain
 from vaelab.plots.view import displayed, drawable, look_of, sample_title, treated
 from vaelab.runs import Run
 
@@ -60,7 +60,7 @@ def rows_of(run: Run, split: str, other: str | None) -> tuple[Tensor, Labels]:
 def write_samples(run: Run, n: int, seed: int, out: str | None, label: int | None = None) -> Path:
     """Write n samples of the prior, of one class where a label is given: a picture or numbers."""
     x = run.vae.sample(n, seed, label)
-    name = "samples"
+    name = word = "samples"
     if label is not None:
         word = run.class_names[label] if label < len(run.class_names) else f"{label}"
         name = "samples-label-" + re.sub(r"[^\w.-]+", "-", word)
@@ -71,7 +71,8 @@ def write_samples(run: Run, n: int, seed: int, out: str | None, label: int | Non
             return series.signals(signals(x.numpy()), look=look, title=sample_title(run))
         if label is None:
             return samples_page(run, x)
-        return images.samples(displayed(run, x), look=look, title=look.text("samples"))
+        title = f"{look.text('samples')}, {look.text('class')} {plain(word, 24)}"
+        return images.samples(displayed(run, x), look=look, title=title)
 
     return _write(run, name, x, out, page)
 

@@ -27,10 +27,13 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
 
 
-def frame(x: Pixels, xhat: Pixels, samples: Pixels, epoch: int) -> Image.Image:
-    """Return one epoch: its number, originals over reconstructions, and samples below."""
+def frame(x: Pixels, xhat: Pixels, samples: Pixels, epoch: int, columns: int = 0) -> Image.Image:
+    """Return one epoch: its number, originals over reconstructions, and samples below.
+
+    The samples stand in so many columns, or in a near-square grid.
+    """
     scale = max(1, round(TILE / max(x.shape[1:3])))
-    blocks = [enlarged(pairs(x, xhat)[0], scale), enlarged(square(samples), scale)]
+    blocks = [enlarged(pairs(x, xhat)[0], scale), enlarged(square(samples, columns), scale)]
     width = max(120, *(block.shape[1] for block in blocks)) + 2 * _MARGIN
     height = _HEAD + sum(len(block) + _MARGIN for block in blocks)
     sheet = Image.new("RGB", (width, height), "white")

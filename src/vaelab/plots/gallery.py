@@ -32,8 +32,9 @@ from vaelab.plots.view import (
     latent_grid,
     latent_title,
     look_of,
+    sample_count,
     sample_title,
-)  # fmt: skip
+)
 from vaelab.recipes import table
 from vaelab.runs import Run
 from vaelab.seeding import derive
@@ -142,7 +143,8 @@ def _summary_pages(view: View, embedding: Array | None) -> Pages:
     """The overview; and the manifold where the latent space is a plane or a line."""
     run, look, grid = view.run, view.look, latent_grid(view.run)
     codes, y = view.codes
-    pictures = Pictures(*(displayed(run, part) for part in (*view.pairs, view.samples)))
+    x, xhat, made = (displayed(run, part) for part in (*view.pairs, view.samples))
+    pictures = Pictures(x, xhat, made, sample_count(run, run.vae)[1])
     titles = (_title(view), sample_title(run), latent_title(run))
     pages = {
         "overview": overview(
@@ -192,11 +194,12 @@ def snapshot(run: Run, vae: VAE, x: Tensor, y: Tensor | None, epoch: int) -> Non
     """
     if not drawable(vae.shape):
         return
-    made = vae.sample(run.recipe.figures.samples, run.recipe.train.seed)
+    n, columns = sample_count(run, vae)
+    made = vae.sample(n, run.recipe.train.seed)
     first, second, third = (
         displayed(run, part, frames.TILE) for part in (x, vae.reconstruct(x, y), made)
     )
-    frame = frames.frame(first, second, third, epoch)
+    frame = frames.frame(first, second, third, epoch, columns)
     buffer = io.BytesIO()
     frame.save(buffer, "PNG")
     run.write(f"figures/epochs/{epoch:04d}.png", buffer.getvalue())

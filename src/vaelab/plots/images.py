@@ -108,11 +108,13 @@ def reconstructions(x: Pixels, xhat: Pixels, *, look: Look) -> Figure:
 
 @page
 def rows(pictures: Mapping[str, Pixels], *, look: Look, title: str = "") -> Figure:
-    """Rows of N pictures each, named at the left: a row for each run, or for each class."""
+    """Rows of pictures, named at the left: a row for each run, or for each class."""
     first = next(iter(pictures.values()))
-    n, h = first.shape[:2]
+    n, h = max(map(len, pictures.values())), first.shape[1]
     names = [plain(name, 24) for name in pictures]
-    sheet = tiles(np.concatenate([*pictures.values()]), n)
+    white = np.full_like(first[:1], 255)
+    full = [np.concatenate([row, *[white] * (n - len(row))]) for row in pictures.values()]
+    sheet = tiles(np.concatenate(full), n)
     figure, ax = _page(sheet, _longer(first), look, title, names)
     mark_rows(ax, ((h - 1) / 2 + (h + gap(first)) * np.arange(len(names))).tolist(), names)
     return figure

@@ -23,6 +23,7 @@ class Pictures(NamedTuple):
     x: Pixels  # originals
     xhat: Pixels  # their reconstructions
     samples: Pixels
+    columns: int = 0  # of the samples; 0: a near-square grid
 
 
 @page
@@ -60,8 +61,8 @@ def overview(
     draw_picture(panels["pairs"], sheet)
     mark_pairs(panels["pairs"], middles.tolist(), look)
     draw_losses(panels["loss"], history, "loss" if has_rate(history) else "distortion", look, unit)
-    panels["loss"].legend()
-    draw_picture(panels["samples"], square(pictures.samples), titles[1])
+    panels["loss"].legend(loc="upper right", bbox_to_anchor=(1, 0.92))
+    draw_picture(panels["samples"], square(pictures.samples, pictures.columns), titles[1])
     draw_latent(panels["latent"], z, y, classes, look, titles[2])
     if z.shape[1] > 1 and y is not None:
         draw_key(panels["latent"], classes, look)

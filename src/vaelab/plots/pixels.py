@@ -129,12 +129,17 @@ def tiles(pictures: Pixels, columns: int, space: int | None = None) -> Pixels:
     return whole[: -space or None, : -space or None]
 
 
-def square(pictures: Pixels) -> Pixels:
-    """Return the grid of N pictures nearest to a square; a full one if at most twice as wide."""
+def square(pictures: Pixels, columns: int = 0) -> Pixels:
+    """Return the grid of N pictures nearest to a square, or of so many columns where given.
+
+    A full grid is taken where it is at most twice as wide as high.
+    """
+    if columns:
+        return tiles(pictures, columns)
     n, h, w, _ = pictures.shape
     side = max(1, min(n, math.ceil(math.sqrt(n * h / w))))
     widest = max(side, math.isqrt(2 * n * h // w))
-    full = (columns for columns in range(side, min(n, widest) + 1) if n % columns == 0)
+    full = (count for count in range(side, min(n, widest) + 1) if n % count == 0)
     return tiles(pictures, next(full, side))
 
 

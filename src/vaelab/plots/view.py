@@ -74,10 +74,8 @@ class View:
 
     @cached_property
     def samples(self) -> Tensor:
-        """Samples of the prior; of a conditional model as many of every class, at most `ROW`."""
-        n, k = self.run.recipe.figures.samples, len(self.run.vae.classes)
-        if 0 < k <= MOST:
-            n = k * min(ROW, max(1, n // k))
+        """Samples of the prior; of a conditional model as many of every class."""
+        n, _ = sample_count(self.run, self.run.vae)
         return self.run.vae.sample(n, self.run.recipe.train.seed)
 
     @cached_property
@@ -184,6 +182,16 @@ def is_plane(run: Run, latent: tuple[int, ...] = (2,)) -> bool:
     settings = run.recipe.model
     everywhere = table.part("model.posterior", settings.posterior).space == "reals"
     return run.vae.latent in latent and everywhere and not settings.conditional
+
+
+def sample_count(run: Run, vae: VAE) -> tuple[int, int]:
+    """Return the number of samples in figures, and how many stand in a row (0: as it fits).
+
+    Of a conditional model a row holds the samples of a class, at most `ROW`.
+    """
+    n, k = run.recipe.figures.samples, len(vae.classes)
+    each = min(ROW, max(1, n // k)) if 0 < k <= MOST else 0
+    return each * k or n, each
 
 
 def class_rows(vae: VAE, n: int) -> Array | None:
