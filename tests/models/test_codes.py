@@ -62,8 +62,8 @@ def whole(kind: str) -> VAE:
     posterior = quantised(kind)
     decoder = Bernoulli(nn.Sequential(nn.LazyLinear(6), nn.Unflatten(1, (1, *SHAPE))))
     vae = VAE(posterior, decoder, Autoregressive(posterior, TOKENS, 0), SHAPE)
-    vae.draw(torch.rand(4, *SHAPE))
-    return vae
+    vae.train().draw(torch.rand(4, *SHAPE))
+    return vae.eval()
 
 
 # ---------------------------------------------------------------- quantised
@@ -322,7 +322,7 @@ def test_a_model_of_codes_loads_to_the_bit_and_names_nothing_twice(
     assert torch.equal(one.sample(3), two.sample(3))
     for vae in (one, two):  # and trains on to the bit
         torch.manual_seed(3)
-        vae.train()(x)
+        vae.train().draw(x)
     assert all(
         torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items()
     )

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from vaelab.models.parts import evaluating
 from vaelab.models.vae import VAE
 
 
@@ -30,7 +31,7 @@ def summary(vae: VAE) -> str:
         if name.startswith(("encoder", "decoder"))
     ]
     given = vae.given(vae.classes[:1])
-    with torch.no_grad():
+    with torch.no_grad(), evaluating(vae):
         like = next(vae.parameters())
         vae.decoder(vae.encoder(like.new_zeros(1, *vae.shape), *given).mean, *given)
     for hook in hooks:
