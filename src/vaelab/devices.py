@@ -170,8 +170,8 @@ def describe(machine: Mapping[str, Any], began: Mapping[str, Any]) -> list[str]:
     for name in ("processor", "threads"):
         if name in began and began[name] != machine[name]:
             lines.append(
-                f"note: {name} {machine[name]}, the run began with {began[name]}; the last bits may "
-                "differ from those of a run that was not interrupted"
+                f"note: {name} {machine[name]}, the run began with {began[name]}; the last bits "
+                "may differ from those of a run that was not interrupted"
             )
     return lines
 

@@ -2,9 +2,9 @@
 
 torch multiplies float32 matrices with MKL, which leaves half the speed of processors that are not
 Intel's unused. oneDNN comes with torch and does not: on an AMD core with AVX-512 the products of a
-784-400 layer at batch 128 take half as long; on an Intel core they take a tenth to a third longer. Both are
-float32 and differ in the order of their sums. A run measures once and keeps to its choice (`using`);
-everything else uses torch's own.
+784-400 layer at batch 128 take half as long; on an Intel core they take a tenth to a third longer.
+Both are float32 and differ in the order of their sums. A run measures once and keeps to its choice
+(`using`); everything else uses torch's own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Linear(nn.Linear):
 
 @contextmanager
 def using(products: str) -> Iterator[None]:
-    """Inside, this thread uses the products of "torch" or of "onednn" (of torch where it is missing)."""
+    """Inside, this thread uses the products of "torch" or "onednn" (torch where it is missing)."""
     token = _products.set(products if AVAILABLE else "torch")
     try:
         yield
@@ -80,7 +80,7 @@ def _measured(threads: int) -> str:
 
 
 class _Product(torch.autograd.Function):
-    """x W^T + b by oneDNN. Its backward pass consists of the same product, so it can be differentiated."""
+    """x W^T + b by oneDNN. Its backward pass is the same product, so it is differentiable."""
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -127,7 +127,7 @@ def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _works() -> bool:
-    """Whether this torch has the operator, which is not part of its public interface, as expected."""
+    """Whether this torch has the operator, which is not public, and it does what we expect."""
     x, weight, bias = torch.arange(6.0).view(2, 3), torch.arange(12.0).view(4, 3), torch.arange(4.0)
     try:
         return torch.equal(_onednn(x, weight, bias), linear(x, weight, bias))

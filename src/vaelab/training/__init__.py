@@ -1,8 +1,8 @@
 """Training without a run folder: a `Step` is the model and its objective, `epochs` trains it.
 
-`epochs` is a generator of `Epoch` records, each with what a resume needs; saving, printing and stopping
-early are the business of the loop that reads them. `terms` measures distortion and rate of held-out
-images. Optimisers and schedules are functions that recipes name.
+`epochs` is a generator of `Epoch` records, each with what a resume needs; saving, printing and
+stopping early are the business of the loop that reads them. `terms` measures distortion and rate of
+held-out images. Optimisers and schedules are functions that recipes name.
 """
 
 from vaelab.training.checkpoint import DivergenceError, Facts, History, State, Tensors

@@ -1,4 +1,4 @@
-"""The state of a training as tensors and plain values, and back. Files are the business of `runs`."""
+"""The state of a training as tensors and plain values, and back. `runs` writes the files."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def pack(
 
 
 def restore(state: State, step: nn.Module, optimiser: Optimizer) -> None:
-    """Put the weights and the moments of the optimiser back. Raises `UserError` if they do not fit."""
+    """Restore weights and moments of the optimiser. Raises `UserError` if they do not fit."""
     moments: dict[int, Tensors] = {}
     weights: Tensors = {}
     try:
@@ -88,6 +88,6 @@ def restore_generators(state: State, generators: Mapping[str, torch.Generator]) 
             generator.set_state(state[0][f"generator.{name}"])
     except (KeyError, RuntimeError, TypeError):
         raise UserError(
-            "last.pt: lacks the random streams of the interrupted epoch; restore it, or train again "
-            "with --overwrite"
+            "last.pt: lacks the random streams of the interrupted epoch; restore it, or train "
+            "again with --overwrite"
         ) from None

@@ -1,4 +1,4 @@
-"""The training loop as a generator: it yields where the training stands and knows of no file or screen."""
+"""The training loop as a generator: it yields where it stands and knows no file and no screen."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def epochs(
 
     Args:
         held_out: by name, images that are measured after every epoch.
-        pause: is called after every step; where it returns True, an `Epoch` within the epoch is yielded.
+        pause: called after every step; if it returns True, an `Epoch` within the epoch is yielded.
 
     Raises:
-        DivergenceError: a loss, a weight or a moment of the optimiser is not finite, or far above its start.
+        DivergenceError: a loss is not finite or far above its start, or a weight is not finite.
 
     Example:
         >>> import torch, vaelab
@@ -218,7 +218,7 @@ class _Training:
         )
 
     def _check(self, number: int, done: int) -> None:
-        """Raise `DivergenceError` if a term is not finite, or the distortion of a typical step is far off."""
+        """Raise `DivergenceError` if a term is not finite or a typical distortion is far off."""
         trace = self.trace[:done].cpu()
         if self.began is None:
             self.began = trace[0, 0].item()

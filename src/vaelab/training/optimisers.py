@@ -15,8 +15,8 @@ from vaelab.recipes import Train, code
 def make(parameters: Iterable[Parameter], settings: Train) -> Optimizer:
     """The optimiser that `settings.optimiser` names, at the learning rate of the first step.
 
-    A custom one (FILE.py:NAME) is a subclass of ``torch.optim.Optimizer``, called with the parameters
-    and ``lr``, or a function of the parameters and the settings that returns one.
+    A custom one (FILE.py:NAME) is a subclass of ``torch.optim.Optimizer``, called with the
+    parameters and ``lr``, or a function of the parameters and the settings that returns one.
     """
     found = code("train.optimiser", settings.optimiser)
     if inspect.isclass(found) and issubclass(found, Optimizer):
@@ -48,7 +48,7 @@ def adamw(parameters: Iterable[Parameter], settings: Train) -> AdamW:
 def nadam(parameters: Iterable[Parameter], settings: Train) -> NAdam:
     """Adam with Nesterov momentum.
 
-    Dozat, Incorporating Nesterov momentum into Adam, 2016, openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ.
+    Dozat, Incorporating Nesterov momentum into Adam, 2016, ICLR workshop.
     """
     rate, epsilon = settings.learning_rate, settings.epsilon
     return NAdam(parameters, lr=rate, eps=epsilon, foreach=True)

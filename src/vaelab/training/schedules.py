@@ -27,8 +27,9 @@ def numbers(settings: Objective, time: float, epochs: int) -> dict[str, float]:
 def ramp(settings: Objective, time: float, epochs: int) -> float:
     """The share, in [0, 1], of its value that a growing weight has after `time` epochs of `epochs`.
 
-    Linear warm-up: min(1, time / warmup) (Bowman et al. 2016, arXiv:1511.06349). Cyclical: each of the
-    cycles rises over its first half and stays at 1 over its second (Fu et al. 2019, arXiv:1903.10145).
+    Linear warm-up: min(1, time / warmup) (Bowman et al. 2016, arXiv:1511.06349). Cyclical: each
+    of the cycles rises over its first half and stays at 1 over its second (Fu et al. 2019,
+    arXiv:1903.10145).
 
     >>> ramp(Objective(warmup=10.0), 5.0, 20)
     0.5
@@ -50,7 +51,7 @@ def learning_rate(settings: Train, progress: float) -> float:
 
 
 def check(settings: Train) -> None:
-    """Raise `UserError` if a custom schedule leaves [0, peak], the peak being train.learning_rate."""
+    """Raise `UserError` if a custom schedule leaves [0, train.learning_rate]."""
     if ".py:" not in settings.schedule:
         return
     peak = settings.learning_rate
@@ -65,7 +66,7 @@ def check(settings: Train) -> None:
 
 @cache
 def _schedule(name: str) -> Callable[[float, float], float]:
-    """The function of the peak and the progress behind a name; looked up once, not at every step."""
+    """The function of peak and progress behind a name; looked up once, not at every step."""
     found: Callable[[float, float], float] = code("train.schedule", name)
     return found
 

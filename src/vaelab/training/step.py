@@ -32,8 +32,8 @@ class Step(nn.Module):
         Args:
             x: images (B, *shape).
             y: labels (B,) of a conditional model.
-            numbers: the weights of the objective at this step (`schedules.numbers`), and "images", the
-                size of the training set.
+            numbers: the weights of the objective at this step (`schedules.numbers`), and "images",
+                the size of the training set.
         """
         draw = self.model.draw(x, self.samples, y)
         kind = x.device.type

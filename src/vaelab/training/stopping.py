@@ -10,7 +10,7 @@ from vaelab.training.checkpoint import History
 def best_epoch(history: History, warmup: float = 0.0) -> int:
     """The epoch with the lowest validation value of distortion + rate, at beta = 1.
 
-    With several samples an image the bound that they make counts instead: it is closer to -log p(x).
+    With several samples an image their bound counts instead: it is closer to -log p(x).
     Epochs of a warm-up do not count once it is over, because they optimise another objective.
     Without validation images it is the last epoch, because a choice on the test images would bias
     the result.

@@ -1,8 +1,8 @@
 """What a command prints while it works: plain lines, and on a terminal one live line below them.
 
-Output degrades and never ends a training: characters that the encoding lacks are replaced, and where
-nobody reads (no stdout, a closed pipe, a full disk) nothing is printed. Imports no torch, so a command
-can print its first line at once.
+Output degrades and never ends a training: characters that the encoding lacks are replaced, and
+where nobody reads (no stdout, a closed pipe, a full disk) nothing is printed. It
+imports no torch, so a command can print its first line at once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def say(text: str = "", *, end: str = "\n") -> None:
 
 
 def _silence() -> None:
-    """Send what is still printed nowhere, so that Python does not fail to write it when it exits."""
+    """Discard what is still printed, so that Python does not fail to write it when it exits."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -112,8 +112,8 @@ class Progress:
 class Table:
     """The table of epochs: a header, then a line for some of the epochs, all within 79 columns.
 
-    The columns are those of an entry of metrics.jsonl; without room for all, distortion and rate of the
-    training images go first.
+    The columns are those of an entry of metrics.jsonl; without room for all, distortion and rate of
+    the training images go first.
     """
 
     def __init__(self, console: Console, epochs: int) -> None:
@@ -122,7 +122,7 @@ class Table:
         self.last = time.monotonic()
 
     def show(self, entry: Mapping[str, Any], seconds: float, extra: Sequence[str] = ()) -> None:
-        """Print the line of an epoch if it is one of the first, the last, or evenly spaced others."""
+        """Print the line of an epoch: of the first, the last, and evenly spaced others."""
         number = entry["epoch"]
         spaced = (self.epochs - number) % -(-self.epochs // LINES) == 0
         if not (number == 1 or spaced or time.monotonic() - self.last > SILENCE):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interruptions() -> Iterator[Callable[[], bool]]:
-    """Inside, Ctrl-C, SIGTERM and SIGHUP ask the loop to stop where it can save; a second one stops it.
+    """Inside, Ctrl-C, SIGTERM and SIGHUP only ask to stop; a second one stops at once.
 
     Yields a function that says whether that was asked for.
     """

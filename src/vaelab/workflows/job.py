@@ -1,4 +1,4 @@
-"""A recipe prepared for training: device, data and initialised model, checked before a file is written."""
+"""A recipe prepared for training: device, data and model, checked before a file is written."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ class Job:
 
     @property
     def measured(self) -> tuple[str, Batches]:
-        """The name of the images that the results are measured on, and these: test, if there are."""
+        """The images that the results are measured on and their name: test if there are any."""
         splits = {"test": self.test, "validation": self.validation, "training": self.train}
         return next((name, images) for name, images in splits.items() if len(images))
 
     @property
     def shown(self) -> Dataset:
-        """The data with the images that the results are measured on in the place of the test set."""
+        """The data with the images that results are measured on in the place of the test set."""
         split = {"test": self.data.test, "validation": self.data.validation}
         return self.data._replace(test=split.get(self.measured[0], self.data.train))
 
@@ -102,7 +102,7 @@ class Job:
 
 
 def introduce(job: Job) -> None:
-    """Print data, model, what the numbers will mean, and what a user should know of these settings."""
+    """Print data, model, what the numbers mean, and what to know about these settings."""
     recipe, data, say = job.recipe, job.data, job.say
     counts = {name: len(split.x) for name, split in data.splits().items()}
     images = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
@@ -135,16 +135,17 @@ def _remarks(job: Job) -> list[str]:
         found.append(f"note: without test images the {job.measured[0]} images are measured")
     if recipe.objective.warmup >= settings.epochs:
         found.append(
-            f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than train.epochs "
-            f"{settings.epochs}: {', '.join(recipe.objective.grows)} does not reach its value"
+            f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than "
+            f"train.epochs {settings.epochs}: {', '.join(recipe.objective.grows)} "
+            "does not reach its value"
         )
     if recipe.model.posterior == "point":
         found.append("note: an autoencoder has no KL term: its rate is 0, its loss no bound")
     a_pass = len(batch_sizes(len(job.train), settings.batch))
     if a_pass * settings.epochs < FEW_STEPS:
         found.append(
-            f"warning: {a_pass * settings.epochs:,} steps are few for a network; set train.epochs to "
-            f"{-(-FEW_STEPS // a_pass):,}, or lower train.batch"
+            f"warning: {a_pass * settings.epochs:,} steps are few for a network; set "
+            f"train.epochs to {-(-FEW_STEPS // a_pass):,}, or lower train.batch"
         )
     if job.large:
         found.append(f"warning: the values reach {job.large:g}; set data.standardise to true")

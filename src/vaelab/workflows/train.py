@@ -56,8 +56,8 @@ def train(
         console: where to print, shared by several trainings of one command.
 
     Raises:
-        UserError: for bad settings or data, before anything is written; and where the folder holds a
-            run.
+        UserError: for bad settings or data, before anything is written; and where the folder
+            holds a run.
     """
     folder = Path(out) if out else Path("runs") / recipe.name
     check_free(folder, overwrite)
@@ -73,7 +73,7 @@ def resume(
     quiet: bool = False,
     console: Console | None = None,
 ) -> Run:
-    """Continue an interrupted or killed run: it ends with the bytes of one that was not interrupted.
+    """Continue an interrupted or killed run: it ends with the bytes of an uninterrupted one.
 
     `overrides` may raise ``train.epochs`` where no schedule depends on it, move ``data.source`` and
     ``data.dir``, and change ``figures``; anything else would make it another run and is refused.
@@ -89,8 +89,8 @@ def resume(
             run.write_lines("metrics.jsonl", facts["history"])
         if run.finished and wanted.train.epochs == began.train.epochs:
             console.say(
-                f"{run.folder}: finished already (more epochs: --train.epochs N; other figures: vaelab "
-                "figures)"
+                f"{run.folder}: finished already (more epochs: --train.epochs N; other figures: "
+                "vaelab figures)"
             )
             return run
         job = Job(wanted, console)
@@ -162,7 +162,8 @@ def _fit(job: Job, run: Run, state: State | None, facts: Facts) -> None:
                         break
                     if not stopping() and exhausted(epoch.history, settings.patience, warmup):
                         job.say(
-                            f"stopped early: no better validation value in {settings.patience} epochs"
+                            "stopped early: no better validation value in "
+                            f"{settings.patience} epochs"
                         )
                         break
                 progress.show(*epoch[:3], f"loss {epoch.train}")
@@ -209,7 +210,7 @@ class _Saving:
 
 
 def _columns(objective: Objective) -> list[str]:
-    """The columns of the table of epochs beside the terms: scheduled weights, the value optimised."""
+    """The columns beside the terms: scheduled weights, the value that is optimised."""
     scheduled = [*objective.grows] if objective.warmup or objective.cycles else []
     return scheduled + (["optimised"] if objective != Objective() else [])
 
