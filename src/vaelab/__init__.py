@@ -1,13 +1,14 @@
-"""vaelab: train, measure and look at variational autoencoders.
+"""vaelab trains, evaluates and shows variational autoencoders.
 
     >>> import vaelab
     >>> recipe = vaelab.recipe("quickstart", {"train.epochs": 1})
     >>> recipe.model.latent
     2
 
-``vaelab.train(recipe)`` returns a `Run`; ``run.vae`` encodes, decodes, reconstructs and samples; ``vaelab.load``
-opens a run folder; ``vaelab.evaluate``, ``vaelab.diagnose`` and ``vaelab.compare`` say what it is worth. What needs
-torch is looked up on first use, so ``import vaelab`` does not import it.
+`train` trains a recipe and returns a `Run`, `load` opens a run folder; ``run.vae`` encodes,
+decodes, reconstructs and samples. `evaluate`, `diagnose` and `compare` measure runs, `fit_prior`
+improves the samples of one. `Step` and `epochs` are the training loop without a run folder. Names
+that need torch are imported when they are first used, so ``import vaelab`` is quick.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vaelab.errors import UserError
-from vaelab.recipes import Recipe, recipe, study
-from vaelab.recipes.table import Row
+from vaelab.recipes import Recipe, Row, recipe, study
 
 if TYPE_CHECKING:
     from vaelab.evaluation.doctor import diagnose

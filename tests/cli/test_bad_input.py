@@ -133,8 +133,7 @@ RESUME = ["train", "--resume"]
 # words; what the line must name; the remedy it must have
 BAD: dict[str, tuple[list[str], str, str]] = {
     # names
-    "no command": ([], "command", "see vaelab --help"),
-    "unknown command": (["trian"], "trian", "choose from"),
+    "unknown command": (["trian"], "trian", "did you mean 'train'?"),
     "no recipe": (["train"], "train: name a recipe", "vaelab list"),
     "unknown recipe": (["train", "mlp20d"], "recipe mlp20d", "did you mean 'mlp-20d'?"),
     "missing recipe file": (["train", "mine.toml"], "mine.toml", "check the path"),
@@ -149,11 +148,15 @@ BAD: dict[str, tuple[list[str], str, str]] = {
         "wrong.toml: model.latent",
         "expected int >= 1",
     ),
-    "unknown setting": (setting("train.epoch", 3), "train.epoch:", "did you mean 'train.epochs'?"),
+    "unknown setting": (
+        setting("train.epoch", 3),
+        "--train.epoch:",
+        "did you mean '--train.epochs'?",
+    ),
     "unknown section": (
         setting("trian.epochs", 3),
-        "trian.epochs",
-        "did you mean 'train.epochs'?",
+        "--trian.epochs",
+        "did you mean '--train.epochs'?",
     ),
     "setting without section": (
         ["train", "quickstart", "--epochs", "3"],
@@ -251,10 +254,10 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     ),
     "values above a likelihood": (
         data("two.npy"),
-        "two.npy: model.likelihood 'bernoulli'",
+        "two.npy: --model.likelihood 'bernoulli'",
         "data.scale",
     ),
-    "values below a likelihood": (data("minus.npy"), "minus.npy: model.likelihood", "gaussian"),
+    "values below a likelihood": (data("minus.npy"), "minus.npy: --model.likelihood", "gaussian"),
     "values beyond a treatment": (
         data("two.npy", data__treatment="dynamic", **GAUSSIAN),
         "data.treatment: 'dynamic'",
@@ -265,13 +268,17 @@ BAD: dict[str, tuple[list[str], str, str]] = {
         "data.treatment",
         "use 'grey'",
     ),
-    "scaled grey levels": (data("good.npy", data__scale=2), "data.scale", "leave data.scale at 1"),
+    "scaled grey levels": (
+        data("good.npy", data__scale=2),
+        "data.scale",
+        "leave --data.scale at 1",
+    ),
     "no images": (data("none.npy"), "none.npy: x", "store at least one image"),
     "one image": (data("one.npy"), "one.npy are too few to hold out", "add images"),
     "too few for validation": (
         data("three.npy", data__test=0.4),
         "data.validation",
-        "set data.validation to 0",
+        "set --data.validation to 0",
     ),
     "five axes": (data("cube.npy"), "cube.npy: x: shape (2, 2, 2, 2, 2)", "reshape it"),
     "other ending": (data("notes.txt"), "notes.txt", "give a .npy, .npz or .csv file"),
@@ -316,12 +323,12 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "a folder of something else": (
         ["train", "quickstart", "--out", "thesis"],
         "thesis",
-        "choose an empty folder",
+        "choose an empty or a new folder",
     ),
     "not even with overwrite": (
         ["train", "quickstart", "--out", "thesis", "--overwrite"],
         "thesis",
-        "choose an empty folder",
+        "choose an empty or a new folder",
     ),
     "out below a file": (
         ["train", "quickstart", "--out", "notes.txt/run"],
@@ -337,30 +344,34 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "resume with another latent": (
         [*RESUME, "run", "--model.latent", "3"],
         "model.latent",
-        "train anew",
+        "a folder of its own",
     ),
-    "resume with another seed": ([*RESUME, "run", "--train.seed", "3"], "train.seed", "train anew"),
+    "resume with another seed": (
+        [*RESUME, "run", "--train.seed", "3"],
+        "train.seed",
+        "a folder of its own",
+    ),
     "resume with fewer epochs": (
         [*RESUME, "run", "--train.epochs", "1"],
         "train.epochs",
-        "train anew",
+        "a folder of its own",
     ),
     "more epochs of a schedule": (
         [*RESUME, "run", "--train.epochs", "9"],
         "only if no schedule depends on it",
-        "restore it",
+        "a folder of its own",
     ),
     "resume with other data": (
         [*RESUME, "without_last", "--data.source", "good.npy"],
         "last.pt",
-        "train anew",
+        "train again",
     ),
     "resume without last.pt": (
         [*RESUME, "without_last"],
         "without_last/last.pt: is missing",
-        "train anew",
+        "train again",
     ),
-    "resume with a cut last.pt": ([*RESUME, "cut_last"], "cut_last/last.pt", "train anew"),
+    "resume with a cut last.pt": ([*RESUME, "cut_last"], "cut_last/last.pt", "train again"),
     "a run without recipe": (
         ["sample", "without_recipe"],
         "without_recipe/recipe.toml",
@@ -371,16 +382,16 @@ BAD: dict[str, tuple[list[str], str, str]] = {
         "best.safetensors: is missing",
         "--resume without_best",
     ),
-    "a run with cut weights": (["sample", "cut_best"], "cut_best/best.safetensors", "train anew"),
+    "a run with cut weights": (["sample", "cut_best"], "cut_best/best.safetensors", "train again"),
     "no samples": (
         ["sample", "run", "-n", "0"],
-        "-n: expected a number of at least 1",
+        "-n: expected a whole number of at least 1",
         "see vaelab sample --help",
     ),
     "samples as text": (
         ["sample", "run", "--out", "x.txt"],
         "x.txt",
-        "use .png, .npy, .npz or .csv",
+        "use .png, .pdf, .svg, .npy, .npz or .csv",
     ),
     "samples below a file": (
         ["sample", "run", "--out", "notes.txt/x.npy"],
@@ -470,7 +481,7 @@ def test_data_that_changed_are_noticed_when_a_run_goes_on(
     before = contents(tmp_path)
     code = main([*RESUME, str(tmp_path / "run")])
     check(
-        code, capsys.readouterr().err, "data.source: x is not what the run began with", "train anew"
+        code, capsys.readouterr().err, "x holds other data than the run began with", "restore them"
     )
     assert contents(tmp_path) == before
 
@@ -513,5 +524,5 @@ def test_a_device_that_is_not_there_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main([*data("digits", train__device="cuda"), "--out", str(tmp_path / "run")])
-    check(code, capsys.readouterr().err, "train.device: there is no cuda here", "use auto or cpu")
+    check(code, capsys.readouterr().err, "--train.device: no CUDA GPU was found", "use auto or cpu")
     assert contents(tmp_path) == {}

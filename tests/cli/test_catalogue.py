@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vaelab.cli.catalogue import combinations, describe, filled, listing, numbers, parts
+from vaelab.cli.catalogue import combinations, filled, numbers, parts
 from vaelab.cli.catalogue import table as models_table
+from vaelab.cli.listing import describe
 from vaelab.evaluation.evaluate import METRICS
 from vaelab.recipes import AXES, Model, Objective, rules, table
 
@@ -102,8 +103,3 @@ def test_the_table_of_combinations_is_what_the_program_accepts() -> None:
                     goal,
                     why,
                 )
-
-
-def test_the_listing_has_a_line_for_every_row_and_its_sources() -> None:
-    assert list(listing()) == list(table.ROWS)
-    assert listing()["iwae"].endswith("(Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519)")

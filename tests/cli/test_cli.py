@@ -6,10 +6,8 @@ import io
 import json
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,12 +29,11 @@ from conftest import (
 from PIL import Image
 
 import vaelab
-from vaelab.cli import main as cli
+from vaelab.cli.arguments import split_settings
 from vaelab.cli.main import main
 from vaelab.data import mnist
 from vaelab.data.dataset import Arrays
 from vaelab.plots import exports
-from vaelab.recipes import available, fields, table
 
 Start = Callable[..., Command]
 
@@ -52,32 +49,6 @@ def said(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 # ---------------------------------------------------------------- help and lists
 
 
-def test_help_answers_in_half_a_second() -> None:
-    def seconds() -> float:
-        begun = time.perf_counter()
-        assert script("--help").code == 0
-        return time.perf_counter() - begun
-
-    assert statistics.median(seconds() for _ in range(5)) < 0.5
-
-
-@pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["train", "--help"], ["list"], ["train", "--train.lr=3"]]
-)
-def test_what_needs_no_torch_does_not_import_it(words: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", SCRIPT, *words],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "vaelab.recipes" in imported
-    heavy = {"torch", "sklearn", "matplotlib", "lightning_fabric"} & imported
-    assert not heavy
-
-
 def test_the_module_is_the_command_line_too(tmp_path: Path) -> None:
     asked = [sys.executable, "-m", "vaelab", "evaluate", str(tmp_path / "nowhere")]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
@@ -91,40 +62,6 @@ def test_help_has_an_example_of_everything_and_the_version_is_one_line() -> None
     for command in ("train", "list", "sample", "reconstruct", "encode", "figures", "--resume"):
         assert command in out
     assert script("--version") == (0, f"vaelab {vaelab.__version__}\n", "")
-
-
-@pytest.mark.parametrize("command", ["train", "list", "sample", "reconstruct", "encode", "figures"])
-def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main([command, "--help"])
-    assert capsys.readouterr().out.startswith(f"usage: vaelab {command}")
-
-
-def test_the_help_of_train_lists_every_setting_with_default_meaning_and_choices(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main(["train", "--help"])
-    out = capsys.readouterr().out
-    for field in fields():
-        assert f"  --{field.key} " in out
-        assert field.about in out
-        assert all(choice in out for choice in field.choices)
-
-
-def test_lists_name_everything_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
-    whole = said(capsys, "list")
-    for kind, names in {
-        "recipes": list(available()),
-        "data": ["mnist", "digits", "sprites", "PATH"],
-        "models": list(table.ROWS),
-    }.items():
-        part = said(capsys, "list", kind)
-        assert part in whole
-        title, *lines = part.splitlines()
-        assert title.startswith(kind)
-        assert [line.split()[0] for line in lines] == names
-        assert all(len(line.split()) > 2 for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +112,7 @@ def test_a_reader_that_closes_the_pipe_gets_no_traceback(words: list[str], tmp_p
 def test_settings_are_told_from_other_words(
     words: list[str], settings: dict[str, str], others: list[str]
 ) -> None:
-    assert cli._settings(words) == (settings, others)
+    assert split_settings(words) == (settings, others)
 
 
 def test_settings_reach_the_run_however_they_are_written(

@@ -1,7 +1,7 @@
-"""The tables of models and of numbers in words: for the command line and the documents.
+"""The generated tables of the documents, each between its two marks.
 
-``python -m vaelab.cli.catalogue README.md docs/models.md docs/numbers.md`` brings their tables up to date. Only the table
-of numbers imports torch.
+``python -m vaelab.cli.catalogue docs/models.md docs/numbers.md`` brings those of a page up to date.
+Only the tables of numbers import torch.
 """
 
 from __future__ import annotations
@@ -10,28 +10,14 @@ import re
 import sys
 from pathlib import Path
 
+from vaelab.cli.help import shown
+from vaelab.cli.listing import describe, references
 from vaelab.cli.rooms import tree
-from vaelab.recipes import AXES, ROWS, Model, Objective, Row, idle, reference, refusal
-
-
-def listing() -> dict[str, str]:
-    """The rows by name: likelihood, prior, posterior and objective in columns, what it is, where it comes from."""
-    axes = {
-        name: (row.likelihood or "any", row.prior, row.posterior, row.objective)
-        for name, row in ROWS.items()
-    }
-    widths = [max(map(len, column)) for column in zip(*axes.values(), strict=True)]
-    return {
-        name: "  ".join(
-            f"{choice:<{width}}" for choice, width in zip(axes[name], widths, strict=True)
-        )
-        + f"  {describe(row)} ({_references(row.cites)})"
-        for name, row in ROWS.items()
-    }
+from vaelab.recipes import AXES, ROWS, Model, Objective, fields, idle, refusal
 
 
 def table() -> str:
-    """The rows as a Markdown table; a likelihood that the row leaves open is "any"."""
+    """The published variants; a likelihood that a row leaves open is "any"."""
     lines = [
         "| row | likelihood | prior | posterior | objective | what it is | reference |",
         "|---" * 7 + "|",
@@ -39,14 +25,14 @@ def table() -> str:
     for name, row in ROWS.items():
         axes = (name, row.likelihood or "any", row.prior, row.posterior, row.objective)
         cells = [f"`{cell}`" if cell != "any" else cell for cell in axes]
-        lines.append(f"| {' | '.join([*cells, describe(row), _references(row.cites)])} |")
+        lines.append(f"| {' | '.join([*cells, describe(row), references(row.cites)])} |")
     return "\n".join(lines) + "\n"
 
 
 def parts(axis: str) -> str:
     """The parts of an axis such as ``model.prior`` as a Markdown list."""
     sources = {
-        name: f" ({_references(part.cites)})" if part.cites else ""
+        name: f" ({references(part.cites)})" if part.cites else ""
         for name, part in AXES[axis].items()
     }
     return "".join(
@@ -55,7 +41,7 @@ def parts(axis: str) -> str:
 
 
 def combinations() -> str:
-    """For each posterior the priors that it can have and the objectives that it cannot, as a Markdown table."""
+    """For each posterior the priors that it can have and the objectives that it cannot."""
     lines = ["| posterior | goes with the priors | refuses the objectives |", "|---|---|---|"]
     for posterior in AXES["model.posterior"]:
         models = {
@@ -73,40 +59,40 @@ def combinations() -> str:
     return "\n".join(lines) + "\n"
 
 
+def settings() -> str:
+    """Every setting with its default, its meaning and its choices."""
+    lines = ["| setting | default | meaning |", "|---|---|---|"]
+    for field in fields():
+        choices = ", ".join(f"`{name}`" for name in field.choices)
+        meaning = f"{field.about}: {choices}" if choices else field.about
+        lines.append(
+            f"| `{field.key}` | `{shown(field.default)}` | {meaning.replace('|', chr(92) + '|')} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def numbers(section: str) -> str:
-    """What `vaelab evaluate` finds in one of its sections, as a Markdown table."""
+    """The numbers of one section of `vaelab evaluate`."""
     from vaelab.evaluation.evaluate import METRICS  # here, for it imports torch
 
     lines = ["| number | unit | better | what it is | reference |", "|---|---|---|---|---|"]
     for name, metric in METRICS[section].items():
-        cells = (f"`{name}`", metric.unit, metric.better, metric.about, _references(metric.cites))
+        cells = (f"`{name}`", metric.unit, metric.better, metric.about, references(metric.cites))
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def filled(text: str) -> str:
-    """The text with the tables and the lists of parts as they are now, each between its two marks."""
+    """The text with its tables as they are now."""
     marked = r"(<!-- table of (\S+) -->\n).*?(?=<!-- end of the table -->)"
-    blocks = {"models": table, "combinations": combinations, "rooms": tree}
+    blocks = {
+        "models": table, "combinations": combinations, "settings": settings, "rooms": tree
+    }  # fmt: skip
 
     def block(name: str) -> str:
         return blocks[name]() if name in blocks else parts(name) if name in AXES else numbers(name)
 
     return re.sub(marked, lambda found: found[1] + block(found[2]), text, flags=re.DOTALL)
-
-
-def describe(row: Row) -> str:
-    """What it is, and the numbers that it sets."""
-    numbers = {
-        key.partition(".")[2]: value
-        for key, value in row.settings.items()
-        if not isinstance(value, bool | list)
-    }
-    return row.about + "".join(f", {name} {value:g}" for name, value in numbers.items())
-
-
-def _references(keys: str) -> str:
-    return "; ".join(map(reference, keys.split()))
 
 
 if __name__ == "__main__":

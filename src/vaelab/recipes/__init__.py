@@ -1,9 +1,9 @@
 """Recipes: what a run will be.
 
 A recipe is settings by section (`settings`, `schema`), read from a name, a TOML file or a mapping
-(`reading`). Settings that are chosen by name have their choices in `parts`; a published variant is a
-row of them (`table`); `rules` says what does not go together and why, `citations` where it all comes
-from. Nothing here imports torch.
+(`reading`). Settings that are chosen by name have their choices in `parts`; a published variant is
+a row of them (`table`); `rules` says what does not go together and why, `citations` where it all
+comes from. Nothing here imports torch.
 """
 
 from vaelab.recipes.citations import bibtex, reference

@@ -31,7 +31,7 @@ DATASETS = {
     "sprites": Part("shapes of known scale, rotation and position, any size, up to 737,280 images",
         "data.sprites:load", "matthey2017dsprites"),
     # An axis with this entry takes any name that is none of the others for a path.
-    "PATH": Part("custom: .npy, .npz, .csv, a folder of images (sub-folders are classes) or IDX files",
+    "PATH": Part("custom: .npy, .npz, .csv, a folder of images (sub-folders: classes) or IDX files",
         "data.files:read"),
 }
 
@@ -217,6 +217,15 @@ CLOSED: dict[str, dict[str, Part]] = {
         "cuda": Part("an NVIDIA GPU"),
     },
     "figures.lang": {"en": Part("English"), "pt": Part("Portuguese")},
+    "figures.size": {
+        "column": Part("for a column of text"),
+        "slide": Part("for a slide: larger letters and lines"),
+    },
+    "figures.format": {
+        "png": Part("pixels"),
+        "pdf": Part("vectors, for LaTeX"),
+        "svg": Part("vectors, for the web"),
+    },
     "figures.grid": {
         "quantile": Part("evenly spaced in the quantiles of the prior"),
         "linear": Part("evenly spaced from -span to span"),

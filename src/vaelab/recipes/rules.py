@@ -20,8 +20,8 @@ def idle(model: Model, objective: Objective) -> str:
     if not free or model.prior == "normal" or custom:
         return ""
     return (
-        f"model.prior: without a KL term {model.prior!r} would receive no gradient; set model.prior "
-        "to normal, and fit the prior after the training: vaelab fit-prior RUN"
+        f"model.prior: without a KL term {model.prior!r} would receive no gradient; set "
+        "model.prior to normal, and fit the prior after the training: vaelab fit-prior RUN"
     )
 
 
@@ -39,8 +39,8 @@ def of_training(train: Train) -> str:
             )
     if name == "adamw" and not train.weight_decay:
         return (
-            "train.weight_decay: adamw without weight decay is adam; set train.weight_decay to 0.01, "
-            "or train.optimiser to adam"
+            "train.weight_decay: adamw without weight decay is adam; set train.weight_decay to "
+            "0.01, or train.optimiser to adam"
         )
     return ""
 
@@ -80,9 +80,9 @@ def _of_parts(model: Model, objective: Objective) -> str:
         return "model.prior: the pseudo-inputs of vamp have no classes; use per-class or normal"
     if goal == "dreg" and (model.batch_norm or model.likelihood == "gaussian-optimal"):
         return (
-            "objective.name: 'dreg' is biased where the images of a batch depend on one another, as "
-            "under batch normalisation or gaussian-optimal; set model.batch_norm to false, or use "
-            "iwae"
+            "objective.name: 'dreg' is biased where the images of a batch depend on one another, "
+            "as under batch normalisation or gaussian-optimal; set model.batch_norm to false, or "
+            "use iwae"
         )
     return ""
 
@@ -112,7 +112,7 @@ def _of_weights(model: Model, objective: Objective, reads: list[str]) -> str:
         return "objective.alpha: the share of the ELBO in 'ciwae' is at least 0; raise it"
     if goal == "info" and objective.alpha + objective.gamma < 1:
         return (
-            "objective.gamma: 'info' needs alpha + gamma of at least 1, or it drives the codes away "
-            "from the prior; raise one of them"
+            "objective.gamma: 'info' needs alpha + gamma of at least 1, or it drives the codes "
+            "away from the prior; raise one of them"
         )
     return ""

@@ -191,12 +191,10 @@ class Figures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Language and size of the figures."""
 
     lang: Annotated[Literal["en", "pt"], _doc("language of the labels", common=True)] = "en"
-    size: Annotated[
-        Literal["column", "slide"], _doc("size and text for a column of text, or for a slide")
-    ] = "column"
-    format: Annotated[tuple[Literal["png", "pdf", "svg"], ...], _doc("files of each figure")] = (
-        "png",
-    )
+    size: Annotated[Literal["column", "slide"], _doc("size of figures and letters")] = "column"
+    format: Annotated[
+        tuple[Literal["png", "pdf", "svg"], ...], _doc("formats of the files, one or several")
+    ] = ("png",)
     examples: Annotated[Count, _doc("images in the reconstruction figure")] = 10
     samples: Annotated[Count, _doc("images in the figure of prior samples")] = 64
     points: Annotated[Count, _doc("images in the latent scatter")] = 5000

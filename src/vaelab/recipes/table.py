@@ -1,7 +1,7 @@
 """The table of models: a published variant is a row of parts and settings.
 
-A row chooses a posterior, a prior, an objective and perhaps a likelihood (`parts`); a recipe may choose
-otherwise (``--model.prior vamp``), and `rules.refusal` says which choices do not go together, and why.
+A row chooses a posterior, a prior, an objective and perhaps a likelihood (`parts`); a recipe may
+choose otherwise (``--model.prior vamp``), and `rules` says which choices do not go together, and why.
 Nothing here imports torch: `models.build` looks the code of the parts up and puts them together.
 """
 
@@ -140,7 +140,7 @@ def row(variant: str) -> Row:
 
 
 def part(axis: str, name: str) -> Part:
-    """The choice of that name for a setting such as ``model.prior``; FILE.py:NAME is a custom one."""
+    """The choice of that name for a setting such as ``model.prior``; FILE.py:NAME is custom."""
     choices = CHOICES[axis]
     if name in choices:
         return choices[name]

@@ -1,0 +1,153 @@
+"""vaelab sample, reconstruct, encode, figures: what a run makes of codes and images."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import vaelab
+from vaelab.cli.arguments import CODE, LANG, QUIET, RUN, Command, Option, whole
+from vaelab.cli.output import announce
+from vaelab.errors import UserError, nearest
+from vaelab.recipes import CHOICES, override
+
+PICTURE = Option(
+    "--out",
+    "a picture (.png, .pdf, .svg) or numbers (.npy, .csv); default: in the run folder",
+    "FILE",
+)
+SPLIT = Option(
+    "--split", "images of the run's own data", "SPLIT", default="test",
+    choices={
+        "train": "images that it was trained on",
+        "validation": "images by which the best epoch was chosen",
+        "test": "images that it has not seen",
+    },
+)  # fmt: skip
+DATA = Option("--data", "other data: a file or folder, all of it", "PATH")
+
+
+def sample(arguments: argparse.Namespace) -> None:
+    """Decode samples of the prior into a picture or numbers."""
+    run = _opened(arguments)
+    from vaelab.plots.exports import write_samples
+
+    label = None if arguments.label is None else _label(run, arguments.label)
+    _result(write_samples(run, arguments.n, arguments.seed, arguments.out, label), arguments)
+
+
+def reconstruct(arguments: argparse.Namespace) -> None:
+    """Encode and decode images into a picture or numbers."""
+    run = _opened(arguments)
+    from vaelab.plots.exports import rows_of, write_reconstructions
+
+    x, y = rows_of(run, arguments.split, arguments.data)
+    first = slice(arguments.n)
+    y = None if y is None else y[first]
+    _result(write_reconstructions(run, x[first], y, arguments.out), arguments)
+
+
+def encode(arguments: argparse.Namespace) -> None:
+    """Write the posterior means of images."""
+    run = _opened(arguments)
+    from vaelab.plots.exports import rows_of, save_array
+
+    x, y = rows_of(run, arguments.split, arguments.data)
+    _result(save_array(Path(arguments.out), run.vae.encode(x, y), y), arguments)
+
+
+def figures(arguments: argparse.Namespace) -> None:
+    """Plot the figures of runs again."""
+    if not arguments.quiet:
+        announce(f"plotting {', '.join(arguments.run)}")
+    from vaelab import devices
+    from vaelab.plots import gallery
+    from vaelab.runs import Run
+
+    asked = {name: getattr(arguments, name) for name in ("lang", "size", "format", "points")}
+    asked |= {"span": arguments.span, "grid": arguments.grid or (arguments.span and "linear")}
+    settings = {f"figures.{name}": value for name, value in asked.items() if value}
+    runs = [vaelab.load(folder) for folder in arguments.run]
+    runs = [Run(run.folder, override(run.recipe, settings)) for run in runs]
+    with devices.using(devices.threads(0)[0]):
+        for run in runs:
+            gallery.plot(run, run.data, (lambda line: None) if arguments.quiet else print)
+
+
+def _opened(arguments: argparse.Namespace) -> vaelab.Run:
+    if not arguments.quiet:
+        announce(f"opening {arguments.run}")
+    return vaelab.load(arguments.run)
+
+
+def _result(path: Path, arguments: argparse.Namespace) -> None:
+    if not arguments.quiet:
+        print(path)
+
+
+def _label(run: vaelab.Run, text: str) -> int:
+    """The number of a class, given by its name or its number."""
+    if text in run.class_names:
+        return run.class_names.index(text)
+    if text.isascii() and text.isdigit():
+        return int(text)
+    names = run.class_names or [str(label) for label in run.vae.classes.tolist()]
+    hint = nearest(text, names) if names else "leave it out, the model is not conditional"
+    raise UserError(f"label: there is no class {text!r}; {hint}")
+
+
+def _choices(setting: str) -> dict[str, str]:
+    return {name: part.about for name, part in CHOICES[setting].items()}
+
+
+COMMANDS = {
+    "sample": Command(
+        "decode samples of the prior",
+        [
+            RUN,
+            Option("-n", "how many", "N", whole(1), default=64),
+            Option("--seed", "the same seed gives the same samples", "N", whole(0), default=0),
+            Option("--label", "name or number of the class, of a conditional model", "CLASS"),
+            PICTURE,
+            CODE,
+            QUIET,
+        ],
+        sample,
+        ["vaelab sample RUN [options]"],
+        memory="lower -n",
+    ),
+    "reconstruct": Command(
+        "encode and decode images",
+        [RUN, Option("-n", "how many", "N", whole(1), default=10), PICTURE, SPLIT, DATA, CODE,
+         QUIET],
+        reconstruct,
+        ["vaelab reconstruct RUN [options]"],
+        memory="lower -n, or give fewer images with --data",
+    ),
+    "encode": Command(
+        "write the posterior means of images",
+        [RUN, Option("--out", "a .npy, .npz (z and labels y) or .csv file", "FILE", required=True),
+         SPLIT, DATA, CODE, QUIET],
+        encode,
+        ["vaelab encode RUN --out FILE [options]"],
+        memory="give fewer images with --data",
+    ),
+    "figures": Command(
+        "plot the figures of runs again",
+        [
+            Option("RUN", "run folders", number="+"),
+            LANG,
+            Option("--size", "what the figures are for", "SIZE", choices=_choices("figures.size")),
+            Option("--format", "png, pdf or svg, or several: png,pdf", "FORMAT"),
+            Option("--grid", "spacing of the latent manifold", "GRID",
+                choices=_choices("figures.grid")),
+            Option("--span", "the linear manifold extends from -SPAN to SPAN", "SPAN"),
+            Option("--points", "images in the latent scatter", "N"),
+            CODE,
+            QUIET,
+        ],
+        figures,
+        ["vaelab figures RUN [RUN ...] [options]"],
+        memory="lower --points",
+    ),
+}  # fmt: skip

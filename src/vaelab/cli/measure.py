@@ -1,0 +1,111 @@
+"""vaelab evaluate, doctor, compare: what runs are worth."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import vaelab
+from vaelab.cli.arguments import CODE, OVERWRITE, QUIET, RUN, Command, Option, whole
+from vaelab.cli.output import announce
+from vaelab.workflows.console import say
+
+IMAGES = Option("--images", "use so many test images (default: all)", "N", whole(1), default=0)
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Measure a run and print the numbers."""
+    if not arguments.quiet:
+        announce(f"evaluating {arguments.run}")
+    from vaelab.evaluation.evaluate import METRICS, files
+
+    sections = arguments.only.split(",") if arguments.only else tuple(METRICS)
+    try:
+        found = vaelab.evaluate(
+            arguments.run,
+            samples=arguments.samples,
+            images=arguments.images,
+            sections=sections,
+            quiet=arguments.quiet,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "what was measured is kept; run the same command again to continue"
+        ) from None
+    if not arguments.quiet:
+        print(found)
+        print(Path(arguments.run) / files(found.images)[0])
+
+
+def doctor(arguments: argparse.Namespace) -> None:
+    """Diagnose a run and print the findings."""
+    announce(f"diagnosing {arguments.run}")
+    from vaelab.evaluation.doctor import report
+
+    print(report(vaelab.diagnose(arguments.run), arguments.run))
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Compare runs or recipes and print the verdicts."""
+    if not arguments.quiet:
+        say(f"comparing {', '.join(arguments.run)}")
+    try:
+        vaelab.compare(
+            arguments.run,
+            arguments.out,
+            seeds=arguments.seeds,
+            overrides=arguments.settings,
+            samples=arguments.samples,
+            images=arguments.images,
+            overwrite=arguments.overwrite,
+            quiet=arguments.quiet,
+        )
+    except KeyboardInterrupt as interruption:
+        done = str(interruption) or "what was evaluated is kept"
+        raise KeyboardInterrupt(f"{done}; run the same command again to continue") from None
+
+
+COMMANDS = {
+    "evaluate": Command(
+        "measure likelihood, latent space and samples of a run",
+        [
+            RUN,
+            Option(
+                "--samples", "importance weights per image", "K", whole(1), default=1000,
+            ),
+            IMAGES,
+            Option("--only", "of likelihood,latent,samples,disentangling", "SECTIONS"),
+            CODE,
+            QUIET,
+        ],
+        evaluate,
+        ["vaelab evaluate RUN [options]"],
+        memory="lower --images or --samples",
+    ),
+    "doctor": Command(
+        "say what is wrong with a run and what to try",
+        [RUN, CODE],
+        doctor,
+        ["vaelab doctor RUN [options]"],
+        memory="close other programs; vaelab evaluate RUN --images 1000 measures fewer images",
+    ),
+    "compare": Command(
+        "compare runs or recipes with the first of them",
+        [
+            Option("RUN", "a run folder, a study, or a recipe (trained first)", number="+"),
+            Option("--seeds", "train each N times, with the seeds 0 to N-1", "N", whole(2),
+                default=0),
+            Option("--out", "folder of the comparison (default: runs/A-vs-B)", "FOLDER"),
+            Option("--samples", "importance weights per image (default: at least 100)", "K",
+                whole(1), default=0),
+            IMAGES,
+            OVERWRITE._replace(about="replace runs of other recipes in the folder"),
+            CODE,
+            QUIET,
+        ],
+        compare,
+        ["vaelab compare RUN RUN ... [options] [--SECTION.NAME VALUE ...]"],
+        settings=True,
+        memory="lower --images or --samples",
+    ),
+}  # fmt: skip
