@@ -265,6 +265,8 @@ def _explain(
 
 def _short(value: Any) -> str:
     """The value for a message: one of thousands of digits or letters is cut in its middle."""
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return f"a number of {value.bit_length()} bits"
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = 60
     return short.repr(value)

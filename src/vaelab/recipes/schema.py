@@ -35,6 +35,8 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for key, value in flat.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{key}: expected a finite number, got {value}")
+            if isinstance(value, int) and abs(value) >= 2**63:
+                raise ValueError(f"{key}: expected a whole number below 2**63; write a smaller one")
             if isinstance(value, str) and not value.isprintable():
                 raise ValueError(f"{key}: expected printable text, got {value!r}")
         for key in CHOICES:

@@ -109,7 +109,7 @@ def is_history(rows: History) -> bool:
             row.keys() != rows[0].keys()
             or not {"epoch", "beta", "learning_rate", "train"} <= row.keys()
             or row["epoch"] != epoch
-            or not splits.keys() <= {"train", "validation", "test"}
+            or splits.keys() != row.keys() & {"train", "validation", "test"}
             or not all(split.keys() >= {"loss", "distortion", "rate"} for split in splits.values())
         ):
             return False

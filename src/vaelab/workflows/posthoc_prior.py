@@ -1,12 +1,16 @@
-"""A prior fitted afterwards to the codes of a trained run: samples without holes, and a measure of the holes.
+"""A prior fitted to the codes of a trained run: samples without holes, and a measure of the mismatch.
 
-The aggregate posterior q(z) = E_x q(z|x) is where the decoder has learned to decode; where the prior puts mass beside
-it, samples are bad. A prior r fitted to q(z) by maximum likelihood, encoder and decoder left as they are, lowers the
-rate by E_q(z)[log r(z) - log p(z)]. That many nats, and no fewer, p was away from q(z): the difference is
-KL(q(z) || p) - KL(q(z) || r).
+The decoder is trained where the aggregate posterior q(z) = E_x q(z|x) has mass; samples are bad where
+the prior p(z) has mass elsewhere. A prior r fitted to q(z) by maximum likelihood, with encoder and
+decoder fixed, lowers the rate by
 
-Ghosh et al., From variational to deterministic autoencoders, 2020, arXiv:1903.12436 (for autoencoders);
-Dai & Wipf, Diagnosing and enhancing VAE models, 2019, arXiv:1903.05789.
+    E_q(z)[log r(z) - log p(z)] = KL(q(z) || p) - KL(q(z) || r) <= KL(q(z) || p),
+
+so that many nats are a lower bound on the mismatch between q(z) and p.
+
+References:
+    Ghosh et al., From variational to deterministic autoencoders, 2020, arXiv:1903.12436.
+    Dai & Wipf, Diagnosing and enhancing VAE models, 2019, arXiv:1903.05789.
 """
 
 from __future__ import annotations
@@ -17,7 +21,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.optim import Adam
 from tqdm import tqdm
 
 from vaelab import devices
@@ -27,16 +30,18 @@ from vaelab.evaluation.metric import mean
 from vaelab.files import locked
 from vaelab.models import VAE
 from vaelab.plots import gallery
-from vaelab.recipes import Train, override
+from vaelab.recipes import Code, Train, override
 from vaelab.runs import FITTED, Run, check_free, create, load
 from vaelab.seeding import generator, seeded, untouched
-from vaelab.training import learning_rate
+from vaelab.training import learning_rate, optimisers
 from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job
 from vaelab.workflows.train import measure
 
-STEPS, BATCH = 4000, 256  # of codes
-RATE = Train(learning_rate=3e-3, schedule="cosine")  # of Adam
+# A density of a few dimensions converges within some thousand steps, at a higher learning rate than
+# a VAE's networks. Every pass over the data samples new codes, so the fit does not overfit a sample.
+STEPS, BATCH = 4000, 256  # of the optimiser; codes in each
+SETTINGS = Train(learning_rate=3e-3, schedule="cosine")
 
 
 def fit_prior(
@@ -47,63 +52,76 @@ def fit_prior(
     components: int = 100,
     overwrite: bool = False,
     quiet: bool = False,
+    code: Code = (),
 ) -> Run:
-    """A new run (``FOLDER+PRIOR`` unless told otherwise): the old encoder and decoder, and this prior fitted to them.
+    """Fit a prior to the codes of a run, and write a new run with the old encoder and decoder.
 
-    `components` is for a mixture, or the pseudo-inputs of a VampPrior. Raises `UserError` where the prior does not go
-    with the posterior or has nothing to fit, and where the folder holds a run already.
+    An interrupted fit leaves a folder that the same call replaces.
+
+    Args:
+        prior: a name of the table, or FILE.py:NAME.
+        out: the new run folder; ``FOLDER+PRIOR`` by default.
+        components: of a mixture, or the pseudo-inputs of a VampPrior.
+        code: Python files that the run may execute.
+
+    Raises:
+        UserError: The prior does not fit the posterior or has no parameters, or the folder holds a
+            run.
     """
-    old = load(folder)
+    old = load(folder, code=code)
+    job = _job(old, prior, components, quiet)
+    out = Path(out) if out else _default_folder(old.folder, prior)
+    if out.resolve() == old.folder.resolve():
+        raise UserError(f"--out {out}: is the run itself, which would be lost; name another folder")
+    check_free(out, overwrite)
+    with locked(out), devices.using(devices.threads(job.recipe.train.threads)[0]), untouched():
+        gained = _fit(job, old.vae.to(job.device))
+        run = create(out, job.recipe, overwrite)
+        origin = {"run": str(old.folder), "prior": prior, "components": components}
+        run.write_lines(FITTED, [origin])  # first: it tells an unfinished fit from a training
+        machine = devices.environment(job.device, torch.get_num_threads(), "torch")
+        run.write("environment.json", json.dumps(machine, indent=2).encode())
+        run.write_lines("metrics.jsonl", old.history)
+        run.save_best(job.vae, old.contract["epoch"], job.data)
+        results = measure(job, run) | {"prior_gain": gained}
+        gallery.plot(run, job.shown, job.say)
+        run.write_lines("results.json", [results])
+    _report(job, old, prior, *gained)
+    job.say(f"run folder: {run.folder}")
+    return run
+
+
+def _job(old: Run, prior: str, components: int, quiet: bool) -> Job:
+    """The old model with the new prior, its data and device."""
     if old.recipe.model.posterior == "ladder":
         raise UserError(
-            "fit-prior: a ladder's posterior is made of its prior's networks, so no other can be fitted to it"
+            "fit-prior: the posterior of a ladder contains the networks of its prior, so no other "
+            "prior can be fitted to it; choose another run"
         )
-    job = Job(
-        override(old.recipe, {"model.prior": prior, "model.components": components}),
-        Console(quiet),
-        fitted=True,
-    )
+    recipe = override(old.recipe, {"model.prior": prior, "model.components": components})
+    job = Job(recipe, Console(quiet), fitted=True)
     if not [*job.vae.prior.parameters()]:
         raise UserError(
             f"fit-prior: {prior!r} has nothing to fit; choose mixture, flow, spline-flow or vamp"
         )
     job.vae.encoder.load_state_dict(old.vae.encoder.state_dict())
     job.vae.decoder.load_state_dict(old.vae.decoder.state_dict())
-    out = Path(out) if out else _default_folder(old.folder, prior)
-    if out.resolve() == old.folder.resolve():
-        raise UserError(
-            f"--out {out}: is the run itself, which would be lost; choose another folder"
-        )
-    check_free(out, overwrite)
-    with locked(out), devices.using(devices.threads(job.recipe.train.threads)[0]), untouched():
-        gained = _fit(job, old.vae.to(job.device))
-        run = create(out, job.recipe, overwrite)
-        fitted = {"run": str(old.folder), "prior": prior, "components": components}
-        run.write_lines(FITTED, [fitted])  # first: what it marks can be fitted again
-        run.write(
-            "environment.json",
-            json.dumps(
-                devices.environment(job.device, torch.get_num_threads(), "torch"), indent=2
-            ).encode(),
-        )
-        run.write_lines("metrics.jsonl", old.history)
-        run.save_best(job.vae, old.contract["epoch"], job.data)
-        results = measure(job, run) | {"prior_gain": gained}
-        gallery.plot(run, job.data, job.say)
-        run.write_lines("results.json", [results])
-    nats, error = gained
+    return job
+
+
+def _report(job: Job, old: Run, prior: str, nats: float, error: float) -> None:
     before = old.recipe.model.prior
     job.say(
-        f"test codes: {nats:.2f} ± {error:.2f} nats likelier under the fitted {prior} than under the old {before}"
+        f"test codes: {nats:.2f} ± {error:.2f} nats likelier under the fitted {prior} than under "
+        f"the old {before}"
     )
     if nats > 2 * error:
         job.say(
-            f"the old prior was at least that far from the aggregate posterior: KL(q(z) || p) >= {nats:.2f} nats"
+            "mismatch between the aggregate posterior and the old prior: "
+            f"KL(q(z) || p) >= {nats:.2f} nats"
         )
     else:
-        job.say("no difference between the old prior and the aggregate posterior was found")
-    job.say(f"run folder: {run.folder}")
-    return run
+        job.say("no mismatch between the aggregate posterior and the old prior was found")
 
 
 def _default_folder(folder: Path, prior: str) -> Path:
@@ -113,14 +131,18 @@ def _default_folder(folder: Path, prior: str) -> Path:
 
 
 def _fit(job: Job, old: VAE) -> list[float]:
-    """Maximise the likelihood of posterior samples of the training images; what test codes gain: mean, its error."""
+    """Maximise the likelihood of posterior samples of the training images.
+
+    The epoch with the best validation value is kept. Returns what test codes gain in nats, and its
+    standard error.
+    """
     vae, seed = job.vae.to(job.device), job.recipe.train.seed
     start = getattr(vae.prior, "start_from_codes", None)
     if callable(start):
         with seeded(seed, "start"):
             start(_codes(vae, job.train, seed, 0)[0])
     held_out = _codes(vae, job.validation if len(job.validation) else job.train, seed, -1)
-    adam = Adam(vae.prior.parameters(), lr=RATE.learning_rate)
+    optimiser = optimisers.make(vae.prior.parameters(), SETTINGS)
     best, weights = math.inf, vae.prior.state_dict()
     epochs = math.ceil(STEPS / math.ceil(len(job.train) / BATCH))
     for epoch in tqdm(range(1, epochs + 1), disable=job.console.quiet or None):
@@ -128,24 +150,21 @@ def _fit(job: Job, old: VAE) -> list[float]:
         batches = torch.randperm(len(z), generator=generator(seed, "order", epoch)).split(BATCH)
         for step, index in enumerate(batches):
             done = (epoch - 1 + step / len(batches)) / epochs
-            adam.param_groups[0]["lr"] = learning_rate(RATE, done)
+            optimiser.param_groups[0]["lr"] = learning_rate(SETTINGS, done)
             loss = -_log_prior(vae, z[index], None if y is None else y[index]).mean()
-            adam.zero_grad()
+            optimiser.zero_grad()
             loss.backward()
-            adam.step()
+            optimiser.step()
         with torch.no_grad():
-            left = -float(_log_prior(vae, *held_out).mean())
-        if left < best:
-            best, weights = (
-                left,
-                {name: tensor.clone() for name, tensor in vae.prior.state_dict().items()},
-            )
+            loss = -_log_prior(vae, *held_out).mean()
+        if float(loss) < best:
+            best, state = float(loss), vae.prior.state_dict()
+            weights = {name: tensor.clone() for name, tensor in state.items()}
     vae.prior.load_state_dict(weights)
-    test = _codes(vae, job.test, seed, -2)
+    test = _codes(vae, job.measured[1], seed, -2)
     with torch.no_grad():
-        gain = _log_prior(vae, *test) - _log_prior(old, *test)
-    found = mean(gain)
-    return [found.value, found.error or 0.0]
+        gain = mean(_log_prior(vae, *test) - _log_prior(old, *test))
+    return [gain.value, gain.error or 0.0]
 
 
 def _log_prior(vae: VAE, z: Tensor, y: Tensor | None) -> Tensor:
@@ -158,10 +177,10 @@ def _log_prior(vae: VAE, z: Tensor, y: Tensor | None) -> Tensor:
 def _codes(vae: VAE, images: Batches, seed: int, epoch: int) -> tuple[Tensor, Tensor | None]:
     """One posterior sample of every image, (N, L), and the labels."""
     device = images.x.device
-    chance = generator(seed, "codes data", epoch, device)
+    stream = generator(seed, "codes data", epoch, device)
     with seeded(seed, "codes", epoch):
         z = [
-            vae.encoder(images(index, chance), *vae.given(images.labels(index))).sample()
+            vae.encoder(images(index, stream), *vae.given(images.labels(index))).sample()
             for index in torch.arange(len(images), device=device).split(vae.rows_at_once())
         ]
     return torch.cat(z), images.y

@@ -7,13 +7,15 @@ OUT/NAME/         a run folder each
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 
 from vaelab.data import load as load_data
-from vaelab.errors import UserError
-from vaelab.files import locked, write_atomic
+from vaelab.errors import UserError, quoted
+from vaelab.files import locked, opened, put, written
 from vaelab.recipes import Recipe
 from vaelab.runs import Run, check_free, create
 from vaelab.workflows.console import Console
@@ -21,6 +23,7 @@ from vaelab.workflows.job import Job
 from vaelab.workflows.train import carry_out, resume
 
 STUDY = "study.json"
+NAME = re.compile(r"[^/\\.][^/\\]*")  # a folder below the study, never one outside
 
 
 def train_all(
@@ -36,14 +39,14 @@ def train_all(
     for name in jobs:
         check_free(out / name, overwrite)
     with locked(out):
-        write_atomic(out / STUDY, (json.dumps(list(jobs)) + "\n").encode())
+        with ExitStack() as held:  # all or none: another process may be training one of them
+            for name in jobs:
+                held.enter_context(locked(out / name))
+            put(out, STUDY, (json.dumps(list(jobs)) + "\n").encode())
+            runs = {n: create(out / n, job.recipe, overwrite) for n, job in jobs.items()}
         for name, job in jobs.items():
             with locked(out / name):
-                create(out / name, job.recipe, overwrite)
-        runs = {}
-        for name, job in jobs.items():
-            with locked(out / name):
-                runs[name] = carry_out(job, Run(out / name, job.recipe), None)
+                runs[name] = carry_out(job, runs[name], None)
         return runs
 
 
@@ -60,21 +63,26 @@ def is_study(folder: Path) -> bool:
 
 
 def names(folder: Path) -> list[str]:
-    """The runs of a study, in order."""
-    try:
-        return [str(name) for name in json.loads((folder / STUDY).read_text("utf-8"))]
-    except (OSError, ValueError, TypeError):
-        raise UserError(
-            f'{folder / STUDY}: is damaged; write the names of the runs into it, as ["a", "b"]'
-        ) from None
+    """The runs of a study, in order: the names of folders in it."""
+    with opened(folder / STUDY, "name the folder of a study") as file:
+        content = file.read()
+    with suppress(ValueError, RecursionError):
+        found = json.loads(content)
+        if isinstance(found, list) and all(isinstance(n, str) and NAME.fullmatch(n) for n in found):
+            return found
+    raise UserError(
+        f'{folder / STUDY}: is damaged; write the names of the runs into it, as ["a", "b"]'
+    )
 
 
 def _check_free(out: Path, overwrite: bool) -> None:
     if is_study(out):
+        if STUDY not in written(out):
+            raise UserError(f"{out / STUDY}: was not written by vaelab; choose another --out")
         if not overwrite:
             raise UserError(
-                f"{out}: holds a study already; continue it with vaelab train --resume {out}, "
-                "replace it with --overwrite, or choose another --out"
+                f"{out}: holds a study already; continue it with vaelab train --resume "
+                f"{quoted(out)}, replace it with --overwrite, or choose another --out"
             )
     elif (out / "recipe.toml").exists():
         raise UserError(

@@ -17,8 +17,8 @@ from vaelab.evaluation.latent import explained_variance
 from vaelab.files import locked
 from vaelab.models import linear
 from vaelab.plots import gallery
-from vaelab.recipes import Objective, Recipe, flatten, override, parse
-from vaelab.runs import Run, check_free, create, load
+from vaelab.recipes import Code, Objective, Recipe, flatten, override, parse, permit
+from vaelab.runs import Run, check_free, create, default_folder, recover
 from vaelab.seeding import generator, untouched
 from vaelab.training import (
     DivergenceError,
@@ -59,7 +59,7 @@ def train(
         UserError: for bad settings or data, before anything is written; and where the folder
             holds a run.
     """
-    folder = Path(out) if out else Path("runs") / recipe.name
+    folder = Path(out) if out else default_folder(recipe)
     check_free(folder, overwrite)
     job = Job(recipe, console or Console(quiet))
     with locked(folder):
@@ -72,14 +72,17 @@ def resume(
     *,
     quiet: bool = False,
     console: Console | None = None,
+    code: Code = (),
 ) -> Run:
     """Continue an interrupted or killed run: it ends with the bytes of an uninterrupted one.
 
     `overrides` may raise ``train.epochs`` where no schedule depends on it, move ``data.source`` and
-    ``data.dir``, and change ``figures``; anything else would make it another run and is refused.
+    ``data.dir``, and change ``figures``; anything else would make it another run and is refused. `code` names the
+    Python files that the run may execute.
     """
-    run, console = load(folder), console or Console(quiet)
-    with locked(run.folder):
+    permit(code)
+    run, console = recover(folder), console or Console(quiet)
+    with locked(run.folder, "resume a copy of it"):
         state = run.state()
         facts = state[1] if state else {}
         began = parse(facts["recipe"], str(run.folder / "last.pt")) if state else run.recipe
