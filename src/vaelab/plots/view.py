@@ -207,8 +207,8 @@ def class_rows(vae: VAE, n: int) -> Array | None:
 
 def between(run: Run, ends: Tensor, y: Labels) -> Array:
     """Return codes between those of two images, (STEPS, L), along the space that codes live in."""
-    a, b = run.vae.encode(ends, y)
-    return np.asarray(run.vae.interpolate(a, b, STEPS).numpy())
+    codes = run.vae.encode(ends, y)  # (2, L)
+    return np.asarray(run.vae.interpolate(codes[:1], codes[1:], STEPS)[0].numpy())
 
 
 def is_discrete(run: Run) -> bool:
