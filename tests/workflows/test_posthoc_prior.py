@@ -129,7 +129,9 @@ def test_what_cannot_be_fitted_is_refused(brief: None, tmp_path: Path) -> None:
     ladder = vaelab.train(
         tiny({"model.variant": "ladder", "objective.warmup": 1.0}), tmp_path / "ladder", quiet=True
     )
-    with pytest.raises(UserError, match="the posterior of a ladder contains the networks of its prior"):
+    with pytest.raises(
+        UserError, match="the posterior of a ladder contains the networks of its prior"
+    ):
         vaelab.fit_prior(ladder.folder, "top-down")
 
 
