@@ -34,6 +34,7 @@ from vaelab.cli.main import main
 from vaelab.data import mnist
 from vaelab.data.dataset import Arrays
 from vaelab.plots import exports
+from vaelab.recipes import Data
 
 Start = Callable[..., Command]
 
@@ -296,8 +297,8 @@ def test_a_file_of_one_s_own_is_found_again_from_anywhere(
 def test_a_folder_of_data_is_found_again_from_anywhere(
     quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def load(folder: str) -> Arrays:
-        assert Path(folder, "mnist").is_dir()
+    def load(settings: Data) -> Arrays:
+        assert Path(settings.dir, "mnist").is_dir()
         return Arrays(np.random.default_rng(0).integers(0, 256, (50, 4, 4)).astype(np.uint8))
 
     monkeypatch.setattr(mnist, "load", load)
@@ -317,7 +318,7 @@ def test_a_folder_called_as_a_data_set_is_does_not_stand_in_for_it(
     (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).integers(0, 256, (50, 4, 4)).astype(np.uint8)
-    monkeypatch.setattr(mnist, "load", lambda folder: Arrays(x))
+    monkeypatch.setattr(mnist, "load", lambda settings: Arrays(x))
     assert main(["train", "quickstart", "--out", "run", *flags(TINY | {"data.source": name})]) == 0
     assert vaelab.load("run").recipe.data.source == name
 

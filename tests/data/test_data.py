@@ -134,14 +134,13 @@ def test_npz_with_labels_and_a_test_set_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
-        ({"z": np.ones((3, 2))}, "holds no array x"),
+        ({"z": np.ones((3, 2))}, "contains no array x"),
         ({"x": np.ones((3, 2)), "y": np.ones(4)}, "labels of shape (4,) for 3 images"),
         ({"x": np.ones((3, 2)), "y": np.array([0, 0.5, 1])}, "labels are not integers"),
         ({"x": np.ones((3, 2)), "y": np.array([0, np.nan, 1])}, "labels are not integers"),
-        ({"x": np.ones((3, 2)), "y": np.array(["a", "b", "c"])}, "labels are not integers"),
         ({"x": np.ones((3, 2)), "y_test": np.ones(3)}, "y_test without x_test"),
         ({"x": np.ones((3, 2)), "x_test": np.ones((3, 4))}, "one shape"),
-        ({"x": np.ones((3, 2)), "x_test": np.ones((3, 2), np.float32)}, "one type"),
+        ({"x": np.ones((3, 2)), "x_test": np.ones((3, 2), np.uint8)}, "one type"),
     ],
 )
 def test_npz_mistakes(tmp_path: Path, arrays: dict[str, np.ndarray], says: str) -> None:
@@ -227,14 +226,13 @@ def test_csv(tmp_path: Path, text: str, x: list[list[float]], y: list[int] | Non
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("1,2\n3,x\n", "row 2, column 2: 'x' is not a number"),
-        ("1,oops\n3,4\n", "row 1, column 2: 'oops'"),
-        ("1,2\n3,\n", "row 2, column 2: ''"),
-        ("1,2\n\n3\n", "row 3 has 1 columns, the first has 2"),
-        ("a,b\n", "no row of numbers"),
-        ("", "no row of numbers"),
-        ("label\n1\n", "holds nothing"),
-        ("a,label\n1,0.5\n", "labels are not integers"),
+        ("1,2\n3,x\n", "line 2, column 2: 'x' is not a number"),
+        ("1,oops\n3,4\n", "line 1, column 2: 'oops'"),
+        ("1,2\n3,\n", "line 2, column 2: the cell is empty"),
+        ("1,2\n\n3\n", "line 3 has 1 columns, the first row has 2"),
+        ("a,b\n", "contains no row of numbers"),
+        ("", "contains no rows"),
+        ("label\n1\n", "contains no column of numbers"),
         ("1,2\n3,nan\n", "1 values, first at (1, 1)"),
         ("1,\0\n", "column 2"),
     ],
@@ -242,11 +240,6 @@ def test_csv(tmp_path: Path, text: str, x: list[list[float]], y: list[int] | Non
 def test_csv_mistakes(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "t.csv").write_text(text, "utf-8")
     assert says in refused(tmp_path / "t.csv")
-
-
-def test_csv_in_another_encoding(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes("größe\n1\n".encode("latin-1"))
-    assert "not a readable CSV" in refused(tmp_path / "t.csv")
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
@@ -284,12 +277,11 @@ def test_colour_comes_channels_first_and_makes_grey_neighbours_colour(
     )
     picture(tmp_path / "a.png", colour)
     picture(tmp_path / "b.png", grey)
-    picture(tmp_path / "c.png", np.dstack([colour, grey]))  # RGBA: transparency is dropped
-    found = load(tmp_path)
+    found = data.load(Data(source=str(tmp_path), test=0.0, validation=0.0))
     assert found.shape == (3, 5, 3)
     assert np.array_equal(
         found.train.x.numpy(),
-        np.stack([colour, np.dstack([grey] * 3), colour]).transpose(0, 3, 1, 2),
+        np.stack([colour, np.dstack([grey] * 3)]).transpose(0, 3, 1, 2),
     )
 
 
@@ -350,11 +342,11 @@ def test_idx_mistakes(tmp_path: Path, rng: np.random.Generator) -> None:
     images.write_bytes(idx_bytes(y))
     assert "labels where IDX images should be" in refused(tmp_path)
     images.write_bytes(idx_bytes(x)[:-1])
-    assert "119 bytes of values for shape (6, 4, 5)" in refused(tmp_path)
+    assert "only 119 bytes of values where 120 were announced" in refused(tmp_path)
     images.write_bytes(b"")
     assert "something else where IDX images should be" in refused(tmp_path)
     images.write_bytes(gzip.compress(idx_bytes(x))[:-9])
-    assert "train-images-idx3-ubyte: not a readable gzip file" in refused(tmp_path)
+    assert "train-images-idx3-ubyte: not a readable IDX file" in refused(tmp_path)
     images.write_bytes(idx_bytes(x))
     assert "labels of shape (5,) for 6 images" in refused(tmp_path)
     (tmp_path / "more-images-idx3-ubyte").write_bytes(idx_bytes(x))
@@ -387,7 +379,7 @@ def test_permission_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         raise PermissionError(13, "Permission denied")  # root, who may run this, is denied nothing
 
     monkeypatch.setattr(Path, "open", deny)
-    assert "x.npy: permission denied" in refused(tmp_path / "x.npy")
+    assert "x.npy: cannot be read (permission denied)" in refused(tmp_path / "x.npy")
     monkeypatch.setattr(Path, "iterdir", deny)
     assert "permission denied" in refused(tmp_path)
 
@@ -531,7 +523,7 @@ def test_damaged_files_load_or_are_refused(
 def test_words_in_the_label_column_are_numbered_in_alphabetical_order(tmp_path: Path) -> None:
     path = tmp_path / "trees.csv"
     path.write_text("height,label,girth\n" + "1,oak,2\n3,ash,4\n5,elm,6\n7,ash,8\n" * 5)
-    split, _ = data.load_all(Data(source=str(path)), None)
+    split, *_ = data.load_all(Data(source=str(path)), None)
     assert split.x[:2].tolist() == [[1, 2], [3, 4]]
     assert split.y is not None
     assert split.y[:4].tolist() == [2, 0, 1, 0]

@@ -66,7 +66,7 @@ class Batches:
                 x,
                 levels,
                 f"data.treatment: {self.treatment!r}",
-                "use 'grey' with a gaussian model.likelihood",
+                "set data.treatment to grey and model.likelihood to gaussian",
                 settings.scale,
             )
         if self.treatment == "counts" and levels is None and ((x < 0) | (x != x.round())).any():

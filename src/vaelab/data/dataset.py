@@ -21,17 +21,15 @@ class Split(NamedTuple):
 
     x: Tensor  # (N, *shape) uint8 levels 0 .. levels - 1, or float32 where levels is None
     y: Tensor | None  # (N,) int64
-    factors: Tensor | None = (
-        None  # (N, F) int64, from 0: what each image was made from, where that is known
-    )
+    factors: Tensor | None = None  # (N, F) int64, from 0: the known factors of each image
 
     def take(self, which: Tensor) -> Split:
         """The images chosen by an index or a mask, with all that belongs to them."""
         return Split(self.x[which], *(None if part is None else part[which] for part in self[1:]))
 
     def checksum(self) -> str:
-        """CRC-32 of the images in their order, to notice others in their place."""
-        return f"{zlib.crc32(self.x.numpy().tobytes()):08x}"
+        """CRC-32 of the images in their order, so that other images in their place are noticed."""
+        return f"{zlib.crc32(self.x.numpy().data):08x}"
 
 
 class Dataset(NamedTuple):
@@ -42,25 +40,29 @@ class Dataset(NamedTuple):
 
     name: str  # "mnist", "digits", or the stem of the file
     shape: tuple[int, ...]  # (H, W), (C, H, W) or (D,)
-    levels: int | None  # 256 for 8-bit images, 17 for digits, 2 for yes and no; None: real values
+    levels: int | None  # 256 for 8-bit images, 17 for digits, 2 for binary ones; None: real values
     train: Split
     validation: Split  # may be empty
-    test: Split
+    test: Split  # may be empty
     factors: dict[str, int] | None = (
-        None  # by name, in the order of Split.factors: how many values each has
+        None  # the number of values of each, in the order of Split.factors
     )
+    class_names: tuple[str, ...] = ()  # label i is called class_names[i]; empty for plain numbers
+    notes: tuple[str, ...] = ()  # one line each: how the source was read, and what was left out
 
     def splits(self) -> dict[str, Split]:
         """The three by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def classes(self) -> tuple[int, ...]:
-        """The labels that occur, in order; none where there are no labels."""
+        """The labels that occur, in order; all named classes; none where there are no labels."""
+        if self.class_names:
+            return tuple(range(len(self.class_names)))
         labels = [split.y for split in self.splits().values() if split.y is not None]
         return tuple(torch.cat(labels).unique().tolist()) if labels else ()
 
     def span(self, treatment: str) -> tuple[float, float]:
-        """The range of the treated values: [0, 1], or wider where counts or real values of the training images are."""
+        """The range of the treated values: [0, 1], or that of the training images where they exceed it."""
         if self.levels is not None and treatment != "counts":
             return 0.0, 1.0
         return min(0.0, float(self.train.x.min())), max(1.0, float(self.train.x.max()))
@@ -88,48 +90,78 @@ class Arrays(NamedTuple):
     levels: int | None = None  # where the source knows; else the values tell
     factors: Array | None = None  # (N, F) of x
     names: tuple[str, ...] = ()  # of the factors, where they have some
+    x_validation: Array | None = None  # a validation set of its own, where the source has one
+    y_validation: Array | None = None
+    class_names: tuple[str, ...] = ()  # by label, where labels are words or folders
+    channels_first: bool = False  # where the source knows; else the shape tells
+    notes: tuple[str, ...] = ()  # how the source was read
+
+
+class Checked(NamedTuple):
+    """A source in one layout and one type, not yet split; parts that the source lacks are None."""
+
+    train: Split
+    validation: Split | None
+    test: Split | None
+    levels: int | None
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def build(arrays: Arrays, settings: Data, name: str, origin: str) -> Dataset:
-    """What `origin` held, checked, in one layout, split.
+    """What `origin` contains, checked, in one layout, split.
 
-    Held out are round(fraction * N) images drawn by `settings.split_seed`; every split keeps the order of the
+    Held out are round(fraction * N) images chosen at random by `settings.split_seed`; every split keeps the order of the
     file. Raises `UserError` on shapes, types, values or labels that cannot be used, and on too few images.
     """
-    train, own_test, levels = check(arrays, settings, origin)
+    found = check(arrays, settings, origin)
     factors = None
-    if train.factors is not None:
-        sizes = [int(size) for size in train.factors.amax(0) + 1]
+    if found.train.factors is not None:
+        sizes = [int(size) for size in found.train.factors.amax(0) + 1]
         factors = dict(zip(arrays.names or map(str, range(1, len(sizes) + 1)), sizes, strict=True))
-    train, test = (
-        (train, own_test) if own_test else _hold_out(train, "test", settings.test, settings, origin)
+    train, test, validation = found.train, found.test, found.validation
+    if test is None:
+        train, test = _hold_out(train, "test", settings.test, settings, origin)
+    if validation is None:
+        train, validation = _hold_out(train, "validation", settings.validation, settings, origin)
+    shape = tuple(train.x.shape[1:])
+    return Dataset(
+        name, shape, found.levels, train, validation, test, factors, found.class_names, found.notes
     )
-    train, validation = _hold_out(train, "validation", settings.validation, settings, origin)
-    return Dataset(name, tuple(train.x.shape[1:]), levels, train, validation, test, factors)
 
 
-def check(arrays: Arrays, settings: Data, origin: str) -> tuple[Split, Split | None, int | None]:
-    """All images of `origin` in one layout, its own test set where it has one, and the number of levels."""
-    parts = {"x": arrays.x} if arrays.x_test is None else {"x": arrays.x, "x_test": arrays.x_test}
-    parts = {key: _layout(part, f"{origin}: {key}") for key, part in parts.items()}
+def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
+    """All images of `origin` in one layout, and its own validation and test sets where it has them."""
+    sets = {"x": arrays.x, "x_validation": arrays.x_validation, "x_test": arrays.x_test}
+    notes: list[str] = []
+    parts = {
+        key: _layout(part, arrays.channels_first, f"{origin}: {key}", notes)
+        for key, part in sets.items()
+        if part is not None
+    }
     if len({(part.dtype, part.shape[1:]) for part in parts.values()}) > 1:
         found = " but ".join(f"{key} {part.dtype} {part.shape[1:]}" for key, part in parts.items())
-        raise UserError(f"{origin}: {found}; store both with one type and one shape")
+        raise UserError(f"{origin}: {found}; store all with one type and one shape")
     parts, levels = _levels(parts, arrays.levels, settings.scale, origin)
-    images = _split(parts["x"], arrays.y, f"{origin}: y")
+    labels = {"x": arrays.y, "x_validation": arrays.y_validation, "x_test": arrays.y_test}
+    labels, names = _named(labels, arrays.class_names, notes)
+    splits = {}
+    for key, y in labels.items():
+        if key in parts:
+            splits[key] = _split(parts[key], y, f"{origin}: {key.replace('x', 'y', 1)}")
+        elif y is not None:
+            label = key.replace("x", "y", 1)
+            raise UserError(f"{origin}: {label} without {key}; add {key} or leave {label} out")
+    images = splits["x"]
     if arrays.factors is not None:
         if "x_test" in parts:
             raise UserError(
-                f"{origin}: factors beside x_test; leave x_test out, and data.test holds out images"
+                f"{origin}: factors beside x_test; leave x_test out, data.test holds out images"
             )
-        images = images._replace(
-            factors=_factors(arrays.factors, len(images.x), f"{origin}: factors")
-        )
-    if "x_test" in parts:
-        return images, _split(parts["x_test"], arrays.y_test, f"{origin}: y_test"), levels
-    if arrays.y_test is not None:
-        raise UserError(f"{origin}: y_test without x_test; add x_test or leave y_test out")
-    return images, None, levels
+        factors = _factors(arrays.factors, len(images.x), f"{origin}: factors")
+        images = images._replace(factors=factors)
+    said = (*arrays.notes, *dict.fromkeys(notes))
+    return Checked(images, splits.get("x_validation"), splits.get("x_test"), levels, names, said)
 
 
 def generator(seed: int, purpose: str) -> np.random.Generator:
@@ -137,7 +169,7 @@ def generator(seed: int, purpose: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, *purpose.encode()]))
 
 
-def _layout(x: Array, origin: str) -> Array:
+def _layout(x: Array, channels_first: bool, origin: str, notes: list[str]) -> Array:
     """(N, H, W), (N, C, H, W) or (N, D), from any of them, channels last, or a single channel."""
     if x.dtype.kind not in "biuf":
         raise UserError(
@@ -148,13 +180,36 @@ def _layout(x: Array, origin: str) -> Array:
             f"{origin}: shape {x.shape} is not (N, H, W), (N, C, H, W), (N, H, W, C) or (N, D); reshape it"
         )
     if not x.size:
-        raise UserError(f"{origin}: shape {x.shape} holds nothing; store at least one image")
+        raise UserError(f"{origin}: shape {x.shape} contains nothing; store at least one image")
     if x.ndim == 4:
-        if x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
+        if not channels_first and _channels_last(x.shape[1:], origin):
+            notes.append(f"channels last: {x.shape[3]} channels of {x.shape[1]} x {x.shape[2]}")
             x = np.moveaxis(x, 3, 1)
         if x.shape[1] == 1:
             x = x[:, 0]
     return x
+
+
+def _channels_last(shape: tuple[int, ...], origin: str) -> bool:
+    """Whether the channels of images (a, b, c) are their last axis.
+
+    The two axes of equal length are height and width; where that does not tell, the axis that is 1, 3 or 4 long, or
+    else the shorter one of the first and the last, holds the channels. Raises `UserError` where nothing tells.
+    """
+    a, b, c = shape
+    if a == b != c:
+        return True
+    if b == c:
+        return False
+    usual = (1, 3, 4)
+    if (a in usual) != (c in usual):
+        return c in usual
+    if min(a, c) < b and a != c:
+        return c < a
+    raise UserError(
+        f"{origin}: images of shape {shape}: is the first or the last axis the channels? "
+        "store square images, or channels first as (N, C, H, W) with fewer channels than pixels"
+    )
 
 
 def _levels(
@@ -178,26 +233,59 @@ def _levels(
         return {key: _real(part, f"{origin}: {key}") for key, part in parts.items()}, None
     if scale != 1:
         raise UserError(
-            f"data.scale: {origin} has {levels} grey levels, not real values; leave data.scale at 1"
+            f"data.scale: {origin} has {levels} grey levels, not real values; set data.scale to 1"
         )
     return parts, levels
 
 
 def _real(x: Array, origin: str) -> Array:
+    """float32 and finite; the same memory where the values are float32 already."""
     with np.errstate(all="ignore"):  # what overflows is named below
-        x = x.astype(np.float32)
-    finite = np.isfinite(x)
-    if not finite.all():
-        first = tuple(int(i) for i in np.unravel_index(np.argmin(finite), x.shape))
-        count = x.size - np.count_nonzero(finite)
+        x = x.astype(np.float32, copy=not (x.dtype == np.float32 and x.flags.writeable))
+    bad, first = 0, tuple[int, ...]()
+    for start in range(0, len(x), 4096):
+        finite = np.isfinite(x[start : start + 4096])
+        if not (whole := finite.all()) and not bad:
+            at = np.unravel_index(np.argmin(finite), finite.shape)
+            first = (int(at[0]) + start, *map(int, at[1:]))
+        bad += 0 if whole else finite.size - int(np.count_nonzero(finite))
+    if bad:
         raise UserError(
-            f"{origin}: NaN or infinite in float32: {count} values, first at {first}; mend or remove them"
+            f"{origin}: NaN or infinite in float32: {bad} values, first at {first}; "
+            "replace missing values, or remove their rows"
         )
     return x
 
 
+def _named(
+    labels: dict[str, Array | None], names: tuple[str, ...], notes: list[str]
+) -> tuple[dict[str, Array | None], tuple[str, ...]]:
+    """Labels as one number an image: (N, 1) flattened, one-hot rows decoded, words numbered in their order."""
+    found = dict(labels)
+    for key, y in labels.items():
+        if y is None or y.ndim != 2:
+            continue
+        if y.shape[1] == 1:
+            found[key] = y[:, 0]
+        elif y.dtype.kind in "biuf" and ((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all():
+            found[key] = y.argmax(1)
+            notes.append(f"labels are one-hot rows of {y.shape[1]} classes")
+    words = [y.astype(str) for y in found.values() if y is not None and y.dtype.kind in "US"]
+    if words and len(words) == sum(y is not None for y in found.values()):
+        names = tuple(str(word) for word in np.unique(np.concatenate(words)))
+        number = {name: i for i, name in enumerate(names)}
+        for key, y in found.items():
+            if y is not None:
+                found[key] = np.array([number[str(word)] for word in y.astype(str)])
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        notes.append(f"{len(names)} classes: {shown}")
+    return found, names
+
+
 def _split(x: Array, y: Array | None, origin: str) -> Split:
-    images = torch.from_numpy(np.ascontiguousarray(x))
+    images = torch.from_numpy(
+        x if x.flags.c_contiguous and x.flags.writeable else np.array(x, order="C")
+    )
     if y is None:
         return Split(images, None)
     if y.shape != (len(x),):
@@ -236,7 +324,20 @@ def _hold_out(
         raise UserError(f"data.{purpose}: {what}; add images or set data.{purpose} to 0")
     held = torch.zeros(n, dtype=torch.bool)
     held[torch.from_numpy(generator(settings.split_seed, purpose).permutation(n)[:count])] = True
-    return split.take(~held), split.take(held)
+    if not count:
+        return split, split.take(held)
+    out = split.take(held)
+    return _compacted(split, (~held).nonzero()[:, 0]), out
+
+
+def _compacted(split: Split, keep: Tensor) -> Split:
+    """The images `keep`, ascending, moved to the front of the same memory: large data are never there twice."""
+    x = split.x
+    for start in range(0, len(keep), 4096):
+        index = keep[start : start + 4096]
+        x[start : start + len(index)] = x[index]
+    y, factors = (None if part is None else part[keep] for part in split[1:])
+    return Split(x[: len(keep)], y, factors)
 
 
 def spread(n: int, count: int) -> Array:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pooch
+import requests
+from tqdm import tqdm
 
 from vaelab import devices
 from vaelab.data.dataset import Arrays
-from vaelab.data.files import idx, reading, unpack
+from vaelab.data.idx import idx
+from vaelab.data.reading import opened, reading
 from vaelab.errors import UserError
+from vaelab.recipes import Data
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 TIMEOUT = 30.0  # seconds without a byte
+LARGEST = 48_000_000  # bytes of the largest file, unpacked: no more is read of any
 
 # sha256 of the content: a mirror, or whoever unpacked the files, may have compressed them otherwise.
 SHA256 = {
@@ -29,13 +34,14 @@ SHA256 = {
 }
 
 
-def load(folder: str = "") -> Arrays:
+def load(settings: Data) -> Arrays:
     """60,000 training and 10,000 test images, 28 x 28, 256 levels, with labels 0 .. 9.
 
-    Looked for in `folder`, in VAELAB_DATA_DIR and in the user's cache, in each both in mnist/ and directly;
-    what is nowhere is downloaded into the cache. Raises `UserError` where `folder` does not exist, a file is not
-    MNIST's, or no mirror can be reached.
+    vaelab looks for them in `settings.dir`, in VAELAB_DATA_DIR and in the user's cache, in each of them both in mnist/
+    and directly; what is nowhere is downloaded into the cache. Raises `UserError` where `settings.dir` does not exist,
+    a file is not MNIST's, or no mirror can be reached.
     """
+    folder = settings.dir
     with reading(Path(folder), "folder", "check data.dir"):
         roots = [
             Path(folder).expanduser(),
@@ -44,11 +50,12 @@ def load(folder: str = "") -> Arrays:
         ]
         if folder and not roots[0].is_dir():
             raise UserError(
-                f"data.dir: there is no folder {folder}; create it or leave data.dir empty (a run: in recipe.toml)"
+                f"data.dir: there is no folder {folder}; create it or leave data.dir empty (for a run: in its recipe.toml)"
             )
     places = [place for root in roots if root != Path() for place in (root / "mnist", root)]
     x, y, x_test, y_test = (
-        idx(_content(name, places), 3 if "images" in name else 1, name) for name in SHA256
+        idx(io.BytesIO(_content(name, places)), 3 if "images" in name else 1, name)
+        for name in SHA256
     )
     return Arrays(x, y, x_test, y_test, levels=256)
 
@@ -62,17 +69,18 @@ def _content(name: str, places: list[Path]) -> bytes:
 
 
 def _verified(path: Path, name: str) -> bytes:
-    content = unpack(path)
+    """The content of a file of MNIST; no more of it is unpacked than the largest file has."""
+    with reading(path, "gzip file"), opened(path) as file:
+        content = file.read(LARGEST + 1)
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
         raise UserError(
-            f"{path}: not MNIST's {name} (its sha256 is another); delete it, and it is downloaded anew"
+            f"{path}: not MNIST's {name} (its sha256 differs); delete it, and vaelab downloads it again"
         )
     return content
 
 
 def _download(name: str) -> bytes:
     folder = devices.cache() / "mnist"
-    fetch = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)
     failures = []
     for mirror in MIRRORS:
         url = f"{mirror}{name}.gz"
@@ -81,23 +89,39 @@ def _download(name: str) -> bytes:
             # Only what was verified leaves the temporary folder, in one step: nothing corrupt is ever in the cache.
             with TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
                 part = Path(temporary, f"{name}.gz")
-                fetch(url, str(part), None)
+                _fetch(url, part)
                 content = _verified(part, name)
                 part.replace(folder / part.name)
                 return content
         except UserError:
             failures.append(f"{url}: not the file it should be")
-        except (
-            OSError
-        ) as error:  # the disk's errors, and those of requests, whose text is a paragraph
+        except OSError as error:  # the disk's errors, and those of requests, which are long
             response = getattr(error, "response", None)
-            reason = (
-                error.strerror or type(error).__name__
-                if response is None
-                else f"HTTP {response.status_code}"
+            reason = error.strerror or type(error).__name__
+            failures.append(
+                f"{url}: {reason if response is None else f'HTTP {response.status_code}'}"
             )
-            failures.append(f"{url}: {reason}")
     raise UserError(
         f"mnist: {name} could not be downloaded ({'; '.join(failures)}); put {', '.join(f'{n}.gz' for n in SHA256)}"
         f" into data.dir, VAELAB_DATA_DIR or {folder}, or use data.source digits, which needs no download"
     )
+
+
+def _fetch(url: str, path: Path) -> None:
+    """Write what the URL returns into a file, no more than the largest file of MNIST has."""
+    with requests.get(url, stream=True, timeout=TIMEOUT) as response:
+        response.raise_for_status()
+        announced = int(response.headers.get("Content-Length", 0))
+        left = LARGEST
+        with (
+            path.open("wb") as file,
+            tqdm(total=announced, unit="B", unit_scale=True, desc=path.name) as bar,
+        ):
+            for piece in response.iter_content(2**16):
+                left -= len(piece)
+                if left < 0:
+                    raise UserError(f"{url}: more than {LARGEST:,} bytes")
+                file.write(piece)
+                bar.update(len(piece))
+    if announced and path.stat().st_size != announced:
+        raise ConnectionError(f"{url}: the connection ended early")

@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from vaelab.data.dataset import Array, Arrays, generator
+from vaelab.recipes import Data
 
 FACTORS = {"shape": 3, "scale": 6, "rotation": 40, "x": 32, "y": 32}  # how many values each has
 COUNT = math.prod(FACTORS.values())  # 737,280 images
@@ -28,12 +29,12 @@ HEART = 1 / (
 )  # half a side of that square, for a tip at 1 from the centroid
 
 
-def load(images: int, size: int) -> Arrays:
-    """The first `images` of all, in one order shuffled for good: (N, size, size), 256 levels, labelled by shape."""
-    index = generator(0, "sprites").permutation(COUNT)[:images]
+def load(settings: Data) -> Arrays:
+    """The first `images` of all in one fixed random order: (N, size, size), 256 levels, labelled by shape."""
+    index = generator(0, "sprites").permutation(COUNT)[: settings.images]
     factors = np.stack(np.unravel_index(index, tuple(FACTORS.values())), 1)  # (N, 5)
     x = [
-        render(factors[start : start + 256], size) for start in range(0, len(factors), 256)
+        render(factors[start : start + 256], settings.size) for start in range(0, len(factors), 256)
     ]  # fits a cache
     return Arrays(
         np.concatenate(x), factors[:, 0], levels=256, factors=factors, names=tuple(FACTORS)

@@ -37,7 +37,7 @@ def rows_of(run: Run, split: str, other: str | None) -> tuple[Tensor, Labels]:
                 f"--split {split}: the run held no images out for it; choose another split"
             )
         return treated(run, run.data.levels, splits[split])
-    found, levels = load_all(
+    found, levels, _ = load_all(
         msgspec.structs.replace(settings, source=other), run.contract["levels"]
     )
     if found.x.shape[1:] != shape:

@@ -27,7 +27,7 @@ DATASETS = {
     "mnist": Part("handwritten digits, 28x28, 60,000 + 10,000 images (11 MB, downloaded once)",
         "data.mnist:load", "lecun1998gradient"),
     "digits": Part("handwritten digits, 8x8 with 17 grey levels, 1,797 images (in scikit-learn)",
-        "data:_digits", "alpaydin1998optical pedregosa2011scikit"),
+        "data.digits:load", "alpaydin1998optical pedregosa2011scikit"),
     "sprites": Part("shapes of known scale, rotation and position, any size, up to 737,280 images",
         "data.sprites:load", "matthey2017dsprites"),
     # An axis with this entry takes any name that is none of the others for a path.

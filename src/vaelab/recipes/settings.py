@@ -30,6 +30,14 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: Annotated[
         str, _doc("data set: a name, or the path of a file or folder", common=True)
     ] = "mnist"
+    labels: Annotated[
+        str, _doc("tables: the column of the labels, or none (empty: inferred and reported)")
+    ] = ""
+    resize: Annotated[
+        int,
+        Meta(ge=0, le=1024),
+        _doc("folders of images: cut all to squares of this many pixels (0: as they are)"),
+    ] = 0
     dir: Annotated[
         str,
         _doc("folder searched first for a named data set (then VAELAB_DATA_DIR, then the cache)"),
@@ -38,7 +46,7 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size: Annotated[int, Meta(ge=16, le=256), _doc("sprites: height and width in pixels")] = 32
     test: Annotated[
         float,
-        Meta(gt=0, lt=1),
+        Meta(ge=0, lt=1),
         _doc("fraction held out for testing where the data set has no test set"),
     ] = 0.1
     validation: Annotated[Fraction, _doc("fraction of the training images held out")] = 0.1

@@ -211,7 +211,7 @@ class Run:
             "range": data.span(self.recipe.data.treatment),
             "display": data.display(self.recipe.data.treatment),
             "classes": vae.classes.tolist(),
-            "class_names": getattr(data, "class_names", ()),
+            "class_names": data.class_names,
             "epoch": epoch,
         }
         contract["checksum"] = checksum(weights, json.dumps(contract))

@@ -111,7 +111,7 @@ def introduce(job: Job) -> None:
         say(f"changed: {', '.join(job.changes)}")
     labels = "with labels" if data.train.y is not None else "no labels"
     say(f"data: {data.name}, shape {'x'.join(map(str, data.shape))}, {labels}; {images}")
-    for note in getattr(data, "notes", ()):
+    for note in data.notes:
         say(f"  {note}")
     say(f"treatment: {recipe.data.treatment}; likelihood: {recipe.model.likelihood}")
     job.console.once(summary(job.vae))

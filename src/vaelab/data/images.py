@@ -1,0 +1,272 @@
+"""Folders of images: splits and classes by folder, photos upright, transparency on white, one size."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from vaelab.data.dataset import Array, Arrays
+from vaelab.data.reading import reading, visible
+from vaelab.errors import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+ORIENTATION = 0x0112  # the EXIF tag that says how a photo is to be turned
+
+
+class Part(NamedTuple):
+    """The images of one split, and the name of each one's class ("" without classes)."""
+
+    paths: list[Path]
+    classes: list[str]
+
+
+class Header(NamedTuple):
+    """What the first bytes of an image file say."""
+
+    size: tuple[int, int]  # height and width when upright
+    kind: str  # grey, colour or deep: more than 8 bits a pixel
+    turned: bool
+    transparent: bool
+    frames: int
+
+
+def read_images(folder: Path, resize: int = 0) -> Arrays:
+    """The images of a folder: x (N, H, W) or (N, 3, H, W), uint8 (uint16 if all have 16 bits), by name.
+
+    Sub-folders called train, val or test are splits; other sub-folders are classes, in a split or not. With `resize` the
+    shorter side becomes that long and the centre is cut out. Raises `UserError` where folders are mixed up, where a
+    class has no readable image, or where sizes differ.
+    """
+    notes: list[str] = []
+    parts = {name: _part(place, notes) for name, place in _splits(folder, notes).items()}
+    headers = {path: _header(path) for part in parts.values() for path in part.paths}
+    shape, kind = _common(folder, headers, resize)
+    notes += _remarks(headers, resize)
+    arrays = {name: _load(part.paths, shape, kind, resize) for name, part in parts.items()}
+    names = sorted({c for part in parts.values() for c in part.classes} - {""}, key=natural)
+    labels: dict[str, Array | None] = dict.fromkeys(parts)
+    if names:
+        number = {name: i for i, name in enumerate(names)}
+        labels = {n: np.array([number[c] for c in part.classes]) for n, part in parts.items()}
+        counts = Counter(c for part in parts.values() for c in part.classes)
+        shown = ", ".join(f"{name} {counts[name]}" for name in names[:8])
+        notes.append(f"{len(names)} classes by folder: {shown}{', ...' if len(names) > 8 else ''}")
+    if len(parts) > 1:
+        found = ", ".join(f"{name} {len(part.paths)}" for name, part in parts.items())
+        notes.append(f"splits by folder: {found}")
+    return Arrays(
+        arrays["train"],
+        labels["train"],
+        arrays.get("test"),
+        labels.get("test"),
+        x_validation=arrays.get("validation"),
+        y_validation=labels.get("validation"),
+        class_names=tuple(names),
+        channels_first=True,
+        notes=("; ".join(notes),) if notes else (),
+    )
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts numbers within names by their value: a2 before a10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+# ---------------------------------------------------------------- which files
+
+
+def _splits(folder: Path, notes: list[str]) -> dict[str, Path]:
+    """The folders of the splits; the folder itself as "train" where its sub-folders are no splits."""
+    entries = visible(folder)
+    names = {
+        split: [e for e in entries if e.is_dir() and e.name.lower() in known]
+        for split, known in SPLITS.items()
+    }
+    found = {split: places for split, places in names.items() if places}
+    if "train" not in found:
+        if "test" in found and "validation" in found:
+            raise UserError(
+                f"{folder}: folders for testing and validation, none for training; add a folder train"
+            )
+        return {"train": folder}
+    for split, places in found.items():
+        if len(places) > 1:
+            raise UserError(
+                f"{folder}: {places[0].name} and {places[1].name} are both for {split}; keep one of them"
+            )
+    others = [
+        e for e in entries if e.is_dir() and not any(e in places for places in found.values())
+    ]
+    if others:
+        raise UserError(
+            f"{folder}: {others[0].name} beside {found['train'][0].name}: is it a class or a split? "
+            "move the classes into the folders of the splits, or rename them"
+        )
+    loose = [e for e in entries if e.suffix.lower() in SUFFIXES]
+    if loose:
+        raise UserError(
+            f"{folder}: {loose[0].name} lies beside the folders of the splits; move it into one of them"
+        )
+    return {split: places[0] for split, places in found.items()}
+
+
+def _part(folder: Path, notes: list[str]) -> Part:
+    """The images of one folder: its own, or those of its sub-folders, which are classes."""
+    with reading(folder, "folder"):
+        entries = visible(folder)
+        loose = [e for e in entries if e.is_file() and e.suffix.lower() in SUFFIXES]
+        other = [e for e in entries if e.is_file() and e not in loose]
+        classes = {e.name: _below(e) for e in entries if e.is_dir()}
+    if other:
+        kinds = ", ".join(sorted({e.suffix.lower() or e.name for e in other})[:4])
+        notes.append(f"{len(other)} other files in {folder.name} are skipped ({kinds})")
+    filled = {}
+    for name, files in classes.items():
+        images = [path for path in files if path.suffix.lower() in SUFFIXES]
+        if not files:
+            notes.append(f"the empty folder {name} is skipped")
+        elif not images:
+            raise UserError(
+                f"{folder / name}: contains no image that can be read (found {files[0].name}); "
+                f"convert its files to one of {', '.join(SUFFIXES)}, or move the folder away"
+            )
+        else:
+            filled[name] = images
+            if len(images) < len(files):
+                notes.append(f"{len(files) - len(images)} other files in {name} are skipped")
+    if loose and filled:
+        raise UserError(
+            f"{folder}: images beside sub-folders of images; move {loose[0].name} and the like into one"
+        )
+    if not loose and not filled:
+        raise UserError(f"{folder}: no usable file; put {', '.join(SUFFIXES)} or IDX files into it")
+    if loose:
+        return Part(loose, [""] * len(loose))
+    order = sorted(filled, key=natural)
+    return Part([p for n in order for p in filled[n]], [n for n in order for _ in filled[n]])
+
+
+def _below(folder: Path) -> list[Path]:
+    """All files below a folder, by name."""
+    found: list[Path] = []
+    for place, folders, _ in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
+        found += [entry for entry in visible(Path(place)) if entry.is_file()]
+    return sorted(found)
+
+
+# ---------------------------------------------------------------- what is in them
+
+
+def _header(path: Path) -> Header:
+    with reading(path, "image"), Image.open(path, formats=FORMATS) as image:
+        turned = image.getexif().get(ORIENTATION, 1)
+        height, width = image.height, image.width
+        if turned in (5, 6, 7, 8):
+            height, width = width, height
+        deep = image.mode in ("I", "F") or image.mode.startswith("I;")
+        transparent = "A" in image.mode or "transparency" in image.info
+        grey = image.mode in ("1", "L", "LA") or (image.mode == "P" and _grey_palette(image))
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format == "TIFF":
+            raise UserError(
+                f"{path}: {frames} pages in one file; store each page as an image, or all in a .npy"
+            )
+        kind = "deep" if deep else "grey" if grey else "colour"
+        return Header((height, width), kind, turned != 1, transparent, frames)
+
+
+def _grey_palette(image: Image.Image) -> bool:
+    """A GIF has no greys, only a palette that may be grey."""
+    colours = np.asarray(image.getpalette() or [0, 0, 1]).reshape(-1, 3)
+    used = np.unique(np.asarray(image))
+    used = used[used < len(colours)]
+    return bool((colours[used] == colours[used][:, :1]).all())
+
+
+def _common(folder: Path, headers: dict[Path, Header], resize: int) -> tuple[tuple[int, ...], str]:
+    """One shape and kind for all: (H, W) or (3, H, W)."""
+    kinds = {header.kind: path for path, header in headers.items()}
+    if "deep" in kinds and len(kinds) > 1:
+        other = next(path for kind, path in kinds.items() if kind != "deep")
+        raise UserError(
+            f"{kinds['deep']}: more than 8 bits a pixel, {other} has 8; convert all to one depth"
+        )
+    sizes: dict[tuple[int, int], Path] = {}
+    for path, header in headers.items():
+        sizes.setdefault(header.size, path)
+    if len(sizes) > 1 and not resize:
+        found = ", ".join(
+            f"{p.relative_to(folder)} has {h} x {w}" for (h, w), p in [*sizes.items()][:2]
+        )
+        shorter = min(min(size) for size in sizes)
+        raise UserError(
+            f"{folder}: {found} pixels (height x width); set data.resize to {min(64, shorter)} to cut all to one size"
+        )
+    size = (resize, resize) if resize else next(iter(sizes))
+    kind = "colour" if "colour" in kinds else next(iter(kinds))  # one in colour, all in colour
+    return (3, *size) if kind == "colour" else size, kind
+
+
+def _remarks(headers: dict[Path, Header], resize: int) -> list[str]:
+    """What was done to the pictures."""
+    turned = sum(h.turned for h in headers.values())
+    transparent = sum(h.transparent for h in headers.values())
+    moving = sum(h.frames > 1 for h in headers.values())
+    kinds = Counter(h.kind for h in headers.values())
+    notes = [f"{turned} photos are turned upright (EXIF)"] if turned else []
+    notes += [f"transparency of {transparent} images is put on white"] if transparent else []
+    notes += [f"of {moving} animations the first frame is taken"] if moving else []
+    if kinds["colour"] and kinds["grey"]:
+        notes.append(f"{kinds['grey']} grey images are read as colour like the others")
+    sizes = {h.size for h in headers.values()}
+    if resize and sizes != {(resize, resize)}:
+        notes.append(
+            f"resized so that the shorter side has {resize} pixels, and cut to the central square"
+        )
+    return notes
+
+
+def _load(paths: Sequence[Path], shape: tuple[int, ...], kind: str, resize: int) -> Array:
+    """The images (N, *shape), each read into its place."""
+    with reading(paths[0].parent, "folder"):
+        x = np.empty((len(paths), *shape), np.uint16 if kind == "deep" else np.uint8)
+    for target, path in zip(x, paths, strict=True):
+        with reading(path, "image"), Image.open(path, formats=FORMATS) as image:
+            pixels = _pixels(image, kind, resize)
+            target[...] = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
+    return x
+
+
+def _pixels(image: Image.Image, kind: str, resize: int) -> Array:
+    """(H, W) or (H, W, 3): upright, on white, of the wanted kind and size."""
+    upright = ImageOps.exif_transpose(image)
+    if "A" in upright.mode or "transparency" in upright.info:
+        coloured = upright.convert("RGBA")
+        white = Image.new("RGBA", coloured.size, "white")
+        upright = Image.alpha_composite(white, coloured)
+    if kind == "deep":
+        values = np.asarray(upright)
+        if resize:
+            values = np.asarray(ImageOps.fit(upright.convert("F"), (resize, resize))).round()
+        if values.min() < 0 or values.max() > 65535 or (values != values.round()).any():
+            raise ValueError("values that are not 16-bit levels; store the images in a .npy")
+        return values
+    upright = upright.convert("RGB" if kind == "colour" else "L")
+    if resize:
+        upright = ImageOps.fit(upright, (resize, resize), Image.Resampling.LANCZOS)
+    return np.asarray(upright)

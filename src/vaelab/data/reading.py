@@ -1,0 +1,111 @@
+"""What all readers share: errors that name the file, bounds before memory is taken, arrays read in pieces."""
+
+from __future__ import annotations
+
+import gzip
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from vaelab.data.dataset import Array
+from vaelab.errors import UserError
+
+PIECE = 2**24  # bytes that are read and converted at once
+
+
+@contextmanager
+def reading(
+    path: Path, kind: str, remedy: str = "replace it with an undamaged copy"
+) -> Iterator[None]:
+    """Turn whatever goes wrong inside into one `UserError` that names `path`; warnings are silenced."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UserError:
+        raise
+    except PermissionError:
+        raise UserError(
+            f"{path}: cannot be read (permission denied); change its permissions"
+        ) from None
+    except MemoryError as error:
+        needed = path.stat().st_size / 2**20 if path.is_file() else 0
+        size = str(error) if str(error).startswith("Unable to allocate") else f"{needed:.0f} MB"
+        raise UserError(
+            f"{path}: not enough memory for the data ({size} needed); "
+            "use fewer images, or store them as float32 or uint8"
+        ) from None
+    except Exception as error:  # damaged bytes make gzip, zipfile, numpy and Pillow raise anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path}: not a readable {kind} ({reason}); {remedy}") from None
+
+
+def visible(folder: Path) -> list[Path]:
+    """The entries of a folder that the user put there, by name."""
+    ignored = {"thumbs.db", "desktop.ini", "__macosx"}
+    entries = (e for e in folder.iterdir() if not e.name.startswith("."))
+    return sorted((e for e in entries if e.name.lower() not in ignored), key=lambda e: e.name)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The content of a file as a stream, decompressed if its first bytes say gzip, whatever its name."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not packed:
+            yield file
+            return
+        with gzip.open(file) as unpacked:
+            yield unpacked  # type: ignore[misc]  # a GzipFile is an IO[bytes] in all that is used
+
+
+def exactly(file: IO[bytes], size: int, origin: str) -> bytearray:
+    """`size` bytes, and an error where the stream holds fewer or more; never reads beyond them."""
+    content = bytearray()
+    while len(content) < size and (piece := file.read(min(PIECE, size - len(content)))):
+        content += piece
+    more = bool(file.read(1))
+    if len(content) < size or more:
+        found = f"more than {size:,}" if more else f"only {len(content):,}"
+        raise UserError(
+            f"{origin}: {found} bytes of values where {size:,} were announced; replace it"
+        )
+    return content
+
+
+def npy(file: IO[bytes], origin: str) -> Array:
+    """The array of a .npy stream; floats become float32 on the way, so that memory is taken once.
+
+    Nothing is ever unpickled. The size that the header announces must be the size of what follows.
+    """
+    version = np.lib.format.read_magic(file)
+    header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, fortran, dtype = header(file)
+    if dtype.hasobject:
+        raise UserError(f"{origin}: contains Python objects; store an array of numbers")
+    wanted = np.dtype(np.float32) if dtype.kind == "f" else dtype.newbyteorder("=")
+    count = int(np.prod(shape, dtype=object))
+    x = np.empty(count, wanted)
+    size = max(1, dtype.itemsize)
+    step = max(1, PIECE // size)
+    with np.errstate(all="ignore"):  # what overflows float32 is refused when the values are checked
+        for start in range(0, count, step):
+            n = min(step, count - start)
+            piece = bytearray()
+            while len(piece) < n * size and (more := file.read(n * size - len(piece))):
+                piece += more
+            if len(piece) < n * size:
+                raise UserError(
+                    f"{origin}: ends before the {count:,} values of its header; replace it"
+                )
+            x[start : start + n] = np.frombuffer(piece, dtype)
+    return x.reshape(shape, order="F" if fortran else "C")

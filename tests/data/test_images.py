@@ -1,0 +1,135 @@
+"""Folders of images as people have them: splits, classes, photos, transparency, odd files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vaelab import data
+from vaelab.errors import UserError
+from vaelab.recipes import Data
+
+RED = np.full((12, 9, 3), (200, 60, 60), np.uint8)
+
+
+def put(path: Path, pixels: np.ndarray = RED, **options: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+
+
+def load(folder: Path, **settings: object) -> data.Dataset:
+    return data.load(Data(source=str(folder), **settings))
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("Training", "valid", "Testing"), ("train", "dev", "test")]
+)
+@pytest.mark.parametrize("classes", [(), ("cat", "dog")])
+def test_folders_of_splits_are_splits(
+    tmp_path: Path, names: tuple[str, ...], classes: tuple[str, ...]
+) -> None:
+    for name, count in zip(names, (12, 4, 6), strict=True):
+        for i in range(count):
+            put(tmp_path.joinpath(name, *classes[i % 2 : i % 2 + 1], f"{i}.png"))
+    found = load(tmp_path)
+    assert [len(split.x) for split in found.splits().values()] == [12, 4, 6]
+    assert found.class_names == classes
+    assert "splits by folder" in found.notes[0]
+
+
+def test_without_a_folder_for_validation_it_is_held_out_of_training(tmp_path: Path) -> None:
+    for name, count in (("train", 20), ("test", 6)):
+        for i in range(count):
+            put(tmp_path / name / f"{i}.png")
+    assert [len(s.x) for s in load(tmp_path).splits().values()] == [18, 2, 6]
+
+
+def test_a_folder_beside_the_splits_is_refused(tmp_path: Path) -> None:
+    for name in ("train", "test", "cat"):
+        put(tmp_path / name / "0.png")
+    with pytest.raises(UserError, match="cat beside train: is it a class or a split"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_photos_come_upright(tmp_path: Path, tag: int) -> None:
+    """Written as a camera does: the pixels turned, and the tag that says how to turn them back."""
+    upright = np.zeros((12, 8, 3), np.uint8)
+    upright[:6] = 250
+    upright[:, :4, 0] = 120
+    back = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[tag]  # PIL's transposes, inverted
+    image = Image.fromarray(upright)
+    if back is not None:
+        image = image.transpose(Image.Transpose(back))
+    tags = Image.Exif()
+    tags[0x0112] = tag
+    for i in range(3):
+        image.save(tmp_path / f"{i}.png", exif=tags)
+    found = load(tmp_path, test=0, validation=0)
+    np.testing.assert_array_equal(found.train.x[0].numpy(), np.moveaxis(upright, 2, 0))
+    assert (tag == 1) != ("turned upright" in " ".join(found.notes))
+
+
+def test_hidden_colours_under_transparent_pixels_do_not_come_out(tmp_path: Path) -> None:
+    pixels = np.zeros((6, 6, 4), np.uint8)
+    pixels[..., 1] = 255  # green,
+    pixels[:3, :, 3] = 255  # seen in the upper half only
+    put(tmp_path / "0.png", pixels)
+    found = load(tmp_path, test=0, validation=0)
+    assert (found.train.x[0, :, 3:] == 255).all()
+    assert found.train.x[0, :, 0, 0].tolist() == [0, 255, 0]
+    assert "put on white" in found.notes[0]
+
+
+@pytest.mark.parametrize("suffix", ["tif", "TIFF", "JPG", "webp", "bmp"])
+def test_every_usual_kind_of_file_is_read(tmp_path: Path, suffix: str) -> None:
+    put(tmp_path / f"0.{suffix}")
+    assert load(tmp_path, test=0, validation=0).shape == (3, 12, 9)
+
+
+def test_sixteen_bits_stay(tmp_path: Path) -> None:
+    levels = np.arange(0, 60000, 600, dtype=np.uint16).reshape(10, 10)
+    put(tmp_path / "0.png", levels)
+    found = load(tmp_path, test=0, validation=0)
+    np.testing.assert_array_equal(found.train.x[0].numpy(), levels.astype(np.float32))
+
+
+def test_what_is_no_image_is_skipped_and_counted(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        put(tmp_path / name / "0.png")
+        put(tmp_path / name / "inner" / "1.png")
+    for name in ("cat/notes.txt", "readme.md", ".DS_Store", "Thumbs.db"):
+        (tmp_path / name).write_text("words")
+    (tmp_path / "empty").mkdir()
+    found = load(tmp_path, test=0, validation=0)
+    assert len(found.train.x) == 4
+    assert found.class_names == ("cat", "dog")
+    for said in ("1 other files in", "(.md)", "1 other files in cat", "empty folder empty"):
+        assert said in found.notes[0]
+
+
+def test_a_class_is_never_lost_in_silence(tmp_path: Path) -> None:
+    put(tmp_path / "cat" / "0.png")
+    (tmp_path / "dog").mkdir()
+    (tmp_path / "dog" / "0.dcm").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"dog: contains no image that can be read \(found 0.dcm\)"):
+        load(tmp_path)
+
+
+def test_images_of_several_sizes_are_cut_to_squares_on_request(tmp_path: Path) -> None:
+    put(tmp_path / "0.png")
+    put(tmp_path / "1.png", np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(UserError, match=r"set data\.resize to 9"):
+        load(tmp_path)
+    found = load(tmp_path, resize=9, test=0, validation=0)
+    assert found.shape == (3, 9, 9)
+    assert "cut to the central square" in found.notes[0]
+
+
+def test_classes_are_numbered_in_natural_order(tmp_path: Path) -> None:
+    for name in ("c10", "c2", "c1"):
+        put(tmp_path / name / "0.png")
+    assert load(tmp_path, test=0, validation=0).class_names == ("c1", "c2", "c10")

@@ -1,0 +1,156 @@
+"""Tables as people have them: what is read as what, what is left out, and that both are said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vaelab import data
+from vaelab.errors import UserError
+from vaelab.recipes import Data
+
+ROWS = np.random.default_rng(0).random((60, 6)).round(5)
+NAMES = [f"f{i}" for i in range(6)]
+
+
+def write(
+    path: Path,
+    head: list[object] | None,
+    rows: np.ndarray | list[list[object]],
+    separator: str = ",",
+    decimal: str = ".",
+    encoding: str = "utf-8",
+    end: str = "\n",
+) -> str:
+    lines = [[*map(str, head)]] if head else []
+    lines += [[str(cell).replace(".", decimal) for cell in row] for row in rows]
+    path.write_bytes(end.join([*(separator.join(line) for line in lines), ""]).encode(encoding))
+    return str(path)
+
+
+def load(source: str, **settings: object) -> data.Dataset:
+    return data.load(Data(source=source, test=0.0, validation=0.0, **settings))
+
+
+def test_the_same_numbers_come_out_of_every_dialect(tmp_path: Path) -> None:
+    for i, (separator, decimal, encoding, end) in enumerate(
+        [
+            (",", ".", "utf-8", "\n"),
+            (";", ",", "utf-8", "\n"),
+            (";", ".", "utf-8-sig", "\r\n"),
+            ("\t", ".", "utf-16", "\n"),
+            ("\t", ",", "utf-8", "\r\n"),
+            ("|", ".", "latin-1", "\n"),
+        ]
+    ):
+        head = ["größe", *NAMES[1:]] if encoding != "latin-1" else NAMES
+        source = write(tmp_path / f"{i}.csv", head, ROWS, separator, decimal, encoding, end)
+        found = load(source)
+        np.testing.assert_array_equal(found.train.x.numpy(), ROWS.astype(np.float32))
+        assert "60 rows of 6 columns" in found.notes[0]
+
+
+def test_quotes_blank_lines_and_trailing_separators_change_nothing(tmp_path: Path) -> None:
+    lines = ['"a, b";c;', "", *(f'"{a}";{b};' for a, b in ROWS[:, :2]), "", ""]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    np.testing.assert_array_equal(load(str(tmp_path / "t.csv")).train.x, ROWS[:, :2].astype("f4"))
+
+
+def test_a_file_that_is_no_utf_8_is_read_and_the_encoding_named(tmp_path: Path) -> None:
+    source = write(tmp_path / "t.csv", ["größe", "b"], ROWS[:, :2], encoding="cp1252")
+    assert "cp1252" in load(source).notes[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        ([*range(6)], "ascend evenly"),
+        ([*range(1, 7)], "ascend evenly"),
+        ([*np.linspace(400, 1800, 6).round(1)], "ascend evenly"),
+        ([1998, 1999, 2000, 2001, 2002, 2003], "ascend evenly"),
+        ([500, 720, 1200, 90, 4000, 5], "far outside"),
+        (NAMES, ""),
+    ],
+)
+def test_a_header_of_numbers_is_no_sample(tmp_path: Path, head: list[object], says: str) -> None:
+    found = load(write(tmp_path / "t.csv", head, ROWS))
+    assert len(found.train.x) == 60
+    assert says in found.notes[0]
+
+
+def test_without_a_header_every_row_is_data_and_that_is_said(tmp_path: Path) -> None:
+    found = load(write(tmp_path / "t.csv", None, ROWS))
+    assert len(found.train.x) == 60
+    assert "no header: row 1 is read as data" in found.notes[0]
+    ramps = np.arange(60)[:, None] + np.arange(6.0)  # whose rows all ascend evenly
+    assert len(load(write(tmp_path / "r.csv", None, ramps)).train.x) == 60
+
+
+@pytest.mark.parametrize("first", ["", "Unnamed: 0", "index", "id"])
+@pytest.mark.parametrize("names", [NAMES, [*range(6)]])
+@pytest.mark.parametrize("start", [0, 1])
+def test_a_column_that_numbers_the_rows_is_left_out(
+    tmp_path: Path, first: str, names: list[object], start: int
+) -> None:
+    rows = [[i + start, *row] for i, row in enumerate(ROWS)]
+    found = load(write(tmp_path / "t.csv", [first, *names], rows))
+    np.testing.assert_array_equal(found.train.x.numpy(), ROWS.astype(np.float32))
+    assert "it numbers the rows" in found.notes[0]
+
+
+def test_a_column_without_a_name_that_is_no_index_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="column 1 has no name"):
+        load(write(tmp_path / "t.csv", ["", *NAMES[1:]], ROWS))
+
+
+def test_a_column_y_beside_x_or_with_many_values_is_a_feature(tmp_path: Path) -> None:
+    counts = (ROWS[:, :3] * 5000).round().astype(int)
+    for head, rows in (
+        (["x", "y", "z"], counts),
+        (["x", "y"], ROWS[:, :2]),
+        (["a", "y"], counts[:, :2]),
+    ):
+        found = load(write(tmp_path / "t.csv", head, rows))
+        assert found.train.x.shape == (60, len(head))
+        assert found.train.y is None
+        assert "'y' is read as a feature" in found.notes[0]
+        assert "data.labels y" in found.notes[0]
+
+
+def test_the_setting_decides_what_the_labels_are(tmp_path: Path) -> None:
+    rows = [[*row, i % 3] for i, row in enumerate(ROWS[:, :3])]
+    source = write(tmp_path / "t.csv", ["a", "b", "c", "y"], rows)
+    assert load(source).classes() == (0, 1, 2)
+    assert "labels: column 'y'" in load(source).notes[0]
+    assert load(source, labels="none").train.x.shape == (60, 4)
+    with pytest.raises(UserError, match="has no column 'yy'; did you mean 'y'"):
+        load(source, labels="yy")
+
+
+def test_words_are_classes_with_names(tmp_path: Path) -> None:
+    words = ["barolo", "grignolino", "barbera"]
+    rows = [[*row, words[i % 3]] for i, row in enumerate(ROWS)]
+    found = load(write(tmp_path / "t.csv", [*NAMES, "Class"], rows))
+    assert found.class_names == ("barbera", "barolo", "grignolino")
+    assert found.train.y is not None
+    assert found.train.y[:3].tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("Paris", "column 'f2': 'Paris' is not a number; remove the column"),
+        ("", "column 'f2': the cell is empty"),
+        ("NA", "column 'f2': the cell is empty ('NA')"),
+    ],
+)
+def test_words_and_empty_cells_are_refused_with_their_place(
+    tmp_path: Path, cell: str, says: str
+) -> None:
+    rows: list[list[object]] = [[*row] for row in ROWS]
+    rows[1][2] = cell
+    with pytest.raises(UserError) as caught:
+        load(write(tmp_path / "t.csv", NAMES, rows))
+    assert f"line 3, {says}" in str(caught.value)
