@@ -264,7 +264,7 @@ def test_real_values_stay_within_their_range() -> None:
         (torch.rand(4, 9), None, {"shift": 0.1}, "data.shift"),
         (torch.rand(4, 3, 3), None, {"treatment": "dequantised"}, "data.treatment"),
         (torch.full((4, 3), 2.5), None, {"treatment": "dynamic"}, "2.5 to 2.5"),
-        (torch.full((4, 3), -1.0), None, {"treatment": "threshold"}, "data.scale"),
+        (torch.full((4, 3), -1.0), None, {"treatment": "threshold"}, "data.treatment to grey"),
         (torch.full((4, 3), 7.0), None, {"treatment": "fixed"}, "'fixed'"),
         (torch.full((4, 3), 7.5), None, {"treatment": "counts"}, "whole numbers from 0"),
         (torch.full((4, 3), -1.0), None, {"treatment": "counts"}, "data.scale"),
