@@ -267,7 +267,7 @@ def test_real_values_stay_within_their_range() -> None:
         (torch.full((4, 3), -1.0), None, {"treatment": "threshold"}, "data.treatment to grey"),
         (torch.full((4, 3), 7.0), None, {"treatment": "fixed"}, "'fixed'"),
         (torch.full((4, 3), 7.5), None, {"treatment": "counts"}, "whole numbers from 0"),
-        (torch.full((4, 3), -1.0), None, {"treatment": "counts"}, "data.scale"),
+        (torch.full((4, 3), -1.0), None, {"treatment": "counts"}, "use 'grey'"),
     ],
 )
 def test_treatments_that_make_no_sense(
@@ -321,7 +321,7 @@ def test_data_that_live_where_the_likelihood_does_are_welcome(
             "unit",
             BEYOND,
             "grey",
-            r"-1 to 3; change data\.scale or set model\.likelihood to gaussian",
+            r"-1 to 3; set model\.likelihood to gaussian",
         ),
         ("unit", GREY, "counts", r"not counts; set model\.likelihood to poisson"),
         ("levels", UNIT, "grey", r"real values; set model\.likelihood to gaussian"),

@@ -111,10 +111,10 @@ def test_the_type_decides_between_levels_and_real_values(
     assert np.array_equal(found.train.x.numpy(), x.astype(np.float32))
 
 
-def test_scale_divides_real_values_and_nothing_else(tmp_path: Path) -> None:
+def test_the_data_stay_in_the_user_s_units_and_grey_levels_take_no_scale(tmp_path: Path) -> None:
     np.save(tmp_path / "real.npy", np.full((4, 3), 51.0))
     np.save(tmp_path / "grey.npy", np.full((4, 3, 3), 51, np.uint8))
-    assert torch.equal(load(tmp_path / "real.npy", scale=255.0).train.x, torch.full((4, 3), 0.2))
+    assert torch.equal(load(tmp_path / "real.npy", scale=255.0).train.x, torch.full((4, 3), 51.0))
     assert "data.scale" in refused(tmp_path / "grey.npy", scale=255.0)
     assert "data.scale" in refused("digits", scale=16.0)
 
