@@ -1,9 +1,10 @@
 """Random number streams. Every random number belongs to a seed, a purpose and an epoch.
 
-Each purpose (weights, order, data, noise, evaluation, ...) has its own stream, which starts again in every epoch. So the
-order of the images does not depend on how much noise the model draws, and an interrupted run continues exactly where it
-stopped. Nothing here reads or changes the global generators of torch or NumPy, so threads do not disturb one another;
-only the training loop draws from torch's global generators, because that is fastest (see `untouched`).
+Each purpose (weights, order, data, noise, evaluation, ...) has its own stream, which starts again
+in every epoch. So the order of the images does not depend on how much noise the model draws, and an
+interrupted run continues exactly where it stopped. Nothing here reads or changes the global
+generators of torch or NumPy, so threads do not disturb one another; only the training loop draws
+from torch's global generators, because that is fastest (see `untouched`).
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def generator(
 def numpy_generator(seed: int, purpose: str) -> np.random.Generator:
     """Return a NumPy generator (PCG64) for one purpose.
 
-    >>> int(numpy_generator(0, "order").integers(100)), int(numpy_generator(0, "noise").integers(100))
-    (51, 26)
+    >>> [int(numpy_generator(0, purpose).integers(100)) for purpose in ("order", "noise")]
+    [51, 26]
     """
     return np.random.Generator(np.random.PCG64([seed, *purpose.encode()]))
 
@@ -52,9 +53,9 @@ def numpy_generator(seed: int, purpose: str) -> np.random.Generator:
 def seeded(seed: int, purpose: str, epoch: int = 0) -> Stream:
     """Return a context inside which torch draws from the stream of this seed, purpose and epoch.
 
-    Distributions, initialisers and dropout take no generator. Inside the context they get one, in this thread alone;
-    torch's global generators are neither read nor changed. The numbers are those that ``torch.manual_seed`` would give.
-    A context that is entered again continues its stream.
+    Distributions, initialisers and dropout take no generator. Inside the context they get one, in
+    this thread alone; torch's global generators are neither read nor changed. The numbers are those
+    that ``torch.manual_seed`` would give. A context that is entered again continues its stream.
 
     >>> before = torch.get_rng_state()
     >>> with seeded(0, "noise"):
@@ -69,10 +70,11 @@ def seeded(seed: int, purpose: str, epoch: int = 0) -> Stream:
 
 
 class Stream(TorchDispatchMode):
-    """Hand a generator of our own to every random operation of torch, whichever Python or C++ code calls it.
+    """Hand a generator of our own to every random operation of torch, whichever Python or C++ code
+    calls it.
 
-    A dispatch mode belongs to the thread that enters it. Operations that take no generator are refused if they would
-    draw, rather than left to draw from the global one.
+    A dispatch mode belongs to the thread that enters it. Operations that take no generator are
+    refused if they would draw, rather than left to draw from the global one.
     """
 
     def __init__(self, seed: int) -> None:
@@ -122,7 +124,9 @@ class Stream(TorchDispatchMode):
 
 @cache
 def _with_generator(func: Any) -> Callable[..., Any] | None:
-    """The overload of an operation that takes the same arguments and a generator; None if there is none."""
+    """The overload of an operation that takes the same arguments and a generator; None if there is
+    none.
+    """
     names = {argument.name for argument in func._schema.arguments} | {"generator"}
     packet = func.overloadpacket
     for overload in (func, *(getattr(packet, name) for name in packet.overloads())):
@@ -132,7 +136,9 @@ def _with_generator(func: Any) -> Callable[..., Any] | None:
 
 
 def _draws(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether an operation without a generator draws: attention does so only if its dropout is above 0."""
+    """Whether an operation without a generator draws: attention does so only if its dropout is
+    above 0.
+    """
     given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False))
     default = {argument.name: argument.default_value for argument in func._schema.arguments}
     return bool((default | given | dict(kwargs)).get("dropout_p", 1.0))
@@ -140,7 +146,9 @@ def _draws(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def untouched() -> Iterator[None]:
-    """Restore torch's global generators, of the CPU and of the current GPU, on leaving: for the training loop."""
+    """Restore torch's global generators, of the CPU and of the current GPU, on leaving: for the
+    training loop.
+    """
     with torch.random.fork_rng(
         [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
     ):

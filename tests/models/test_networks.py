@@ -261,3 +261,10 @@ def test_the_summary_s_total_is_the_number_of_parameters(network: str, likelihoo
     ]
     assert vae.training
     assert not any(module._forward_hooks for module in vae.modules())
+
+
+def test_a_class_of_many_is_looked_up_and_gives_what_its_one_hot_vector_gives() -> None:
+    layers = nn.Sequential(nn.Linear(2 + 3000, 5), nn.Tanh())
+    z, y = torch.randn(4, 2), torch.tensor([0, 2999, 7, 7])
+    wanted = layers(torch.cat([z, nn.functional.one_hot(y, 3000).float()], 1))
+    torch.testing.assert_close(networks.ConditionalDecoder(layers, 3000)(z, y), wanted)

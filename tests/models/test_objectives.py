@@ -18,6 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from vaelab import models
 from vaelab.models import VAE, Draw
+from vaelab.models.divergences import decomposition, mmd
 from vaelab.models.likelihoods import Gaussian
 from vaelab.models.linear import WORTHWHILE, Linear
 from vaelab.models.objectives import (
@@ -26,7 +27,6 @@ from vaelab.models.objectives import (
     beta_tc,
     capacity,
     ciwae,
-    decomposition,
     dip_i,
     dip_ii,
     dreg,
@@ -35,7 +35,6 @@ from vaelab.models.objectives import (
     info,
     iwae,
     miwae,
-    mmd,
     piwae,
     rae_gp,
     renyi,

@@ -1,7 +1,8 @@
 """Models: a VAE is three distributions and the networks between them.
 
-`VAE` and `Draw` are what the rest of the program uses. Likelihoods, priors, posteriors, networks and objectives are the
-parts that a recipe names; `build` puts them together by one rule, which its module describes.
+`VAE` and `Draw` are what the rest of the program uses. Likelihoods, priors, posteriors, networks
+and objectives are the parts that a recipe names; `build` puts them together by one rule, which its
+module describes.
 """
 
 from vaelab.models.build import Goal, build, start, support

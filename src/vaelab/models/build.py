@@ -1,18 +1,18 @@
 """From the names in a recipe to a model.
 
-Every part of a model is made by the same rule: it is a class or function, and it gets the arguments that it names
-(`inject`). The names that can be asked for are
+Every part of a model is made by the same rule: it is a class or function, and it gets the arguments
+that it names (`inject`). The names that can be asked for are
 
     every setting of ``[model]``, such as `latent` and `hidden`
-    shape, levels, classes     of the data: of one row, of grey (else None), how many (0 unless conditional)
-    units                      of the data, where they are not those of the networks (else None)
-    size                       L, the dimensions of z as a vector
-    inputs, outputs            for a network: what its decoder takes, and P, what the likelihood needs for each element
-    network, features          for a posterior: its encoder network, and the width of what that returns
-    network                    for a likelihood: its decoder network
-    encoder                    for a prior: the posterior
-    prior                      for a posterior: the prior, which is then made first
-    vae                        for an objective
+    shape, levels, classes   of the data: of one row, of grey (else None), how many (else 0)
+    units                    of the data, where they are not those of the networks (else None)
+    size                     L, the dimensions of z as a vector
+    inputs, outputs          for a network: what its decoder takes; P, what an element needs
+    network, features        for a posterior: its encoder network, the width of what that returns
+    network                  for a likelihood: its decoder network
+    encoder                  for a prior: the posterior
+    prior                    for a posterior: the prior, which is then made first
+    vae                      for an objective
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def build(
     classes: Sequence[int] = (),
     units: Units | None = None,
 ) -> VAE:
-    """Build the model that a recipe asks for, in evaluation mode, with weights from torch's current generator.
+    """Build the model that a recipe asks for, in evaluation mode, with weights from torch's current
+    generator.
 
     Args:
         settings: The model section of a recipe.
@@ -113,7 +114,8 @@ def _networks(name: str, known: Mapping[str, Any]) -> Networks:
         networks = Networks(found.encoder, found.features, found.decoder)
     except AttributeError as error:
         raise UserError(
-            f"model.network: {name}: {error}; return vaelab.models.Networks(encoder, features, decoder)"
+            f"model.network: {name}: {error}; "
+            "return vaelab.models.Networks(encoder, features, decoder)"
         ) from None
     if ".py:" in name:
         shape, inputs, outputs = known["shape"], known["inputs"], known["outputs"]
@@ -146,7 +148,9 @@ def _check_shapes(
 def _wrapped(
     networks: Networks, likelihood: type[Likelihood], known: Mapping[str, Any]
 ) -> tuple[nn.Module, nn.Module]:
-    """The two networks, given labels, a part or a transformation of their input where the model needs that."""
+    """The two networks, given labels, a part or a transformation of their input where the model
+    needs that.
+    """
     encode, decode = networks.encoder, networks.decoder
     shape, classes, units = known["shape"], known["classes"], known["units"]
     if classes:
@@ -162,7 +166,9 @@ def _wrapped(
 
 
 def support(settings: Model) -> str:
-    """Return where the x of a recipe's likelihood lives: unit, real, counts or levels (`likelihoods.Support`)."""
+    """Return where the x of a recipe's likelihood lives: unit, real, counts or levels
+    (`likelihoods.Support`).
+    """
     found: str = code("model.likelihood", settings.likelihood, Likelihood).support
     return found
 
@@ -187,10 +193,11 @@ def start(vae: VAE, images: Batches) -> None:
 
 
 class Goal(nn.Module):
-    """The objective of a recipe: a function of the table, or a module with weights of its own, and what it takes.
+    """The objective of a recipe: a function of the table, or a module with weights of its own, and
+    what it takes.
 
-    The arguments that it names beside the draw are weights of ``[objective]`` at their current, scheduled values, and
-    `images`, the number of training images.
+    The arguments that it names beside the draw are weights of ``[objective]`` at their current,
+    scheduled values, and `images`, the number of training images.
     """
 
     def __init__(self, settings: Objective, vae: VAE) -> None:

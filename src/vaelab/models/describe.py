@@ -12,7 +12,9 @@ from vaelab.models.vae import VAE
 
 
 def summary(vae: VAE) -> str:
-    """Return a line for each layer, with name, type, output shape for one image and parameters; then their total."""
+    """Return a line for each layer, with name, type, output shape for one image and parameters;
+    then their total.
+    """
     rows: list[tuple[str, str, str, str]] = []
 
     def note(module: nn.Module, inputs: object, output: object, name: str) -> None:

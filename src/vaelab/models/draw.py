@@ -12,8 +12,9 @@ from torch.distributions import Distribution, Independent, kl_divergence
 class Draw:
     """K samples z ~ q(z|x) for each of B images, and their densities in nats.
 
-    Everything else follows from these and is computed when it is first asked for. What is known already is passed as
-    `log_qz` and `log_pz`: a flow knows log q(z|x) of its own samples at no cost.
+    Everything else follows from these and is computed when it is first asked for. What is known
+    already is passed as `log_qz` and `log_pz`: a flow knows log q(z|x) of its own samples at no
+    cost.
 
     Attributes:
         z: The samples, (K, B, *latent), differentiable in the encoder's parameters.
@@ -62,15 +63,15 @@ class Draw:
 
     @cached_property
     def distortion(self) -> Tensor:
-        """E_q[-log p(x|z)] over the K samples, (B,): the reconstruction term, BCE for a Bernoulli."""
+        """E_q[-log p(x|z)] over the K samples, (B,): the reconstruction term."""
         return -self.log_px.mean(0)
 
     @cached_property
     def rate(self) -> Tensor:
         """KL(q(z|x) || p(z)), (B,), at least 0 in expectation.
 
-        In closed form where torch.distributions has one for this pair, else E_q[log q(z|x) - log p(z)] over the K
-        samples. No other code makes this decision.
+        In closed form where torch.distributions has one for this pair, else E_q[log q(z|x) - log
+        p(z)] over the K samples. No other code makes this decision.
         """
         try:
             return kl_divergence(self.q, self.p)
@@ -79,7 +80,7 @@ class Draw:
 
     @cached_property
     def rates(self) -> Tensor:
-        """The rate by dimension of z where q and p factorise, (B, L); else the whole of it, (B, 1)."""
+        """The rate by dimension of z where q and p factorise, (B, L); else the whole, (B, 1)."""
         if isinstance(self.q, Independent) and isinstance(self.p, Independent):
             with suppress(NotImplementedError):  # then there is no closed form by dimension either
                 return kl_divergence(self.q.base_dist, self.p.base_dist)
@@ -87,18 +88,24 @@ class Draw:
 
     @cached_property
     def log_weight(self) -> Tensor:
-        """log p(x, z) - log q(z|x), (K, B): the mean of its exponential over the samples is p(x) in expectation."""
+        """log p(x, z) - log q(z|x), (K, B): the mean of its exponential over the samples is p(x) in
+        expectation.
+        """
         return self.log_px + self.log_pz - self.log_qz
 
     @property
     def penalty(self) -> Tensor:
-        """What the posterior costs beside the objective, (B,), in nats: the commitment loss of a quantiser; else 0."""
+        """What the posterior costs beside the objective, (B,), in nats: the commitment loss of a
+        quantiser; else 0.
+        """
         penalty: Tensor = getattr(self.q, "penalty", self.log_px.new_zeros(self.log_px.shape[1:]))
         return penalty
 
 
 def sampled(q: Distribution, k: int) -> tuple[Tensor, Tensor | None]:
-    """Return K differentiable samples of q, (K, *batch, L), and their log density if q knows it at no cost."""
+    """Return K differentiable samples of q, (K, *batch, L), and their log density if q knows it at
+    no cost.
+    """
     return (
         q.rsample_and_log_prob((k,))
         if hasattr(q, "rsample_and_log_prob")

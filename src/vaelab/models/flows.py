@@ -1,4 +1,6 @@
-"""What priors and posteriors by normalising flows share. The transformations are zuko's, an optional extra."""
+"""What priors and posteriors by normalising flows share. The transformations are zuko's, an
+optional extra.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,9 @@ WIDTHS = (128, 128)  # hidden layers of the network in every step of a flow
 class Flowed(Distribution):
     """z = f_n(... f_1(u)), u ~ base: log p(z) = log base(u) - sum_i log |det df_i|, in nats.
 
-    Base and result have batch shape (B,) or () and event shape (L,). A step is a transformation of zuko, or of torch,
-    to which zuko adds `call_and_ladj`. `mean` is the image of the base's mean: the centre that is encoded, not the
-    expectation of z, which has no closed form.
+    Base and result have batch shape (B,) or () and event shape (L,). A step is a transformation of
+    zuko, or of torch, to which zuko adds `call_and_ladj`. `mean` is the image of the base's mean:
+    the centre that is encoded, not the expectation of z, which has no closed form.
 
     Rezende & Mohamed, Variational Inference with Normalizing Flows, 2015, arXiv:1505.05770.
     """
@@ -39,7 +41,9 @@ class Flowed(Distribution):
         return z
 
     def rsample_and_log_prob(self, sample_shape: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
-        """Return samples (*sample_shape, *batch, L) and their log density, which needs no inversion."""
+        """Return samples (*sample_shape, *batch, L) and their log density, which needs no
+        inversion.
+        """
         z = self.base.rsample(torch.Size(sample_shape))
         log_prob = self.base.log_prob(z)
         for step in self.steps:
@@ -59,7 +63,9 @@ class Flowed(Distribution):
 
 
 class FullPrecision(nn.Sequential):
-    """Layers without autocast: a density must be the same where it is sampled and where it is evaluated."""
+    """Layers without autocast: a density must be the same where it is sampled and where it is
+    evaluated.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -75,7 +81,8 @@ def zuko_flows() -> ModuleType:
         return import_module("zuko.flows")
     except ImportError:
         raise UserError(
-            "model: normalising flows need zuko; pip install 'vaelab[flows]', or choose another prior and posterior"
+            "model: normalising flows need zuko; pip install 'vaelab[flows]', "
+            "or choose another prior and posterior"
         ) from None
     finally:
         # Importing zuko switches validation off for the whole process.
@@ -83,7 +90,9 @@ def zuko_flows() -> ModuleType:
 
 
 def near_identity(flow: Any) -> nn.Module:
-    """Return the transformation of a zuko flow, initialised close to z -> z: its parameters are close to 0."""
+    """Return the transformation of a zuko flow, initialised close to z -> z: its parameters are
+    close to 0.
+    """
     for step in flow.transform.transforms:
         if hasattr(step, "hyper"):
             step.hyper = FullPrecision(*step.hyper)

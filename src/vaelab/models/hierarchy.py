@@ -24,10 +24,12 @@ WIDTH = 128  # of the two hidden layers between one level and the next
 
 
 class Chain(Distribution):
-    """p(z) = p(z_a) p(z_b|z_a) p(z_c|z_b) ...: each level a diagonal Gaussian given the one before it in `order`.
+    """p(z) = p(z_a) p(z_b|z_a) p(z_c|z_b) ...: each level a diagonal Gaussian given the one before
+    it in `order`.
 
-    `first` is p(z_a), batch shape (B,) or (); given(i, z) is that of level i given its predecessor z (..., dimensions).
-    `mean` passes means from level to level; only of the first level is it the expectation.
+    `first` is p(z_a), batch shape (B,) or (); given(i, z) is that of level i given its predecessor
+    z (..., dimensions). `mean` passes means from level to level; only of the first level is it the
+    expectation.
     """
 
     has_rsample = True
@@ -60,7 +62,9 @@ class Chain(Distribution):
     def _along(
         self, z: Tensor, choose: Callable[[int, Independent[Normal]], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Return all levels, of which the first in order is z and `choose` gives the others, and their log density."""
+        """Return all levels, of which the first in order is z and `choose` gives the others, and
+        their log density.
+        """
         levels, log_prob = {self.order[0]: z}, self.first.log_prob(z)
         for i in self.order[1:]:
             p = self.given(i, z)
@@ -125,10 +129,11 @@ class BottomUp(Levels):
 
 
 class Ladder(Levels):
-    """q(z|x) = q(z_n|x) prod_i q(z_i|x, z_{i+1}), q(z_i|x, z_{i+1}) proportional to g_i(z_i|x) p(z_i|z_{i+1}).
+    """q(z|x) = q(z_n|x) prod_i q(z_i|x, z_{i+1}), q(z_i|x, z_{i+1}) proportional to g_i(z_i|x)
+    p(z_i|z_{i+1}).
 
-    g_i is a Gaussian from the features d_i of x, d_{i+1} a layer above d_i, and q(z_n|x) = g_n; p is the prior, whose
-    networks it shares. Sonderby et al. 2016, arXiv:1602.02282.
+    g_i is a Gaussian from the features d_i of x, d_{i+1} a layer above d_i, and q(z_n|x) = g_n; p
+    is the prior, whose networks it shares. Sonderby et al. 2016, arXiv:1602.02282.
     """
 
     def __init__(
@@ -165,7 +170,7 @@ class Ladder(Levels):
 
 
 def product(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> Independent[Normal]:
-    """Return the normalised product of two diagonal Gaussians (mean, log variance): precisions add."""
+    """Return the normalised product of two diagonal Gaussians (mean, log variance)."""
     (mean, log_variance), (other_mean, other_log_variance) = one, other
     difference = other_log_variance - log_variance
     weight = difference.sigmoid()  # precision of the first as a fraction of both

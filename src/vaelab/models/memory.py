@@ -23,7 +23,9 @@ def widest(function: Callable[[], object]) -> int:
 
 
 class _Widest(TorchDispatchMode):
-    """Note the storage of every result that is not a view of an argument, in the thread that enters the mode."""
+    """Note the storage of every result that is not a view of an argument, in the thread that enters
+    the mode.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch gives it no types

@@ -1,8 +1,9 @@
 """Objectives: functions from a `Draw` to nats per image (B,), to be maximised.
 
-An objective takes by keyword the current, scheduled values of `recipes.Objective`, and `images`, the number N of
-training images; the draw has k m samples. One with weights of its own is a module, built for its VAE and then called
-the same way. A term of the whole batch is added to each of its images, so that the mean counts it once.
+An objective takes by keyword the current, scheduled values of `recipes.Objective`, and `images`,
+the number N of training images; the draw has k m samples. One with weights of its own is a module,
+built for its VAE and then called the same way. A term of the whole batch is added to each of its
+images, so that the mean counts it once.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
+from vaelab.models.divergences import decomposition, mmd
 from vaelab.models.draw import Draw
 from vaelab.models.linear import Linear
 from vaelab.models.parts import Borrowed
@@ -32,7 +34,8 @@ def elbo(draw: Draw, beta: float = 1.0) -> Tensor:
 
 
 def capacity(draw: Draw, *, gamma: float, capacity: float) -> Tensor:
-    """E_q[log p(x|z)] - gamma |KL - C|, (B,), KL the mean over the batch, so single images may differ from C.
+    """E_q[log p(x|z)] - gamma |KL - C|, (B,), KL the mean over the batch, so single images may
+    differ from C.
 
     Burgess et al., Understanding disentangling in beta-VAE, 2018, arXiv:1804.03599.
     """
@@ -42,13 +45,14 @@ def capacity(draw: Draw, *, gamma: float, capacity: float) -> Tensor:
 def free_bits(draw: Draw, *, bits: float) -> Tensor:
     """E_q[log p(x|z)] - sum_j max(bits, KL_j), (B,), KL_j the mean over the batch for dimension j.
 
-    Where q and p do not factorise there is one j, and so one floor for the whole rate.
-    Kingma et al., Improved variational inference with inverse autoregressive flow, 2016, arXiv:1606.04934, equation 15.
+    Where q and p do not factorise there is one j, and so one floor for the whole rate. Kingma et
+    al., Improved variational inference with inverse autoregressive flow, 2016, arXiv:1606.04934,
+    equation 15.
     """
     return -draw.distortion - draw.rates.mean(0).clamp(min=bits).sum()
 
 
-# ---------------------------------------------------------------- tighter bounds: w_k = p(x, z_k) / q(z_k|x)
+# ---------------------------------------- tighter bounds: w_k = p(x, z_k) / q(z_k|x)
 
 
 def iwae(draw: Draw) -> Tensor:
@@ -68,7 +72,8 @@ def miwae(draw: Draw, *, m: int) -> Tensor:
 
 
 def ciwae(draw: Draw, *, alpha: float) -> Tensor:
-    """alpha 1/K sum_k log w_k + (1 - alpha) log 1/K sum_k w_k, (B,), alpha in [0, 1]: from IWAE to the ELBO.
+    """alpha 1/K sum_k log w_k + (1 - alpha) log 1/K sum_k w_k, (B,), alpha in [0, 1]: from IWAE to
+    the ELBO.
 
     Rainforth et al. 2018, arXiv:1802.04537.
     """
@@ -76,7 +81,8 @@ def ciwae(draw: Draw, *, alpha: float) -> Tensor:
 
 
 def renyi(draw: Draw, *, alpha: float) -> Tensor:
-    """1 / (1 - alpha) log 1/K sum_k w_k^(1 - alpha), (B,); IWAE at alpha = 0, the ELBO in the limit of alpha = 1.
+    """1 / (1 - alpha) log 1/K sum_k w_k^(1 - alpha), (B,); IWAE at alpha = 0, the ELBO in the limit
+    of alpha = 1.
 
     In expectation a lower bound of log p(x) for alpha in [0, 1]; with alpha < 0 it may exceed it.
     Li & Turner, Renyi divergence variational inference, 2016, arXiv:1602.02311.
@@ -87,7 +93,8 @@ def renyi(draw: Draw, *, alpha: float) -> Tensor:
 
 
 def stl(draw: Draw) -> Tensor:
-    """1/K sum_k log w_k, (B,): the ELBO by samples, whose gradient reaches q's parameters through z alone.
+    """1/K sum_k log w_k, (B,): the ELBO by samples, whose gradient reaches q's parameters through z
+    alone.
 
     The gradient is unbiased, and has no variance where q is the exact posterior.
     Roeder, Wu & Duvenaud, Sticking the landing, 2017, arXiv:1703.09194.
@@ -96,12 +103,14 @@ def stl(draw: Draw) -> Tensor:
 
 
 def dreg(draw: Draw) -> Tensor:
-    """The IWAE bound, (B,), with the gradient sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi) for q's parameters phi.
+    """The IWAE bound, (B,), with the gradient sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi) for
+    q's parameters phi.
 
-    v_k = w_k / sum_l w_l; all other parameters keep IWAE's gradient. It is unbiased as IWAE's, and its variance falls
-    with the number of samples, as long as no image's p(x|z) depends on another's z; under batch normalisation it does.
-    It hooks into the gradient of draw.z, so a draw serves one objective only.
-    Tucker et al., Doubly reparameterized gradient estimators, 2018, arXiv:1810.04152.
+    v_k = w_k / sum_l w_l; all other parameters keep IWAE's gradient. It is unbiased as IWAE's, and
+    its variance falls with the number of samples, as long as no image's p(x|z) depends on another's
+    z; under batch normalisation it does. It hooks into the gradient of draw.z, so a draw serves one
+    objective only. Tucker et al., Doubly reparameterized gradient estimators, 2018,
+    arXiv:1810.04152.
     """
     log_weight = _log_weight_by_path(draw)
     v = log_weight.detach().softmax(0)[..., None]  # (K, B, 1); the bound's gradient has the first
@@ -111,7 +120,8 @@ def dreg(draw: Draw) -> Tensor:
 
 
 def piwae(draw: Draw, *, m: int) -> Tensor:
-    """The IWAE bound, (B,): decoder and prior get its gradient, q's parameters that of `miwae`, the mean of m bounds.
+    """The IWAE bound, (B,): decoder and prior get its gradient, q's parameters that of `miwae`, the
+    mean of m bounds.
 
     The decoder is run once and differentiated twice.
     Rainforth et al. 2018, arXiv:1802.04537.
@@ -131,8 +141,8 @@ def _log_mean_exp(log_weight: Tensor) -> Tensor:
 
 
 def _log_weight_by_path(draw: Draw) -> Tensor:
-    """log w, (K, B), without the score: the gradient of log q(z|x) in q's parameters at a fixed z."""
-    # Not draw.log_qz, which a flow computes from its noise: all but the score has to pass through z.
+    """log w, (K, B), without the score: the gradient of log q(z|x) in q's parameters at fixed z."""
+    # Not draw.log_qz, which a flow computes from its noise: all but the score passes through z.
     log_qz, score = draw.q.log_prob(torch.cat([draw.z, draw.z.detach()])).chunk(2)
     return draw.log_px + draw.log_pz - log_qz + _only_gradient(score)
 
@@ -142,53 +152,28 @@ def _only_gradient(term: Tensor) -> Tensor:
     return term - term.detach()
 
 
-# ---------------------------------------------------------------- the aggregate posterior q(z) = 1/N sum_n q(z|x_n)
-
-
-def decomposition(draw: Draw, images: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The rate in three parts, (B,) each, in nats, by the K samples; their sum is log q(z|x) - log p(z) on average.
-
-    Mutual information of image and code  log q(z|x) - log q(z), total correlation  log q(z) - sum_j log q(z_j),
-    dimension-wise KL  sum_j log q(z_j) - log p(z). For q = Independent(Normal), and B of N = `images` images.
-
-    q(z) is estimated from the batch: z's own posterior has the weight 1/N, as in the data, the B - 1 others share the
-    rest. In expectation over the batches this is q(z); if the batch is all the data it is q(z) itself. In a small batch
-    few others lie near z, and the logarithm biases the mutual information upwards, to at most log N.
-    Chen et al., Isolating sources of disentanglement, 2018, arXiv:1802.04942: minibatch stratified sampling, with the
-    same weight for all the others.
-    """
-    b = draw.z.shape[1]
-    q = cast("Independent[Normal]", draw.q)
-    each = q.base_dist.log_prob(draw.z[:, :, None])  # (K, i, j, L): log q(z_i|x_j)
-    share = (
-        draw.z.new_full((b, b), (images - 1) / (images * max(b - 1, 1)))
-        .fill_diagonal_(1 / images)
-        .log()
-    )  # (i, j)
-    log_qz = (each.sum(-1) + share).logsumexp(2)  # (K, B)
-    log_product = (each + share[..., None]).logsumexp(2).sum(-1)  # sum_j log q(z_j)
-    parts = draw.log_qz - log_qz, log_qz - log_product, log_product - draw.log_pz
-    mi, tc, dwkl = (part.mean(0) for part in parts)
-    return mi, tc, dwkl
+# ---------------------------------------- the aggregate posterior q(z) = 1/N sum_n q(z|x_n)
 
 
 def beta_tc(draw: Draw, *, beta: float, images: int) -> Tensor:
-    """ELBO - (beta - 1) TC, (B,): of the three parts of the rate, the total correlation is weighted by beta.
+    """ELBO - (beta - 1) TC, (B,): of the three parts of the rate, the total correlation is weighted
+    by beta.
 
-    The rate itself is in closed form where there is one. TC is estimated within the batch (see `decomposition`), so
-    the value depends on the batch size.
-    Chen et al. 2018, arXiv:1802.04942.
+    The rate itself is in closed form where there is one. TC is estimated within the batch (see
+    `decomposition`), so the value depends on the batch size. Chen et al. 2018, arXiv:1802.04942.
     """
     return elbo(draw) - (beta - 1) * decomposition(draw, images)[1]
 
 
 class Factor(nn.Module):
-    """ELBO - gamma TC, (B,), TC = E_q(z)[log q(z) / prod_j q(z_j)] estimated by a critic; and the critic's training.
+    """ELBO - gamma TC, (B,), TC = E_q(z)[log q(z) / prod_j q(z_j)] estimated by a critic; and the
+    critic's training.
 
-    The critic classifies codes against codes whose dimensions are permuted over the batch: its logit is the log ratio.
-    Its cross-entropy has a gradient in the critic alone and adds 0 to the value, so one optimiser trains both. A batch
-    of one has nothing to permute, so the critic does not learn from it.
-    Kim & Mnih, Disentangling by factorising, 2018, arXiv:1802.05983; there 6 layers of 1000, here 3 of 256.
+    The critic classifies codes against codes whose dimensions are permuted over the batch: its
+    logit is the log ratio. Its cross-entropy has a gradient in the critic alone and adds 0 to the
+    value, so one optimiser trains both. A batch of one has nothing to permute, so the critic does
+    not learn from it. Kim & Mnih, Disentangling by factorising, 2018, arXiv:1802.05983; there 6
+    layers of 1000, here 3 of 256.
     """
 
     def __init__(self, vae: VAE) -> None:
@@ -212,16 +197,18 @@ class Factor(nn.Module):
 
 
 def dip_i(draw: Draw, *, gamma: float) -> Tensor:
-    """ELBO - gamma (sum_{i != j} C_ij^2 + 10 sum_i (C_ii - 1)^2), (B,), C = Cov(E[z|x]) over the batch, divided by B.
+    """ELBO - gamma (sum_{i != j} C_ij^2 + 10 sum_i (C_ii - 1)^2), (B,), C = Cov(E[z|x]) over the
+    batch, divided by B.
 
-    The value depends on the batch size. Kumar, Sattigeri & Balakrishnan, Variational inference of disentangled
-    latent concepts from unlabeled observations, 2017, arXiv:1711.00848.
+    The value depends on the batch size. Kumar, Sattigeri & Balakrishnan, Variational inference of
+    disentangled latent concepts from unlabeled observations, 2017, arXiv:1711.00848.
     """
     return elbo(draw) - gamma * _distance_from_identity(_covariance(draw.q.mean), 10)
 
 
 def dip_ii(draw: Draw, *, gamma: float) -> Tensor:
-    """ELBO - gamma (sum_{i != j} C_ij^2 + sum_i (C_ii - 1)^2), (B,), C = Cov(E[z|x]) + E[Cov(z|x)] over the batch.
+    """ELBO - gamma (sum_{i != j} C_ij^2 + sum_i (C_ii - 1)^2), (B,), C = Cov(E[z|x]) + E[Cov(z|x)]
+    over the batch.
 
     The value depends on the batch size. Kumar, Sattigeri & Balakrishnan 2017, arXiv:1711.00848.
     """
@@ -242,7 +229,7 @@ def _distance_from_identity(covariance: Tensor, diagonal: float) -> Tensor:
     return away.sum() + (diagonal - 1) * away.trace()
 
 
-# ---------------------------------------------------------------- autoencoders: other penalties on q(z)
+# ---------------------------------------- autoencoders: other penalties on q(z)
 
 
 def info(draw: Draw, *, alpha: float, gamma: float) -> Tensor:
@@ -263,37 +250,22 @@ def wae_mmd(draw: Draw, *, gamma: float) -> Tensor:
     return -draw.distortion - gamma * _mmd_to_prior(draw)
 
 
-def mmd(a: Tensor, b: Tensor) -> Tensor:
-    """E k(a, a') + E k(b, b') - 2 E k(a, b), a scalar: the squared MMD between samples a (n, L) and b (m, L).
-
-    k(a, b) = sum_s C_s / (C_s + |a - b|^2) with C_s = 2 L s, the mean of |a - b|^2 between samples of N(0, I), for s in
-    0.1, 0.2, 0.5, 1, 2, 5, 10. It is unbiased, so it can be negative; the term of a sample of one, without pairs, is 0.
-    Gretton et al., A kernel two-sample test, JMLR 2012, lemma 6; kernel: Tolstikhin et al. 2017, arXiv:1711.01558.
-    """
-    scale = 2 * a.shape[1] * a.new_tensor([0.1, 0.2, 0.5, 1, 2, 5, 10])
-
-    def kernel(a: Tensor, b: Tensor) -> Tensor:
-        return (scale / (scale + torch.cdist(a, b).square()[..., None])).sum(-1)  # (n, m)
-
-    def pairs(a: Tensor) -> Tensor:
-        return kernel(a, a).fill_diagonal_(0).sum() / max(len(a) * (len(a) - 1), 1)
-
-    return pairs(a) + pairs(b) - 2 * kernel(a, b).mean()
-
-
 def _mmd_to_prior(draw: Draw) -> Tensor:
-    """Return the MMD between the batch's codes and as many of the prior, averaged over the K samples."""
+    """Return the MMD between the batch's codes and as many of the prior, averaged over the K
+    samples.
+    """
     sample = draw.p.rsample if draw.p.has_rsample else draw.p.sample
     shape = torch.Size() if draw.p.batch_shape else draw.z.shape[1:2]
     return torch.stack([mmd(z, sample(shape)) for z in draw.z]).mean()
 
 
 def rae_gp(draw: Draw, *, beta: float, gamma: float) -> Tensor:
-    """E_q[log p(x|z)] - beta |z|^2 / 2 - gamma |J|^2, (B,), J = d E[u|z] / dz and |J|^2 the sum of its squares.
+    """E_q[log p(x|z)] - beta |z|^2 / 2 - gamma |J|^2, (B,), J = d E[u|z] / dz and |J|^2 the sum of
+    its squares.
 
-    u is x in the units of the networks (`models.units`). |J|^2 = E[|J^T e|^2] for random signs e (Hutchinson), one draw
-    for each code. Gradients have to be enabled.
-    Ghosh et al., From variational to deterministic autoencoders, 2020, arXiv:1903.12436.
+    u is x in the units of the networks (`models.units`). |J|^2 = E[|J^T e|^2] for random signs e
+    (Hutchinson), one draw for each code. Gradients have to be enabled. Ghosh et al., From
+    variational to deterministic autoencoders, 2020, arXiv:1903.12436.
     """
     mean: Tensor = cast("Distribution", standardised(draw.px)).mean  # (K, B, *shape)
     signs = torch.randn_like(mean).sign()
@@ -304,7 +276,8 @@ def rae_gp(draw: Draw, *, beta: float, gamma: float) -> Tensor:
 
 
 class WeightPenalty(nn.Module):
-    """E_q[log p(x|z)] - beta |z|^2 / 2 - gamma sum of squares of the decoder's weights, (B,), without biases.
+    """E_q[log p(x|z)] - beta |z|^2 / 2 - gamma sum of squares of the decoder's weights, (B,),
+    without biases.
 
     Ghosh et al. 2020, arXiv:1903.12436.
     """

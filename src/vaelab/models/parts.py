@@ -1,4 +1,6 @@
-"""What the parts of a model share: a reference to a part that another one owns, and evaluation mode for a while."""
+"""What the parts of a model share: a reference to a part that another one owns, and evaluation mode
+for a while.
+"""
 
 from __future__ import annotations
 

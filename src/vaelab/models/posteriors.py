@@ -1,6 +1,8 @@
-"""q(z|x): modules whose call on images (B, *shape) returns a Distribution, batch shape (B,), event shape (L,).
+"""q(z|x): modules whose call on images (B, *shape) returns a Distribution, batch shape (B,), event
+shape (L,).
 
-The constructor of each names the arguments it needs (see `models.build`): `network` is the encoder up to `features`.
+The constructor of each names the arguments it needs (see `models.build`): `network` is the encoder
+up to `features`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ CONTEXT = 64  # features of x that condition the steps of a flow
 
 
 def diagonal(mean: Tensor, log_variance: Tensor) -> Independent[Normal]:
-    """Return N(mean, diag(exp(log_variance))), batch shape (...), event shape (L,), for two tensors (..., L)."""
+    """Return N(mean, diag(exp(log_variance))), batch shape (...), event shape (L,), for two tensors
+    (..., L).
+    """
     return Independent(
         Normal(mean, (0.5 * log_variance).exp(), validate_args=False), 1, validate_args=False
     )
@@ -37,8 +41,10 @@ class Posterior(nn.Module):
     """The base of all posteriors: the size and the geometry of z, which other parts need to know.
 
     Attributes:
-        size: L, the dimensions of z as a vector; takes the arguments that it names, as the constructor does.
-        decoded: How many of them, the first, the decoder is given; takes the arguments that it names.
+        size: L, the dimensions of z as a vector; takes the arguments that it names, as the
+            constructor does.
+        decoded: How many of them, the first, the decoder is given; takes the arguments that it
+            names.
     """
 
     size: ClassVar[Callable[..., int]] = staticmethod(lambda latent: latent)
@@ -46,7 +52,9 @@ class Posterior(nn.Module):
 
     @staticmethod
     def between(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-        """Return the codes at the fractions t (..., 1) of the shortest path from a (..., L) to b (..., L)."""
+        """Return the codes at the fractions t (..., 1) of the shortest path from a (..., L) to b
+        (..., L).
+        """
         return torch.lerp(a, b, t)
 
 
@@ -58,12 +66,15 @@ class Affine(Posterior):
         self.network, self.head = network, Linear(features, outputs)
 
     def read(self, x: Tensor, *y: Tensor) -> Tensor:
-        """Return the parameters (B, outputs) for images x (B, *shape) and, where conditional, classes y (B,)."""
+        """Return the parameters (B, outputs) for images x (B, *shape) and, where conditional,
+        classes y (B,).
+        """
         return at_least_float32(self.head(self.network(x, *y)))
 
 
 class DiagonalGaussian(Affine):
-    """q(z|x) = N(z; mu(x), diag(sigma(x)^2)), with (mu, log sigma^2) an affine map of the network's features.
+    """q(z|x) = N(z; mu(x), diag(sigma(x)^2)), with (mu, log sigma^2) an affine map of the network's
+    features.
 
     Kingma & Welling 2013, arXiv:1312.6114, appendix C.2.
     """
@@ -76,10 +87,12 @@ class DiagonalGaussian(Affine):
 
 
 class FullGaussian(Affine):
-    """q(z|x) = N(z; mu(x), T T^T), T = diag(sigma(x)) (I + A(x)), A strictly lower triangular and initially 0.
+    """q(z|x) = N(z; mu(x), T T^T), T = diag(sigma(x)) (I + A(x)), A strictly lower triangular and
+    initially 0.
 
-    As sigma multiplies A too, the errors of A shrink with the posterior instead of bounding its width from below.
-    Kingma & Welling, An Introduction to Variational Autoencoders, 2019, arXiv:1906.02691, section 2.5.1.
+    As sigma multiplies A too, the errors of A shrink with the posterior instead of bounding its
+    width from below. Kingma & Welling, An Introduction to Variational Autoencoders, 2019,
+    arXiv:1906.02691, section 2.5.1.
     """
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
@@ -102,13 +115,17 @@ class FullGaussian(Affine):
 
 
 class FullNormal(MultivariateNormal):
-    """torch's multivariate normal, with the divergence from a product of normals, which torch lacks."""
+    """torch's multivariate normal, with the divergence from a product of normals, which torch
+    lacks.
+    """
 
 
 def _kl_from_product(q: FullNormal, p: Independent[Normal]) -> Tensor:
-    """sum_i ((Sigma_ii + (mu_i - m_i)^2) / (2 s_i^2) + log s_i - 1/2) - sum_i log T_ii, batch shape, in nats."""
+    """sum_i ((Sigma_ii + (mu_i - m_i)^2) / (2 s_i^2) + log s_i - 1/2) - sum_i log T_ii, batch
+    shape, in nats.
+    """
     if not isinstance(p.base_dist, Normal) or len(p.event_shape) != 1:
-        raise NotImplementedError  # torch's answer for a pair without a closed form; `Draw.rate` catches it
+        raise NotImplementedError  # torch's answer for an unknown pair; `Draw.rate` catches it
     mean, scale = p.base_dist.loc, p.base_dist.scale
     cross = (q.variance + (q.loc - mean) ** 2) / (2 * scale**2) + scale.log() - 0.5
     return (cross - q.scale_tril.diagonal(dim1=-2, dim2=-1).log()).sum(-1)
@@ -118,7 +135,7 @@ register_kl(FullNormal, Independent)(_kl_from_product)
 
 
 class _Flow(Affine):
-    """A posterior by a flow: the network gives a mean, a log variance, and a context for the steps."""
+    """A posterior by a flow: the network gives mean, log variance, and a context for the steps."""
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
         super().__init__(network, features, 2 * latent + CONTEXT)
@@ -129,10 +146,12 @@ class _Flow(Affine):
 
 
 class InverseAutoregressiveFlow(_Flow):
-    """q(z|x): u ~ N(mu(x), diag(sigma(x)^2)), then in each step u_i <- a_i(u_<i, x) u_i + b_i(u_<i, x).
+    """q(z|x): u ~ N(mu(x), diag(sigma(x)^2)), then in each step u_i <- a_i(u_<i, x) u_i + b_i(u_<i,
+    x).
 
-    Sampling takes one pass through each step; the density of another z takes L passes. `mean` is the image of mu(x).
-    Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016, arXiv:1606.04934.
+    Sampling takes one pass through each step; the density of another z takes L passes. `mean` is
+    the image of mu(x). Kingma et al., Improving Variational Inference with Inverse Autoregressive
+    Flow, 2016, arXiv:1606.04934.
     """
 
     def __init__(self, network: nn.Module, features: int, latent: int, transforms: int) -> None:
@@ -147,10 +166,12 @@ class InverseAutoregressiveFlow(_Flow):
 
 
 class SplineFlow(_Flow):
-    """q(z|x): z = mu(x) + sigma(x) f(u, x), u ~ N(0, I), f coupling layers of splines on [-5, 5], the identity beyond.
+    """q(z|x): z = mu(x) + sigma(x) f(u, x), u ~ N(0, I), f coupling layers of splines on [-5, 5],
+    the identity beyond.
 
-    The affine map comes last, so the splines act where u is, whatever the scale of z. `mean` is the image of u = 0.
-    Rezende & Mohamed 2015, arXiv:1505.05770; Durkan et al., Neural Spline Flows, 2019, arXiv:1906.04032.
+    The affine map comes last, so the splines act where u is, whatever the scale of z. `mean` is the
+    image of u = 0. Rezende & Mohamed 2015, arXiv:1505.05770; Durkan et al., Neural Spline Flows,
+    2019, arXiv:1906.04032.
     """
 
     def __init__(self, network: nn.Module, features: int, latent: int, transforms: int) -> None:
@@ -180,7 +201,9 @@ class Point(Affine):
 
 
 class Delta(Distribution):
-    """All mass at `point` (B, L). log_prob is 0 at the point: a density with respect to that point mass."""
+    """All mass at `point` (B, L). log_prob is 0 at the point: a density with respect to that point
+    mass.
+    """
 
     has_rsample = True
 

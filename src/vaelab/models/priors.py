@@ -1,8 +1,9 @@
 """p(z): modules whose call returns a Distribution, batch shape (), event shape (L,).
 
-In a conditional model they are called with the classes y (B,), and may return p(z|y), batch shape (B,).
-A prior whose initialisation depends on the data has a method `start_from_images`, called once before training, or
-`start_from_codes`, called before it is fitted to the codes of a trained model (`fit_prior`).
+In a conditional model they are called with the classes y (B,), and may return p(z|y), batch shape
+(B,). A prior whose initialisation depends on the data has a method `start_from_images`, called once
+before training, or `start_from_codes`, called before it is fitted to the codes of a trained model
+(`fit_prior`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from vaelab.models.parts import Borrowed, evaluating
 from vaelab.models.posteriors import diagonal
 from vaelab.models.units import Units
 
-MARGIN = 0.02  # of the data's range, by which pseudo-inputs start inside it: at its edge a sigmoid has no gradient
+# Pseudo-inputs start this fraction of the data's range inside it: at its edge a sigmoid is flat.
+MARGIN = 0.02
 
 
 class StandardNormal(nn.Module):
@@ -47,7 +49,8 @@ class StandardNormal(nn.Module):
 class PerClass(nn.Module):
     """p(z|y) = N(z; mu_y, diag(sigma_y^2)), both learned for each class y; initially N(0, I).
 
-    Sohn, Lee & Yan, Learning Structured Output Representation using Deep Conditional Generative Models, 2015, NeurIPS.
+    Sohn, Lee & Yan, Learning Structured Output Representation using Deep Conditional Generative
+    Models, 2015, NeurIPS.
     """
 
     def __init__(self, size: int, classes: int) -> None:
@@ -60,7 +63,9 @@ class PerClass(nn.Module):
 
 
 class MixtureInRows(MixtureSameFamily):
-    """torch's mixture, some rows at a time: their densities in every component are (rows, C, L) numbers."""
+    """torch's mixture, some rows at a time: their densities in every component are (rows, C, L)
+    numbers.
+    """
 
     def _rows_at_once(self) -> int:
         components = self.component_distribution
@@ -90,9 +95,11 @@ def _is_product(p: Distribution) -> TypeGuard[Independent[Normal]]:
 
 
 def _log_normals(components: Independent[Normal], z: Tensor) -> Tensor:
-    """Return log N(z; mu_c, diag(sigma_c^2)) of rows z (N, 1, L) in C components, (N, C), by two matrix products.
+    """Return log N(z; mu_c, diag(sigma_c^2)) of rows z (N, 1, L) in C components, (N, C), by two
+    matrix products.
 
-    Multiplying (z - mu)^2 out is many times faster than N C L separate numbers, and in float64 as accurate.
+    Multiplying (z - mu)^2 out is many times faster than N C L separate numbers, and in float64 as
+    accurate.
     """
     normals = components.base_dist
     mean, scale, rows = normals.loc.double(), normals.scale.double(), z[:, 0].double()
@@ -105,9 +112,11 @@ def _log_normals(components: Independent[Normal], z: Tensor) -> Tensor:
 
 
 class Mixture(nn.Module):
-    """p(z) = sum_c w_c N(z; mu_c, diag(sigma_c^2)), all learned; initially means from N(0, I), the rest equal.
+    """p(z) = sum_c w_c N(z; mu_c, diag(sigma_c^2)), all learned; initially means from N(0, I), the
+    rest equal.
 
-    Dilokthanakul et al., Deep Unsupervised Clustering with Gaussian Mixture VAEs, 2016, arXiv:1611.02648.
+    Dilokthanakul et al., Deep Unsupervised Clustering with Gaussian Mixture VAEs, 2016,
+    arXiv:1611.02648.
     """
 
     def __init__(self, size: int, components: int) -> None:
@@ -127,7 +136,8 @@ class Mixture(nn.Module):
 
 
 class VampPrior(nn.Module):
-    """p(z) = 1/C sum_c q(z|u_c): the mixture of the posteriors of C learned pseudo-inputs u_c, in the data's range.
+    """p(z) = 1/C sum_c q(z|u_c): the mixture of the posteriors of C learned pseudo-inputs u_c, in
+    the data's range.
 
     Tomczak & Welling, VAE with a VampPrior, 2018, arXiv:1705.07120.
     """
@@ -147,7 +157,9 @@ class VampPrior(nn.Module):
 
     @torch.no_grad()
     def start_from_images(self, x: Tensor) -> None:
-        """Set the pseudo-inputs to random images of x (N, *shape), none twice while there are others."""
+        """Set the pseudo-inputs to random images of x (N, *shape), none twice while there are
+        others.
+        """
         x = x if self.units is None else self.units.inward(x)
         chosen = x[torch.randperm(max(len(x), len(self.logits)))[: len(self.logits)] % len(x)]
         self.low.copy_(x.min())
@@ -163,14 +175,16 @@ class VampPrior(nn.Module):
 
     def forward(self, *y: Tensor) -> MixtureSameFamily:
         encoder = self.encoder.module
-        # Never in training mode: dropout would make the prior random, and batch normalisation would normalise the
-        # pseudo-inputs by one another instead of by the images, and add them to its running means.
+        # Never in training mode: dropout would make the prior random, and batch normalisation would
+        # normalise the pseudo-inputs by one another, and add them to its running means.
         with evaluating(encoder):
             return _mixture(self.logits.new_zeros(len(self.logits)), encoder(self.pseudo_inputs))
 
 
 class _Flow(nn.Module):
-    """z = loc + scale f^-1(u), u ~ N(0, I): a flow around N(loc, scale^2), which is N(0, I) unless fitted to codes."""
+    """z = loc + scale f^-1(u), u ~ N(0, I): a flow around N(loc, scale^2), which is N(0, I) unless
+    fitted to codes.
+    """
 
     loc: Tensor
     scale: Tensor
@@ -194,7 +208,8 @@ class _Flow(nn.Module):
 
 
 class Flow(_Flow):
-    """p(z) = N(f(z); 0, I) |det df/dz|, f affine coupling layers; one dimension is a learned Gaussian.
+    """p(z) = N(f(z); 0, I) |det df/dz|, f affine coupling layers; one dimension is a learned
+    Gaussian.
 
     Dinh, Sohl-Dickstein & Bengio, Density estimation using Real NVP, 2017, arXiv:1605.08803.
     """
@@ -206,7 +221,8 @@ class Flow(_Flow):
 
 
 class SplineFlow(_Flow):
-    """p(z) = N(f(z); 0, I) |det df/dz|, f coupling layers of splines on [-5, 5], the identity beyond.
+    """p(z) = N(f(z); 0, I) |det df/dz|, f coupling layers of splines on [-5, 5], the identity
+    beyond.
 
     Durkan, Bekasov, Murray & Papamakarios, Neural Spline Flows, 2019, arXiv:1906.04032.
     """

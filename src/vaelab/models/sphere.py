@@ -1,6 +1,7 @@
 """The hyperspherical VAE: z a unit vector of R^m, q(z|x) von Mises-Fisher, p(z) uniform.
 
-Davidson, Falorsi, De Cao, Kipf & Tomczak, Hyperspherical variational auto-encoders, 2018, arXiv:1804.00891.
+Davidson, Falorsi, De Cao, Kipf & Tomczak, Hyperspherical variational auto-encoders, 2018,
+arXiv:1804.00891.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ NODES, WEIGHTS = map(torch.from_numpy, np.polynomial.legendre.leggauss(64))
 
 
 class VonMisesFisher(Distribution):
-    """log p(z) = kappa <mu, z> - log Z, in nats with respect to the area of the unit sphere of R^m, m at least 2.
+    """log p(z) = kappa <mu, z> - log Z, in nats with respect to the area of the unit sphere of R^m,
+    m at least 2.
 
-    `direction` mu (..., m) is a unit vector, `concentration` kappa (...) at least 0; at 0 the density is uniform.
-    The rest is one-dimensional: the angle a between z and mu has the density exp(kappa cos a) sin(a)^(m-2) up to the
-    normaliser, which is integrated where its mass is; the directions orthogonal to mu are uniform.
+    `direction` mu (..., m) is a unit vector, `concentration` kappa (...) at least 0; at 0 the
+    density is uniform. The rest is one-dimensional: the angle a between z and mu has the density
+    exp(kappa cos a) sin(a)^(m-2) up to the normaliser, which is integrated where its mass is; the
+    directions orthogonal to mu are uniform.
     """
 
     has_rsample = True
@@ -36,7 +39,7 @@ class VonMisesFisher(Distribution):
         self.direction, self.concentration = direction, concentration
         self.half = (direction.shape[-1] - 1) / 2
         root = (concentration.detach() ** 2 + self.half**2).sqrt()
-        # The mass lies around the angle 2 atan(sqrt b) (Wood 1994), all but 1e-14 of it within `reach`.
+        # The mass lies around 2 atan(sqrt b) (Wood 1994), all but 1e-14 of it within `reach`.
         self.b = self.half / (concentration.detach() + root)
         self.reach = 13 / (self.half + root).sqrt()
         super().__init__(concentration.shape, direction.shape[-1:], validate_args=False)
@@ -65,14 +68,18 @@ class VonMisesFisher(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The mean direction mu, on the sphere, where the decoder is trained; E[z] = E[cos a] mu lies inside."""
+        """The mean direction mu, on the sphere, where the decoder is trained; E[z] = E[cos a] mu
+        lies inside.
+        """
         return self.direction
 
     def entropy(self) -> Tensor:
         return self._integrals[0] + self.concentration * self._integrals[1]
 
     def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Return z = cos(a) mu + sin(a) v, a by rejection, v uniform and orthogonal to mu; differentiable."""
+        """Return z = cos(a) mu + sin(a) v, a by rejection, v uniform and orthogonal to mu;
+        differentiable.
+        """
         mu = self.direction.expand(self._extended_shape(torch.Size(sample_shape)))
         with torch.no_grad():
             angle = self._angles(mu.shape[:-1])
@@ -85,7 +92,8 @@ class VonMisesFisher(Distribution):
         return normalize(angle.cos()[..., None] * mu + angle.sin()[..., None] * v, dim=-1)
 
     def _angles(self, shape: torch.Size) -> Tensor:
-        """Return angles of the distribution: those of a uniform z, shrunk towards mu, are proposed and accepted or not.
+        """Return angles of the distribution: those of a uniform z, shrunk towards mu, are proposed
+        and accepted or not.
 
         Wood, Simulation of the von Mises Fisher distribution, 1994, doi:10.1080/03610919408813161.
         """
@@ -105,11 +113,12 @@ class VonMisesFisher(Distribution):
         return 2 * square.sqrt().atan().view(shape)
 
     def _slope(self, angle: Tensor) -> Tensor:
-        """Return da/dkappa at a constant cumulative probability F: -(dF/dkappa) / (dF/da), negative.
+        """Return da/dkappa at a constant cumulative probability F: -(dF/dkappa) / (dF/da),
+        negative.
 
-        dF/dkappa is the integral of (cos s - E[cos a]) p(s) from 0 to a, or minus that from a to pi; the side is chosen
-        on which nothing cancels. Figurnov, Mohamed & Mnih, Implicit reparameterization gradients, 2018,
-        arXiv:1805.08498.
+        dF/dkappa is the integral of (cos s - E[cos a]) p(s) from 0 to a, or minus that from a to
+        pi; the side is chosen on which nothing cancels. Figurnov, Mohamed & Mnih, Implicit
+        reparameterization gradients, 2018, arXiv:1805.08498.
         """
         mean = self._integrals[1].detach()  # computed outside no_grad: the cache keeps the gradient
         with torch.no_grad():
@@ -149,21 +158,26 @@ register_kl(VonMisesFisher, VonMisesFisher)(_kl)
 
 
 def great_circle(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Return the points at the fractions t (..., 1) of the great circle from a unit vector a (..., L) to b (..., L)."""
+    """Return the points at the fractions t (..., 1) of the great circle from a unit vector a (...,
+    L) to b (..., L).
+    """
     angle = (a * b).sum(-1, keepdim=True).clamp(-1, 1).acos().clamp(1e-3, math.pi - 1e-3)
     points: Tensor = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / angle.sin()
     return points
 
 
 class OnSphere(Affine):
-    """q(z|x) = vMF(z; mu(x), kappa(x)): mu = a / |a|, kappa = 1 + softplus(c), (a, c) affine in the features."""
+    """q(z|x) = vMF(z; mu(x), kappa(x)): mu = a / |a|, kappa = 1 + softplus(c), (a, c) affine in the
+    features.
+    """
 
     between = staticmethod(great_circle)
 
     def __init__(self, network: nn.Module, features: int, latent: int) -> None:
         if latent < 2:
             raise UserError(
-                "model.latent: the sphere of one dimension is two points; set model.latent to 2 or more"
+                "model.latent: the sphere of one dimension is two points; "
+                "set model.latent to 2 or more"
             )
         super().__init__(network, features, latent + 1)
 

@@ -1,7 +1,9 @@
-"""The user's units: what a model takes and returns is in them, and its networks work in units of their own.
+"""The user's units: what a model takes and returns is in them, and its networks work in units of
+their own.
 
-With x = shift + scale u, element by element, the encoder network sees u, and p(x|z) is the distribution of x where the
-decoder gives that of u. A density of x is that of u divided by the scale, so nats in the user's units are
+With x = shift + scale u, element by element, the encoder network sees u, and p(x|z) is the
+distribution of x where the decoder gives that of u. A density of x is that of u divided by the
+scale, so nats in the user's units are
 
     log p(x|z) = log p(u|z) - sum_i log scale_i.
 
@@ -20,7 +22,9 @@ ROWS = 4096  # rows whose moments are summed at once
 
 
 class Units(nn.Module):
-    """x = shift + scale u, with `shift` and `scale` scalars or of the shape of x; they are saved with the weights."""
+    """x = shift + scale u, with `shift` and `scale` scalars or of the shape of x; they are saved
+    with the weights.
+    """
 
     shift: Tensor
     scale: Tensor
@@ -42,12 +46,14 @@ class Units(nn.Module):
 def units_of(
     settings: Data, shape: tuple[int, ...], x: Tensor | None = None, levels: int | None = None
 ) -> Units | None:
-    """Return the units that ``data.scale`` or ``data.standardise`` ask for; None where neither does.
+    """Return the units that ``data.scale`` or ``data.standardise`` ask for; None where neither
+    does.
 
     Args:
         settings: The data section of the recipe.
         shape: The shape of one row.
-        x: The training rows (N, *shape), for their moments; None if these will be loaded with the weights.
+        x: The training rows (N, *shape), for their moments; None if these will be loaded with the
+            weights.
         levels: The number of grey levels of x, None for real values.
     """
     if settings.standardise:
@@ -59,7 +65,9 @@ def units_of(
 
 
 def _standardised(x: Tensor, levels: int | None) -> Units:
-    """The mean and the standard deviation of each element; the scale of an element that never varies is 1."""
+    """The mean and the standard deviation of each element; the scale of an element that never
+    varies is 1.
+    """
     top, n = (levels - 1 if levels else 1), len(x)
     mean = sum(rows.double().sum(0) for rows in x.split(ROWS)) / n
     squares = sum((rows.double() - mean).square().sum(0) for rows in x.split(ROWS))
@@ -83,7 +91,8 @@ class Standardised(nn.Module):
 class InUnits(Distribution):
     """The distribution of x = shift + scale u, each element of u by `base`.
 
-    Where `density` is false, log_prob is a log probability, or a cross-entropy, and has no Jacobian.
+    Where `density` is false, log_prob is a log probability, or a cross-entropy, and has no
+    Jacobian.
     """
 
     def __init__(self, base: Distribution, units: Units, density: bool) -> None:

@@ -1,7 +1,7 @@
 """A VAE is three distributions: a prior p(z), an encoder q(z|x) and a decoder p(x|z).
 
-Each is an ``nn.Module`` whose call returns a ``torch.distributions.Distribution``. `VAE.draw` samples once and returns
-a `Draw`; an objective is a function from a `Draw` to nats per image.
+Each is an ``nn.Module`` whose call returns a ``torch.distributions.Distribution``. `VAE.draw`
+samples once and returns a `Draw`; an objective is a function from a `Draw` to nats per image.
 
 Kingma & Welling, Auto-Encoding Variational Bayes, 2013, arXiv:1312.6114.
 Rezende, Mohamed & Wierstra, Stochastic Backpropagation, 2014, arXiv:1401.4082.
@@ -30,17 +30,19 @@ ALIVE = 4  # tensors of the widest size that exist at once: a layer's input and 
 class VAE(nn.Module):
     """A prior, an encoder and a decoder.
 
-    `draw` is what training differentiates. The verbs `encode`, `decode`, `reconstruct`, `sample` and `interpolate` are
-    for use: they take arrays or tensors of any number of rows, work in chunks that fit the memory budget, compute no
-    gradients, and depend only on their arguments. Several threads can use one model: the verbs neither read nor change
-    torch's global random state or the model's mode. They need evaluation mode, in which models are built and loaded.
+    `draw` is what training differentiates. The verbs `encode`, `decode`, `reconstruct`, `sample`
+    and `interpolate` are for use: they take arrays or tensors of any number of rows, work in chunks
+    that fit the memory budget, compute no gradients, and depend only on their arguments. Several
+    threads can use one model: the verbs neither read nor change torch's global random state or the
+    model's mode. They need evaluation mode, in which models are built and loaded.
 
     Args:
         encoder: Maps images (B, *shape) to q(z|x), batch shape (B,), event shape (L,).
         decoder: Maps codes (..., L) to p(x|z), batch shape (...), event shape `shape`.
         prior: Takes nothing and returns p(z), batch shape (), event shape (L,).
         shape: The shape of one image.
-        classes: The labels that a conditional model knows. Encoder, decoder and prior then take the class too, as an
+        classes: The labels that a conditional model knows. Encoder, decoder and prior then take the
+            class too, as an
             index (B,) into `classes`.
 
     Example:
@@ -76,7 +78,9 @@ class VAE(nn.Module):
         return int(self.prior(*self.given(self.classes[:1])).event_shape[0])
 
     def given(self, y: Tensor | None) -> tuple[Tensor, ...]:
-        """Return what the three parts are called with beside their input: nothing, or the indices of classes y (B,)."""
+        """Return what the three parts are called with beside their input: nothing, or the indices
+        of classes y (B,).
+        """
         if not len(self.classes):
             return ()
         if y is None:
@@ -109,7 +113,8 @@ class VAE(nn.Module):
         return Draw(z, px.log_prob(x), q, self.prior(*given), px, log_qz)
 
     def encode(self, x: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None) -> Tensor:
-        """Return E[z|x], or the centre of the posterior where it has no mean in closed form. Deterministic.
+        """Return E[z|x], or the centre of the posterior where it has no mean in closed form.
+        Deterministic.
 
         Args:
             x: Images (N, *shape).
@@ -153,12 +158,14 @@ class VAE(nn.Module):
         return self.each(both, self._images(x), y)
 
     def sample(self, n: int, seed: int = 0, y: int | None = None) -> Tensor:
-        """Return E[x|z], (n, *shape), for n samples z of the prior. The same seed gives the same samples.
+        """Return E[x|z], (n, *shape), for n samples z of the prior. The same seed gives the same
+        samples.
 
         Args:
             n: How many samples.
             seed: Seed of the samples.
-            y: The class to sample, for conditional models; if None, the same number of every class, in order.
+            y: The class to sample, for conditional models; if None, the same number of every class,
+                in order.
         """
         if n < 1:
             raise UserError(f"n: expected a number of samples of at least 1, got {n}")
@@ -170,9 +177,11 @@ class VAE(nn.Module):
         return self.decode(z, labels)
 
     def interpolate(self, a: ArrayLike | Tensor, b: ArrayLike | Tensor, steps: int) -> Tensor:
-        """Return codes (N, steps, L) that lead from the codes a (N, L) to b (N, L), both ends included.
+        """Return codes (N, steps, L) that lead from the codes a (N, L) to b (N, L), both ends
+        included.
 
-        They lie on the shortest path in the space of the posterior: a straight line, or on a sphere a great circle.
+        They lie on the shortest path in the space of the posterior: a straight line, or on a sphere
+        a great circle.
         """
         start, end = self._tensor(a)[:, None], self._tensor(b)[:, None]
         t = torch.linspace(0, 1, steps).to(start)[:, None]  # (S, 1)
@@ -184,7 +193,9 @@ class VAE(nn.Module):
     def each(
         self, function: Callable[..., Tensor], rows: Tensor, y: ArrayLike | Tensor | None
     ) -> Tensor:
-        """Apply a function to chunks of rows, and of the classes' indices where the model is conditional."""
+        """Apply a function to chunks of rows, and of the classes' indices where the model is
+        conditional.
+        """
         self._check_mode()
         given = self.given(self._labels(y, len(rows))) if len(self.classes) else ()
         size = self.rows_at_once()
@@ -192,12 +203,16 @@ class VAE(nn.Module):
         return torch.cat([function(*chunk) for chunk in chunks])
 
     def rows_at_once(self, most: int = 1000) -> int:
-        """Return how many images or codes fit the memory budget outside training, at least 1 and at most `most`."""
+        """Return how many images or codes fit the memory budget outside training, at least 1 and at
+        most `most`.
+        """
         return devices.at_once(self.row_bytes, most)
 
     @cached_property
     def row_bytes(self) -> int:
-        """Bytes of memory that encoding and decoding one row takes: of its widest tensors, measured on one row."""
+        """Bytes of memory that encoding and decoding one row takes: of its widest tensors, measured
+        on one row.
+        """
         given = self.given(self.classes[:1])
         x = self._tensor(torch.zeros(1, *self.shape))
 
@@ -265,7 +280,9 @@ class VAE(nn.Module):
 
 
 def outputs(vae: VAE, z: Tensor, given: tuple[Tensor, ...]) -> int:
-    """How many numbers the decoder puts out for one of the codes z (B, L), labels `given` where conditional."""
+    """How many numbers the decoder puts out for one of the codes z (B, L), labels `given` where
+    conditional.
+    """
     # Past __call__: hooks, which may count codes, need not see this one.
     found: Tensor = cast(nn.Module, vae.decoder.network).forward(z[:1], *(y[:1] for y in given))
     return found.numel()

@@ -18,10 +18,12 @@ WIDTH, HEADS, LAYERS = 64, 4, 2  # 8 tokens are as much work as a 784-512 encode
 
 
 class Autoregressive(nn.Module):
-    """p(z) = prod_t p(i_t | i_1 .. i_t-1) over the indices i of z's vectors, each a softmax of a causal transformer.
+    """p(z) = prod_t p(i_t | i_1 .. i_t-1) over the indices i of z's vectors, each a softmax of a
+    causal transformer.
 
-    In a conditional model the transformer starts from the class. Transformer: Vaswani et al., Attention is all you
-    need, 2017, arXiv:1706.03762, with the normalisation first; as the prior of codes: van den Oord et al. 2017.
+    In a conditional model the transformer starts from the class. Transformer: Vaswani et al.,
+    Attention is all you need, 2017, arXiv:1706.03762, with the normalisation first; as the prior of
+    codes: van den Oord et al. 2017.
     """
 
     def __init__(self, encoder: Quantised, latent: int, classes: int) -> None:
@@ -39,7 +41,9 @@ class Autoregressive(nn.Module):
         )
 
     def logits(self, start: Tensor, before: Tensor) -> Tensor:
-        """Return the logits of every index up to the one after those `before` (N, t), (N, t + 1, C); start (N, W)."""
+        """Return the logits of every index up to the one after those `before` (N, t), (N, t + 1,
+        C); start (N, W).
+        """
         x = torch.cat([start[:, None], self.token(before)], 1)  # (N, t + 1, W)
         seen: Tensor = self.blocks(x + self.place[: x.shape[1]])
         logits = at_least_float32(self.head(seen.flatten(0, 1)))
@@ -67,7 +71,9 @@ class Block(nn.Module):
 
 
 class CodeSequence(Distribution):
-    """The prior's distribution of z (L,), with start (*batch, W); log_prob is that of a probability, in nats."""
+    """The prior's distribution of z (L,), with start (*batch, W); log_prob is that of a
+    probability, in nats.
+    """
 
     def __init__(self, prior: Autoregressive, encoder: Quantised, start: Tensor) -> None:
         self.prior, self.encoder, self.start = prior, encoder, start

@@ -12,12 +12,13 @@ from vaelab.models.posteriors import Affine
 
 
 class GumbelSoftmax(Affine):
-    """q(z|x) = prod_t Categorical(z_t; softmax(l_t(x))), z_t one-hot; relaxed to the simplex in training. L = T * C.
+    """q(z|x) = prod_t Categorical(z_t; softmax(l_t(x))), z_t one-hot; relaxed to the simplex in
+    training. L = T * C.
 
-    The rate is always that of the categorical variables, so with relaxed samples the ELBO is not a bound; in evaluation
-    it is.
-    Jang, Gu & Poole, Categorical reparameterization with Gumbel-softmax, 2017, arXiv:1611.01144;
-    Maddison, Mnih & Teh, The concrete distribution, 2017, arXiv:1611.00712.
+    The rate is always that of the categorical variables, so with relaxed samples the ELBO is not a
+    bound; in evaluation it is. Jang, Gu & Poole, Categorical reparameterization with
+    Gumbel-softmax, 2017, arXiv:1611.01144; Maddison, Mnih & Teh, The concrete distribution, 2017,
+    arXiv:1611.00712.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class UniformClasses(nn.Module):
 
 
 class OneHots(Distribution):
-    """T independent categorical variables as one-hot vectors side by side: logits (*batch, T, C), event (T * C,).
+    """T independent categorical variables as one-hot vectors side by side: logits (*batch, T, C),
+    event (T * C,).
 
-    log_prob is that of the values, in nats; `mean` is their probabilities. Above temperature 0, samples are relaxed:
-    softmax((logits + Gumbel noise) / temperature), differentiable.
+    log_prob is that of the values, in nats; `mean` is their probabilities. Above temperature 0,
+    samples are relaxed: softmax((logits + Gumbel noise) / temperature), differentiable.
     """
 
     has_rsample = True

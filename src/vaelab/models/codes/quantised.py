@@ -1,4 +1,4 @@
-"""Quantised codes: each part of z is a vector of a table, chosen by the encoder without randomness."""
+"""Quantised codes: each part of z is a vector of a table, chosen deterministically."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ LEVELS = (
 
 
 class Quantised(Posterior, ABC):
-    """q(z|x) puts all mass on z: the T parts e_t of a head's output, each replaced by a vector z_t of a table.
+    """q(z|x) puts all mass on z: the T parts e_t of a head's output, each replaced by a vector z_t
+    of a table.
 
-    A quantiser maps e (B, T, D) to z (B, T, D), through which gradients pass straight to e, and indices (B, T).
+    A quantiser maps e (B, T, D) to z (B, T, D), through which gradients pass straight to e, and
+    indices (B, T).
     """
 
     quantiser: Any
@@ -75,10 +77,12 @@ class Quantised(Posterior, ABC):
 
 
 class VectorQuantised(Quantised):
-    """z_t = the nearest of C learned vectors to e_t; penalty = commitment sum_t |e_t - sg(z_t)|^2, summed like nats.
+    """z_t = the nearest of C learned vectors to e_t; penalty = commitment sum_t |e_t - sg(z_t)|^2,
+    summed like nats.
 
-    The vectors are running means of the e_t that chose them; one that few choose is replaced by some e_t.
-    van den Oord, Vinyals & Kavukcuoglu, Neural discrete representation learning, 2017, arXiv:1711.00937.
+    The vectors are running means of the e_t that chose them; one that few choose is replaced by
+    some e_t. van den Oord, Vinyals & Kavukcuoglu, Neural discrete representation learning, 2017,
+    arXiv:1711.00937.
     """
 
     def __init__(
@@ -112,9 +116,10 @@ class VectorQuantised(Quantised):
 class FiniteScalarQuantised(Quantised):
     """z_t = each dimension of e_t, bounded by a tanh, rounded to one of a few levels in [-1, 1].
 
-    The levels are those of the paper's table whose product is nearest to `codes` in ratio; C is that product.
-    The e of an image are scaled to a mean square of 1; otherwise they grow until only the outermost levels are used.
-    Mentzer, Minnen, Agustsson & Tschannen, Finite scalar quantization: VQ-VAE made simple, 2023, arXiv:2309.15505.
+    The levels are those of the paper's table whose product is nearest to `codes` in ratio; C is
+    that product. The e of an image are scaled to a mean square of 1; otherwise they grow until only
+    the outermost levels are used. Mentzer, Minnen, Agustsson & Tschannen, Finite scalar
+    quantization: VQ-VAE made simple, 2023, arXiv:2309.15505.
     """
 
     def __init__(self, network: nn.Module, features: int, latent: int, codes: int) -> None:
@@ -148,12 +153,13 @@ def _library(posterior: str) -> Any:
         return importlib.import_module("vector_quantize_pytorch")
     except ImportError:
         raise UserError(
-            f"model.posterior: {posterior} needs vector-quantize-pytorch; pip install 'vaelab[codes]'"
+            f"model.posterior: {posterior} needs vector-quantize-pytorch; "
+            "pip install 'vaelab[codes]'"
         ) from None
 
 
 class Code(Delta):
-    """All mass on the vectors z (B, L) of the values with the indices (B, T); log_prob is 0 there."""
+    """All mass on the vectors z (B, L) of the indices (B, T); log_prob is 0 there."""
 
     def __init__(self, z: Tensor, indices: Tensor, penalty: Tensor) -> None:
         super().__init__(z)

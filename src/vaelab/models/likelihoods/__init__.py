@@ -1,4 +1,5 @@
-"""p(x|z): modules whose call on codes (..., latent) returns a Distribution, batch shape (...), event shape of x.
+"""p(x|z): modules whose call on codes (..., latent) returns a Distribution, batch shape (...),
+event shape of x.
 
 Log densities are summed over all elements of x, constants included, in nats.
 """

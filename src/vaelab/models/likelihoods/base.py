@@ -13,15 +13,16 @@ from vaelab.errors import UserError
 from vaelab.models.networks import at_least_float32
 from vaelab.models.units import InUnits, Units
 
-# Where x lives: {0, 1} or between, any real number, whole numbers from 0, or grey levels v / (levels - 1)
+# Where x lives: in [0, 1], any real number, whole numbers from 0, grey levels v / (levels - 1)
 Support: TypeAlias = Literal["unit", "real", "counts", "levels"]
 
 
 class Likelihood(nn.Module, ABC):
-    """A network (N, L) -> (N, P, *shape) and the distribution of each element of x, by its P outputs.
+    """A network (N, L) -> (N, P, *shape) and the distribution of each element of x, by its P
+    outputs.
 
-    A subclass names in its constructor the arguments it needs (see `models.build`), says where its x lives and, where
-    an element needs more than one number, overrides `outputs`.
+    A subclass names in its constructor the arguments it needs (see `models.build`), says where its
+    x lives and, where an element needs more than one number, overrides `outputs`.
 
     Attributes:
         support: Where x lives; other data are refused.
@@ -43,7 +44,8 @@ class Likelihood(nn.Module, ABC):
     def forward(self, z: Tensor, *y: Tensor) -> Independent[Distribution]:
         """Return p(x|z), batch shape (...), for codes z (..., L).
 
-        In a conditional model the shape of the classes y is that of the last leading dimensions of z.
+        In a conditional model the shape of the classes y is that of the last leading dimensions of
+        z.
         """
         given = (labels.expand(z.shape[:-1]).flatten() for labels in y)
         outputs = at_least_float32(self.network(z.flatten(0, -2), *given))  # (N, P, *shape)

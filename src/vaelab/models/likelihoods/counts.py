@@ -14,8 +14,8 @@ from vaelab.models.likelihoods.base import Likelihood, Support
 class Poisson(Likelihood):
     """log P(x|z) = sum_i x_i l_i - e^l_i - log x_i!, l the network's outputs, counts x.
 
-    The rate is e^l, not a softplus: the log density is concave in l and exact for rates near 0, and a rate of hundreds
-    is a few units of l away from the 1 of an untrained network, not hundreds.
+    The rate is e^l, not a softplus: the log density is concave in l and exact for rates near 0, and
+    a rate of hundreds is a few units of l away from the 1 of an untrained network, not hundreds.
     """
 
     support: Support = "counts"
@@ -26,7 +26,9 @@ class Poisson(Likelihood):
 
 
 class PoissonOfLogRate(TorchPoisson):
-    """A Poisson in the logarithm of its rate; torch's own has no gradient where the rate underflows."""
+    """A Poisson in the logarithm of its rate; torch's own has no gradient where the rate
+    underflows.
+    """
 
     def __init__(self, log_rate: Tensor) -> None:
         self.log_rate = log_rate
@@ -37,15 +39,17 @@ class PoissonOfLogRate(TorchPoisson):
 
 
 class NegativeBinomial(Likelihood):
-    """Counts x of mean m = e^l, l the network's outputs, and variance m + m^2 / r; summed over the elements,
+    """Counts x of mean m = e^l, l the network's outputs, and variance m + m^2 / r; summed over the
+    elements,
 
-        log P(x|z) = log G(x + r) - log G(r) - log x! + r log(r / (r + m)) + x log(m / (r + m)), G the gamma function.
+        log P(x|z) = log G(x + r) - log G(r) - log x! + r log(r / (r + m)) + x log(m / (r + m)), G
+        the gamma function.
 
-    Every element has its own inverse dispersion r, learned, the same for all z, initially 1. The limit of large r is
-    the Poisson distribution.
+    Every element has its own inverse dispersion r, learned, the same for all z, initially 1. The
+    limit of large r is the Poisson distribution.
 
-    Lopez, Regier, Cole, Jordan & Yosef, Deep generative modeling for single-cell transcriptomics, 2018,
-    doi:10.1038/s41592-018-0229-2, whose dispersion belongs to a gene.
+    Lopez, Regier, Cole, Jordan & Yosef, Deep generative modeling for single-cell transcriptomics,
+    2018, doi:10.1038/s41592-018-0229-2, whose dispersion belongs to a gene.
     """
 
     support: Support = "counts"
@@ -61,7 +65,9 @@ class NegativeBinomial(Likelihood):
 
 
 class NegativeBinomialOfLogMean(TorchNegativeBinomial):
-    """The counts of `NegativeBinomial`, by log m and log r; in float64 where terms of the size of r log r cancel."""
+    """The counts of `NegativeBinomial`, by log m and log r; in float64 where terms of the size of r
+    log r cancel.
+    """
 
     def __init__(self, log_mean: Tensor, log_r: Tensor) -> None:
         self.log_r = log_r

@@ -11,11 +11,12 @@ from vaelab.models.likelihoods.base import Likelihood, Support, need_levels
 
 
 class LogisticMixture(Likelihood):
-    """P(v|z) = sum_k pi_k (s((v + 1/2 - m_k) / s_k) - s((v - 1/2 - m_k) / s_k)) of grey level v, s(.) the sigmoid.
+    """P(v|z) = sum_k pi_k (s((v + 1/2 - m_k) / s_k) - s((v - 1/2 - m_k) / s_k)) of grey level v,
+    s(.) the sigmoid.
 
-    The lowest and the highest level also get the tails, so the probabilities of the levels sum to one. The network
-    gives log pi_k, and m_k and log s_k on a scale where the grey levels span [-1, 1], element by element: channels are
-    independent.
+    The lowest and the highest level also get the tails, so the probabilities of the levels sum to
+    one. The network gives log pi_k, and m_k and log s_k on a scale where the grey levels span [-1,
+    1], element by element: channels are independent.
 
     Salimans, Karpathy, Chen & Kingma, PixelCNN++, 2017, arXiv:1701.05517.
     """
@@ -37,10 +38,12 @@ class LogisticMixture(Likelihood):
 
 
 class DiscretisedLogistics(Distribution):
-    """The distribution of `LogisticMixture`, for outputs (..., 3, K): logits, means and log scales of K logistics.
+    """The distribution of `LogisticMixture`, for outputs (..., 3, K): logits, means and log scales
+    of K logistics.
 
-    With a and b the arguments of the two sigmoids, s(a) - s(b) = s(a) s(-b) (1 - e^(b - a)), which subtracts no two
-    numbers near one, so no scale is too small for float32. An x between two levels counts as the nearer one.
+    With a and b the arguments of the two sigmoids, s(a) - s(b) = s(a) s(-b) (1 - e^(b - a)), which
+    subtracts no two numbers near one, so no scale is too small for float32. An x between two levels
+    counts as the nearer one.
     """
 
     def __init__(self, outputs: Tensor, levels: int) -> None:
@@ -73,7 +76,8 @@ class DiscretisedLogistics(Distribution):
 class Categorical(Likelihood):
     """log P(v|z) = l_v - log sum_u e^(l_u): a free probability for every grey level v.
 
-    van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, 2016, arXiv:1601.06759.
+    van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, 2016,
+    arXiv:1601.06759.
     """
 
     support: Support = "levels"
@@ -88,7 +92,9 @@ class Categorical(Likelihood):
 
 
 class CategoricalLevels(Distribution):
-    """The distribution of `Categorical`, for logits (..., levels). An x between two levels counts as the nearer one."""
+    """The distribution of `Categorical`, for logits (..., levels). An x between two levels counts
+    as the nearer one.
+    """
 
     def __init__(self, logits: Tensor) -> None:
         self.logits, self.top = logits, logits.shape[-1] - 1

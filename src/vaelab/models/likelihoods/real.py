@@ -13,7 +13,9 @@ from vaelab.models.likelihoods.base import Likelihood
 
 
 class Gaussian(Likelihood):
-    """log p(x|z) = -sum_i ((x_i - f_i(z))^2 / (2 sigma^2) + log(sigma sqrt(2 pi))), one sigma for all elements."""
+    """log p(x|z) = -sum_i ((x_i - f_i(z))^2 / (2 sigma^2) + log(sigma sqrt(2 pi))), one sigma for
+    all elements.
+    """
 
     log_sigma: Tensor
 
@@ -28,7 +30,8 @@ class Gaussian(Likelihood):
 class GaussianLearned(Gaussian):
     """The Gaussian with a learned sigma, initially `sigma`.
 
-    Rybkin, Daniilidis & Levine, Simple and effective VAE training with calibrated decoders, 2021, arXiv:2006.13202.
+    Rybkin, Daniilidis & Levine, Simple and effective VAE training with calibrated decoders, 2021,
+    arXiv:2006.13202.
     """
 
     def __init__(self, network: nn.Module, sigma: float) -> None:
@@ -38,12 +41,14 @@ class GaussianLearned(Gaussian):
 
 
 class GaussianOptimal(Gaussian):
-    """The Gaussian with the maximum-likelihood sigma: in training the root mean square error of each batch.
+    """The Gaussian with the maximum-likelihood sigma: in training the root mean square error of
+    each batch.
 
-    The log density of a batch is then its maximum over sigma, -D/2 log(2 pi e MSE) on average over images of D
-    elements. Evaluation uses a running mean of log sigma, initially log `sigma`.
+    The log density of a batch is then its maximum over sigma, -D/2 log(2 pi e MSE) on average over
+    images of D elements. Evaluation uses a running mean of log sigma, initially log `sigma`.
 
-    Rybkin, Daniilidis & Levine, Simple and effective VAE training with calibrated decoders, 2021, arXiv:2006.13202.
+    Rybkin, Daniilidis & Levine, Simple and effective VAE training with calibrated decoders, 2021,
+    arXiv:2006.13202.
     """
 
     def elements(self, outputs: Tensor) -> Normal:
@@ -57,7 +62,8 @@ class GaussianOptimal(Gaussian):
 class NormalOfBestSigma(Normal):
     """log p(x) = max over sigma of log N(x; loc, sigma^2), one sigma >= e^-6 for all elements of x.
 
-    The gradient is that of the maximum, through sigma too. Every call moves `log_sigma` a tenth of the way, in place.
+    The gradient is that of the maximum, through sigma too. Every call moves `log_sigma` a tenth of
+    the way, in place.
     """
 
     def __init__(self, loc: Tensor, log_sigma: Tensor) -> None:
@@ -73,7 +79,9 @@ class NormalOfBestSigma(Normal):
 
 
 class Laplace(Likelihood):
-    """log p(x|z) = -sum_i (|x_i - f_i(z)| / b + log 2b), one learned b for all elements, initially `sigma`."""
+    """log p(x|z) = -sum_i (|x_i - f_i(z)| / b + log 2b), one learned b for all elements, initially
+    `sigma`.
+    """
 
     def __init__(self, network: nn.Module, sigma: float) -> None:
         super().__init__(network)

@@ -15,10 +15,11 @@ from vaelab.models.likelihoods.base import Likelihood, Support
 
 
 class Bernoulli(Likelihood):
-    """log p(x|z) = sum_i x_i log s(l_i) + (1 - x_i) log(1 - s(l_i)), l the network's logits, s the sigmoid.
+    """log p(x|z) = sum_i x_i log s(l_i) + (1 - x_i) log(1 - s(l_i)), l the network's logits, s the
+    sigmoid.
 
-    A likelihood for x in {0, 1}; for grey levels in [0, 1] it is the usual binary cross-entropy, which is not a log
-    density: its least value is the entropy of the soft targets, not 0.
+    A likelihood for x in {0, 1}; for grey levels in [0, 1] it is the usual binary cross-entropy,
+    which is not a log density: its least value is the entropy of the soft targets, not 0.
     """
 
     support: Support = "unit"
@@ -30,7 +31,8 @@ class Bernoulli(Likelihood):
 
     @property
     def start_from_images(self) -> Callable[[Tensor], None] | None:
-        """Set the last bias to the logits of the pixel means of x (B, *shape), or of the channel means if it is shared.
+        """Set the last bias to the logits of the pixel means of x (B, *shape), or of the channel
+        means if it is shared.
 
         None unless `pixel_means` asks for it.
         """
@@ -48,7 +50,8 @@ class Bernoulli(Likelihood):
 
 
 class ContinuousBernoulli(Likelihood):
-    """p(x|l) = C(l) s(l)^x (1 - s(l))^(1-x) on [0, 1]: the cross-entropy, normalised to a density by C.
+    """p(x|l) = C(l) s(l)^x (1 - s(l))^(1-x) on [0, 1]: the cross-entropy, normalised to a density
+    by C.
 
     Loaiza-Ganem & Cunningham, The continuous Bernoulli, 2019, arXiv:1907.06845.
     """
@@ -60,10 +63,12 @@ class ContinuousBernoulli(Likelihood):
 
 
 class ContinuousBernoulliOfLogits(Distribution):
-    """log p(x) = x l - softplus(l) + log C(l) with C(l) = l / tanh(l/2), and mean 1 / (1 - e^-l) - 1/l.
+    """log p(x) = x l - softplus(l) + log C(l) with C(l) = l / tanh(l/2), and mean 1 / (1 - e^-l) -
+    1/l.
 
-    Written in the logits l throughout: torch's own clamps the probability, which in float32 costs 0.2 nats a pixel at
-    l = 20 and keeps the mean below 0.94. Near l = 0, where both formulas are 0/0, their Taylor series replace them.
+    Written in the logits l throughout: torch's own clamps the probability, which in float32 costs
+    0.2 nats a pixel at l = 20 and keeps the mean below 0.94. Near l = 0, where both formulas are
+    0/0, their Taylor series replace them.
     """
 
     def __init__(self, logits: Tensor) -> None:

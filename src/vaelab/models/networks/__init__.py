@@ -1,8 +1,9 @@
 """Networks from any data shape to features, and from a code back to the shape: one file each.
 
-A network is a function or class that takes the settings it names (see `models.build.inject`): any of ``[model]``, and
-beside them `shape` (of the data), `inputs` (of the decoder) and `outputs` (P, the numbers that the likelihood needs for
-each element). It returns, or has, the three attributes of `Networks`.
+A network is a function or class that takes the settings it names (see `models.build.inject`): any
+of ``[model]``, and beside them `shape` (of the data), `inputs` (of the decoder) and `outputs` (P,
+the numbers that the likelihood needs for each element). It returns, or has, the three attributes of
+`Networks`.
 """
 
 from vaelab.models.networks.conv import conv

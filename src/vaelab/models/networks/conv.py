@@ -21,10 +21,11 @@ def conv(
     batch_norm: bool,
     dropout: float,
 ) -> Networks:
-    """4x4 convolutions of stride 2 with the channels `hidden`, mirrored by transposed ones in the decoder.
+    """4x4 convolutions of stride 2 with the channels `hidden`, mirrored by transposed ones in the
+    decoder.
 
-    Each convolution halves height and width, rounding down; the decoder restores the odd row or column, so images of
-    any size from 2^len(hidden) pixels keep their size.
+    Each convolution halves height and width, rounding down; the decoder restores the odd row or
+    column, so images of any size from 2^len(hidden) pixels keep their size.
     """
     after = partial(activated, activation=activation, batch_norm=batch_norm, dropout=dropout)
     sizes, colours = halved("conv", shape, hidden), math.prod(shape[:-2])

@@ -1,4 +1,6 @@
-"""What the networks share: the type of their result, activations, and the layers that change the image size."""
+"""What the networks share: the type of their result, activations, and the layers that change the
+image size.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class Networks(NamedTuple):
-    """An encoder (B, *shape) -> (B, features) and a decoder (B, inputs) -> (B, P, *shape), outputs unbounded."""
+    """An encoder (B, *shape) -> (B, features) and a decoder (B, inputs) -> (B, P, *shape), outputs
+    unbounded.
+    """
 
     encoder: nn.Module
     features: int
@@ -30,7 +34,9 @@ class Networks(NamedTuple):
 def activated(
     norm: nn.Module, *, activation: str, batch_norm: bool, dropout: float
 ) -> list[nn.Module]:
-    """Return what follows the affine map of a hidden layer: normalisation, activation and dropout, as asked for."""
+    """Return what follows the affine map of a hidden layer: normalisation, activation and dropout,
+    as asked for.
+    """
     layers = [norm] if batch_norm else []
     layers += [ACTIVATIONS[activation]()]
     return layers + ([nn.Dropout(dropout)] if dropout else [])
@@ -62,15 +68,19 @@ def halved(network: str, shape: tuple[int, ...], hidden: tuple[int, ...]) -> lis
 
 
 def with_channels(shape: tuple[int, ...]) -> list[nn.Module]:
-    """Return the layers that turn images (B, H, W) into (B, 1, H, W); none where images have channels."""
+    """Return the layers that turn images (B, H, W) into (B, 1, H, W); none where images have
+    channels.
+    """
     return [nn.Unflatten(1, (1, shape[0]))] if len(shape) == 2 else []
 
 
 def doubled(before: int, after: int, size: tuple[int, int]) -> nn.ConvTranspose2d:
-    """Return the layer that turns images of half the size, rounded down, into images of the size."""
+    """Return the layer that doubles images to the size, whose halves are rounded down."""
     return nn.ConvTranspose2d(before, after, 4, 2, 1, output_padding=(size[0] % 2, size[1] % 2))
 
 
 def at_least_float32(outputs: Tensor) -> Tensor:
-    """Return half-precision outputs as float32, in which densities are computed; others as they are."""
+    """Return half-precision outputs as float32, in which densities are computed; others as they
+    are.
+    """
     return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs

@@ -21,7 +21,9 @@ def mlp(
     batch_norm: bool,
     dropout: float,
 ) -> Networks:
-    """Fully connected layers of the widths `hidden`, mirrored in the decoder; a linear map where there are none."""
+    """Fully connected layers of the widths `hidden`, mirrored in the decoder; a linear map where
+    there are none.
+    """
     after = partial(activated, activation=activation, batch_norm=batch_norm, dropout=dropout)
     size = math.prod(shape)
     down, up = [size, *hidden], [inputs, *reversed(hidden)]

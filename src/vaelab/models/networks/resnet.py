@@ -23,9 +23,11 @@ def resnet(
     batch_norm: bool,
     dropout: float,
 ) -> Networks:
-    """A 3x3 convolution, then halvings to the channels `hidden` as in `conv`, with two residual blocks after each.
+    """A 3x3 convolution, then halvings to the channels `hidden` as in `conv`, with two residual
+    blocks after each.
 
-    The decoder mirrors them. Activations stand only in the blocks and before the decoder's last layer.
+    The decoder mirrors them. Activations stand only in the blocks and before the decoder's last
+    layer.
     """
     after = partial(activated, activation=activation, batch_norm=batch_norm, dropout=dropout)
     sizes, colours = halved("resnet", shape, hidden), math.prod(shape[:-2])
@@ -54,7 +56,9 @@ def resnet(
 
 
 def _keep_variance(layers: list[nn.Module]) -> None:
-    """Initialise the convolutions outside the blocks to keep the variance; else z fades and the rate collapses."""
+    """Initialise the convolutions outside the blocks to keep the variance; else z fades and the
+    rate collapses.
+    """
     for layer in layers:
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             strides = math.prod(layer.stride) if layer.transposed else 1
@@ -65,8 +69,9 @@ def _keep_variance(layers: list[nn.Module]) -> None:
 class Residual(nn.Module):
     """x + f(x) for images x (B, C, H, W): f is twice an activation and a 3x3 convolution.
 
-    The last convolution starts at a tenth of its usual size, so that the block starts close to the identity.
-    He, Zhang, Ren & Sun, Identity mappings in deep residual networks, 2016, arXiv:1603.05027.
+    The last convolution starts at a tenth of its usual size, so that the block starts close to the
+    identity. He, Zhang, Ren & Sun, Identity mappings in deep residual networks, 2016,
+    arXiv:1603.05027.
     """
 
     def __init__(self, channels: int, after: Callable[[nn.Module], list[nn.Module]]) -> None:

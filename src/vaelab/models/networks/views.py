@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class LogCounts(nn.Module):
-    """An encoder network that is given log(1 + x) of counts x, which may reach into the thousands."""
+    """An encoder network that is given log(1 + x) of counts x, which may be in the thousands."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -18,7 +18,9 @@ class LogCounts(nn.Module):
 
 
 class LowestLevel(nn.Module):
-    """A decoder network that is given the first n dimensions of the code: the lowest level, where z has several."""
+    """A decoder network that is given the first n dimensions of the code: the lowest level, where z
+    has several.
+    """
 
     def __init__(self, network: nn.Module, n: int) -> None:
         super().__init__()
