@@ -31,6 +31,12 @@ def names(run: Run) -> set[str]:
     return {path.name for path in (run.folder / "figures").iterdir()}
 
 
+@pytest.fixture
+def plain_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train without figures, where they are not the claim."""
+    monkeypatch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
+
+
 COMMON = {"losses.png", "latent.png", "reconstructions.png", "samples.png"}
 IMAGES = COMMON | {"data.png", "interpolation.png", "overview.png", "epochs", "progress.gif"}
 
@@ -60,6 +66,7 @@ def test_every_shape_gets_figures_of_a_usual_size(
             assert max(page.size) < 1300, path.name
 
 
+@pytest.mark.usefixtures("plain_run")
 def test_large_images_have_frames_of_a_few_hundred_pixels(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (30, 3, 160, 160)).astype(np.uint8)
     run = trained(tmp_path, {"model.hidden": [4]}, x=x)
@@ -69,6 +76,7 @@ def test_large_images_have_frames_of_a_few_hundred_pixels(tmp_path: Path) -> Non
     assert frame.stat().st_size < 400_000
 
 
+@pytest.mark.usefixtures("plain_run")
 def test_dark_images_of_sixteen_bits_are_shown_from_black_to_white(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = (300 + 2500 * (rng.random((80, 16, 16)) > 0.7)).astype(np.uint16)
@@ -101,6 +109,7 @@ def test_one_latent_dimension_has_a_decoded_line(tmp_path: Path) -> None:
     assert "manifold.png" in names(run)
 
 
+@pytest.mark.usefixtures("plain_run")
 def test_an_autoencoder_has_no_prior_posterior_or_rate_in_its_figures(tmp_path: Path) -> None:
     run = trained(tmp_path, {"model.variant": "ae"})
     for title in (latent_title(run), sample_title(run)):
@@ -108,6 +117,7 @@ def test_an_autoencoder_has_no_prior_posterior_or_rate_in_its_figures(tmp_path: 
         assert "posterior" not in title
 
 
+@pytest.mark.usefixtures("plain_run")
 def test_walks_on_a_sphere_stay_on_it(tmp_path: Path) -> None:
     settings = {"model.posterior": "sphere", "model.prior": "sphere", "model.latent": 3}
     run = trained(tmp_path, settings)
@@ -119,6 +129,7 @@ def test_walks_on_a_sphere_stay_on_it(tmp_path: Path) -> None:
     assert np.ptp(angles) < 1e-5  # at constant speed
 
 
+@pytest.mark.usefixtures("plain_run")
 def test_samples_of_one_class_have_a_file_of_their_own(tmp_path: Path) -> None:
     run = trained(tmp_path, {"model.variant": "cvae"})
     every, seven = (exports.write_samples(run, 12, 0, None, label) for label in (None, 7))

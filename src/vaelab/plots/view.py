@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,6 @@ from torch import Tensor
 
 from vaelab.data import Batches, Dataset, Split
 from vaelab.data.dataset import spread
-from vaelab.devices import at_once
 from vaelab.models import VAE
 from vaelab.plots import manifold, pixels
 from vaelab.plots.classes import MOST, Classes, classes_of
@@ -154,7 +152,7 @@ def displayed(run: Run, x: Tensor, side: int = pixels.SIDE) -> Pixels:
 
 def decoded(run: Run, z: Array, y: Labels = None, side: int = pixels.SIDE) -> Pixels:
     """Decode codes (N, L) into pictures, as many at once as memory allows."""
-    count = at_once(64 * math.prod(run.vae.shape))  # activations take about 15 times the output
+    count = run.vae.rows_at_once()
     parts = (slice(i, i + count) for i in range(0, len(z), count))
     return np.concatenate(
         [displayed(run, run.vae.decode(z[i], None if y is None else y[i]), side) for i in parts]

@@ -11,12 +11,11 @@ from typing import Any
 import torch
 
 from vaelab import devices
-from vaelab.data.dataset import spread
 from vaelab.errors import UserError
 from vaelab.evaluation.latent import explained_variance
 from vaelab.files import locked
 from vaelab.models import linear
-from vaelab.plots import gallery
+from vaelab.plots import chosen, gallery
 from vaelab.recipes import Code, Objective, Recipe, flatten, override, parse, permit
 from vaelab.runs import Run, check_free, create, default_folder, recover
 from vaelab.seeding import generator, untouched
@@ -187,7 +186,8 @@ class _Saving:
         self.times = run.times[:done]
         self.peak, self.needed = devices.peak_memory(job.device), 0.0
         _, images = job.measured
-        few = torch.from_numpy(spread(len(images), job.recipe.figures.examples))
+        y = None if images.y is None else images.y.cpu().numpy()
+        few = torch.from_numpy(chosen(y, len(images), job.recipe.figures.examples))
         stream = generator(job.recipe.train.seed, "pictures", device=job.device)
         self.shown = images(few, stream), images.labels(few)  # in every frame
 
