@@ -725,3 +725,20 @@ def test_two_components_hold_all_of_a_plane() -> None:
 
 def test_explained_variance_of_codes_that_are_all_the_same_is_still_a_share() -> None:
     assert 0 <= explained_variance(torch.ones(20, 3)) <= 1
+
+
+def test_torch_func_differentiates_and_vectorises_encoder_and_decoder() -> None:
+    vae = build_vae(Model(hidden=(400,), latent=5), (28, 28))
+    z = torch.randn(300, 5)  # large enough for the products that Linear chooses between
+
+    def mean(z: Tensor) -> Tensor:
+        found: Tensor = vae.decoder(z).mean
+        return found
+
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda row: mean(row[None])[0].sum()))(z)
+    free = z.clone().requires_grad_()
+    (wanted,) = torch.autograd.grad(mean(free).sum(), free)
+    torch.testing.assert_close(jacobian, wanted, rtol=1e-3, atol=1e-4)
+    x = torch.rand(300, 28, 28)
+    codes = torch.func.vmap(lambda image: vae.encoder(image[None]).mean[0])(x)
+    torch.testing.assert_close(codes, vae.encode(x), rtol=1e-3, atol=1e-4)
