@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +146,45 @@ def test_a_run_with_a_fitted_prior_cites_where_that_comes_from(
     assert {"dai2019diagnosing", "ghosh2020variational"} <= set(
         re.findall(r"@\w+{(\w+),", capsys.readouterr().out)
     )
+
+
+class Killed(BaseException):
+    """Stands for whatever ends a process without asking it."""
+
+
+def test_a_fit_killed_at_any_of_its_writes_is_made_again_by_the_same_call(
+    brief: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaelab.workflows.posthoc_prior.STEPS", 1)
+    folder = trained(tmp_path, train__epochs=1).folder
+    whole = vaelab.fit_prior(folder, "mixture", tmp_path / "whole", quiet=True)
+    real = vaelab.Run.write
+    for survived in range(7):
+        left = iter(range(survived))
+
+        def write(run: vaelab.Run, name: str, payload: Any, left: Any = left) -> Path:
+            if next(left, None) is None:
+                raise Killed
+            return real(run, name, payload)
+
+        out = tmp_path / "out"
+        with monkeypatch.context() as patch:
+            patch.setattr(vaelab.Run, "write", write)
+            with contextlib.suppress(Killed):
+                vaelab.fit_prior(folder, "mixture", out, quiet=True)
+        if not (out / "results.json").exists():
+            if survived > 1:
+                with pytest.raises(UserError, match="fitted by vaelab fit-prior"):
+                    vaelab.resume(out, quiet=True)
+            again = vaelab.fit_prior(folder, "mixture", out, quiet=True)
+            assert again.results == whole.results
+            shutil.rmtree(out)
+
+
+def test_the_run_in_the_working_folder_gets_a_neighbour(
+    brief: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaelab.workflows.posthoc_prior.STEPS", 1)
+    folder = trained(tmp_path, train__epochs=1).folder
+    monkeypatch.chdir(folder)
+    assert vaelab.fit_prior(".", "mixture", quiet=True).folder == tmp_path / "run+mixture"
