@@ -69,13 +69,22 @@ def put(folder: Path, name: str, payload: Payload) -> Path:
             if below.is_symlink():
                 raise UserError(f"{below}: is a link out of the folder; remove it")
             below.mkdir(exist_ok=True)
-        if name not in written(folder):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-            with os.fdopen(os.open(folder / WRITTEN, flags, 0o666), "ab") as file:
-                file.write(f"{name}\n".encode())
+        note(folder, name)
         return _replace(path, payload)
     except OSError as error:
         raise _unwritable(path, error) from None
+
+
+def note(folder: Path, name: str) -> None:
+    """List a file as written by vaelab, before it is written."""
+    if name in written(folder):
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        with os.fdopen(os.open(folder / WRITTEN, flags, 0o666), "ab") as file:
+            file.write(f"{name}\n".encode())
+    except OSError as error:
+        raise _unwritable(folder / name, error) from None
 
 
 def written(folder: Path) -> list[str]:

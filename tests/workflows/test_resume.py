@@ -179,7 +179,7 @@ def test_a_run_asked_to_stop_within_an_epoch_saves_and_goes_on_from_there(
     ended = train.kill(number)
     assert ended.code == 130
     assert ended.err.startswith("vaelab: interrupted; saved at epoch 2, step ")
-    assert ended.err.endswith(f"go on with: vaelab train --resume {folder}\n")
+    assert ended.err.endswith(f"continue with: vaelab train --resume {folder}\n")
     assert ended.err.count("\n") == 1
     saved = state(folder)
     assert saved["epoch"] == 1
@@ -198,7 +198,7 @@ def test_ctrl_c_reaches_the_real_command(long: list[str], tmp_path: Path) -> Non
         _, err = train.communicate(timeout=30)
     assert train.returncode == 130
     assert err.count("\n") == 1
-    assert err.endswith(f"go on with: vaelab train --resume {tmp_path / 'run'}\n")
+    assert err.endswith(f"continue with: vaelab train --resume {tmp_path / 'run'}\n")
 
 
 def test_ctrl_c_while_the_pictures_are_drawn_says_how_to_go_on(
@@ -409,7 +409,7 @@ def test_going_on_with_a_finished_run_does_nothing_and_says_so(
 ) -> None:
     before = contents(a_copy)
     assert main(["train", "--resume", str(a_copy)]) == 0
-    assert capsys.readouterr().out.startswith(f"{a_copy}: finished already")
+    assert f"{a_copy}: finished already" in capsys.readouterr().out
     assert contents(a_copy) == before
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vaelab.data import load_all
 from vaelab.errors import UserError
-from vaelab.files import write_atomic
+from vaelab.files import note, write_atomic
 from vaelab.models import support
 from vaelab.plots import images, series
 from vaelab.plots.gallery import samples_page
@@ -94,6 +94,8 @@ def _write(run: Run, name: str, x: Tensor, out: str | None, page: Callable[[], F
     path = (
         Path(out) if out else run.folder / f"{name}.{'png' if drawable(run.vae.shape) else 'npy'}"
     )
+    if not out:  # so that a new run in this folder replaces it
+        note(run.folder, path.name)
     if path.suffix in (".npy", ".npz", ".csv"):
         return save_array(path, x)
     if path.suffix not in ENDINGS:
