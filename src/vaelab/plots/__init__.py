@@ -1,6 +1,6 @@
 """Figures of runs: pure functions from arrays to pages, and which pages a run gets.
 
-Functions such as `latent`, `losses` and `rows` take arrays and return a matplotlib `Figure`; `encode`
+Functions such as `latent`, `losses` and `rows` take arrays and return a `Figure`; `encode`
 makes a file of it, the same bytes for the same input. `picture` turns data into small pictures of
 bounded size; `form` decides what data of a shape are shown as. `gallery.plot` writes all figures of
 a run, `exports` writes what a user asks for by a command.

@@ -1,4 +1,4 @@
-"""Classes in figures: a class keeps its name, its colour and its marker in every figure of a run."""
+"""Classes in figures: a class keeps its name, its colour and its marker in all figures of a run."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def write_samples(run: Run, n: int, seed: int, out: str | None, label: int | Non
 
 
 def write_reconstructions(run: Run, x: Tensor, y: Labels, out: str | None) -> Path:
-    """Write rows x (N, *shape) beside their reconstructions: a picture, or the latter as numbers."""
+    """Write rows x (N, *shape) beside their reconstructions: a picture, or numbers."""
     again, look = run.vae.reconstruct(x, y), look_of(run)
 
     def page() -> Figure:

@@ -206,7 +206,7 @@ def snapshot(run: Run, vae: VAE, x: Tensor, y: Tensor | None, epoch: int) -> Non
 
 
 def _animate(run: Run) -> bool:
-    """Write progress.gif of the frames there are, those of one size (figures.* may have changed)."""
+    """Write progress.gif of the frames of one size (figures.* may have changed)."""
     paths = sorted((run.folder / "figures" / "epochs").glob("*.png"))
     shown = [Image.open(path) for path in paths]
     shown = [frame for frame in shown if frame.size == shown[-1].size]

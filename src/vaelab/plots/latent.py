@@ -1,4 +1,4 @@
-"""Latent codes: densities of one dimension, scatters of two, principal components and t-SNE of more.
+"""Latent codes: densities of one dimension, scatters of two, PCA and t-SNE of more.
 
 Codes are (N, L), labels (N,) or None.
 """

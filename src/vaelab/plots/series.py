@@ -125,7 +125,7 @@ def signal_steps(steps: Array, *, look: Look, title: str, xlabel: str = "step") 
 
 @page
 def feature_densities(x: Array, made: Array, names: Sequence[str] = (), *, look: Look) -> Figure:
-    """The density of each feature (column of a table) in the data x (N, D) and in samples (M, D)."""
+    """The density of each feature in the data x (N, D) and in samples (M, D)."""
     figure, axes = _feature_panels(x.shape[1], names, look, look.text("samples"))
     for ax, real, sampled in zip(axes, x.T, made.T, strict=True):
         low, high = min(real.min(), sampled.min()), max(real.max(), sampled.max())
@@ -143,7 +143,7 @@ def feature_densities(x: Array, made: Array, names: Sequence[str] = (), *, look:
 
 @page
 def feature_pairs(x: Array, xhat: Array, names: Sequence[str] = (), *, look: Look) -> Figure:
-    """Each feature of the reconstructions xhat (N, D) against the original's; a diagonal is exact."""
+    """Each feature of reconstructions xhat (N, D) against the originals; the diagonal is exact."""
     figure, axes = _feature_panels(x.shape[1], names, look, "")
     for ax, real, again in zip(axes, x.T, xhat.T, strict=True):
         ax.axline((float(real.mean()), float(real.mean())), slope=1, color="0.8", lw=look.scale)
