@@ -142,7 +142,7 @@ def test_the_training_value_is_the_elbo_within_its_standard_error(tmp_path: Path
     vae, batches = untrained(recipe)
     train = batches["train"]
     with torch.no_grad():
-        draw = vae(train(torch.arange(len(train)), generator(0, "test")), 100)
+        draw = vae.draw(train(torch.arange(len(train)), generator(0, "test")), 100)
     noise = (-draw.log_px).var(0).sum().sqrt().item() / len(
         train
     )  # of the mean of one sample an image
