@@ -28,9 +28,9 @@ from typing import Any
 import msgspec
 
 import vaelab
-from vaelab.evaluation.evaluate import evaluate
 from vaelab.recipes import Recipe, flatten
 from vaelab.workflows.compare import FREE, trained
+from vaelab.workflows.evaluate import evaluate
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results", HERE.parent / "README.md"

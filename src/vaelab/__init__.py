@@ -21,11 +21,11 @@ from vaelab.recipes import Recipe, Row, recipe, study
 
 if TYPE_CHECKING:
     from vaelab.evaluation.doctor import diagnose
-    from vaelab.evaluation.evaluate import evaluate
     from vaelab.models import VAE, Draw
     from vaelab.runs import Run, load
     from vaelab.training import Epoch, Step, epochs
     from vaelab.workflows.compare import compare
+    from vaelab.workflows.evaluate import evaluate
     from vaelab.workflows.posthoc_prior import fit_prior
     from vaelab.workflows.studies import train_all
     from vaelab.workflows.train import resume, train
@@ -65,7 +65,7 @@ _NEED_TORCH = {
     "resume": "workflows.train",
     "train_all": "workflows.studies",
     "compare": "workflows.compare",
-    "evaluate": "evaluation.evaluate",
+    "evaluate": "workflows.evaluate",
     "diagnose": "evaluation.doctor",
     "fit_prior": "workflows.posthoc_prior",
 }

@@ -10,7 +10,7 @@ import pytest
 from vaelab.cli.catalogue import combinations, filled, numbers, parts
 from vaelab.cli.catalogue import table as models_table
 from vaelab.cli.listing import describe
-from vaelab.evaluation.evaluate import METRICS
+from vaelab.evaluation.sections import METRICS
 from vaelab.recipes import AXES, Model, Objective, rules, table
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from torch import Tensor
 from vaelab.data import Batches
 from vaelab.evaluation import classifier as module
 from vaelab.evaluation.classifier import Classifier, classifier, fingerprint, learn, turned
-from vaelab.evaluation.prepared import Subject
+from vaelab.evaluation.evaluator import Evaluator
 from vaelab.models import evaluating
 from vaelab.recipes import Data
 from vaelab.runs import Run
@@ -35,10 +35,10 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHOWN", (1000, 1000))
 
 
-def subject(tmp_path: Path, images: int = 0, seed: int = 0, **settings: Any) -> Subject:
+def subject(tmp_path: Path, images: int = 0, seed: int = 0, **settings: Any) -> Evaluator:
     """Of a run that was never trained: the classifier asks for its data only."""
     settings = {f"data.{key}": value for key, value in settings.items()}
-    return Subject(Run(tmp_path, tiny(settings)), images=images, seed=seed)
+    return Evaluator(Run(tmp_path, tiny(settings)), images=images, seed=seed)
 
 
 def weights(eyes: Classifier) -> str:
@@ -55,14 +55,14 @@ def batches(
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Subject, Classifier]]:
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Evaluator, Classifier]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VAELAB_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         of_digits = subject(tmp_path_factory.mktemp("run"))
         yield of_digits, classifier(of_digits)
 
 
-def test_it_tells_digits_apart_and_says_how_well(taught: tuple[Subject, Classifier]) -> None:
+def test_it_tells_digits_apart_and_says_how_well(taught: tuple[Evaluator, Classifier]) -> None:
     of_digits, eyes = taught
     y = of_digits.test.y
     about = eyes.about(of_digits.x_test, y)
@@ -83,7 +83,7 @@ def test_it_tells_digits_apart_and_says_how_well(taught: tuple[Subject, Classifi
 
 
 def test_features_have_mean_0_and_variance_1_over_the_images_of_training(
-    taught: tuple[Subject, Classifier],
+    taught: tuple[Evaluator, Classifier],
 ) -> None:
     """By running means over batches of 128, the newest weighing a tenth: within 0.02 = sqrt(0.1 / 1.9 / 128) or so."""
     of_digits, eyes = taught
@@ -95,7 +95,7 @@ def test_features_have_mean_0_and_variance_1_over_the_images_of_training(
 
 
 def test_features_come_in_chunks_and_without_gradients(
-    taught: tuple[Subject, Classifier], monkeypatch: pytest.MonkeyPatch
+    taught: tuple[Evaluator, Classifier], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_digits, eyes = taught
     whole = eyes.features(of_digits.x_test)

@@ -15,24 +15,23 @@ from conftest import tiny
 from torch import nn
 
 import vaelab
-from vaelab.evaluation import disentangling
-from vaelab.evaluation.disentangling import (
+from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.metrics import fixed_factors
+from vaelab.evaluation.metrics.estimates import Estimate, resampled
+from vaelab.evaluation.metrics.factors import (
     BINS,
-    METRICS,
     Integers,
     Reals,
-    beta_vae_score,
     dci,
     disentanglement_completeness,
-    factor_vae_score,
     mig,
     modularity,
     mutual_information,
     sap,
-    scores,
 )
-from vaelab.evaluation.metric import Estimate, resampled
-from vaelab.evaluation.prepared import Subject
+from vaelab.evaluation.metrics.fixed_factors import beta_vae_score, factor_vae_score
+from vaelab.evaluation.sections import disentangling
+from vaelab.evaluation.sections.disentangling import METRICS, scores
 from vaelab.models import VAE
 from vaelab.models.posteriors import Delta, diagonal
 
@@ -411,7 +410,7 @@ def test_every_other_image_with_the_same_value_is_as_likely_a_partner_and_rare_v
         pairs.append(np.stack([rows, alike], -1).reshape(-1, 2))
         return z[rows[:, 0]]
 
-    features, which = disentangling._drawn(
+    features, which = fixed_factors._drawn(
         look, np.arange(44.0)[:, None], v, 300, 64, np.random.default_rng(1)
     )
     seen = np.concatenate(pairs)
@@ -474,7 +473,7 @@ def test_an_accuracy_has_a_binomial_error_and_informativeness_a_value_for_each_i
 NUMBERS = {name for name in METRICS if name not in ("dci_accuracy", "factor_information")}
 
 
-def sprites(folder: Path, **given: Any) -> Subject:
+def sprites(folder: Path, **given: Any) -> Evaluator:
     settings = {
         "data.source": "sprites",
         "data.size": 16,
@@ -482,7 +481,7 @@ def sprites(folder: Path, **given: Any) -> Subject:
         "model.latent": 3,
         "train.epochs": 1,
     }
-    return Subject(vaelab.train(tiny(settings | given), folder / "run", quiet=True))
+    return Evaluator(vaelab.train(tiny(settings | given), folder / "run", quiet=True))
 
 
 LEARNS = {
@@ -513,7 +512,7 @@ def test_a_small_run_on_sprites_has_every_score(tmp_path: Path, quick: None) -> 
     for place in ("x", "y"):
         assert found["dci_accuracy"][place].value > 1 / 32 + 5 * math.sqrt(1 / 32 / 600)
     assert any("rotation" in note for note in found["notes"])
-    again = disentangling.measure(Subject(subject.run))
+    again = disentangling.measure(Evaluator(subject.run))
     assert all(
         found[name] == again[name] for name in ("sap", "mig", "beta_vae_score", "dci_completeness")
     )
@@ -532,7 +531,7 @@ def test_models_of_every_kind_are_measured_and_few_images_cost_two_scores(
 
 
 def test_data_without_factors_get_a_reason(digits_run: Path) -> None:
-    found = disentangling.measure(Subject(vaelab.load(digits_run)))
+    found = disentangling.measure(Evaluator(vaelab.load(digits_run)))
     assert list(found) == ["notes"]
     assert "no known factors" in found["notes"][0]
 
@@ -548,7 +547,7 @@ def test_factors_of_ones_own_count_and_constant_ones_do_not(tmp_path: Path, quic
         tmp_path / "run",
         quiet=True,
     )
-    found = disentangling.measure(Subject(run))
+    found = disentangling.measure(Evaluator(run))
     assert list(found["dci_accuracy"]) == ["1"]
     assert found["dci_informativeness"].value == 1
     assert not {"modularity", "dci_disentanglement", "factor_vae_score", "beta_vae_score"} & set(
@@ -569,7 +568,7 @@ def test_used_dimensions_are_those_whose_mean_moves_whatever_the_scale() -> None
         encoder.forward = q  # type: ignore[assignment]
         vae = VAE(encoder, nn.Identity(), nn.Identity(), (4,))
         subject = SimpleNamespace(vae=vae, x_test=means, test=SimpleNamespace(y=None), seed=0)
-        found = disentangling._used(cast(Subject, subject), q(means).mean.double().numpy())
+        found = disentangling._used(cast(Evaluator, subject), q(means).mean.double().numpy())
         assert found.tolist() == wanted
 
 

@@ -22,10 +22,11 @@ from torch.distributions import Laplace, Normal
 
 import vaelab
 from vaelab.errors import UserError
-from vaelab.evaluation import doctor, evaluate, latent, samples
+from vaelab.evaluation import doctor, results
 from vaelab.evaluation.doctor import RULES, Evidence, Finding, diagnose, report
-from vaelab.evaluation.metric import Estimate
-from vaelab.evaluation.prepared import Subject
+from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.metrics.estimates import Estimate
+from vaelab.evaluation.sections import latent, samples
 from vaelab.recipes import override, table
 
 Look = Callable[[str], Evidence]
@@ -138,9 +139,9 @@ def look(undrawn: None, tmp_path_factory: pytest.TempPathFactory) -> Look:
 
 
 def seen(run: vaelab.Run) -> Evidence:
-    few = Subject(run, images=500, n_samples=500)
+    few = Evaluator(run, images=500, n_samples=500)
     sections = {"latent": latent.measure(few), "samples": samples.measure(few)}
-    return Evidence(run.recipe, run.history, Subject(run), sections)
+    return Evidence(run.recipe, run.history, Evaluator(run), sections)
 
 
 def verdicts(e: Evidence) -> dict[str, str]:
@@ -214,7 +215,7 @@ def test_a_sigma_below_the_rounding_of_grey_levels_is_saturated(look: Look) -> N
         run = vaelab.load(e.subject.run.folder)
         run.vae.decoder.get_buffer("log_sigma").fill_(math.log(levels / 16))
         assert (
-            judged(dataclasses.replace(e, subject=Subject(run)), "saturated outputs").verdict
+            judged(dataclasses.replace(e, subject=Evaluator(run)), "saturated outputs").verdict
             == verdict
         )
 
@@ -548,7 +549,7 @@ def test_a_number_is_read_however_it_was_stored(
 def test_what_is_no_number_is_missing(look: Look, stored: Any) -> None:
     e = dataclasses.replace(look("healthy"), sections={"latent": {"prior_gap": stored}})
     assert e.number("latent.prior_gap") is None
-    assert e.number("samples.frechet") is None
+    assert e.number("fidelity.frechet") is None
 
 
 def test_the_evaluation_in_the_folder_is_used_and_what_is_missing_measured(
@@ -556,7 +557,7 @@ def test_the_evaluation_in_the_folder_is_used_and_what_is_missing_measured(
 ) -> None:
     run = look("by heart").subject.run
     before = {"latent": {"prior_gap_at_least": Estimate(123.0, 1.0)}}
-    monkeypatch.setattr(evaluate, "read", lambda _: evaluate.Evaluation({}, before))
+    monkeypatch.setattr(results, "read", lambda _: results.Evaluation({}, before))
     monkeypatch.setattr(latent, "measure", lambda _: pytest.fail("measured again"))
     monkeypatch.setattr(
         samples,

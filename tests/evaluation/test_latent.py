@@ -18,23 +18,20 @@ from torch.nn.functional import normalize, one_hot
 
 import vaelab
 from vaelab.data import Dataset, Split
-from vaelab.evaluation import latent
-from vaelab.evaluation.latent import (
-    METRICS,
-    aggregate,
+from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.metrics import densities, information
+from vaelab.evaluation.metrics.codes import (
     evenness,
-    fitted_density,
     knn_accuracy,
-    measure,
     probe_accuracy,
-    share_beyond,
     silhouette,
     trustworthiness,
-    usage,
-    variance_of_means,
 )
-from vaelab.evaluation.metric import Estimate
-from vaelab.evaluation.prepared import Subject
+from vaelab.evaluation.metrics.densities import fitted_density, share_beyond
+from vaelab.evaluation.metrics.estimates import Estimate
+from vaelab.evaluation.metrics.information import aggregate, usage, variance_of_means
+from vaelab.evaluation.sections import decoded, groups, latent
+from vaelab.evaluation.sections.latent import METRICS, measure
 from vaelab.models import VAE, build
 from vaelab.models.codes import Code, OneHots
 from vaelab.models.hierarchy import BottomUp, Ladder, TopDown
@@ -101,7 +98,7 @@ def test_in_chunks_it_is_the_same(
     q = gaussians(torch.randn(40, 3).double(), torch.rand(40, 3).double() + 0.2)
     z = q.sample()
     wanted = aggregate([q], z)
-    monkeypatch.setattr(latent, "PAIRS", pairs)
+    monkeypatch.setattr(information, "PAIRS", pairs)
     found = aggregate(split(q, sizes), z)
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
@@ -305,7 +302,7 @@ def test_a_sample_may_have_any_rank_among_few_codes_and_the_share_is_nominal_ove
 
     To be met, it has to be a whole number of the N + 1 ranks.
     """
-    monkeypatch.setattr(latent, "RESAMPLES", 2)
+    monkeypatch.setattr(densities, "RESAMPLES", 2)
     values = (
         torch.arange(codes + 1.0).double().exp()
     )  # as if of a skew distribution: gaps are no rounding
@@ -490,9 +487,11 @@ def test_the_way_along_a_sphere_stays_on_it_at_constant_speed() -> None:
 # ---------------------------------------------------------------- whole models
 
 
-def subject(vae: VAE, recipe: vaelab.Recipe, data: Dataset | None = None, **given: Any) -> Subject:
+def subject(
+    vae: VAE, recipe: vaelab.Recipe, data: Dataset | None = None, **given: Any
+) -> Evaluator:
     """A model as it is, with a recipe's data, or these."""
-    made = Subject(SimpleNamespace(recipe=recipe, vae=vae.eval()), **given)  # type: ignore[arg-type]
+    made = Evaluator(SimpleNamespace(recipe=recipe, vae=vae.eval()), **given)  # type: ignore[arg-type]
     if data is not None:
         made.__dict__["data"] = data
     return made
@@ -510,7 +509,7 @@ def tabular(
 SIGMA, WEIGHTS = 0.5, (1.0, 0.5, 0.3)  # of the decoder: x = w z + sigma e, dimension by dimension
 
 
-def linear_gaussian(images: int, stretch: float = 1.0, shift: float = 0.0) -> Subject:
+def linear_gaussian(images: int, stretch: float = 1.0, shift: float = 0.0) -> Evaluator:
     """z ~ N(0, I), x = w z + sigma e with the exact posterior, on data of z ~ N(shift, stretch^2)."""
     w = torch.tensor(WEIGHTS)
     given = {
@@ -565,7 +564,7 @@ def test_a_model_whose_aggregate_is_the_prior_has_no_holes_and_says_what_it_shou
     # -log p(x) is half a chi^2(3) and a constant: its variance 3 / 2 is found from n images to sqrt(6 / n) of itself,
     # for its fourth moment is 7 squares of that; an error to half as much. The excess has the variance of two such.
     one = pytest.approx(
-        math.sqrt(1.5 / latent.DECODED), rel=WIDE / 2 * math.sqrt(6 / latent.DECODED)
+        math.sqrt(1.5 / decoded.DECODED), rel=WIDE / 2 * math.sqrt(6 / decoded.DECODED)
     )
     nll, excess = found["sample_nll"].error, found["sample_nll_excess"].error
     assert nll == one
@@ -632,7 +631,7 @@ def test_an_autoencoder_has_more_holes_than_a_vae(tmp_path: Any) -> None:
             DIGITS | {"model.variant": variant, "train.epochs": 20, "train.learning_rate": 6e-3},
         )
         run = vaelab.train(recipe, tmp_path / variant, quiet=True)
-        found[variant] = measure(Subject(run, n_samples=2000))
+        found[variant] = measure(Evaluator(run, n_samples=2000))
     for key in ("hole_share", "lost_share", "prior_gap_at_least"):
         one, other = (found[variant][key] for variant in ("ae", "vae"))
         assert one.value - other.value > 3 * math.hypot(one.error, other.error), key
@@ -643,7 +642,7 @@ def test_an_autoencoder_has_more_holes_than_a_vae(tmp_path: Any) -> None:
 # ---------------------------------------------------------------- every row of the table
 
 
-def tiny(variant: str, **given: Any) -> Subject:
+def tiny(variant: str, **given: Any) -> Evaluator:
     """A row with a small untrained model, on some of the digits."""
     torch.manual_seed(0)
     small = {
@@ -690,8 +689,8 @@ def complete(found: dict[str, Any]) -> None:
 def test_every_row_has_finite_numbers_or_reasons(
     variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latent, "DECODED", 20)
-    monkeypatch.setattr(latent, "K", 5)
+    monkeypatch.setattr(decoded, "DECODED", 20)
+    monkeypatch.setattr(decoded, "K", 5)
     made = tiny(variant)
     state = torch.get_rng_state()
     found = measure(made)
@@ -712,8 +711,8 @@ def test_every_row_has_finite_numbers_or_reasons(
 def test_every_likelihood_has_finite_numbers_or_reasons(
     likelihood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latent, "DECODED", 20)
-    monkeypatch.setattr(latent, "K", 5)
+    monkeypatch.setattr(decoded, "DECODED", 20)
+    monkeypatch.setattr(decoded, "K", 5)
     counts = {"data.treatment": "counts"} if likelihood in ("poisson", "negative-binomial") else {}
     recipe = vaelab.recipe("quickstart", TINY | {"model.likelihood": likelihood} | counts)
     found = measure(subject(build(recipe.model, (8, 8), 17), recipe, images=40, n_samples=50))
@@ -721,7 +720,7 @@ def test_every_likelihood_has_finite_numbers_or_reasons(
 
 
 def test_the_same_seed_measures_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latent, "DECODED", 20)
+    monkeypatch.setattr(decoded, "DECODED", 20)
 
     def numbers(seed: int) -> dict[str, Any]:
         found = measure(tiny("vae", seed=seed))
@@ -804,8 +803,8 @@ def test_what_codes_decode_to_comes_back_as_the_encoder_knows_its_data(
 
     monkeypatch.setattr(made.vae, "decode", watched)
     monkeypatch.setattr(made.vae, "encode", seen)
-    monkeypatch.setattr(latent, "DECODED", 20)
-    monkeypatch.setattr(latent, "K", 5)
+    monkeypatch.setattr(decoded, "DECODED", 20)
+    monkeypatch.setattr(decoded, "K", 5)
     measure(made)
     assert sorted(map(len, encoded)) == [60, 2000]  # the test images' codes and the prior's
     for x in encoded:
@@ -820,7 +819,7 @@ def test_what_codes_decode_to_comes_back_as_the_encoder_knows_its_data(
 
 def test_files_sorted_by_class_are_probed_on_all_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A linear probe sees some of the training images; the first of them would be of one class."""
-    monkeypatch.setattr(latent, "FITTED", 60)
+    monkeypatch.setattr(groups, "FITTED", 60)
     made = linear_gaussian(300)
     y = (torch.arange(300) >= 150).long()
     x = torch.randn(300, 3) + 6 * y[:, None]

@@ -14,24 +14,17 @@ from conftest import tiny
 from torch import Tensor
 
 import vaelab
+from vaelab import devices
 from vaelab.errors import UserError
 from vaelab.evaluation import classifier as eyes
-from vaelab.evaluation import samples
-from vaelab.evaluation.metric import Estimate, resampled
-from vaelab.evaluation.prepared import Subject
-from vaelab.evaluation.samples import (
-    METRICS,
-    classifier_score,
-    copies,
-    frechet,
-    kernel_mmd,
-    measure,
-    nearest,
-    nearness,
-    neighbourhoods,
-    psnr,
-    ssim,
-)
+from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.metrics import memorisation
+from vaelab.evaluation.metrics.estimates import Estimate, resampled
+from vaelab.evaluation.metrics.fidelity import classifier_score, frechet, kernel_mmd, neighbourhoods
+from vaelab.evaluation.metrics.images import psnr, ssim
+from vaelab.evaluation.metrics.memorisation import copies, nearest, nearness
+from vaelab.evaluation.sections import samples
+from vaelab.evaluation.sections.samples import METRICS, measure
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -144,7 +137,7 @@ def test_neighbourhoods_are_those_of_the_definitions_whatever_the_chunks(
     assert min(wanted.values()) > 0
     assert len(set(wanted.values())) == 4
     assert values(neighbourhoods(made, real)) == pytest.approx(wanted)
-    monkeypatch.setattr(samples, "CHUNK", 7)
+    monkeypatch.setattr(devices, "BUDGET", 7 * 16 * len(real))
     assert values(neighbourhoods(made, real)) == pytest.approx(wanted)
 
 
@@ -326,7 +319,7 @@ def test_ssim_goes_through_all_chunks_and_refuses_images_without_a_neighbourhood
 ) -> None:
     x, y = torch.rand(2, 7, 8, 8)
     whole = ssim(x, y)
-    monkeypatch.setattr(samples, "CHUNK", 3)
+    monkeypatch.setattr(devices, "BUDGET", 3 * 100 * 64)
     np.testing.assert_allclose(ssim(x, y), whole, rtol=1e-12)
     with pytest.raises(UserError, match=r"^ssim: images of 2 x 9 pixels are too small"):
         ssim(torch.rand(1, 2, 9), torch.rand(1, 2, 9))
@@ -342,7 +335,7 @@ def test_nearest_is_that_of_brute_force_even_far_from_zero(
     x, among = random(23, 4, 5) + offset, random(40, 4, 5, seed=1) + offset
     apart = (x[:, None] - among).flatten(2).norm(dim=2)  # (23, 40)
     for memory in (2**24, 100):  # all at once; two at a time
-        monkeypatch.setattr(samples, "MEMORY", memory)
+        monkeypatch.setattr(memorisation, "MEMORY", memory)
         for rank in (1, 2):
             distance, index = nearest(x, among, rank)
             np.testing.assert_allclose(distance, apart.sort(1).values[:, rank - 1], rtol=1e-12)
@@ -474,7 +467,7 @@ def check(found: dict[str, Any]) -> None:
 
 def test_all_numbers_of_a_run_and_the_same_again(digits: Path) -> None:
     before = torch.get_rng_state()
-    subject = Subject(vaelab.load(digits), n_samples=500)
+    subject = Evaluator(vaelab.load(digits), n_samples=500)
     found = measure(subject)
     check(found)
     assert set(METRICS) - set(found) == {"asked_class", "asked_class_real"}
@@ -483,7 +476,7 @@ def test_all_numbers_of_a_run_and_the_same_again(digits: Path) -> None:
     np.testing.assert_allclose(found["mse"].each, (x - y).square().mean((1, 2)), rtol=1e-6)
     np.testing.assert_allclose(found["psnr"].each, -10 * np.log10(found["mse"].each), rtol=1e-9)
     assert found["ssim"].each.shape == (180,)
-    again = measure(Subject(vaelab.load(digits), n_samples=500))
+    again = measure(Evaluator(vaelab.load(digits), n_samples=500))
     assert str({key: value for key, value in again.items() if key not in PIXELS}) == str(
         {key: value for key, value in found.items() if key not in PIXELS}
     )
@@ -491,10 +484,10 @@ def test_all_numbers_of_a_run_and_the_same_again(digits: Path) -> None:
 
 
 def test_perfect_reconstructions_are_perfect_by_every_number(digits: Path) -> None:
-    subject = Subject(vaelab.load(digits), n_samples=200)
+    subject = Evaluator(vaelab.load(digits), n_samples=200)
     imperfect = measure(subject)["frechet_reconstructions"].value
     assert imperfect > 1
-    subject = Subject(vaelab.load(digits), n_samples=200)
+    subject = Evaluator(vaelab.load(digits), n_samples=200)
     subject.__dict__["reconstructions"] = subject.x_test
     found = measure(subject)
     assert [found[key].value for key in ("mse", "psnr", "ssim")] == [0, 100, pytest.approx(1)]
@@ -504,7 +497,7 @@ def test_perfect_reconstructions_are_perfect_by_every_number(digits: Path) -> No
 def test_the_range_of_counts_is_theirs(train: Callable[..., vaelab.Run]) -> None:
     """Grey levels 0 .. 16 as counts."""
     found = measure(
-        Subject(train(data__treatment="counts", model__likelihood="poisson"), n_samples=200)
+        Evaluator(train(data__treatment="counts", model__likelihood="poisson"), n_samples=200)
     )
     check(found)
     np.testing.assert_allclose(
@@ -514,7 +507,7 @@ def test_the_range_of_counts_is_theirs(train: Callable[..., vaelab.Run]) -> None
 
 def test_every_baseline_is_of_training_images_against_test_images(digits: Path) -> None:
     """As many of each, so that all are looked at, in whatever order; it decides the blocks of kernel_mmd only."""
-    subject = Subject(vaelab.load(digits), n_samples=200)
+    subject = Evaluator(vaelab.load(digits), n_samples=200)
     subject.__dict__["x_train"] = subject.x_train[: len(subject.x_test)]
     found = measure(subject)
     assert found["compared"] == len(subject.x_train) == len(subject.x_test)
@@ -538,11 +531,11 @@ def test_better_samples_score_better_and_the_baseline_is_what_real_images_reach(
     run = vaelab.load(digits)
 
     def with_samples(x: Tensor) -> dict[str, Any]:
-        subject = Subject(run)
+        subject = Evaluator(run)
         subject.__dict__["samples"] = x
         return measure(subject)
 
-    subject = Subject(run)
+    subject = Evaluator(run)
     fresh = subject.validation(torch.arange(len(subject.validation)), torch.Generator())
     good = with_samples(fresh)
     assert abs(good["kernel_mmd"].value) < 4 * good["kernel_mmd"].error
@@ -575,7 +568,7 @@ def test_better_samples_score_better_and_the_baseline_is_what_real_images_reach(
 def test_samples_of_binarised_data_are_pixels_with_the_means_as_probabilities(
     train: Callable[..., vaelab.Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subject = Subject(train(data__treatment="dynamic"), n_samples=300)
+    subject = Evaluator(train(data__treatment="dynamic"), n_samples=300)
     seen: list[Tensor] = []
     real = eyes.Classifier.features
     monkeypatch.setattr(
@@ -600,7 +593,7 @@ def test_samples_of_binarised_data_are_pixels_with_the_means_as_probabilities(
 
 def test_a_conditional_model_is_asked_for_classes(train: Callable[..., vaelab.Run]) -> None:
     """A decoder that shows the class asked for in every pixel row is taken for it as often as real images are."""
-    subject = Subject(train(model__variant="cvae"), n_samples=200)
+    subject = Evaluator(train(model__variant="cvae"), n_samples=200)
     found = measure(subject)
     check(found)
     assert set(found) == set(METRICS) | {"notes"}
@@ -613,7 +606,7 @@ def test_a_conditional_model_is_asked_for_classes(train: Callable[..., vaelab.Ru
 
 
 def test_an_autoencoder_has_all_numbers(train: Callable[..., vaelab.Run]) -> None:
-    found = measure(Subject(train(model__variant="ae"), n_samples=200))
+    found = measure(Evaluator(train(model__variant="ae"), n_samples=200))
     check(found)
     assert set(METRICS) - set(found) == {"asked_class", "asked_class_real"}
 
@@ -623,7 +616,7 @@ def test_flat_data_without_labels_have_all_but_pictures_numbers(
 ) -> None:
     np.save(tmp_path / "flat.npy", (random(800, 3) @ random(3, 12, seed=1)).numpy())
     run = train(data__source=str(tmp_path / "flat.npy"), model__likelihood="gaussian")
-    found = measure(Subject(run, n_samples=200))
+    found = measure(Evaluator(run, n_samples=200))
     check(found)
     missing = set(METRICS) - set(found)
     of_classes = {"classifier_score", "classifier_score_real", "asked_class", "asked_class_real"}
@@ -636,11 +629,11 @@ def test_flat_data_without_labels_have_all_but_pictures_numbers(
 
 def test_too_few_images_and_wild_samples_are_left_out_with_a_reason(digits: Path) -> None:
     run = vaelab.load(digits)
-    few = measure(Subject(run, images=20))
+    few = measure(Evaluator(run, images=20))
     assert set(few) == PIXELS | {"notes"}
     assert len(few["ssim"].each) == 20
     assert any("20 images on each side are fewer than 50" in note for note in few["notes"])
-    subject = Subject(run, n_samples=60)
+    subject = Evaluator(run, n_samples=60)
     subject.__dict__["samples"] = torch.full((60, 8, 8), torch.inf)
     assert set(measure(subject)) == PIXELS | {"notes"}
     subject.__dict__["reconstructions"] = torch.full_like(subject.x_test, torch.nan)

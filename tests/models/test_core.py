@@ -28,8 +28,8 @@ from vaelab import devices
 from vaelab.data import Batches
 from vaelab.errors import UserError
 from vaelab.evaluation import likelihood
-from vaelab.evaluation.latent import explained_variance
 from vaelab.evaluation.likelihood import log_likelihood
+from vaelab.evaluation.metrics.codes import explained_variance
 from vaelab.models import VAE, Draw, parts
 from vaelab.models import build as build_vae
 from vaelab.models.likelihoods import Gaussian

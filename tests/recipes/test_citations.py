@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import vaelab
-from vaelab.evaluation.evaluate import METRICS
+from vaelab.evaluation.sections import METRICS
 from vaelab.recipes import CHOICES, bibtex, fields, reference, table
 from vaelab.recipes.citations import CYCLES, FITTED, ITSELF, WARMUP, entries
 

@@ -14,8 +14,8 @@ from conftest import TINY
 
 import vaelab
 from vaelab.evaluation import paired
-from vaelab.evaluation.evaluate import Evaluation
-from vaelab.evaluation.metric import Estimate, Metric
+from vaelab.evaluation.metrics.estimates import Estimate, Metric
+from vaelab.evaluation.results import Evaluation
 from vaelab.plots import style
 from vaelab.report import comparison as comparison_page
 from vaelab.runs import Run

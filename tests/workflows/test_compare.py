@@ -15,8 +15,8 @@ from conftest import TINY, contents, outcome
 
 import vaelab
 from vaelab.evaluation import paired
-from vaelab.evaluation.evaluate import Evaluation
-from vaelab.evaluation.metric import Estimate, Metric
+from vaelab.evaluation.metrics.estimates import Estimate, Metric
+from vaelab.evaluation.results import Evaluation
 from vaelab.report import comparison as comparison_page
 from vaelab.runs import Run
 from vaelab.workflows import compare as comparison

@@ -16,7 +16,7 @@ from conftest import TINY, contents, flags, outcome, tiny
 import vaelab
 from vaelab.cli.main import main
 from vaelab.data.dataset import spread
-from vaelab.evaluation import evaluate
+from vaelab.evaluation import results
 from vaelab.plots import style
 from vaelab.report import comparison as comparison_page
 from vaelab.workflows.compare import compare
@@ -69,7 +69,7 @@ def test_a_study_is_a_folder_of_runs_with_their_comparison(compared: Path) -> No
 
 def test_the_numbers_of_a_comparison_are_those_of_the_evaluations(compared: Path) -> None:
     """And their differences, recomputed here from the values of each image."""
-    found = {name: evaluate.read(vaelab.load(compared / name)) for name in ("vae", "ae")}
+    found = {name: results.read(vaelab.load(compared / name)) for name in ("vae", "ae")}
     lines = list(csv.DictReader((compared / "comparison.csv").read_text("utf-8").splitlines()))
     seen = set()
     for line in lines:

@@ -73,7 +73,7 @@ def settings() -> str:
 
 def numbers(section: str) -> str:
     """The numbers of one section of `vaelab evaluate`."""
-    from vaelab.evaluation.evaluate import METRICS  # here, for it imports torch
+    from vaelab.evaluation import METRICS  # here, for it imports torch
 
     lines = ["| number | unit | better | what it is | reference |", "|---|---|---|---|---|"]
     for name, metric in METRICS[section].items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import vaelab
 from vaelab.cli.arguments import CODE, OVERWRITE, QUIET, RUN, Command, Option, whole
@@ -17,7 +16,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     """Measure a run and print the numbers."""
     if not arguments.quiet:
         announce(f"evaluating {arguments.run}")
-    from vaelab.evaluation.evaluate import METRICS, files
+    from vaelab.evaluation import METRICS
 
     sections = arguments.only.split(",") if arguments.only else tuple(METRICS)
     try:
@@ -26,6 +25,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             samples=arguments.samples,
             images=arguments.images,
             sections=sections,
+            out=arguments.out,
             quiet=arguments.quiet,
         )
     except KeyboardInterrupt:
@@ -33,8 +33,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
             "what was measured is kept; run the same command again to continue"
         ) from None
     if not arguments.quiet:
-        print(found)
-        print(Path(arguments.run) / files(found.images)[0])
+        print(found.table() if arguments.all else found)
+        if found.path:
+            print(found.path)
 
 
 def doctor(arguments: argparse.Namespace) -> None:
@@ -75,6 +76,8 @@ COMMANDS = {
             ),
             IMAGES,
             Option("--only", "of likelihood,latent,samples,disentangling", "SECTIONS"),
+            Option("--all", "print every number, not a summary"),
+            Option("--out", "keep the results in FOLDER (default: the run folder)", "FOLDER"),
             CODE,
             QUIET,
         ],

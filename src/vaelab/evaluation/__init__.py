@@ -1,12 +1,41 @@
-"""Numbers of a trained model, each with its unit and its error.
+"""Evaluation of trained models: numbers with units and standard errors, and what follows from them.
 
-prepared.py        a run made ready to be measured: its model, its data as it was trained on them
-metric.py          what a number is: its unit, which way is better, where it was published; its standard error
-likelihood.py      distortion, rate, log p(x) by importance weights, by quadrature        annealing.py    by chains
-latent.py          the codes: use, information, distance of the aggregate posterior from the prior, holes, classes
-samples.py         decoded samples and reconstructions against images     classifier.py    the eyes for that
-disentangling.py   the codes against known factors
-evaluate.py        `evaluate`: all of these, written into the run folder
-doctor.py          from numbers to plain sentences
-paired.py          runs held against the first of them     intervals.py    how far a mean difference may be trusted
+`metrics` are pure functions of arrays; `sections` apply them to a run that an `Evaluator` prepares;
+`missing` measures the sections that are not kept yet, `Results` keeps them in files. The doctor
+turns numbers into sentences, `paired` compares runs, `intervals` says how far to trust a difference.
 """
+
+from vaelab.evaluation.evaluate import OPINION, missing
+from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.metrics import Estimate, Metric, mean, number
+from vaelab.evaluation.results import (
+    WEIGHTS,
+    Evaluation,
+    Results,
+    chosen,
+    protocol,
+    read,
+    rounded,
+    stored_name,
+)
+from vaelab.evaluation.sections import METRICS, SECTIONS
+
+__all__ = [
+    "METRICS",
+    "OPINION",
+    "SECTIONS",
+    "WEIGHTS",
+    "Estimate",
+    "Evaluation",
+    "Evaluator",
+    "Metric",
+    "Results",
+    "chosen",
+    "mean",
+    "missing",
+    "number",
+    "protocol",
+    "read",
+    "rounded",
+    "stored_name",
+]

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 from tqdm import tqdm
 
+from vaelab import devices
 from vaelab.models import VAE, outputs
 from vaelab.seeding import seeded
 
@@ -24,8 +25,6 @@ PILOTS = 4  # chains for each image, run before, that choose the sizes of the st
 TEMPERATURES = 500  # from the prior to the posterior
 LEAPS = 3  # steps of a trajectory
 ACCEPTED = 0.65  # the share of trajectories that is best accepted (Neal, MCMC using Hamiltonian dynamics, 2011)
-ROWS = 1000  # chains that move at once, at most
-ELEMENTS = 2**22  # numbers put out by the decoder at once: with their slopes a few hundred MiB
 
 # z (C, B, L) -> log p(x|z) and log p(z), (2, C, B), and the gradient of each, (2, C, B, L)
 Densities: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -44,7 +43,7 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = Tru
     bar = tqdm(total=len(x), desc="annealing", unit="image", disable=quiet or None, leave=False)
     with bar:
         given = vae.given(None if y is None else y[:1])
-        rows = min(ROWS, ELEMENTS // outputs(vae, vae.encoder(x[:1], *given).mean, given))
+        rows = devices.at_once(64 * outputs(vae, vae.encoder(x[:1], *given).mean, given))
         for i, index in enumerate(
             torch.arange(len(x), device=x.device).split(max(1, rows // CHAINS))
         ):

@@ -30,8 +30,8 @@ from torch.nn.functional import cross_entropy
 from vaelab import devices
 from vaelab.data import Batches
 from vaelab.errors import UserError
-from vaelab.evaluation.metric import pooled
-from vaelab.evaluation.prepared import Subject
+from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.metrics.estimates import pooled
 from vaelab.files import write_atomic
 from vaelab.seeding import CPU, derive, generator, seeded
 
@@ -105,13 +105,13 @@ class Classifier(nn.Module):
         return found
 
 
-def classifier(subject: Subject, seed: int = 0) -> Classifier:
+def classifier(evaluator: Evaluator, seed: int = 0) -> Classifier:
     """The classifier of a run's data and treatment, on the run's device: from the cache, or taught now and kept there.
 
     The cache is classifiers/ in VAELAB_CACHE_DIR, or else in the user's own cache. What is damaged there is replaced;
     where it cannot be written, the next run has to teach again.
     """
-    images, key = _images(subject)
+    images, key = _images(evaluator)
     folder = devices.cache() / "classifiers"
     path = folder / f"{key}-{seed}-v{VERSION}.safetensors"
     eyes = _cached(path, images)
@@ -122,7 +122,7 @@ def classifier(subject: Subject, seed: int = 0) -> Classifier:
             write_atomic(
                 path, safetensors.torch.save(state, {"vaelab": json.dumps(fingerprint(state))})
             )
-    return eyes.to(subject.device)
+    return eyes.to(evaluator.device)
 
 
 def learn(images: Batches, seed: int) -> Classifier:
@@ -214,12 +214,12 @@ def _set_components(eyes: Classifier, images: Batches, chance: torch.Generator) 
     layer.bias.copy_(-layer.weight @ m)
 
 
-def _images(subject: Subject) -> tuple[Batches, str]:
+def _images(evaluator: Evaluator) -> tuple[Batches, str]:
     """Training and validation images, in the order of their hashes, treated; and a name for them and their treatment.
 
     "fixed" images are one draw of the "dynamic" ones, so both are seen by the eyes of the latter.
     """
-    data, settings = subject.data, subject.run.recipe.data
+    data, settings = evaluator.data, evaluator.run.recipe.data
     settings = msgspec.structs.replace(
         settings, treatment=settings.treatment.replace("fixed", "dynamic")
     )

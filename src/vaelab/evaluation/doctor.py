@@ -21,10 +21,11 @@ from torch.distributions import Bernoulli, Distribution, Laplace, Normal, Poisso
 
 from vaelab import devices
 from vaelab.data.dataset import spread
-from vaelab.evaluation import evaluate, latent, samples
-from vaelab.evaluation.latent import UNLIKELY
-from vaelab.evaluation.metric import Estimate, mean, number
-from vaelab.evaluation.prepared import Subject
+from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.metrics.densities import UNLIKELY
+from vaelab.evaluation.metrics.estimates import Estimate, mean, number
+from vaelab.evaluation.results import read
+from vaelab.evaluation.sections import latent, samples
 from vaelab.models import ContinuousBernoulliOfLogits, InUnits
 from vaelab.recipes import AXES, Recipe, table
 from vaelab.runs import Run
@@ -78,7 +79,7 @@ class Evidence:
 
     recipe: Recipe
     history: History
-    subject: Subject
+    subject: Evaluator
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def number(self, key: str) -> Estimate | None:
@@ -148,16 +149,16 @@ def diagnose(
     measured on fewer images. Raises `UserError` where there is no such run, or no epoch of it was finished.
     """
     run = load_run(run) if isinstance(run, str | Path) else run
-    few = Subject(run, images=LOOKED, n_samples=LOOKED)
+    few = Evaluator(run, images=LOOKED, n_samples=LOOKED)
     with devices.using(devices.threads(run.recipe.train.threads)[0]), untouched():
         if sections is None:
             before, measures = (
-                evaluate.read(run),
+                read(run),
                 {"latent": latent.measure, "samples": samples.measure},
             )
             known = before.sections if before else {}
             sections = {name: known.get(name) or measure(few) for name, measure in measures.items()}
-        evidence = Evidence(run.recipe, run.history, Subject(run), sections)
+        evidence = Evidence(run.recipe, run.history, Evaluator(run), sections)
         findings = [finding for rule in RULES.values() if (finding := rule(evidence))]
     less = {
         rule

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
-from vaelab.evaluation.evaluate import METRICS, Evaluation
 from vaelab.evaluation.intervals import LEAST, Interval, bootstrap, t_interval, unpaired
-from vaelab.evaluation.metric import Estimate, Metric, number
+from vaelab.evaluation.metrics.estimates import Estimate, Metric, number
+from vaelab.evaluation.results import Evaluation
+from vaelab.evaluation.sections import METRICS
 from vaelab.models import support
 from vaelab.recipes import Data, flatten
 from vaelab.runs import Run

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from vaelab.data.dataset import spread
 from vaelab.evaluation.intervals import Interval
-from vaelab.evaluation.metric import Estimate
+from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.paired import COST, LEVEL, Comparison, Row
 from vaelab.files import write_atomic
 from vaelab.plots import (

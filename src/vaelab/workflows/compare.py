@@ -17,13 +17,13 @@ import msgspec
 
 from vaelab.data import anchored
 from vaelab.errors import UserError
-from vaelab.evaluation import paired
-from vaelab.evaluation.evaluate import WEIGHTS, evaluate, read
+from vaelab.evaluation import WEIGHTS, paired, read
 from vaelab.evaluation.paired import Comparison
 from vaelab.recipes import Recipe, available, flatten, override, study
 from vaelab.report.comparison import brief, write
 from vaelab.runs import Run, load
 from vaelab.workflows import studies as side_by_side
+from vaelab.workflows.evaluate import evaluate
 from vaelab.workflows.train import resume, train
 
 SAMPLES = 100  # importance weights an image, where no run has been evaluated with more

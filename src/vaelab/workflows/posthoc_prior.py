@@ -26,7 +26,7 @@ from tqdm import tqdm
 from vaelab import devices
 from vaelab.data import Batches
 from vaelab.errors import UserError
-from vaelab.evaluation.metric import mean
+from vaelab.evaluation.metrics.estimates import mean
 from vaelab.files import locked
 from vaelab.models import VAE
 from vaelab.plots import gallery

@@ -12,7 +12,7 @@ import torch
 
 from vaelab import devices
 from vaelab.errors import UserError
-from vaelab.evaluation.latent import explained_variance
+from vaelab.evaluation.metrics.codes import explained_variance
 from vaelab.files import locked
 from vaelab.models import linear
 from vaelab.plots import chosen, gallery

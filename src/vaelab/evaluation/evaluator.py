@@ -11,7 +11,6 @@ from torch import Tensor
 
 from vaelab import devices
 from vaelab.data import Batches, Dataset, Split
-from vaelab.data import load as load_data
 from vaelab.data.dataset import spread
 from vaelab.models import VAE
 from vaelab.runs import Run
@@ -19,7 +18,7 @@ from vaelab.seeding import CPU, generator
 
 
 @dataclass(frozen=True)
-class Subject:
+class Evaluator:
     """A run's best model and its data, treated as in its training; what several measures need is worked out once.
 
     `images` caps how many validation and test images are looked at (0: all), evenly spread, for data may be sorted;
@@ -46,7 +45,7 @@ class Subject:
 
     @cached_property
     def data(self) -> Dataset:
-        return load_data(self.run.recipe.data)
+        return self.run.data
 
     @cached_property
     def train(self) -> Batches:

@@ -1,0 +1,302 @@
+"""What `evaluate` measured: the numbers with their protocol, and the files that keep them.
+
+evaluation.json    the protocol, then the sections: numbers, or {"value", "error"} with a standard error
+evaluation.npz     the values image by image of the numbers that are means over test images
+
+The names say what differs from the default: evaluation-500 is by 500 test images, evaluation-seed-1
+by another seed. A file that holds another protocol (another version of vaelab, other data or weights)
+is kept beside it under a digest of that protocol. The likelihood has a section for each K,
+likelihood-K; what does not depend on K is the section second-opinion.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaelab import __version__
+from vaelab.errors import UserError
+from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.metrics.estimates import Estimate
+from vaelab.evaluation.sections import METRICS
+from vaelab.evaluation.text import summary, table
+from vaelab.files import merging, write_atomic
+from vaelab.runs import Run
+
+WEIGHTS = "importance_samples"  # what the protocol calls K
+
+Section = dict[str, Any]
+Protocol = dict[str, Any]
+
+
+@dataclass
+class Evaluation:
+    """The numbers of a run: section -> name -> `Estimate`, number, text, list or dictionary.
+
+    `protocol` says what they depend on; `path` is the file that keeps them, None where it could not
+    be written. Printed, it is a summary; `table` returns every number with its meaning.
+    """
+
+    protocol: Protocol
+    sections: dict[str, Section] = field(default_factory=dict)
+    path: Path | None = None
+
+    @property
+    def images(self) -> int:
+        """The number of test images measured; 0 for all."""
+        return 0 if self.protocol["images"] == "all" else int(self.protocol["images"])
+
+    def __str__(self) -> str:
+        return summary(self.protocol, self.sections)
+
+    def table(self) -> str:
+        """Return every number with its error, unit and meaning, and the notes."""
+        return table(self.protocol, self.sections)
+
+
+class Results:
+    """The kept results of one protocol, in the run folder or in another folder.
+
+    `unkept` is why results could not be written, "" as long as they are.
+    """
+
+    def __init__(self, run: Run, protocol: Protocol, out: Path | None = None) -> None:
+        self.run, self.protocol, self.folder = run, protocol, out or run.folder
+        self.stem, self.unkept = stem(protocol), ""
+        self.sections = _merged(run.folder, protocol)
+        if out:
+            self.sections |= _merged(out, protocol)
+        self._check()
+
+    @property
+    def path(self) -> Path:
+        """The file of the numbers."""
+        return self.folder / f"{self.stem}.json"
+
+    def keep(self, sections: dict[str, Section]) -> None:
+        """Add sections to what is kept; what another process kept meanwhile stays."""
+        self.sections |= sections
+        if self.unkept:
+            return
+        try:
+            with merging(self.folder):
+                self.sections = _merged(self.folder, self.protocol) | self.sections
+                self._set_aside()
+                columns, document = encoded(self.protocol, self.sections)
+                self.write(f"{self.stem}.npz", columns)
+                self.write(f"{self.stem}.json", document)
+        except UserError as error:
+            self.unkept = str(error)
+
+    def write(self, name: str, payload: bytes) -> None:
+        """Write a file beside the results."""
+        if self.folder == self.run.folder:
+            self.run.write(name, payload)
+        else:
+            write_atomic(self.folder / name, payload)
+
+    def _check(self) -> None:
+        """Find out before anything is measured whether the results can be written."""
+        if self.folder != self.run.folder:
+            if self.path.exists() and load(self.path) is None:
+                raise UserError(f"out: {self.path} is no evaluation; choose another folder")
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(
+                    f"out: {self.folder}: cannot be made ({error.strerror}); choose another folder"
+                ) from None
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            self.unkept = f"{self.folder}: cannot be written (no permission)"
+
+    def _set_aside(self) -> None:
+        """Give a file of another protocol the name that its protocol has."""
+        there = load(self.path)
+        if there is None or there[0] == self.protocol:
+            return
+        name = f"{self.stem}-{digest(there[0])}"
+        columns, document = encoded(*there)
+        self.write(f"{name}.npz", columns)
+        self.write(f"{name}.json", document)
+
+
+def protocol(evaluator: Evaluator) -> Protocol:
+    """Return all but K that the numbers depend on; only `weights` may differ between compared runs."""
+    run, data = evaluator.run, evaluator.run.recipe.data
+    return {
+        "vaelab": __version__,
+        "weights": weights(run),
+        "source": Path(data.source).name,
+        "split": "test",
+        "images": evaluator.images or "all",
+        "checksum": evaluator.data.test.checksum(),
+        "train_checksum": evaluator.data.train.checksum(),
+        "treatment": data.treatment,
+        "likelihood": run.recipe.model.likelihood,
+        "seed": evaluator.seed,
+    }
+
+
+def weights(run: Run) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of best.safetensors."""
+    run.contract  # noqa: B018  # raises a user error where the file is missing or damaged
+    return hashlib.sha256((run.folder / "best.safetensors").read_bytes()).hexdigest()[:16]
+
+
+def stem(protocol: Protocol) -> str:
+    """Return the name, without its ending, of the files of a protocol.
+
+    >>> stem({"images": "all", "seed": 0}), stem({"images": 500, "seed": 1})
+    ('evaluation', 'evaluation-500-seed-1')
+    """
+    images = "" if protocol["images"] == "all" else f"-{protocol['images']}"
+    return f"evaluation{images}" + (f"-seed-{protocol['seed']}" if protocol["seed"] else "")
+
+
+def digest(protocol: Protocol) -> str:
+    """Return eight hexadecimal digits that stand for a protocol."""
+    return hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def read(run: Run, images: int = 0, samples: int = 0) -> Evaluation | None:
+    """Return the newest complete evaluation that is kept in a run folder, of its current weights.
+
+    By so many test images (0: all) and importance weights (0: the most). Without a complete one it
+    is the newest; None where there is none, or only damaged files.
+    """
+    wanted, current = images or "all", weights(run)
+    found = [
+        (
+            set(METRICS) <= {name.partition("-")[0] for name in sections},
+            path.stat().st_mtime_ns,
+            path,
+        )
+        for path, (protocol, sections) in _kept(run.folder)
+        if protocol["weights"] == current and protocol["images"] == wanted
+    ]
+    if not found:
+        return None
+    path = max(found)[2]
+    there = load(path)
+    return None if there is None else chosen(*there, samples, path)
+
+
+def chosen(
+    protocol: Protocol, stored: dict[str, Section], samples: int, path: Path | None
+) -> Evaluation:
+    """Return the sections by the names of `METRICS`, with the likelihood of one K (0: the largest)."""
+    counts = [int(name.partition("-")[2]) for name in stored if name.startswith("likelihood-")]
+    k = samples or max(counts, default=0)
+    sections = {name: stored[key] for name in METRICS if (key := stored_name(name, k)) in stored}
+    return Evaluation(protocol | {WEIGHTS: k}, sections, path)
+
+
+def stored_name(section: str, k: int) -> str:
+    """Return what a section is called in the files."""
+    return f"likelihood-{k}" if section == "likelihood" else section
+
+
+def _kept(folder: Path) -> Iterator[tuple[Path, tuple[Protocol, dict[str, Section]]]]:
+    """The evaluations in a folder, the oldest first."""
+    try:
+        paths = sorted(folder.glob("evaluation*.json"), key=lambda path: path.stat().st_mtime_ns)
+    except OSError:
+        return
+    for path in paths:
+        if (there := load(path)) is not None:
+            yield path, there
+
+
+def _merged(folder: Path, protocol: Protocol) -> dict[str, Section]:
+    """The sections of a protocol that a folder keeps."""
+    merged: dict[str, Section] = {}
+    for _, (other, sections) in _kept(folder):
+        if other == protocol:
+            merged |= sections
+    return merged
+
+
+def load(path: Path) -> tuple[Protocol, dict[str, Section]] | None:
+    """Return the protocol, without K, and the sections of a file and its columns; None if damaged."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        protocol = document["protocol"]
+        _ = protocol["weights"], protocol["images"], protocol["seed"]
+        with np.load(io.BytesIO(path.with_suffix(".npz").read_bytes())) as columns:
+            each = dict(columns)
+        if str(each.pop("protocol", digest(protocol))) != digest(protocol):
+            return None
+        sections = {
+            name: {key: _revived(value, each, f"{name}.{key}") for key, value in section.items()}
+            for name, section in document["sections"].items()
+            if all(isinstance(note, str) for note in section["notes"])
+        }
+        return protocol, sections
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile):
+        return None
+
+
+def encoded(protocol: Protocol, sections: dict[str, Section]) -> tuple[bytes, bytes]:
+    """Return the contents of the two files: .npz and .json."""
+    columns: dict[str, Any] = {
+        f"{name}.{key}": value.each
+        for name, section in sections.items()
+        for key, value in section.items()
+        if isinstance(value, Estimate) and value.each is not None
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, protocol=np.array(digest(protocol)), **columns)
+    document = {"protocol": protocol, "sections": _plain(sections)}
+    return buffer.getvalue(), (json.dumps(document, indent=2) + "\n").encode()
+
+
+def rounded(sections: dict[str, Section]) -> dict[str, Section]:
+    """Return the sections as a file would give them back, so that a second call says the same."""
+    return {
+        name: {
+            key: _revived(
+                _plain(value),
+                {key: value.each} if isinstance(value, Estimate) and value.each is not None else {},
+                key,
+            )
+            for key, value in section.items()
+        }
+        for name, section in sections.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say: an `Estimate` as value and error, numbers with 9 digits, NaN as null."""
+    match value:
+        case Estimate():
+            return {"value": _plain(value.value), "error": _plain(value.error)}
+        case dict():
+            return {str(key): _plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+        case float():
+            return float(f"{value:.9g}") if math.isfinite(value) else None
+        case _:
+            return value
+
+
+def _revived(value: Any, each: dict[str, NDArray[np.float64]], name: str) -> Any:
+    if isinstance(value, dict) and value.keys() == {"value", "error"}:
+        number, error = (
+            None if one is None else float(one) for one in (value["value"], value["error"])
+        )
+        return Estimate(cast(float, number), error, each.get(name))  # None: not a number
+    if isinstance(value, dict):
+        return {key: _revived(inner, each, "") for key, inner in value.items()}
+    return value

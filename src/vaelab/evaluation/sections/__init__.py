@@ -1,0 +1,16 @@
+"""The sections of an evaluation: each measures a run and names its numbers in a table `METRICS`."""
+
+from typing import Any
+
+from vaelab.evaluation.metrics.estimates import Metric
+from vaelab.evaluation.sections import disentangling, latent, likelihood, samples
+
+SECTIONS: dict[str, Any] = {
+    "likelihood": likelihood,
+    "latent": latent,
+    "samples": samples,
+    "disentangling": disentangling,
+}
+METRICS: dict[str, dict[str, Metric]] = {name: part.METRICS for name, part in SECTIONS.items()}
+
+__all__ = ["METRICS", "SECTIONS", "disentangling", "latent", "likelihood", "samples"]

@@ -1,0 +1,267 @@
+"""TODO"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.metrics.codes import (
+    knn_accuracy,
+    probe_accuracy,
+    silhouette,
+    trustworthiness,
+)
+from vaelab.evaluation.metrics.densities import fitted_density, share_beyond
+from vaelab.evaluation.metrics.estimates import Metric, pooled
+from vaelab.evaluation.metrics.information import (
+    ACTIVE,
+    aggregate,
+    is_product,
+    usage,
+    variance_of_means,
+)
+from vaelab.evaluation.sections.decoded import decoded_codes, interpolations
+from vaelab.evaluation.sections.groups import FITTED, Group, by_image, group_of, subset
+from vaelab.models import Code, Delta, Flowed, OneHots, VonMisesFisher
+from vaelab.seeding import derive
+
+SAMPLES = 2000  # of the aggregate posterior, whose density is worked out
+COMPARED = 2000  # images whose distances to one another are compared
+
+
+METRICS = {
+    "rate": Metric("KL(q(z|x) || p(z)), mean over images", "nats per image"),
+    "rates": Metric("the same by dimension", "nats per image"),
+    "active_units": Metric(
+        "dimensions whose mean varies over images by more than 0.01", "", "", "burda2016importance"
+    ),
+    "activity": Metric(
+        "variance over images of each dimension's mean", "", "", "burda2016importance"
+    ),
+    "codes_used": Metric(
+        "share of the discrete values that test images use", "share", "higher", "oord2017neural"
+    ),
+    "codes_perplexity": Metric(
+        "exp of the entropy of their use", "values", "higher", "oord2017neural"
+    ),
+    "mutual_information": Metric(
+        "of image and code, at least; at most log N", "nats", "", "poole2019variational"
+    ),
+    "mutual_information_at_most": Metric("the same from above", "nats", "", "poole2019variational"),
+    "total_correlation": Metric(
+        "KL(q(z) || prod_j q(z_j)) over these images", "nats", "", "chen2018isolating"
+    ),
+    "dimension_wise_kl": Metric(
+        "sum_j KL(q(z_j) || p(z_j)), at most",
+        "nats",
+        "",
+        "chen2018isolating esmaeili2019structured",
+    ),
+    "prior_gap": Metric("KL(q(z) || p(z)), at most", "nats", "", "hoffman2016elbo"),
+    "prior_gap_at_least": Metric("the same from below", "nats", "", "poole2019variational"),
+    "hole_share": Metric(
+        "prior samples less likely than 95 % of codes; 0.05 where p(z) = q(z)",
+        "share",
+        "",
+        "rosca2018distribution alaa2022faithful",
+    ),
+    "lost_share": Metric(
+        "prior samples that come back from the decoder farther off than 95 % of codes; 0.05 likewise",
+        "share",
+        "",
+        "cemgil2020autoencoding",
+    ),
+    "sample_nll": Metric("-log p(x) of decoded prior samples, K = 100", "nats per image"),
+    "sample_nll_excess": Metric(
+        "the same less that of decoded codes; 0 where p(z) = q(z)",
+        "nats per image",
+        "",
+        "rosca2018distribution",
+    ),
+    "knn_accuracy": Metric(
+        "classes by the vote of the 15 nearest training codes", "share", "higher"
+    ),
+    "probe_accuracy": Metric(
+        "classes by logistic regression on the codes", "share", "higher", "alain2017understanding"
+    ),
+    "silhouette": Metric("how far classes lie apart, -1 to 1", "", "", "rousseeuw1987silhouettes"),
+    "trustworthiness": Metric(
+        "whether near codes are of near images, 0 to 1", "", "higher", "venna2001neighborhood"
+    ),
+    "smoothness": Metric(
+        "evenness of decoded interpolations, 0 to 1", "", "", "arvanitidis2018latent"
+    ),
+}
+
+
+def measure(evaluator: Evaluator) -> dict[str, Any]:
+    """All of `METRICS` that make sense for the model and its data; under "notes" why the others do not."""
+    notes: list[str] = []
+    groups = [
+        group
+        for label in evaluator.vae.classes.tolist() or [None]
+        if (group := group_of(evaluator, label))
+    ]
+    parts = (
+        _use,
+        _aggregate_posterior,
+        _fitted,
+        decoded_codes,
+        _classes,
+        _distances,
+        interpolations,
+    )
+    return {
+        key: value for part in parts for key, value in part(evaluator, groups, notes).items()
+    } | {"notes": notes}
+
+
+def _use(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
+    q = groups[0].posteriors[0]
+    found: dict[str, Any] = {}
+    if isinstance(q, Delta) and not isinstance(q, Code):
+        notes.append(
+            "rate, rates, mutual_information_at_most: an autoencoder is charged nothing for its codes"
+        )
+    else:
+        found["rate"] = by_image(groups, [group.rates.sum(1) for group in groups])
+        if groups[0].rates.shape == groups[0].z.shape:
+            found["rates"] = torch.cat([group.rates for group in groups]).double().mean(0).tolist()
+        else:
+            notes.append(
+                "rates: posterior and prior have no divergence in closed form by dimension"
+            )
+    if isinstance(q, Code | OneHots):
+        notes.append("active_units, activity: codes are discrete; see codes_used")
+        used, perplexity = usage(_counts(evaluator, groups))
+        return found | {"codes_used": used, "codes_perplexity": perplexity}
+    activity = variance_of_means(evaluator.z_test)
+    return found | {"active_units": int((activity > ACTIVE).sum()), "activity": activity.tolist()}
+
+
+def _counts(evaluator: Evaluator, groups: Sequence[Group]) -> Tensor:
+    """How many images take each value, (1, C) where the variables share a table, else (T, C); each its likeliest."""
+    encoder: Any = evaluator.vae.encoder
+    posteriors: list[Any] = [q for group in groups for q in group.posteriors]
+    if isinstance(posteriors[0], Code):
+        return torch.cat([q.indices.flatten() for q in posteriors]).bincount(
+            minlength=len(encoder.table)
+        )[None]
+    logits = torch.cat([q.logits for q in posteriors])  # (N, T, C)
+    return one_hot(logits.argmax(-1), logits.shape[-1]).sum(0)
+
+
+@torch.no_grad()
+def _aggregate_posterior(
+    evaluator: Evaluator, groups: Sequence[Group], notes: list[str]
+) -> dict[str, Any]:
+    reason = {
+        Delta: "an autoencoder's code is a point and has no density",
+        Flowed: "a flow's density of one image's code given another image takes a pass for every pair of images",
+    }.get(type(groups[0].posteriors[0]))
+    if reason:
+        notes.append(
+            f"mutual_information, total_correlation, dimension_wise_kl, prior_gap: {reason}"
+        )
+        return {}
+    n, product = len(evaluator.test), is_product(groups[0].prior)
+    chosen = torch.zeros(n, dtype=torch.bool, device=evaluator.device)
+    chosen[subset(n, SAMPLES, evaluator, "aggregate")] = True
+    parts: list[tuple[Tensor, ...]] = []
+    for group in groups:
+        z, log_qz = (each[chosen[group.which]] for each in (group.z, group.log_qz))
+        log_q, log_marginals = aggregate(group.posteriors, z)
+        log_p = group.prior.log_prob(z)
+        rest = () if log_marginals is None else (log_q - log_marginals, log_marginals - log_p)
+        parts.append((log_qz - log_q, log_q - log_p, *rest))
+    names = ("mutual_information", "prior_gap", "total_correlation", "dimension_wise_kl")
+    found = {
+        name: pooled(torch.cat(each))
+        for name, each in zip(names, zip(*parts, strict=True), strict=False)
+    }
+    if "total_correlation" not in found:
+        notes.append(
+            "total_correlation, dimension_wise_kl: the posterior has no known density by dimension"
+        )
+    elif not product:
+        notes.append("dimension_wise_kl: the prior is no product over dimensions")
+        del found["dimension_wise_kl"]
+    ceiling = sum(len(group.z) * math.log(len(group.z)) for group in groups) / n
+    if found["mutual_information"].value > ceiling - 1:
+        notes.append(
+            f"mutual_information: is at its ceiling, log N = {ceiling:.2f} nats for so many images, and so says only "
+            "'at least'; prior_gap, the sum of total_correlation and dimension_wise_kl, is too high by what it lacks"
+        )
+    return found
+
+
+@torch.no_grad()
+def _fitted(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
+    """A density r fitted to training codes, at test codes and at samples of the prior."""
+    q = groups[0].posteriors[0]
+    if isinstance(q, Code | OneHots):
+        notes.append(
+            "hole_share, prior_gap_at_least, mutual_information_at_most: no density fits discrete codes"
+        )
+        return {}
+    seed = derive(evaluator.seed, "mixture") % 2**32
+    densities = [fitted_density(group.z_train, seed) for group in groups]
+    codes = [density(group.z) for density, group in zip(densities, groups, strict=True)]  # log r
+    prior = [density(group.z_prior) for density, group in zip(densities, groups, strict=True)]
+    found = {"hole_share": share_beyond(-torch.cat(codes), -torch.cat(prior))}
+    if isinstance(q, VonMisesFisher):
+        notes.append(
+            "prior_gap_at_least, mutual_information_at_most: the sphere has no volume for a density in space"
+        )
+        return found
+    # KL(q(z) || p(z)) is E[log r(z) - log p(z)] + KL(q(z) || r(z))
+    gains = [
+        r - group.prior.log_prob(group.z).cpu() for r, group in zip(codes, groups, strict=True)
+    ]
+    found["prior_gap_at_least"] = by_image(groups, gains)
+    if not isinstance(q, Delta):
+        tops = [group.log_qz.cpu() - r for r, group in zip(codes, groups, strict=True)]
+        found["mutual_information_at_most"] = by_image(groups, tops)
+    return found
+
+
+def _classes(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
+    few = subset(len(evaluator.train), FITTED, evaluator, "probe").cpu()
+    if (
+        evaluator.train.y is None
+        or evaluator.test.y is None
+        or len(evaluator.train.y.cpu()[few].unique()) < 2
+    ):
+        notes.append(
+            "knn_accuracy, probe_accuracy, silhouette: the images have no labels of two classes or more"
+        )
+        return {}
+    codes, others = evaluator.z_train.cpu(), evaluator.z_test.cpu()
+    labels, truth = evaluator.train.y.cpu().numpy(), evaluator.test.y.cpu().numpy()
+    found = {
+        "knn_accuracy": knn_accuracy(codes, labels, others, truth),
+        "probe_accuracy": probe_accuracy(codes[few], labels[few], others, truth),
+    }
+    few = subset(len(others), COMPARED, evaluator, "silhouette").cpu()
+    if 2 <= len(np.unique(truth[few])) < len(few):
+        found["silhouette"] = silhouette(others[few], truth[few])
+    else:
+        notes.append(
+            "silhouette: needs two classes among the test images, and more images than classes"
+        )
+    return found
+
+
+def _distances(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
+    few = subset(len(evaluator.test), COMPARED, evaluator, "trustworthiness")
+    if len(few) < 4:
+        notes.append("trustworthiness: needs at least four test images")
+        return {}
+    return {"trustworthiness": trustworthiness(evaluator.x_test[few], evaluator.z_test[few])}

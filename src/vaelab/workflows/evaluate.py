@@ -1,0 +1,106 @@
+"""`evaluate`: measure a run, keep the numbers, and plot what they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from vaelab import devices
+from vaelab.errors import UserError, nearest
+from vaelab.evaluation import (
+    METRICS,
+    WEIGHTS,
+    Evaluation,
+    Evaluator,
+    Results,
+    missing,
+    protocol,
+    rounded,
+    stored_name,
+)
+from vaelab.evaluation.sections.samples import neighbours
+from vaelab.files import absolute
+from vaelab.plots import displayed, drawable, encode, look_of, rows
+from vaelab.runs import Run
+from vaelab.runs import load as load_run
+from vaelab.seeding import untouched
+from vaelab.workflows.console import Console
+
+SAMPLES = 1000  # importance weights per image
+
+
+def evaluate(
+    run: Run | str | Path,
+    *,
+    samples: int = SAMPLES,
+    images: int = 0,
+    sections: str | Collection[str] = tuple(METRICS),
+    seed: int = 0,
+    out: str | Path | None = None,
+    code: str | Path | Collection[str | Path] = (),
+    quiet: bool = False,
+) -> Evaluation:
+    """Measure the best weights of a run on its test images.
+
+    Sections that are kept, of the same weights under the same protocol, are not measured again, and
+    each section is written when it is finished.
+
+    Args:
+        run: A run or its folder.
+        samples: K, the importance weights per image; only the section likelihood depends on it.
+        images: How many test images, evenly spread over all; 0 for all.
+        sections: The names of the sections to measure.
+        seed: Seed of everything random in the measurements.
+        out: Where the results are kept; None for the run folder.
+        code: The Python files that the model may run.
+        quiet: Whether to print nothing.
+
+    Returns:
+        The numbers; printed, they are a summary.
+
+    Raises:
+        UserError: There is no such section or run, or `out` cannot be used.
+    """
+    if isinstance(run, str | Path):
+        run = load_run(run, code=code)
+    names = [sections] if isinstance(sections, str) else [*sections]
+    for name in names:
+        if name not in METRICS:
+            raise UserError(f"sections (--only): there is no {name!r}; {nearest(name, METRICS)}")
+    if samples < 1 or images < 0:
+        raise UserError(f"samples, images: expected at least 1 and 0, got {samples} and {images}")
+    evaluator = Evaluator(run, images=images, seed=seed, quiet=quiet)
+    if images >= len(evaluator.data.test.x):
+        evaluator = replace(evaluator, images=0)
+    console = Console(quiet)
+    results = Results(run, protocol(evaluator), absolute(out, "out") if out else None)
+    if results.unkept:
+        console.say(
+            f"note: {results.unkept}; numbers are printed only; keep them with --out FOLDER"
+        )
+    known = not results.unkept
+    with devices.using(devices.threads(run.recipe.train.threads)[0]), untouched():
+        for name, numbers in missing(evaluator, names, samples, results.sections, console.say):
+            results.keep({name: numbers})
+            if name == "samples":
+                _plot(evaluator, results)
+            if known and results.unkept:
+                console.say(f"note: {results.unkept}; the numbers are printed only")
+                known = False
+    found = rounded({n: results.sections[stored_name(n, samples)] for n in METRICS if n in names})
+    path = None if results.unkept else results.path
+    return Evaluation(results.protocol | {WEIGHTS: samples}, found, path)
+
+
+def _plot(evaluator: Evaluator, results: Results) -> None:
+    """Plot the samples that are nearest to a training image, over that image."""
+    run = evaluator.run
+    if results.unkept or not drawable(evaluator.data.shape):
+        return
+    look, pairs = look_of(run), neighbours(evaluator)
+    shown = {look.text(key): displayed(run, x) for key, x in pairs.items()}
+    try:
+        results.write("figures/neighbours.png", encode(rows(shown, look=look)))
+    except UserError as error:
+        results.unkept = str(error)
