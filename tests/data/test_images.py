@@ -133,3 +133,61 @@ def test_classes_are_numbered_in_natural_order(tmp_path: Path) -> None:
     for name in ("c10", "c2", "c1"):
         put(tmp_path / name / "0.png")
     assert load(tmp_path, test=0, validation=0).class_names == ("c1", "c2", "c10")
+
+
+def test_test_images_are_found_below_the_folder_of_an_archive(tmp_path: Path) -> None:
+    for split, count in (("train", 6), ("test", 3)):
+        for kind in ("cat", "dog"):
+            for i in range(count):
+                put(tmp_path / "archive" / "pets" / split / kind / f"{i}.png")
+    found = load(tmp_path, validation=0)
+    assert (len(found.train.x), len(found.test.x)) == (12, 6)
+    assert found.class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [("training_set", "test_set"), ("train2017", "test2017"), ("seg_train/seg_train", "seg_test")],
+)
+def test_longer_names_of_splits_are_splits(tmp_path: Path, folders: tuple[str, str]) -> None:
+    for folder, count in zip(folders, (6, 3), strict=True):
+        for i in range(count):
+            put(tmp_path / folder / f"{i}.png")
+    found = load(tmp_path, validation=0)
+    assert (len(found.train.x), len(found.test.x), found.class_names) == (6, 3, ())
+
+
+@pytest.mark.parametrize(
+    ("folders", "says"),
+    [
+        (("cat/train", "cat/test", "dog/train"), "a split within cat"),
+        (("test", "images"), "a folder test, none for training"),
+        (("test",), "a folder test, none for training"),
+    ],
+)
+def test_folders_that_would_train_on_test_images_are_refused(
+    tmp_path: Path, folders: tuple[str, ...], says: str
+) -> None:
+    for folder in folders:
+        for i in range(4):
+            put(tmp_path / folder / f"{i}.png")
+    with pytest.raises(UserError, match=says):
+        load(tmp_path)
+
+
+def test_a_test_folder_without_classes_is_read_and_that_is_said(tmp_path: Path) -> None:
+    for folder in ("train/cat", "train/dog", "test"):
+        for i in range(4):
+            put(tmp_path / folder / f"{i}.png")
+    found = load(tmp_path, validation=0)
+    assert found.train.y is not None
+    assert found.test.y is None
+    assert "the test images have no classes" in found.notes[0]
+
+
+def test_sixteen_bits_are_resized_within_their_range(tmp_path: Path) -> None:
+    for i in range(4):
+        put(tmp_path / f"{i}.png", np.kron(np.eye(4), np.full((6, 6), 65535)).astype(np.uint16))
+    found = load(tmp_path, resize=9, test=0, validation=0)
+    assert found.shape == (9, 9)
+    assert float(found.train.x.max()) <= 65535

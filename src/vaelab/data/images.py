@@ -56,12 +56,19 @@ def read_images(folder: Path, resize: int = 0) -> Arrays:
     shape, kind = _common(folder, headers, resize)
     notes += _remarks(headers, resize)
     arrays = {name: _load(part.paths, shape, kind, resize) for name, part in parts.items()}
-    names = sorted({c for part in parts.values() for c in part.classes} - {""}, key=natural)
     labels: dict[str, Array | None] = dict.fromkeys(parts)
+    names = sorted({c for part in parts.values() for c in part.classes} - {""}, key=natural)
+    if "" in parts["train"].classes and names:
+        notes.append("the folders of classes are ignored: the training images have none")
+        names = []
     if names:
         number = {name: i for i, name in enumerate(names)}
-        labels = {n: np.array([number[c] for c in part.classes]) for n, part in parts.items()}
-        counts = Counter(c for part in parts.values() for c in part.classes)
+        for split, part in parts.items():
+            if "" in part.classes:
+                notes.append(f"the {split} images have no classes")
+            else:
+                labels[split] = np.array([number[name] for name in part.classes])
+        counts = Counter(c for part in parts.values() for c in part.classes if c)
         shown = ", ".join(f"{name} {counts[name]}" for name in names[:8])
         notes.append(f"{len(names)} classes by folder: {shown}{', ...' if len(names) > 8 else ''}")
     if len(parts) > 1:
@@ -91,16 +98,21 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 def _splits(folder: Path, notes: list[str]) -> dict[str, Path]:
     """The folders of the splits; the folder itself as "train" where its sub-folders are no splits."""
+    folder = _unwrapped(folder)
     entries = visible(folder)
-    names = {
-        split: [e for e in entries if e.is_dir() and e.name.lower() in known]
-        for split, known in SPLITS.items()
-    }
-    found = {split: places for split, places in names.items() if places}
+    folders = [entry for entry in entries if entry.is_dir()]
+    found: dict[str, list[Path]] = {}
+    meant = {_split(entry.name, longer=True) for entry in folders}  # train2017, training_set
+    longer = None not in meant and len(meant) > 1
+    for entry in folders:
+        if split := _split(entry.name, longer):
+            found.setdefault(split, []).append(entry)
     if "train" not in found:
-        if "test" in found and "validation" in found:
+        held = [entry.name for entry in folders if entry.name.lower() in ("test", "val")]
+        if held:
             raise UserError(
-                f"{folder}: folders for testing and validation, none for training; add a folder train"
+                f"{folder}: a folder {held[0]}, none for training; call the folder of the training "
+                f"images train, or rename {held[0]} if it is a class"
             )
         return {"train": folder}
     for split, places in found.items():
@@ -121,7 +133,24 @@ def _splits(folder: Path, notes: list[str]) -> dict[str, Path]:
         raise UserError(
             f"{folder}: {loose[0].name} lies beside the folders of the splits; move it into one of them"
         )
-    return {split: places[0] for split, places in found.items()}
+    return {split: _unwrapped(places[0]) for split, places in found.items()}
+
+
+def _split(name: str, longer: bool = False) -> str | None:
+    """The split that a folder is called after; `longer` names (val2017, test_set) count if asked."""
+    words = set(re.findall("[a-z]+", name.lower())) if longer else {name.lower()}
+    return next((split for split, known in SPLITS.items() if words & {*known}), None)
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The folder itself, or the only one in it where that has nothing but folders, as archives do."""
+    entries = visible(folder)
+    if len(entries) != 1 or not entries[0].is_dir() or _split(entries[0].name):
+        return folder
+    inside = visible(entries[0])
+    wrapped = bool(inside) and all(entry.is_dir() for entry in inside)
+    same = entries[0].name == folder.name
+    return _unwrapped(entries[0]) if wrapped or same else folder
 
 
 def _part(folder: Path, notes: list[str]) -> Part:
@@ -165,6 +194,11 @@ def _below(folder: Path) -> list[Path]:
     found: list[Path] = []
     for place, folders, _ in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
+        if (split := next(filter(_split, folders), None)) is not None:
+            raise UserError(
+                f"{Path(place, split)}: a split within {folder.name}; put the folders of the splits "
+                "above those of the classes (train/CLASS, test/CLASS)"
+            )
         found += [entry for entry in visible(Path(place)) if entry.is_file()]
     return sorted(found)
 
@@ -247,12 +281,12 @@ def _load(paths: Sequence[Path], shape: tuple[int, ...], kind: str, resize: int)
         x = np.empty((len(paths), *shape), np.uint16 if kind == "deep" else np.uint8)
     for target, path in zip(x, paths, strict=True):
         with reading(path, "image"), Image.open(path, formats=FORMATS) as image:
-            pixels = _pixels(image, kind, resize)
+            pixels = _pixels(path, image, kind, resize)
             target[...] = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
     return x
 
 
-def _pixels(image: Image.Image, kind: str, resize: int) -> Array:
+def _pixels(path: Path, image: Image.Image, kind: str, resize: int) -> Array:
     """(H, W) or (H, W, 3): upright, on white, of the wanted kind and size."""
     upright = ImageOps.exif_transpose(image)
     if "A" in upright.mode or "transparency" in upright.info:
@@ -261,10 +295,13 @@ def _pixels(image: Image.Image, kind: str, resize: int) -> Array:
         upright = Image.alpha_composite(white, coloured)
     if kind == "deep":
         values = np.asarray(upright)
-        if resize:
-            values = np.asarray(ImageOps.fit(upright.convert("F"), (resize, resize))).round()
         if values.min() < 0 or values.max() > 65535 or (values != values.round()).any():
-            raise ValueError("values that are not 16-bit levels; store the images in a .npy")
+            raise UserError(
+                f"{path}: its values are not levels from 0 to 65,535; store the images in a .npy"
+            )
+        if resize:
+            size = (resize, resize)
+            values = np.asarray(ImageOps.fit(upright.convert("F"), size)).clip(0, 65535).round()
         return values
     upright = upright.convert("RGB" if kind == "colour" else "L")
     if resize:
