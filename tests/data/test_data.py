@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from vaelab import data
 from vaelab.data.dataset import generator
 from vaelab.errors import UserError
 from vaelab.recipes import Data
+from vaelab.recipes.custom import permit
 
 
 def load(path: Path | str, **overrides: Any) -> data.Dataset:
@@ -527,3 +529,23 @@ def test_words_in_the_label_column_are_numbered_in_alphabetical_order(tmp_path: 
     assert split.x[:2].tolist() == [[1, 2], [3, 4]]
     assert split.y is not None
     assert split.y[:4].tolist() == [2, 0, 1, 0]
+
+
+def test_the_arrays_of_a_custom_data_set_are_not_changed(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import numpy as np\nfrom vaelab.data import Arrays\n"
+        "X = np.random.default_rng(0).random((50, 4), dtype=np.float32)\n"
+        "def mine(settings):\n    return Arrays(X)\n"
+    )
+    permit(file)
+    first, again = (data.load(Data(source=f"{file}:mine")) for _ in range(2))
+    assert torch.equal(first.train.x, again.train.x)
+    assert torch.equal(first.test.x, again.test.x)
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr", "dia"])
+def test_sparse_matrices_are_refused_as_what_they_are(tmp_path: Path, form: str) -> None:
+    matrix = scipy.sparse.eye_array(40, 30, format=form)
+    scipy.sparse.save_npz(tmp_path / "x.npz", matrix)
+    assert "a sparse matrix" in refused(tmp_path / "x.npz")

@@ -154,3 +154,59 @@ def test_words_and_empty_cells_are_refused_with_their_place(
     with pytest.raises(UserError) as caught:
         load(write(tmp_path / "t.csv", NAMES, rows))
     assert f"line 3, {says}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "separator", "decimal"),
+    [(None, ";", ","), (None, " ", "."), (None, "   ", "."), (["#", *NAMES], " ", ".")],
+)
+def test_separators_are_found_without_a_header_too(
+    tmp_path: Path, head: list[object] | None, separator: str, decimal: str
+) -> None:
+    found = load(write(tmp_path / "t.csv", head, ROWS, separator, decimal))
+    np.testing.assert_array_equal(found.train.x.numpy(), ROWS.astype(np.float32))
+
+
+def test_a_header_of_falling_numbers_is_no_sample(tmp_path: Path) -> None:
+    found = load(write(tmp_path / "t.csv", [9 - i for i in range(6)], ROWS))
+    assert found.train.x.shape == (60, 6)
+
+
+def test_a_column_y_of_decimal_commas_is_a_feature(tmp_path: Path) -> None:
+    found = load(write(tmp_path / "t.csv", ["a", "b", "c", "d", "e", "y"], ROWS, ";", ","))
+    assert found.train.y is None
+    assert found.shape == (6,)
+    assert "'y' is read as a feature" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        (["", "Unnamed: 0"], [range(60), range(60)]),
+        (["Unnamed: 0.1", "Unnamed: 0"], [range(60), range(60)]),
+        ([""], [np.random.default_rng(1).permutation(60)]),
+        ([""], [range(2, 182, 3)]),
+    ],
+)
+def test_indices_of_tables_saved_twice_shuffled_or_filtered_are_left_out(
+    tmp_path: Path, names: list[object], columns: list[object]
+) -> None:
+    rows = [[*index, *row] for *index, row in zip(*columns, ROWS, strict=True)]
+    found = load(write(tmp_path / "t.csv", [*names, *NAMES], rows))
+    np.testing.assert_array_equal(found.train.x.numpy(), ROWS.astype(np.float32))
+    assert found.notes[0].count("is left out") == len(names)
+
+
+def test_a_first_column_that_counts_is_named_where_there_is_no_header(tmp_path: Path) -> None:
+    found = load(write(tmp_path / "t.csv", None, [[i, *row] for i, row in enumerate(ROWS)]))
+    assert "column 1 counts the rows" in found.notes[0]
+
+
+def test_words_with_raised_digits_are_names_of_classes(tmp_path: Path) -> None:
+    rows = [[i, "²" if i % 2 else "m²"] for i in range(20)]
+    assert {*load(write(tmp_path / "t.csv", ["a", "class"], rows)).class_names} == {"²", "m²"}
+
+
+def test_underscores_are_not_read_as_numbers(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a number"):
+        load(write(tmp_path / "t.csv", ["a", "b"], [[f"1_{i}", i] for i in range(9)]))

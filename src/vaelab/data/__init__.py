@@ -9,11 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import torch
 
 from vaelab.data.batches import Batches, check_support
-from vaelab.data.dataset import Array, Arrays, Dataset, Split, build, check, generator, spread
+from vaelab.data.checking import check
+from vaelab.data.dataset import Array, Arrays, Dataset, Split, generator, spread
 from vaelab.data.files import find
+from vaelab.data.splitting import build
 from vaelab.errors import UserError
 from vaelab.recipes import AXES, Data, code
 
@@ -83,7 +86,22 @@ def _read(settings: Data) -> Arrays:
         raise UserError(
             f"data.source: {settings.source} returns {type(arrays).__name__}; return vaelab.data.Arrays"
         )
-    return arrays
+    return _lent(arrays) if ".py:" in settings.source else arrays
+
+
+def _lent(arrays: Arrays) -> Arrays:
+    """The same arrays, read only: splitting moves images within memory, but not within a user's."""
+    return arrays._replace(
+        x=_read_only(arrays.x),
+        x_validation=None if arrays.x_validation is None else _read_only(arrays.x_validation),
+        x_test=None if arrays.x_test is None else _read_only(arrays.x_test),
+    )
+
+
+def _read_only(x: Array) -> Array:
+    x = np.asarray(x).view()
+    x.flags.writeable = False
+    return x
 
 
 def _names(source: str) -> tuple[str, str]:

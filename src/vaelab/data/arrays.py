@@ -13,14 +13,14 @@ from vaelab.errors import UserError
 
 # The names under which an archive may hold a part, the first that there is; any of them makes the archive readable.
 IMAGES = ("x", "x_train", "train_images", "images", "data", "X", "X_train", "imgs", "arr_0")
-LABELS = ("y", "y_train", "train_labels", "labels", "target", "targets", "Y", "arr_1")
+LABELS = ("y", "y_train", "Y_train", "train_labels", "labels", "target", "targets", "Y", "arr_1")
 PARTS = {
     "x": IMAGES,
     "y": LABELS,
-    "x_validation": ("x_validation", "x_val", "val_images", "X_val"),
-    "y_validation": ("y_validation", "y_val", "val_labels"),
+    "x_validation": ("x_validation", "x_val", "val_images", "X_val", "x_valid", "X_valid"),
+    "y_validation": ("y_validation", "y_val", "val_labels", "Y_val", "y_valid", "Y_valid"),
     "x_test": ("x_test", "test_images", "X_test"),
-    "y_test": ("y_test", "test_labels"),
+    "y_test": ("y_test", "Y_test", "test_labels"),
     "factors": ("factors",),
 }
 REMEDY = "write it with numpy.savez(path, x=images, y=labels), numbers only"
@@ -39,7 +39,7 @@ def read_npz(path: Path) -> Arrays:
     """
     with reading(path, ".npz file", REMEDY), zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
-        if {"indices", "indptr", "data", "shape"} <= {*names}:
+        if {"format", "data", "shape"} <= {*names}:  # as scipy.sparse.save_npz writes it
             raise UserError(f"{path}: a sparse matrix; store its rows with x.toarray() as a .npy")
         if {"imgs", "latents_classes"} <= {*names}:
             return _dsprites(path, archive)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from vaelab.data.dataset import Array, Arrays
-from vaelab.data.reading import reading, visible
+from vaelab.data.reading import natural, reading, visible
 from vaelab.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -85,12 +85,6 @@ def read_images(folder: Path, resize: int = 0) -> Arrays:
         channels_first=True,
         notes=("; ".join(notes),) if notes else (),
     )
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts numbers within names by their value: a2 before a10."""
-    parts = re.split(r"(\d+)", name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 # ---------------------------------------------------------------- which files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,12 @@ def visible(folder: Path) -> list[Path]:
     ignored = {"thumbs.db", "desktop.ini", "__macosx"}
     entries = (e for e in folder.iterdir() if not e.name.startswith("."))
     return sorted((e for e in entries if e.name.lower() not in ignored), key=lambda e: e.name)
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts numbers within names by their value: a2 before a10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 @contextmanager

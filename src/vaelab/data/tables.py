@@ -6,35 +6,30 @@ of numbers, the index that pandas writes, a column of labels. Whatever is ambigu
 
 from __future__ import annotations
 
-import codecs
-import csv
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from vaelab.data.cells import (
+    DECIMAL_COMMA,
+    LOOKED,
+    SEPARATORS,
+    Layout,
+    is_number,
+    layout_of,
+    number,
+    rows_of,
+)
 from vaelab.data.dataset import Array, Arrays
-from vaelab.data.reading import reading
+from vaelab.data.reading import natural, reading
 from vaelab.errors import UserError, nearest
 
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 LABELS = ("label", "labels", "class", "target", "y")  # names of a column that may hold labels
 INDEX = ("index", "id", "row", "unnamed: 0")  # names of a column that may number the rows
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
-LOOKED = 200  # rows by which separator, decimal mark and header are inferred
-DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*")
-
-
-class Layout(NamedTuple):
-    """How the text of a table is cut into cells."""
-
-    encoding: str
-    separator: str
-    decimal: str
-    trailing: bool  # every row ends with a separator
 
 
 def read_table(path: Path, labels: str = "") -> Arrays:
@@ -44,25 +39,27 @@ def read_table(path: Path, labels: str = "") -> Arrays:
     target or y if its values look like labels. Raises `UserError` for cells that are no numbers and for ragged rows.
     """
     with reading(path, "table"):
-        layout = _layout(path)
-        first = [row for _, row in zip(range(LOOKED), _rows(path, layout), strict=False)]
+        layout = layout_of(path)
+        first = [row for _, row in zip(range(LOOKED), rows_of(path, layout), strict=False)]
     if not first:
         raise UserError(f"{path}: contains no rows; write one row of numbers per line into it")
     header, why = _header(first, layout, labels)
     names = [cell.strip() for cell in first[0][1]] if header else []
     width = len(first[0][1])
-    index, label = _index(path, layout, names, width), None
+    index, label = _index(path, layout, names), None
     if labels != "none":
         label = _label(path, layout, names, labels)
     notes = [why] if why else []
-    if index is not None:
-        name = repr(names[index]) if names and names[index] else str(index + 1)
-        notes.append(f"column {name} is left out: it numbers the rows")
+    for column, reason in index.items():
+        name = repr(names[column]) if names[column] else str(column + 1)
+        notes.append(f"column {name} is left out: {reason}")
     x, words = _values(path, layout, names, width, index, label, header)
-    y, classes, said = _classes(path, names, label, words, labels, x)
+    y, classes, said = _classes(path, layout, names, label, words, labels, x)
     notes += said
     if label is not None and y is None:  # not labels after all
         x, _ = _values(path, layout, names, width, index, None, header)
+    if len(x) > 9 and not index and (np.diff(x[:, 0]) == 1).all():
+        notes.append("column 1 counts the rows, and is read as a feature")
     commas = ", decimal commas" if layout.decimal == "," else ""
     how = f"{SEPARATORS[layout.separator]} between columns{commas}"
     if layout.encoding not in ("utf-8-sig", "utf-8"):
@@ -71,79 +68,12 @@ def read_table(path: Path, labels: str = "") -> Arrays:
     return Arrays(x, y, class_names=classes, notes=("; ".join([said_first, *notes]),))
 
 
-# ---------------------------------------------------------------- text to cells
-
-
-def _layout(path: Path) -> Layout:
-    with path.open("rb") as file:
-        start = file.read(2**16)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    else:
-        encoding = "utf-8-sig" if _decodes(path, "utf-8") else "cp1252"
-    lines = [line for line in start.decode(encoding, "replace").splitlines() if line.strip()]
-    lines = lines[:LOOKED] if len(lines) < 3 else lines[: min(LOOKED, len(lines) - 1)]
-    separator = max(SEPARATORS, key=lambda mark: _consistency(lines, mark))
-    cells = list(csv.reader(lines, delimiter=separator))
-    flat = [cell for row in cells[1:] or cells for cell in row]
-    commas = sum(bool(DECIMAL_COMMA.fullmatch(cell)) for cell in flat)
-    decimal = "," if separator != "," and commas and not any("." in c for c in flat) else "."
-    trailing = len(cells) > 1 and len(cells[0]) > 1 and all(row and not row[-1] for row in cells)
-    return Layout(encoding, separator, decimal, trailing)
-
-
-def _decodes(path: Path, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    with path.open("rb") as file:
-        try:
-            while chunk := file.read(2**20):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-    return True
-
-
-def _consistency(lines: Sequence[str], separator: str) -> tuple[float, int]:
-    """The share of rows with the most frequent number of columns, 0 for a single one; and that number."""
-    widths = [len(row) for row in csv.reader(lines, delimiter=separator)]
-    if not widths:
-        return 0.0, 0
-    width = max(set(widths), key=widths.count)
-    return (widths.count(width) / len(widths) if width > 1 else 0.0), width
-
-
-def _rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and cells of the rows that are not blank."""
-    with path.open(encoding=layout.encoding, newline="") as file:
-        reader = csv.reader(file, delimiter=layout.separator)
-        for row in reader:
-            cells = row[:-1] if layout.trailing and row and not row[-1] else row
-            if any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
-
-
-def _number(cell: str, layout: Layout) -> float:
-    return float(cell.replace(",", ".") if layout.decimal == "," else cell)
-
-
-def _is_number(cell: str, layout: Layout) -> bool:
-    try:
-        _number(cell, layout)
-    except ValueError:
-        return False
-    return True
-
-
-# ---------------------------------------------------------------- what the columns are
-
-
 def _header(
     first: Sequence[tuple[int, list[str]]], layout: Layout, labels: str
 ) -> tuple[bool, str]:
     """Whether the first row names the columns, and what is to be said of that."""
     cells = [cell.strip() for cell in first[0][1]]
-    numeric = [_is_number(cell, layout) for cell in cells]
+    numeric = [is_number(cell, layout) for cell in cells]
     named = {cell.lower() for cell in cells} & {*LABELS, labels.lower()} - {""}
     words = [c for c, n in zip(cells, numeric, strict=True) if c and not n]
     if named or (words and not any(numeric)):
@@ -155,12 +85,12 @@ def _header(
         return False, ""
     if len(first) < 3 or not any(numeric):
         return False, ""
-    head = np.array([_number(c, layout) for c, n in zip(cells, numeric, strict=True) if n])
+    head = np.array([number(c, layout) for c, n in zip(cells, numeric, strict=True) if n])
     keep = [i for i, n in enumerate(numeric) if n]
     others = [
-        [_number(row[i], layout) for i in keep]
+        [number(row[i], layout) for i in keep]
         for _, row in first[1:]
-        if len(row) == len(cells) and all(_is_number(row[i], layout) for i in keep)
+        if len(row) == len(cells) and all(is_number(row[i], layout) for i in keep)
     ]
     if not others:
         return False, ""
@@ -177,25 +107,33 @@ def _header(
 
 
 def _ascends(row: Array) -> bool:
-    """Whether numbers go up in equal steps, but for rounding."""
+    """Whether numbers go up or down in equal steps, but for rounding."""
     steps = np.diff(row)
+    if len(steps) and steps[0] < 0:
+        steps = -steps
     return bool(len(steps) and (steps > 0).all() and np.ptp(steps) <= 0.05 * steps.mean())
 
 
-def _index(path: Path, layout: Layout, names: Sequence[str], width: int) -> int | None:
-    """The first column, where it has no name or one of `INDEX` and counts the rows from 0 or 1."""
-    if not names or width < 2 or (names[0] and names[0].lower() not in INDEX):
-        return None
-    cells = (row[0].strip() for _, row in _rows(path, layout))
-    next(cells)
-    start = next(cells, "")
-    if start in ("0", "1") and all(cell == str(i) for i, cell in enumerate(cells, int(start) + 1)):
-        return 0
-    if not names[0]:
-        raise UserError(
-            f"{path}: column 1 has no name and does not count the rows from 0 or 1; name it, or remove it"
-        )
-    return None
+def _index(path: Path, layout: Layout, names: Sequence[str]) -> dict[int, str]:
+    """The leading columns that number the rows, and why: saved again, a table has two of them."""
+    found: dict[int, str] = {}
+    for column, name in enumerate(names[:-1]):
+        if name and name.lower() not in INDEX and not name.lower().startswith("unnamed: 0"):
+            break
+        cells = [row[column].strip() for _, row in rows_of(path, layout) if column < len(row)][1:]
+        if cells[:1] in (["0"], ["1"]) and all(
+            cell == str(i) for i, cell in enumerate(cells, int(cells[0]))
+        ):
+            found[column] = "it numbers the rows"
+        elif name and not name.lower().startswith("unnamed"):
+            break
+        elif len({*cells}) == len(cells) and all(re.fullmatch(r"\d+(\.0)?", c) for c in cells):
+            found[column] = "it has no name, and its whole numbers all differ: an index"
+        else:
+            raise UserError(
+                f"{path}: column {column + 1} has no name and is no index; name it, or remove it"
+            )
+    return found
 
 
 def _label(path: Path, layout: Layout, names: Sequence[str], labels: str) -> int | None:
@@ -217,15 +155,15 @@ def _values(
     layout: Layout,
     names: Sequence[str],
     width: int,
-    index: int | None,
+    index: Collection[int],
     label: int | None,
     header: bool,
 ) -> tuple[Array, list[str]]:
     """The numbers (N, D), float32, of all columns but index and label, and the cells of the label."""
     values, words = array("f"), list[str]()
-    keep = [i for i in range(width) if i not in (index, label)]
+    keep = [i for i in range(width) if i not in index and i != label]
     with reading(path, "table"):
-        for i, (line, row) in enumerate(_rows(path, layout)):
+        for i, (line, row) in enumerate(rows_of(path, layout)):
             if header and i == 0:
                 continue
             if len(row) != width:
@@ -236,7 +174,7 @@ def _values(
             if label is not None:
                 words.append(row[label].strip())
             try:
-                values.extend([_number(row[k], layout) for k in keep])
+                values.extend([number(row[k], layout) for k in keep])
             except ValueError:
                 raise UserError(_no_number(path, layout, names, line, row, keep)) from None
     if not keep:
@@ -250,7 +188,7 @@ def _no_number(
     path: Path, layout: Layout, names: Sequence[str], line: int, row: list[str], keep: list[int]
 ) -> str:
     """Which cell is no number, and what can be done about it."""
-    k = next(i for i in keep if not _is_number(row[i], layout))
+    k = next(i for i in keep if not is_number(row[i], layout))
     column = f"column {names[k]!r}" if names else f"column {k + 1}"
     where, cell = f"{path}: line {line}, {column}", row[k].strip()
     if cell.lower() in MISSING:
@@ -269,6 +207,7 @@ def _no_number(
 
 def _classes(
     path: Path,
+    layout: Layout,
     names: Sequence[str],
     label: int | None,
     words: list[str],
@@ -289,11 +228,11 @@ def _classes(
                 ["column 'y' is read as a feature (--data.labels y makes it the labels)"],
             )
         return None, (), []
-    name, distinct = names[label], sorted(set(words), key=_natural)
-    whole = all(re.fullmatch(r"-?\d+(\.0*)?", word) for word in distinct)
-    number = all(re.fullmatch(r"-?[\d.]+(e[-+]?\d+)?", word, re.IGNORECASE) for word in distinct)
+    name, distinct = names[label], sorted(set(words), key=natural)
+    numeric = all(is_number(word, layout) for word in distinct)
+    whole = numeric and all(number(word, layout).is_integer() for word in distinct)
     many = len(distinct) > max(20, len(words) // 10)
-    if not labels and number and (many or not whole):
+    if not labels and numeric and (many or not whole):
         why = f"{len(distinct)} different values" if whole else "values that are not whole"
         return (
             None,
@@ -306,20 +245,14 @@ def _classes(
         raise UserError(
             f"{path}: column {name!r}, the labels, has empty cells; fill them, or use data.labels none"
         )
-    if number and not whole:
+    if numeric and not whole:
         raise UserError(
             f"data.labels: column {name!r} of {path} has values that are not whole numbers; choose another column, or none"
         )
     if whole:
         said = f"labels: column {name!r} ({len(distinct)} classes; --data.labels none makes it a feature)"
-        return np.array([int(float(word)) for word in words]), (), [said]
+        return np.array([int(number(word, layout)) for word in words]), (), [said]
     order = {word: i for i, word in enumerate(distinct)}
     shown = ", ".join(distinct[:5]) + (", ..." if len(distinct) > 5 else "")
     said = f"labels: column {name!r} ({len(distinct)} classes: {shown})"
     return np.array([order[word] for word in words]), tuple(distinct), [said]
-
-
-def _natural(word: str) -> list[tuple[int, int, str]]:
-    """Sorts numbers within words by their value: a2 before a10."""
-    parts = re.split(r"(\d+)", word)
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
