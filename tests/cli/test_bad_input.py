@@ -186,7 +186,6 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "latent 0": (setting("model.latent", 0), "model.latent", "expected int >= 1"),
     "batch -1": (setting("train.batch", -1), "train.batch", "expected int >= 1"),
     "split 1.5": (setting("data.validation", 1.5), "data.validation", "expected float < 1"),
-    "test 0": (setting("data.test", 0), "data.test", "expected float > 0"),
     "lr nan": (setting("train.learning_rate", "nan"), "train.learning_rate", "expected float > 0"),
     "beta infinite": (
         setting("objective.beta", "inf"),
@@ -219,38 +218,40 @@ BAD: dict[str, tuple[list[str], str, str]] = {
         "data.validation",
     ),
     # files of data
-    "cut npy": (data("cut.npy"), "cut.npy", "write it anew with numpy.save"),
-    "npy cut in its header": (data("cut_header.npy"), "cut_header.npy", "write it anew"),
-    "empty npy": (data("empty.npy"), "empty.npy", "write it anew"),
-    "noise npy": (data("noise.npy"), "noise.npy", "write it anew"),
-    "object npy": (data("objects.npy"), "objects.npy", "plain numbers only"),
-    "pickled npy": (data("pickled.npy"), "pickled.npy", "plain numbers only"),
-    "cut npz": (data("cut.npz"), "cut.npz", "write it anew"),
-    "mislabelled npz": (data("text.npz"), "text.npz", "write it anew"),
-    "npz without x": (data("no_x.npz"), "no_x.npz: holds no array x", "numpy.savez(path, x=images"),
+    "cut npy": (data("cut.npy"), "cut.npy", "replace it"),
+    "npy cut in its header": (data("cut_header.npy"), "cut_header.npy", "write it with numpy.save"),
+    "empty npy": (data("empty.npy"), "empty.npy", "write it with numpy.save"),
+    "noise npy": (data("noise.npy"), "noise.npy", "write it with numpy.save"),
+    "object npy": (data("objects.npy"), "objects.npy", "store an array of numbers"),
+    "pickled npy": (data("pickled.npy"), "pickled.npy", "numbers only"),
+    "cut npz": (data("cut.npz"), "cut.npz", "write it with numpy.savez"),
+    "mislabelled npz": (data("text.npz"), "text.npz", "write it with numpy.savez"),
     "labels of another length": (
         data("labels.npz"),
         "labels.npz: y",
         "store one integer for each image",
     ),
-    "labels in words": (data("words.npz"), "words.npz: y", "number the classes"),
     "mislabelled csv": (data("is_npy.csv"), "is_npy.csv", ";"),
-    "ragged csv": (data("ragged.csv", **GAUSSIAN), "ragged.csv: row 2", "give every row as many"),
+    "ragged csv": (
+        data("ragged.csv", **GAUSSIAN),
+        "ragged.csv: line 2",
+        "give every row the same number",
+    ),
     "words in a csv": (
         data("words.csv", **GAUSSIAN),
-        "words.csv: row 2, column 2: 'four'",
-        "mend it",
+        "words.csv: line 2, column 2: 'four'",
+        "correct it",
     ),
-    "empty csv": (data("nothing.csv"), "nothing.csv", "put comma-separated numbers into it"),
+    "empty csv": (data("nothing.csv"), "nothing.csv", "write one row of numbers per line"),
     "nan pixels": (
         data("nan.npy"),
         "nan.npy: x: NaN or infinite",
-        "first at (3, 2, 1); mend or remove",
+        "first at (3, 2, 1); replace missing values",
     ),
     "infinite pixels": (
         data("inf.npy"),
         "inf.npy: x: NaN or infinite",
-        "first at (3, 2, 1); mend or remove",
+        "first at (3, 2, 1); replace missing values",
     ),
     "values above a likelihood": (
         data("two.npy"),
@@ -515,7 +516,7 @@ def test_a_download_with_a_wrong_checksum_leaves_nothing_in_the_cache(
     monkeypatch.setenv("VAELAB_CACHE_DIR", str(tmp_path / "cache" / "vaelab"))
     monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: wrong)
     code = main(["train", "mlp-20d"])
-    check(code, capsys.readouterr().err, "not the file it should be", "data.source digits")
+    check(code, capsys.readouterr().err, "could not be downloaded", "--data.source digits")
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
@@ -524,5 +525,10 @@ def test_a_device_that_is_not_there_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main([*data("digits", train__device="cuda"), "--out", str(tmp_path / "run")])
-    check(code, capsys.readouterr().err, "--train.device: no CUDA GPU was found", "use auto or cpu")
+    check(
+        code,
+        capsys.readouterr().err,
+        "--train.device: no CUDA GPU was found",
+        "set --train.device to auto or cpu",
+    )
     assert contents(tmp_path) == {}
