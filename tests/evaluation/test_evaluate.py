@@ -13,12 +13,14 @@ from conftest import contents, tiny
 
 import vaelab
 from vaelab.cli.main import main
-from vaelab.evaluation import annealing
+from vaelab.errors import UserError
+from vaelab.evaluation import annealing, results
 from vaelab.evaluation import evaluate as measuring
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.results import read
 from vaelab.evaluation.sections import METRICS
 from vaelab.evaluation.sections import likelihood as likelihood_section
+from vaelab.runs import run as runs
 from vaelab.workflows.evaluate import evaluate
 
 
@@ -350,3 +352,87 @@ def test_an_estimate_is_printed_as_far_as_its_error_reaches() -> None:
     assert str(Estimate(1234.5, 87.0)) == "1234 ± 87"
     assert str(Estimate(0.00001234, None)) == "1.234e-05"
     assert str(Estimate(2.0, 0.0)) == "2"
+
+
+def test_results_under_several_protocols_are_kept_side_by_side(a_measured_copy: Path) -> None:
+    """Another seed, other images, or another version of vaelab: nothing that was measured is lost."""
+    first = (a_measured_copy / "evaluation.json").read_bytes()
+    evaluate(a_measured_copy, seed=1, samples=2, sections=["likelihood"], quiet=True)
+    assert (a_measured_copy / "evaluation.json").read_bytes() == first
+    assert (a_measured_copy / "evaluation-seed-1.json").exists()
+    path = a_measured_copy / "evaluation.json"
+    document = json.loads(path.read_text())
+    older = document["protocol"] | {"vaelab": "0.0.1"}
+    columns, text = results.encoded(older, results.load(path)[1])  # type: ignore[index]
+    path.write_bytes(text)
+    path.with_suffix(".npz").write_bytes(columns)
+    evaluate(a_measured_copy, samples=2, sections=["likelihood"], quiet=True)
+    kept = results.load(a_measured_copy / f"evaluation-{results.digest(older)}.json")
+    assert kept is not None
+    assert kept[0] == older
+    assert "likelihood-20" in kept[1]
+    newest = read(vaelab.load(a_measured_copy))
+    assert newest is not None
+    assert set(newest.sections) == set(METRICS)  # the complete one, although it is older
+
+
+def test_two_processes_that_measure_one_run_both_keep_what_they_measured(a_copy: Path) -> None:
+    run = vaelab.load(a_copy)
+    under = results.protocol(results.Evaluator(run))
+    one, other = results.Results(run, under), results.Results(run, under)
+    one.keep({"latent": {"rate": Estimate(1.0), "notes": []}})
+    other.keep({"samples": {"mse": Estimate(2.0), "notes": []}})
+    assert set(results.Results(run, under).sections) == {"latent", "samples"}
+
+
+def test_a_run_that_cannot_be_written_is_measured_and_printed(
+    a_copy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And kept in another folder if one is named."""
+    monkeypatch.setattr(results.os, "access", lambda *_: False)
+    found = evaluate(a_copy, samples=2, images=20, sections=["likelihood"])
+    assert found.path is None
+    assert found.sections["likelihood"]["nll"].value
+    said = capsys.readouterr().out
+    assert "cannot be written" in said
+    assert "--out FOLDER" in said
+    monkeypatch.undo()
+    kept = evaluate(a_copy, samples=2, images=20, sections=["likelihood"], out=tmp_path / "kept")
+    assert kept.path == tmp_path / "kept" / "evaluation-20.json"
+    assert not (a_copy / "evaluation-20.json").exists()
+
+
+def test_a_disk_that_is_full_loses_nothing_that_was_measured(
+    a_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise UserError("evaluation.npz: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(vaelab.Run, "write", full)
+    found = evaluate(a_copy, samples=2, images=20, sections=["latent"])
+    assert found.path is None
+    assert found.sections["latent"]["rate"].value >= 0
+    assert "No space left" in capsys.readouterr().out
+
+
+def test_the_data_of_a_run_are_read_once(a_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    load = runs.load_data
+    monkeypatch.setattr(runs, "load_data", lambda settings: reads.append(1) or load(settings))
+    run = vaelab.load(a_copy)
+    evaluate(run, samples=2, images=60, quiet=True)
+    vaelab.diagnose(run)
+    assert len(reads) == 1
+
+
+def test_the_summary_is_short_and_has_the_numbers_one_acts_on(measured: Path) -> None:
+    lines = str(evaluate(measured, samples=20, quiet=True)).splitlines()
+    assert len(lines) < 30
+    assert max(map(len, lines)) <= 80
+    words = " ".join(" ".join(lines).split())
+    for part in ("nll", "distortion", "rate", "active units", "Frechet", "precision", "probe"):
+        assert part in words
+    assert "K = 20 importance weights" in words

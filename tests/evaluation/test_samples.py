@@ -18,7 +18,6 @@ from vaelab import devices
 from vaelab.errors import UserError
 from vaelab.evaluation import classifier as eyes
 from vaelab.evaluation.evaluator import Evaluator
-from vaelab.evaluation.metrics import memorisation
 from vaelab.evaluation.metrics.estimates import Estimate, resampled
 from vaelab.evaluation.metrics.fidelity import classifier_score, frechet, kernel_mmd, neighbourhoods
 from vaelab.evaluation.metrics.images import psnr, ssim
@@ -263,6 +262,50 @@ def test_the_classifier_score_between_its_ends() -> None:
     assert classifier_score(torch.tensor([[1.0, 0.0], [0.5, 0.5]])) == pytest.approx(wanted)
 
 
+def replaced(
+    subject: Evaluator, samples: Tensor | None = None, reconstructions: Tensor | None = None
+) -> Evaluator:
+    """The same, with other samples or reconstructions than its model makes."""
+    if samples is not None:
+        subject.__dict__["samples"] = lambda which=None: iter(
+            [samples if which is None else samples[which]]
+        )
+    if reconstructions is not None:
+        subject.__dict__["reconstructions"] = lambda: iter([(subject.x_test, reconstructions)])
+    return subject
+
+
+def test_samples_and_reconstructions_are_those_of_the_model_however_many_at_once(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = Evaluator(vaelab.load(digits), n_samples=100)
+    wanted = subject.vae.sample(100, subject.seed)
+    assert torch.equal(torch.cat([*subject.samples()]), wanted)
+    rebuilt = subject.vae.reconstruct(subject.x_test, subject.test.y)
+    monkeypatch.setattr(devices, "BUDGET", 7 * subject.vae.row_bytes)
+    chunks = [*subject.samples()]
+    assert max(map(len, chunks)) == 7
+    torch.testing.assert_close(torch.cat(chunks), wanted)
+    which = torch.tensor([3, 99, 0])
+    torch.testing.assert_close(torch.cat([*subject.samples(which)]), wanted[which])
+    torch.testing.assert_close(torch.cat([y for _, y in subject.reconstructions()]), rebuilt)
+
+
+def test_measuring_samples_decodes_no_more_at_once_than_the_budget_allows(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the number of samples: their features are kept, the images are not."""
+    subject = Evaluator(vaelab.load(digits), n_samples=500)
+    whole = measure(subject)
+    monkeypatch.setattr(devices, "BUDGET", 20 * subject.vae.row_bytes)
+    rows: list[int] = []
+    subject.vae.decoder.register_forward_hook(lambda _, given, __: rows.append(len(given[0])))
+    found = measure(subject)
+    assert max(rows) == 20
+    for key in ("frechet", "nearest_train", "ssim"):
+        assert found[key].value == pytest.approx(whole[key].value, rel=1e-4)
+
+
 # --- reconstructions --------------------------------------------------------------------------------------------------
 
 
@@ -335,7 +378,7 @@ def test_nearest_is_that_of_brute_force_even_far_from_zero(
     x, among = random(23, 4, 5) + offset, random(40, 4, 5, seed=1) + offset
     apart = (x[:, None] - among).flatten(2).norm(dim=2)  # (23, 40)
     for memory in (2**24, 100):  # all at once; two at a time
-        monkeypatch.setattr(memorisation, "MEMORY", memory)
+        monkeypatch.setattr(devices, "BUDGET", 16 * memory)
         for rank in (1, 2):
             distance, index = nearest(x, among, rank)
             np.testing.assert_allclose(distance, apart.sort(1).values[:, rank - 1], rtol=1e-12)
@@ -472,7 +515,7 @@ def test_all_numbers_of_a_run_and_the_same_again(digits: Path) -> None:
     check(found)
     assert set(METRICS) - set(found) == {"asked_class", "asked_class_real"}
     assert found["compared"] == len(subject.x_test) == 180
-    x, y = subject.x_test.double(), subject.reconstructions.double()
+    x, y = subject.x_test.double(), torch.cat([y for _, y in subject.reconstructions()]).double()
     np.testing.assert_allclose(found["mse"].each, (x - y).square().mean((1, 2)), rtol=1e-6)
     np.testing.assert_allclose(found["psnr"].each, -10 * np.log10(found["mse"].each), rtol=1e-9)
     assert found["ssim"].each.shape == (180,)
@@ -488,7 +531,7 @@ def test_perfect_reconstructions_are_perfect_by_every_number(digits: Path) -> No
     imperfect = measure(subject)["frechet_reconstructions"].value
     assert imperfect > 1
     subject = Evaluator(vaelab.load(digits), n_samples=200)
-    subject.__dict__["reconstructions"] = subject.x_test
+    replaced(subject, reconstructions=subject.x_test)
     found = measure(subject)
     assert [found[key].value for key in ("mse", "psnr", "ssim")] == [0, 100, pytest.approx(1)]
     assert found["frechet_reconstructions"].value == pytest.approx(0, abs=1e-6)
@@ -531,8 +574,7 @@ def test_better_samples_score_better_and_the_baseline_is_what_real_images_reach(
     run = vaelab.load(digits)
 
     def with_samples(x: Tensor) -> dict[str, Any]:
-        subject = Evaluator(run)
-        subject.__dict__["samples"] = x
+        subject = replaced(Evaluator(run, n_samples=len(x)), samples=x)
         return measure(subject)
 
     subject = Evaluator(run)
@@ -576,16 +618,16 @@ def test_samples_of_binarised_data_are_pixels_with_the_means_as_probabilities(
     )
     found = measure(subject)
     check(found)
-    assert any("pixels drawn from p(x|z)" in note for note in found["notes"])
+    assert any("pixels sampled from p(x|z)" in note for note in found["notes"])
     assert len(seen) >= 4
     assert all(bool(((x == 0) | (x == 1)).all()) for x in seen)
     means = torch.rand(4000, 6)
-    drawn = samples._made(subject, means)
+    drawn = samples._pixels(subject)(means)
     error = (means * (1 - means)).sum(0).sqrt() / 4000
     assert ((drawn - means).mean(0).abs() < 4 * error).all()
-    x, y = subject.x_test.double(), subject.reconstructions.double()
+    x, y = subject.x_test.double(), torch.cat([y for _, y in subject.reconstructions()]).double()
     assert found["mse"].value == pytest.approx(float((x - y).square().mean()))  # of the means
-    made = samples._some(subject.samples, 180, 0, "samples")
+    made = torch.cat([*subject.samples()])[samples._order(subject.n_samples, 180, 0, "samples")]
     assert found["nearest_train"].value == pytest.approx(
         float(nearest(made, subject.x_train)[0].mean())
     )
@@ -634,9 +676,9 @@ def test_too_few_images_and_wild_samples_are_left_out_with_a_reason(digits: Path
     assert len(few["ssim"].each) == 20
     assert any("20 images on each side are fewer than 50" in note for note in few["notes"])
     subject = Evaluator(run, n_samples=60)
-    subject.__dict__["samples"] = torch.full((60, 8, 8), torch.inf)
+    replaced(subject, samples=torch.full((60, 8, 8), torch.inf))
     assert set(measure(subject)) == PIXELS | {"notes"}
-    subject.__dict__["reconstructions"] = torch.full_like(subject.x_test, torch.nan)
+    replaced(subject, reconstructions=torch.full_like(subject.x_test, torch.nan))
     wild = measure(subject)
     assert set(wild) == {"notes"}
     assert sum("infinite" in note for note in wild["notes"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from vaelab.data import Batches, Dataset, Split
 from vaelab.data.dataset import spread
 from vaelab.models import VAE
 from vaelab.runs import Run
-from vaelab.seeding import CPU, generator
+from vaelab.seeding import CPU, generator, seeded
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,24 @@ class Evaluator:
         return self.vae.encode(self.x_test, self.test.y)
 
     @cached_property
-    def reconstructions(self) -> Tensor:
-        """E[x|z] at the codes of `x_test`, (M, *shape)."""
-        return self.vae.reconstruct(self.x_test, self.test.y)
+    def prior_codes(self) -> tuple[Tensor, Tensor | None]:
+        """Codes of `n_samples` samples of the prior, (S, L), those of `VAE.sample`; and their classes."""
+        known, n = self.vae.classes, self.n_samples
+        y = known[torch.arange(n) * len(known) // n] if len(known) else None
+        with seeded(self.seed, "sample"), torch.no_grad():
+            prior = self.vae.prior(*self.vae.given(y))
+            return prior.sample((n,) if not prior.batch_shape else ()), y
 
-    @cached_property
-    def samples(self) -> Tensor:
-        """E[x|z] of `n_samples` samples of the prior, (S, *shape); of every class as many where conditional."""
-        return self.vae.sample(self.n_samples, self.seed)
+    def samples(self, which: Tensor | None = None) -> Iterator[Tensor]:
+        """Yield E[x|z] of the samples with the indices `which` (None: all), as many at once as fit memory."""
+        z, y = self.prior_codes
+        index = torch.arange(len(z)) if which is None else which.cpu()
+        for chunk in index.split(self.vae.rows_at_once()):
+            yield self.vae.decode(z[chunk], None if y is None else y[chunk])
+
+    def reconstructions(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield test images and E[x|z] at their codes, as many at once as fit memory."""
+        rows, y = self.vae.rows_at_once(), self.test.y
+        for start in range(0, len(self.x_test), rows):
+            x = self.x_test[start : start + rows]
+            yield x, self.vae.reconstruct(x, None if y is None else y[start : start + rows])

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Importance-weighted estimates of log p(x), in nats per image."""
 
 from __future__ import annotations
 

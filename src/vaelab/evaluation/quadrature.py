@@ -1,4 +1,4 @@
-"""TODO"""
+"""log p(x) by quadrature over one or two latent dimensions, in nats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes TODO"""
+"""What codes know of classes and of distances between images, and paths between codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Densities TODO"""
+"""A density fitted to codes, and the share of one set of scores beyond another."""
 
 from __future__ import annotations
 

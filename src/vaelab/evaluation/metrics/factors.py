@@ -1,4 +1,9 @@
-"""TODO"""
+"""Disentanglement scores from mutual information and from predicting the factors.
+
+Codes are (N, L), real; factors (N, F), integers from 0. Scores lie in [0, 1], higher is better, and do not
+change when dimensions are permuted, scaled or negated. Scores that train a predictor are measured on a
+second pair, `others` (M, L) and `truth` (M, F). A perfect code can score below 1: see `mig` and `sap`.
+"""
 
 from __future__ import annotations
 

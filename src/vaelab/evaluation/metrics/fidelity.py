@@ -1,4 +1,4 @@
-"""TODO"""
+"""Fidelity and diversity of samples, from features of samples and of real images."""
 
 from __future__ import annotations
 

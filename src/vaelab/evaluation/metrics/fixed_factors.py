@@ -1,4 +1,4 @@
-"""TODO"""
+"""Disentanglement scores from groups of images that share the value of one factor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Reconstruction quality by pixels: PSNR and structural similarity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Information: TODO"""
+"""Information in codes, in nats: use of dimensions and values, and the aggregate posterior q(z)."""
 
 from __future__ import annotations
 

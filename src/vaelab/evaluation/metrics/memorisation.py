@@ -1,4 +1,4 @@
-"""TODO"""
+"""Whether samples are copies of training images: distances in pixels."""
 
 from __future__ import annotations
 
@@ -6,37 +6,49 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vaelab import devices
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.models import Linear
 
-MEMORY = 2**24  # numbers that the search for neighbours holds at once
 COPY = 0.01  # share of test images that would count as copies
 
 
-def nearest(x: Tensor, among: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:
-    """Euclidean distance, in pixel values, of each of x (N, *shape) to the nearest of `among` (M, *shape), and which.
+class NearestAmong:
+    """Exact search for the nearest of images (M, *shape), in pixel values.
 
-    Both (N,). With rank 2 the second nearest: where x lies among them itself, the nearest other. The search is made
-    of products in float32, which leave 0.01 between an image and its copy; so the distances of the best two more than
-    asked for are worked out again, in float64, and these decide. Beside a copy of `among` the memory is bounded.
+    The search is a product in float32, which leaves 0.01 between an image and its copy. So the
+    distances of the best two more than asked for are computed again in float64, and these decide.
+    Beside a copy of the images the memory is bounded.
     """
-    middle = among.flatten(1).float().mean(0)  # far from 0 the products would cancel
-    rows, columns = x.flatten(1), among.flatten(1).float() - middle
-    score = Linear(
-        columns.shape[1], len(columns), device="meta"
-    )  # x.a - |a|^2 / 2, largest for the nearest
-    score.weight = nn.Parameter(columns, requires_grad=False)
-    score.bias = nn.Parameter(-columns.square().sum(1) / 2, requires_grad=False)
-    distances, indices = [], []
-    for some in rows.split(max(1, MEMORY // max(columns.shape))):
-        found = (
-            score(some.float() - middle).topk(min(rank + 2, len(columns))).indices
-        )  # (B, rank + 2)
-        exact = (among.flatten(1)[found].double() - some[:, None].double()).norm(dim=2)
-        distance, place = exact.sort(1)
-        distances.append(distance[:, rank - 1])
-        indices.append(found.gather(1, place)[:, rank - 1])
-    return torch.cat(distances), torch.cat(indices)
+
+    def __init__(self, images: Tensor) -> None:
+        self.rows = images.flatten(1)
+        self.middle = self.rows.float().mean(0)  # far from 0 the products would cancel
+        columns = self.rows.float() - self.middle
+        self.largest = max(columns.shape)
+        self.score = Linear(columns.shape[1], len(columns), device="meta")
+        # x.a - |a|^2 / 2 is largest for the nearest a.
+        self.score.weight = nn.Parameter(columns, requires_grad=False)
+        self.score.bias = nn.Parameter(-columns.square().sum(1) / 2, requires_grad=False)
+
+    def __call__(self, x: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:
+        """Return the Euclidean distance of each of x (N, *shape) to its nearest, and which that is.
+
+        Both are (N,). With rank 2 it is the second nearest: for x among the images, the nearest other.
+        """
+        distances, indices = [], []
+        for chunk in x.flatten(1).split(devices.at_once(16 * self.largest)):
+            near = self.score(chunk.float() - self.middle).topk(min(rank + 2, len(self.rows)))
+            exact = (self.rows[near.indices].double() - chunk[:, None].double()).norm(dim=2)
+            distance, place = exact.sort(1)
+            distances.append(distance[:, rank - 1])
+            indices.append(near.indices.gather(1, place)[:, rank - 1])
+        return torch.cat(distances), torch.cat(indices)
+
+
+def nearest(x: Tensor, among: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:
+    """Return the distance of each of x to the nearest of `among`, and which; see `NearestAmong`."""
+    return NearestAmong(among)(x, rank)
 
 
 def nearness(to_train: Tensor, to_test: Tensor) -> Tensor:

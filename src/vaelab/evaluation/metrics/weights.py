@@ -1,4 +1,4 @@
-"""TODO"""
+"""Estimates from log importance weights (K, B)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO"""
+"""What codes decode to: samples of the prior beside test codes, and paths between codes."""
 
 from __future__ import annotations
 
@@ -66,12 +66,16 @@ def _round_trip(evaluator: Evaluator, group: Group, z: Tensor, spread: Tensor) -
     An encoder need not know what its decoder makes of a code on which neither was trained: Cemgil et al., The
     autoencoding variational autoencoder, 2020, arXiv:2012.03715.
     """
-    y = group.labels(len(z))
-    x = evaluator.vae.decode(z, y)
-    if evaluator.run.recipe.data.binary:
-        top = evaluator.run.recipe.data.scale
-        x = top * torch.bernoulli((x / top).clamp(0, 1))  # as in training
-    return ((evaluator.vae.encode(x, y) - z) / spread).double().square().sum(1).cpu()
+    found = []
+    for chunk in z.split(evaluator.vae.rows_at_once()):
+        y = group.labels(len(chunk))
+        x = evaluator.vae.decode(chunk, y)
+        if evaluator.run.recipe.data.binary:
+            top = evaluator.run.recipe.data.scale
+            x = top * torch.bernoulli((x / top).clamp(0, 1))  # as in training
+        codes = evaluator.vae.encode(x, y)
+        found.append(((codes - chunk) / spread).double().square().sum(1).cpu())
+    return torch.cat(found)
 
 
 @torch.no_grad()
@@ -106,8 +110,10 @@ def interpolations(
                 group.which[subset(len(group.z), 2 * n, evaluator, f"walks {group.y}")]
             ]
             z = evaluator.vae.interpolate(ends[:n], ends[n:], STEPS + 1)  # (n, STEPS + 1, L)
-            x = evaluator.vae.decode(z.flatten(0, 1), group.labels(n * (STEPS + 1)))
-            found.append(evenness(x.flatten(1).unflatten(0, (n, -1))))
+            for some in z.split(max(1, evaluator.vae.rows_at_once() // (STEPS + 1))):
+                codes = some.flatten(0, 1)
+                x = evaluator.vae.decode(codes, group.labels(len(codes)))
+                found.append(evenness(x.flatten(1).unflatten(0, (len(some), -1))))
     moving = torch.cat([each[~each.isnan()] for each in found]) if found else torch.empty(0)
     if not len(moving):
         notes.append(

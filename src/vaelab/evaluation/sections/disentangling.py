@@ -1,4 +1,8 @@
-"""TODO"""
+"""Section disentangling: codes beside the factors that the images were generated from.
+
+Codes are the means E[z|x], as in Locatello et al. 2019, arXiv:1811.12359, who found that the scores rank
+models differently; read several.
+"""
 
 from __future__ import annotations
 

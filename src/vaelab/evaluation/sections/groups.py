@@ -1,4 +1,4 @@
-"""TODO"""
+"""Test images grouped by the prior that their codes follow: one group, or one for each class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""TODO"""
+"""Section latent: how much the codes carry, how far the aggregate posterior is from the prior.
+
+The aggregate posterior is q(z) = 1/N sum_n q(z|x_n) over the test images; a conditional model has one
+for each class, q(z|y), compared with p(z|y). Densities are in nats.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,16 @@
-"""TODO"""
+"""Section samples: fidelity and diversity of samples, reconstruction error, memorisation.
+
+Images are compared by the features of the reference classifier, always the same number on both sides,
+because most of these numbers depend on it. Beside each number stands its baseline, with training
+images in place of samples. Numbers from other features are not comparable.
+
+An image of the model is a sample of the pixels for binarised data, because its mean is grey, and the
+mean E[x|z] otherwise. Where pixels are compared (mse, copies), it is always the mean.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,11 +21,11 @@ from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import Estimate, Metric, mean, pooled, resampled
 from vaelab.evaluation.metrics.fidelity import classifier_score, frechet, kernel_mmd, neighbourhoods
 from vaelab.evaluation.metrics.images import psnr, ssim
-from vaelab.evaluation.metrics.memorisation import copies, nearest, nearness
+from vaelab.evaluation.metrics.memorisation import NearestAmong, copies, nearest, nearness
 from vaelab.seeding import generator
 
 FEWEST, MOST = 50, 10_000  # images that are compared
-SHOWN = 10  # samples in the figure of nearest training images
+SHOWN, SHOWN_OF = 10, 1000  # samples in the figure of nearest training images, and of how many
 
 
 _AGAINST = {
@@ -75,36 +84,44 @@ WILD = "some that the model made are infinite or not a number"
 
 
 def measure(evaluator: Evaluator) -> dict[str, Any]:
-    """All of METRICS that make sense for this run, and under "notes" why others are left out."""
-    found, notes = _fidelity(evaluator)
-    n = min(MOST, len(evaluator.samples), len(evaluator.x_test), len(evaluator.x_train))
-    sets = {"train": evaluator.x_train, "test": evaluator.x_test}
+    """Measure all of METRICS that apply to this run; "notes" say why others are left out.
+
+    Samples and reconstructions are decoded in chunks; what is kept of them is their features.
+    """
+    n = min(MOST, evaluator.n_samples, len(evaluator.x_test), len(evaluator.x_train))
     if n < FEWEST:
-        few = f"{n} images on each side are fewer than {FEWEST}"
-        return found | {"notes": [*notes, f"samples against images: left out, for {few}"]}
-    sets |= {
-        "samples": _made(evaluator, evaluator.samples),
-        "reconstructions": _made(evaluator, evaluator.reconstructions),
+        found, notes, _ = _reconstructions(evaluator, None)
+        reason = f"{n} images on each side are fewer than {FEWEST}"
+        return found | {"notes": [*notes, f"samples against images: left out, for {reason}"]}
+    reference = classifier(evaluator)
+    found, notes, rebuilt = _reconstructions(evaluator, reference)
+    order = {
+        name: _order(size, n, evaluator.seed, name) for name, size in _sizes(evaluator).items()
     }
-    sets = {name: _some(x, n, evaluator.seed, name) for name, x in sets.items()}
-    eyes = classifier(evaluator)
-    seen = {name: eyes.features(x) for name, x in sets.items()}
-    if not all(bool(features.isfinite().all()) for features in seen.values()):
+    pixels = _pixels(evaluator)
+    made = torch.cat([reference.features(pixels(x)) for x in evaluator.samples()])
+    features = {
+        "train": reference.features(evaluator.x_train[order["train"]]),
+        "test": reference.features(evaluator.x_test[order["test"]]),
+        "samples": made[order["samples"]],
+        "reconstructions": rebuilt[order["reconstructions"]],
+    }
+    if not all(bool(values.isfinite().all()) for values in features.values()):
         return found | {"notes": [*notes, f"samples against images: left out, for {WILD}"]}
-    found |= {"classifier": eyes.about(evaluator.x_test, evaluator.test.y), "compared": n}
+    found |= {"classifier": reference.about(evaluator.x_test, evaluator.test.y), "compared": n}
     for suffix, name in (("", "samples"), ("_real", "train")):
-        pair = seen[name], seen["test"]
+        pair = features[name], features["test"]
         against = {
             "frechet": resampled(frechet, *pair),
             "kernel_mmd": kernel_mmd(*pair),
         } | neighbourhoods(*pair)
         found |= {key + suffix: value for key, value in against.items()}
-    found["frechet_reconstructions"] = resampled(frechet, seen["reconstructions"], seen["test"])
-    found |= _memory(
-        _some(evaluator.samples, n, evaluator.seed, "samples"), sets["test"], evaluator, notes
+    found["frechet_reconstructions"] = resampled(
+        frechet, features["reconstructions"], features["test"]
     )
-    if eyes.task == "classes":
-        found |= _classes(evaluator, eyes, seen, found["classifier"], notes)
+    found |= _memorisation(evaluator, order, notes)
+    if reference.task == "classes":
+        found |= _classes(evaluator, reference, features, found["classifier"], notes)
     else:
         notes.append("classifier_score: left out, for the classifier was told no classes")
     return found | {"notes": notes}
@@ -112,14 +129,16 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
 
 def _classes(
     evaluator: Evaluator,
-    eyes: Classifier,
-    seen: dict[str, Tensor],
+    reference: Classifier,
+    features: dict[str, Tensor],
     about: dict[str, Any],
     notes: list[str],
 ) -> dict[str, Any]:
     """The classifier score, and, of a conditional model, whether it makes what is asked for."""
     found: dict[str, Any] = {
-        f"classifier_score{suffix}": resampled(classifier_score, eyes.probabilities(seen[name]))
+        f"classifier_score{suffix}": resampled(
+            classifier_score, reference.probabilities(features[name])
+        )
         for suffix, name in (("", "samples"), ("_real", "test"))
     }
     accuracy = about.get("accuracy")
@@ -129,78 +148,96 @@ def _classes(
         )
     known = evaluator.vae.classes.tolist()
     if known:
-        each = -(-len(seen["samples"]) // len(known))
+        each = -(-len(features["samples"]) // len(known))
+        each = min(each, evaluator.vae.rows_at_once(most=each))
         samples = (
-            (y, _made(evaluator, evaluator.vae.sample(each, evaluator.seed, y))) for y in known
+            (y, _pixels(evaluator)(evaluator.vae.sample(each, evaluator.seed, y))) for y in known
         )
-        found["asked_class"] = pooled(torch.cat([eyes.shows(x, y) for y, x in samples]))
+        found["asked_class"] = pooled(torch.cat([reference.shows(x, y) for y, x in samples]))
         found |= {"asked_class_real": accuracy} if accuracy else {}
     return found
 
 
-def _fidelity(evaluator: Evaluator) -> tuple[dict[str, Any], list[str]]:
-    """Errors of reconstruction by image, and notes: what is left out, what a reconstruction is."""
-    x, y = evaluator.x_test, evaluator.reconstructions
-    low, high = evaluator.run.contract["range"]
-    mse = (x - y).double().square().flatten(1).mean(1)
-    drawn = "pixels drawn from p(x|z), for the data were binarised; its mean for mse, psnr, ssim, nearest_train, copies"
-    drawn = drawn if evaluator.run.recipe.data.binary else "means of p(x|z), without its noise"
-    notes = [f"samples and reconstructions are {drawn}"]
+def _reconstructions(
+    evaluator: Evaluator, reference: Classifier | None
+) -> tuple[dict[str, Any], list[str], Tensor]:
+    """Errors of reconstruction by image; notes; and features (M, F) of the reconstructions."""
+    shape, (low, high) = evaluator.x_test.shape[1:], evaluator.run.contract["range"]
+    windows, pixels = len(shape) > 1 and min(shape[-2:]) >= 3, _pixels(evaluator)
+    errors, alike, features = [], [], []
+    for x, y in evaluator.reconstructions():
+        errors.append((x - y).double().square().flatten(1).mean(1))
+        if windows:
+            alike.append(ssim(x, y, low, high))
+        if reference:
+            features.append(reference.features(pixels(y)))
+    mse, seen = torch.cat(errors), torch.cat(features) if features else torch.empty(0)
+    kind = "means of p(x|z), without its noise"
+    if evaluator.run.recipe.data.binary:
+        kind = (
+            "pixels sampled from p(x|z), because the data were binarised; "
+            "mse, psnr, ssim, nearest_train and copies use its mean"
+        )
+    notes = [f"samples and reconstructions are {kind}"]
     if not mse.isfinite().all():
-        return {}, [*notes, f"mse, psnr, ssim: left out, for {WILD}"]
-    if x.dim() < 3 or min(x.shape[-2:]) < 3:
-        return {"mse": mean(mse)}, [
-            *notes,
-            "psnr, ssim: left out, for the data are no images of 3 x 3 pixels or more",
-        ]
-    return {
-        "mse": mean(mse),
-        "psnr": mean(psnr(mse, high - low)),
-        "ssim": mean(ssim(x, y, low, high)),
-    }, notes
+        return {}, [*notes, f"mse, psnr, ssim: left out, for {WILD}"], seen
+    if not windows:
+        reason = "psnr, ssim: left out, for the data are no images of 3 x 3 pixels or more"
+        return {"mse": mean(mse)}, [*notes, reason], seen
+    found = {"mse": mse, "psnr": psnr(mse, high - low), "ssim": torch.cat(alike)}
+    return {key: mean(values) for key, values in found.items()}, notes, seen
 
 
-def _memory(
-    samples: Tensor, test: Tensor, evaluator: Evaluator, notes: list[str]
+def _memorisation(
+    evaluator: Evaluator, order: dict[str, Tensor], notes: list[str]
 ) -> dict[str, Estimate]:
-    """Samples and test images beside all training images, by pixels.
+    """Distances, in pixels, of samples and of test images to all training images.
 
-    Of tables there are no copies: with few columns the mean of p(x|z) lies near some row or other by nature.
+    Of tables no copies are counted: with few columns the mean of p(x|z) lies near some row anyway.
     """
-    train, others = evaluator.x_train, evaluator.x_test
-    made, real = nearest(samples, train)[0], nearest(test, train)[0]
-    distances = {"nearest_train": made, "nearest_train_real": real}
-    found = {key: pooled(values) for key, values in distances.items()}
-    if train.dim() < 3:
+    to_train, to_test = NearestAmong(evaluator.x_train), NearestAmong(evaluator.x_test)
+    test = evaluator.x_test[order["test"]]
+    parts = [(to_train(x)[0], to_test(x)[0]) for x in evaluator.samples(order["samples"])]
+    made, beside = (torch.cat(part) for part in zip(*parts, strict=True))
+    real = to_train(test)[0]
+    found = {"nearest_train": pooled(made), "nearest_train_real": pooled(real)}
+    if evaluator.x_train.dim() < 3:
         notes.append("copies: left out, for the data are no images")
         return found
-    shares = (
-        nearness(made, nearest(samples, others)[0]),
-        nearness(real, nearest(test, others, 2)[0]),
-    )
-    return found | {"copies": copies(*shares)}
+    return found | {"copies": copies(nearness(made, beside), nearness(real, to_test(test, 2)[0]))}
 
 
-def _made(evaluator: Evaluator, means: Tensor) -> Tensor:
-    """What the model made, as its data are: of binarised ones, pixels drawn with these means as probabilities."""
+def _pixels(evaluator: Evaluator) -> Callable[[Tensor], Tensor]:
+    """A function from means E[x|z] to images like those of the data, called chunk by chunk.
+
+    For binarised data it samples pixels with the means as probabilities.
+    """
     if not evaluator.run.recipe.data.binary:
-        return means
-    chance = generator(evaluator.seed, "evaluation pixels", device=means.device)
-    return torch.bernoulli(means.clamp(0, 1), generator=chance)
+        return lambda means: means
+    top = evaluator.run.recipe.data.scale
+    stream = generator(evaluator.seed, "evaluation pixels", device=evaluator.device)
+    return lambda means: top * torch.bernoulli((means / top).clamp(0, 1), generator=stream)
 
 
-def _some(x: Tensor, n: int, seed: int, name: str) -> Tensor:
-    """n of x in random order: a folder's images come class by class, and so do the samples of a conditional model."""
-    return x[
-        torch.randperm(len(x), generator=generator(seed, f"evaluation {name}"))[:n].to(x.device)
-    ]
+def _sizes(evaluator: Evaluator) -> dict[str, int]:
+    tests = len(evaluator.x_test)
+    return {
+        "train": len(evaluator.x_train),
+        "test": tests,
+        "samples": evaluator.n_samples,
+        "reconstructions": tests,
+    }
+
+
+def _order(size: int, n: int, seed: int, name: str) -> Tensor:
+    """n of `size` indices in random order, because files and conditional samples come by class."""
+    return torch.randperm(size, generator=generator(seed, f"evaluation {name}"))[:n]
 
 
 def neighbours(evaluator: Evaluator) -> dict[str, Tensor]:
     """Return the ten of a thousand samples that are nearest to a training image, and those images."""
-    made = evaluator.samples[
-        torch.linspace(0, len(evaluator.samples) - 1, min(1000, len(evaluator.samples))).long()
-    ]
+    n = evaluator.n_samples
+    made = torch.cat([*evaluator.samples(torch.linspace(0, n - 1, min(SHOWN_OF, n)).long())])
     to_train, which = nearest(made, evaluator.x_train)
     closest = nearness(to_train, nearest(made, evaluator.x_test)[0]).argsort()[:SHOWN]
     return {"sample": made[closest], "neighbour": evaluator.x_train[which[closest]]}
