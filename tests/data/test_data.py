@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vaelab import data
+from vaelab.data import reading
 from vaelab.data.dataset import generator
 from vaelab.errors import UserError
 from vaelab.recipes import Data
@@ -136,7 +137,7 @@ def test_npz_with_labels_and_a_test_set_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
-        ({"z": np.ones((3, 2))}, "contains no array x"),
+        ({"z": np.ones((3, 2)), "w": np.ones(3)}, "contains no array x"),
         ({"x": np.ones((3, 2)), "y": np.ones(4)}, "labels of shape (4,) for 3 images"),
         ({"x": np.ones((3, 2)), "y": np.array([0, 0.5, 1])}, "labels are not integers"),
         ({"x": np.ones((3, 2)), "y": np.array([0, np.nan, 1])}, "labels are not integers"),
@@ -549,3 +550,50 @@ def test_sparse_matrices_are_refused_as_what_they_are(tmp_path: Path, form: str)
     matrix = scipy.sparse.eye_array(40, 30, format=form)
     scipy.sparse.save_npz(tmp_path / "x.npz", matrix)
     assert "a sparse matrix" in refused(tmp_path / "x.npz")
+
+
+def test_settings_that_the_source_cannot_follow_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((30, 4)))
+    assert "set data.resize to 0" in refused(tmp_path / "x.npy", resize=8)
+    assert "only a table has columns" in refused(tmp_path / "x.npy", labels="y")
+
+
+def test_labels_none_leaves_out_the_labels_of_any_source(tmp_path: Path) -> None:
+    many = np.random.default_rng(0).integers(0, 2, (30, 14))  # several labels for each image
+    np.savez(tmp_path / "x.npz", x=np.eye(30), y=many)
+    assert load(tmp_path / "x.npz", labels="none").train.y is None
+    assert load("digits", labels="none").train.y is None
+
+
+def test_new_data_need_no_column_of_labels(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("a,b\n" + "1,2\n" * 9)
+    split, *_ = data.load_all(Data(source=str(tmp_path / "new.csv"), labels="species"), None)
+    assert split.x.shape == (9, 2)
+
+
+def test_the_only_array_of_an_archive_is_x_and_a_cube_says_which_axis_its_channels_are(
+    tmp_path: Path,
+) -> None:
+    np.savez(tmp_path / "x.npz", volumes=np.random.default_rng(0).random((20, 8, 8, 8)))
+    found = load(tmp_path / "x.npz")
+    assert found.notes == ("volumes is read as x", "channels first: 8 channels of 8 x 8")
+
+
+def test_no_memory_is_taken_for_values_that_a_file_cannot_hold(tmp_path: Path) -> None:
+    header = {"descr": "<f4", "fortran_order": False, "shape": (400_000_000, 4)}
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(bytes(64))
+    assert "ends before the 1,600,000,000 values" in refused(tmp_path / "x.npy")
+
+
+def test_too_little_memory_is_named_with_the_megabytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((500, 1000)))
+
+    def empty(count: int, kind: np.dtype) -> np.ndarray:
+        raise np._core._exceptions._ArrayMemoryError((count,), kind)
+
+    monkeypatch.setattr(reading.np, "empty", empty)
+    assert "not enough memory for the data (2 MB needed); use" in refused(tmp_path / "x.npy")

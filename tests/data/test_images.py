@@ -191,3 +191,9 @@ def test_sixteen_bits_are_resized_within_their_range(tmp_path: Path) -> None:
     found = load(tmp_path, resize=9, test=0, validation=0)
     assert found.shape == (9, 9)
     assert float(found.train.x.max()) <= 65535
+
+
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    Image.new("1", (8000, 8000)).save(tmp_path / "0.png")
+    with pytest.raises(UserError, match="8000 x 8000 pixels are too many"):
+        load(tmp_path, resize=16)

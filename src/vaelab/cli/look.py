@@ -41,7 +41,8 @@ def reconstruct(arguments: argparse.Namespace) -> None:
     run = _opened(arguments)
     from vaelab.plots.exports import rows_of, write_reconstructions
 
-    x, y = rows_of(run, arguments.split, arguments.data)
+    say = (lambda line: None) if arguments.quiet else announce
+    x, y = rows_of(run, arguments.split, arguments.data, say)
     first = slice(arguments.n)
     y = None if y is None else y[first]
     _result(write_reconstructions(run, x[first], y, arguments.out), arguments)
@@ -52,7 +53,8 @@ def encode(arguments: argparse.Namespace) -> None:
     run = _opened(arguments)
     from vaelab.plots.exports import rows_of, save_array
 
-    x, y = rows_of(run, arguments.split, arguments.data)
+    say = (lambda line: None) if arguments.quiet else announce
+    x, y = rows_of(run, arguments.split, arguments.data, say)
     _result(save_array(Path(arguments.out), run.vae.encode(x, y), y), arguments)
 
 

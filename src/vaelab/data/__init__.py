@@ -15,8 +15,10 @@ import torch
 from vaelab.data.batches import Batches, check_support
 from vaelab.data.checking import check
 from vaelab.data.dataset import Array, Arrays, Dataset, Split, generator, spread
-from vaelab.data.files import find
+from vaelab.data.files import TABLES, find
+from vaelab.data.reading import lack_of_memory
 from vaelab.data.splitting import build
+from vaelab.data.tables import MissingLabelsError
 from vaelab.errors import UserError
 from vaelab.recipes import AXES, Data, code
 
@@ -44,12 +46,10 @@ def load(settings: Data) -> Dataset:
     too large for the memory, or contains what no model can learn from.
     """
     try:
+        _check_applies(settings)
         return build(_read(settings), settings, *_names(settings.source))
     except MemoryError as error:
-        raise UserError(
-            f"data.source: not enough memory for {settings.source} ({error or 'no more could be had'}); "
-            "use fewer images, or store them as float32 or uint8"
-        ) from None
+        raise UserError(lack_of_memory(f"data.source: {settings.source}", error)) from None
 
 
 def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None, tuple[str, ...]]:
@@ -58,7 +58,10 @@ def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None, tup
     Nothing is held out; validation and test sets of the source follow the training images. 8-bit images are read as
     `levels` grey levels where that is given, whatever values occur in them. Raises as `load` does.
     """
-    arrays = _read(settings)
+    try:
+        arrays = _read(settings)
+    except MissingLabelsError:  # of new data, as a rule
+        arrays = _read(msgspec.structs.replace(settings, labels="none"))
     found = check(
         arrays._replace(levels=arrays.levels or levels), settings, _names(settings.source)[1]
     )
@@ -79,6 +82,22 @@ def anchored(settings: Data) -> Data:
     return msgspec.structs.replace(settings, source=source, dir=folder)
 
 
+def _check_applies(settings: Data) -> None:
+    """Refuse settings of tables and of folders of images where the source is neither."""
+    named = settings.source in NAMED or ".py:" in settings.source
+    path = None if named else find(settings.source)
+    if settings.resize and not (path and path.is_dir()):
+        raise UserError(
+            f"data.resize: only folders of images are resized, {settings.source} is none; "
+            "set data.resize to 0"
+        )
+    if settings.labels not in ("", "none") and not (path and path.suffix.lower() in TABLES):
+        raise UserError(
+            f"data.labels: only a table has columns, {settings.source} is none; "
+            'set data.labels to none to leave its labels out, or to ""'
+        )
+
+
 def _read(settings: Data) -> Arrays:
     named = settings.source in NAMED or ".py:" in settings.source
     arrays = code("data.source", settings.source if named else "PATH")(settings)
@@ -86,6 +105,8 @@ def _read(settings: Data) -> Arrays:
         raise UserError(
             f"data.source: {settings.source} returns {type(arrays).__name__}; return vaelab.data.Arrays"
         )
+    if settings.labels == "none":
+        arrays = arrays._replace(y=None, y_validation=None, y_test=None, class_names=())
     return _lent(arrays) if ".py:" in settings.source else arrays
 
 

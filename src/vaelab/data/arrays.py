@@ -29,7 +29,7 @@ REMEDY = "write it with numpy.savez(path, x=images, y=labels), numbers only"
 def read_npy(path: Path) -> Arrays:
     """The array of a .npy file."""
     with reading(path, ".npy file", "write it with numpy.save, numbers only"), path.open("rb") as f:
-        return Arrays(npy(f, str(path)))
+        return Arrays(npy(f, path.stat().st_size, str(path)))
 
 
 def read_npz(path: Path) -> Arrays:
@@ -48,6 +48,8 @@ def read_npz(path: Path) -> Arrays:
             for part, known in PARTS.items()
             if {*known} & {*names}
         }
+        if len(names) == 1:
+            chosen = {"x": names[0]}
         if "x" not in chosen:
             listed = ", ".join(names[:10])
             raise UserError(f"{path}: contains no array x (only {listed}); {REMEDY}")
@@ -74,7 +76,7 @@ def _notes(chosen: Mapping[str, str], names: list[str]) -> tuple[str, ...]:
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> Array:
     with archive.open(f"{name}.npy") as member:
-        return npy(member, f"{path}: {name}")
+        return npy(member, archive.getinfo(f"{name}.npy").file_size, f"{path}: {name}")
 
 
 def _dsprites(path: Path, archive: zipfile.ZipFile) -> Arrays:

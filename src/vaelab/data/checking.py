@@ -74,6 +74,8 @@ def _layout(x: Array, channels_first: bool, origin: str, notes: list[str]) -> Ar
         if not channels_first and _channels_last(x.shape[1:], origin):
             notes.append(f"channels last: {x.shape[3]} channels of {x.shape[1]} x {x.shape[2]}")
             x = np.moveaxis(x, 3, 1)
+        elif not channels_first and len({*x.shape[1:]}) == 1:
+            notes.append(f"channels first: {x.shape[1]} channels of {x.shape[2]} x {x.shape[3]}")
         if x.shape[1] == 1:
             x = x[:, 0]
     return x

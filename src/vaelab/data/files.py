@@ -10,6 +10,7 @@ from vaelab.data.reading import reading, visible
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import AXES, Data
 
+TABLES = (".csv", ".tsv", ".txt")
 KINDS = ".npy, .npz, .csv or .tsv file, or a folder of images or IDX files"
 
 
@@ -27,7 +28,7 @@ def read(settings: Data) -> Arrays:
             return arrays.read_npy(path)
         case ".npz":
             return arrays.read_npz(path)
-        case ".csv" | ".tsv" | ".txt":
+        case suffix if suffix in TABLES:
             return tables.read_table(path, settings.labels)
         case suffix:
             raise UserError(

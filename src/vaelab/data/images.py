@@ -23,6 +23,7 @@ SPLITS = {
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+LARGEST = 2**25  # pixels of an image; they are counted before any is decoded
 ORIENTATION = 0x0112  # the EXIF tag that says how a photo is to be turned
 
 
@@ -41,6 +42,7 @@ class Header(NamedTuple):
     turned: bool
     transparent: bool
     frames: int
+    reduced: bool  # 16-bit colours, of which Pillow reads the upper 8 bits
 
 
 def read_images(folder: Path, resize: int = 0) -> Arrays:
@@ -204,6 +206,8 @@ def _header(path: Path) -> Header:
     with reading(path, "image"), Image.open(path, formats=FORMATS) as image:
         turned = image.getexif().get(ORIENTATION, 1)
         height, width = image.height, image.width
+        if height * width > LARGEST:
+            raise UserError(f"{path}: {height} x {width} pixels are too many; make it smaller")
         if turned in (5, 6, 7, 8):
             height, width = width, height
         deep = image.mode in ("I", "F") or image.mode.startswith("I;")
@@ -215,7 +219,8 @@ def _header(path: Path) -> Header:
                 f"{path}: {frames} pages in one file; store each page as an image, or all in a .npy"
             )
         kind = "deep" if deep else "grey" if grey else "colour"
-        return Header((height, width), kind, turned != 1, transparent, frames)
+        reduced = not deep and any(";16" in str(tile[3]) for tile in image.tile)
+        return Header((height, width), kind, turned != 1, transparent, frames, reduced)
 
 
 def _grey_palette(image: Image.Image) -> bool:
@@ -255,9 +260,11 @@ def _remarks(headers: dict[Path, Header], resize: int) -> list[str]:
     turned = sum(h.turned for h in headers.values())
     transparent = sum(h.transparent for h in headers.values())
     moving = sum(h.frames > 1 for h in headers.values())
+    reduced = sum(h.reduced for h in headers.values())
     kinds = Counter(h.kind for h in headers.values())
     notes = [f"{turned} photos are turned upright (EXIF)"] if turned else []
     notes += [f"transparency of {transparent} images is put on white"] if transparent else []
+    notes += [f"{reduced} images of 16-bit colour are read with 8 bits"] if reduced else []
     notes += [f"of {moving} animations the first frame is taken"] if moving else []
     if kinds["colour"] and kinds["grey"]:
         notes.append(f"{kinds['grey']} grey images are read as colour like the others")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -34,15 +35,20 @@ def reading(
             f"{path}: cannot be read (permission denied); change its permissions"
         ) from None
     except MemoryError as error:
-        needed = path.stat().st_size / 2**20 if path.is_file() else 0
-        size = str(error) if str(error).startswith("Unable to allocate") else f"{needed:.0f} MB"
-        raise UserError(
-            f"{path}: not enough memory for the data ({size} needed); "
-            "use fewer images, or store them as float32 or uint8"
-        ) from None
+        raise UserError(lack_of_memory(str(path), error)) from None
     except Exception as error:  # damaged bytes make gzip, zipfile, numpy and Pillow raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path}: not a readable {kind} ({reason}); {remedy}") from None
+
+
+def lack_of_memory(origin: str, error: MemoryError) -> str:
+    """The message about data that do not fit, with the size of the array that numpy could not get."""
+    shape, kind = getattr(error, "shape", None), getattr(error, "dtype", None)
+    needed = f" ({math.prod(shape) * kind.itemsize / 1e6:,.0f} MB needed)" if shape and kind else ""
+    return (
+        f"{origin}: not enough memory for the data{needed}; "
+        "use fewer images, or store them as float32 or uint8"
+    )
 
 
 def visible(folder: Path) -> list[Path]:
@@ -85,10 +91,11 @@ def exactly(file: IO[bytes], size: int, origin: str) -> bytearray:
     return content
 
 
-def npy(file: IO[bytes], origin: str) -> Array:
+def npy(file: IO[bytes], size: int, origin: str) -> Array:
     """The array of a .npy stream; floats become float32 on the way, so that memory is taken once.
 
-    Nothing is ever unpickled. The size that the header announces must be the size of what follows.
+    Nothing is ever unpickled. Memory is taken only where the header announces no more than the
+    `size` of the stream, in bytes.
     """
     version = np.lib.format.read_magic(file)
     header = (
@@ -98,19 +105,23 @@ def npy(file: IO[bytes], origin: str) -> Array:
     )
     shape, fortran, dtype = header(file)
     if dtype.hasobject:
-        raise UserError(f"{origin}: contains Python objects; store an array of numbers")
+        raise UserError(
+            f"{origin}: contains Python objects; store numbers, or words as array.astype(str)"
+        )
     wanted = np.dtype(np.float32) if dtype.kind == "f" else dtype.newbyteorder("=")
     count = int(np.prod(shape, dtype=object))
+    each = max(1, dtype.itemsize)
+    if not 0 <= count * each <= size:
+        raise UserError(f"{origin}: ends before the {count:,} values of its header; replace it")
     x = np.empty(count, wanted)
-    size = max(1, dtype.itemsize)
-    step = max(1, PIECE // size)
+    step = max(1, PIECE // each)
     with np.errstate(all="ignore"):  # what overflows float32 is refused when the values are checked
         for start in range(0, count, step):
             n = min(step, count - start)
             piece = bytearray()
-            while len(piece) < n * size and (more := file.read(n * size - len(piece))):
+            while len(piece) < n * each and (more := file.read(n * each - len(piece))):
                 piece += more
-            if len(piece) < n * size:
+            if len(piece) < n * each:
                 raise UserError(
                     f"{origin}: ends before the {count:,} values of its header; replace it"
                 )

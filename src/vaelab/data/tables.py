@@ -32,6 +32,10 @@ INDEX = ("index", "id", "row", "unnamed: 0")  # names of a column that may numbe
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 
 
+class MissingLabelsError(UserError):
+    """The table has no column of the name that data.labels gives."""
+
+
 def read_table(path: Path, labels: str = "") -> Arrays:
     """The numbers of a table (N, D) as float32, its labels (N,), and notes on how it was read.
 
@@ -142,7 +146,7 @@ def _label(path: Path, layout: Layout, names: Sequence[str], labels: str) -> int
     if labels:
         if labels.lower() not in lower:
             hint = nearest(labels, names) if names else "the table has no header"
-            raise UserError(f"data.labels: {path} has no column {labels!r}; {hint}")
+            raise MissingLabelsError(f"data.labels: {path} has no column {labels!r}; {hint}")
         return lower.index(labels.lower())
     for name in LABELS:
         if name in lower and not (name == "y" and "x" in lower):  # x and y are coordinates

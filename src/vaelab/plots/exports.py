@@ -27,7 +27,12 @@ from vaelab.runs import Run
 ENDINGS = tuple(f".{kind}" for kind in get_args(Format))
 
 
-def rows_of(run: Run, split: str, other: str | None) -> tuple[Tensor, Labels]:
+def rows_of(
+    run: Run,
+    split: str,
+    other: str | None,
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[Tensor, Labels]:
     """Return rows and labels for a trained run: a split of its data, or all of a file or folder."""
     settings, shape = run.recipe.data, tuple(run.contract["shape"])
     if other is None:
@@ -37,9 +42,11 @@ def rows_of(run: Run, split: str, other: str | None) -> tuple[Tensor, Labels]:
                 f"--split {split}: the run held no images out for it; choose another split"
             )
         return treated(run, run.data.levels, splits[split])
-    found, levels, _ = load_all(
+    found, levels, notes = load_all(
         msgspec.structs.replace(settings, source=other), run.contract["levels"]
     )
+    for line in notes:
+        say(f"{other}: {line}")
     if found.x.shape[1:] != shape:
         wanted, got = ("x".join(map(str, sizes)) for sizes in (shape, found.x.shape[1:]))
         raise UserError(
