@@ -23,10 +23,10 @@ from PIL import Image
 
 from vaelab import data
 from vaelab.data import reading
-from vaelab.data.dataset import generator
 from vaelab.errors import UserError
 from vaelab.recipes import Data
 from vaelab.recipes.custom import permit
+from vaelab.seeding import numpy_generator
 
 
 def load(path: Path | str, **overrides: Any) -> data.Dataset:
@@ -421,7 +421,7 @@ def test_splits_are_disjoint_complete_seeded_and_in_the_order_of_the_file(tmp_pa
 
 def test_every_purpose_has_a_stream_of_its_own() -> None:
     draws = {
-        generator(seed, purpose).integers(2**63)
+        numpy_generator(seed, purpose).integers(2**63)
         for seed in (0, 1)
         for purpose in ("test", "validation", "fixed")
     }

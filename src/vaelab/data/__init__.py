@@ -1,7 +1,7 @@
 """Data: a name or a path in, three splits out, and batches cut from them on the device.
 
-A data set is a function from the `Data` settings to `Arrays`, and a row of the recipes' table; everything after it
-(layout, levels, labels, splits) is the same for all.
+A data set is a function from the `Data` settings to `Arrays`, and a row of the recipes' table;
+everything after it (layout, levels, labels, splits) is the same for all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 from vaelab.data.batches import Batches, check_support
 from vaelab.data.checking import check
-from vaelab.data.dataset import Array, Arrays, Dataset, Split, generator, spread
+from vaelab.data.dataset import Array, Arrays, Dataset, Split, spread
 from vaelab.data.files import TABLES, find
 from vaelab.data.reading import lack_of_memory
 from vaelab.data.splitting import build
@@ -30,7 +30,6 @@ __all__ = [
     "Split",
     "anchored",
     "check_support",
-    "generator",
     "load",
     "load_all",
     "spread",
@@ -42,8 +41,8 @@ NAMED = AXES["data.source"].keys() - {"PATH"}
 def load(settings: Data) -> Dataset:
     """The training, validation and test split of `settings.source`, on the CPU.
 
-    The same settings give the same splits on every machine. Raises `UserError` where the source is unknown, unreadable,
-    too large for the memory, or contains what no model can learn from.
+    The same settings give the same splits on every machine. Raises `UserError` where the source is
+    unknown, unreadable, too large for the memory, or contains what no model can learn from.
     """
     try:
         _check_applies(settings)
@@ -53,10 +52,11 @@ def load(settings: Data) -> Dataset:
 
 
 def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None, tuple[str, ...]]:
-    """All images of `settings.source` in the order of the file, their number of levels, and the notes on the reading.
+    """All images of `settings.source` in order, their number of levels, and notes on the reading.
 
-    Nothing is held out; validation and test sets of the source follow the training images. 8-bit images are read as
-    `levels` grey levels where that is given, whatever values occur in them. Raises as `load` does.
+    Nothing is held out; validation and test sets of the source follow the training images. 8-bit
+    images are read as `levels` grey levels where that is given, whatever values occur in them.
+    Raises as `load` does.
     """
     try:
         arrays = _read(settings)
@@ -103,7 +103,8 @@ def _read(settings: Data) -> Arrays:
     arrays = code("data.source", settings.source if named else "PATH")(settings)
     if not isinstance(arrays, Arrays):
         raise UserError(
-            f"data.source: {settings.source} returns {type(arrays).__name__}; return vaelab.data.Arrays"
+            f"data.source: {settings.source} returns {type(arrays).__name__}; "
+            "return vaelab.data.Arrays"
         )
     if settings.labels == "none":
         arrays = arrays._replace(y=None, y_validation=None, y_test=None, class_names=())

@@ -11,7 +11,7 @@ from vaelab.data.reading import npy, reading
 from vaelab.data.sprites import FACTORS
 from vaelab.errors import UserError
 
-# The names under which an archive may hold a part, the first that there is; any of them makes the archive readable.
+# The names under which an archive may hold a part: the first that occurs is taken.
 IMAGES = ("x", "x_train", "train_images", "images", "data", "X", "X_train", "imgs", "arr_0")
 LABELS = ("y", "y_train", "Y_train", "train_labels", "labels", "target", "targets", "Y", "arr_1")
 PARTS = {

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vaelab.data.dataset import Dataset
-from vaelab.data.dataset import generator as numpy_generator
 from vaelab.errors import UserError
 from vaelab.recipes import Data
+from vaelab.seeding import numpy_generator
 
 
 class Batches:
@@ -21,22 +21,24 @@ class Batches:
         batches = Batches(split.x, dataset.levels, settings, device, augment=True)
         x = batches(index, generator)                                     # (B, *shape) float32
 
-    With the value v = level / (levels - 1), or the real value itself, u ~ U[0, 1), and [ ] 1 where true (where real
-    values have a ``data.scale`` s, a binary pixel compares v / s, and is 0 or s):
+    With the value v = level / (levels - 1), or the real value itself, u ~ U[0, 1), and [ ] 1 where
+    true (where real values have a ``data.scale`` s, a binary pixel compares v / s, and is 0 or s):
 
         grey         v                         in [0, 1]; real values as they are
         threshold    [v >= 1/2]
         fixed        [u < v], drawn once here from `settings.split_seed`, always the same
         dynamic      [u < v], drawn afresh by every call
-        dequantised  (level + u) / levels      in [0, 1); a density of it bounds the probability of the level
+        dequantised  (level + u) / levels      in [0, 1); its density bounds the level's probability
                                                (Theis et al. 2016, arXiv:1511.01844)
         counts       level, or the real value, a whole number from 0 on
 
-    Augmentation rotates by U(-rotate, rotate) degrees and shifts by U(-shift, shift) of height and width, each
-    image by its own, before anything is binarised or dequantised; what comes in from outside is 0.
+    Augmentation rotates by U(-rotate, rotate) degrees and shifts by U(-shift, shift) of height and
+    width, each image by its own, before anything is binarised or dequantised; what comes in from
+    outside is 0.
 
-    Raises `UserError` where the treatment needs levels and there are real values, or values in [0, 1] or whole numbers
-    and there are others, and where data that are no images, or were binarised for good, are to be rotated or shifted.
+    Raises `UserError` where the treatment needs levels and there are real values, or values in [0,
+    1] or whole numbers and there are others, and where data that are no images, or were binarised
+    for good, are to be rotated or shifted.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class Batches:
         return None if self.y is None else self.y.index_select(0, index.to(self.y.device))
 
     def _move(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Rotate, then shift: the pixel at p comes from R^-1 (p - shift), p in pixels from the centre."""
+        """Rotate, then shift: the pixel at p, from the centre, comes from R^-1 (p - shift)."""
         (h, w), b = x.shape[-2:], len(x)
         u = (
             torch.rand(3, b, generator=generator, device=x.device, dtype=x.dtype).mul_(2).sub_(1)
@@ -120,7 +122,8 @@ class Batches:
             u[1:].T * self.shift,
         )  # (B,), (B, 2) fractions of width and height
         cos, sin = angle.cos(), angle.sin()
-        # affine_grid measures both sides from -1 to 1; h / w makes that pixels again, or an oblong would be sheared.
+        # affine_grid measures both sides from -1 to 1; h / w turns that into pixels again, or an
+        # oblong image would be sheared.
         linear = torch.stack([cos, sin * (h / w), -sin * (w / h), cos], 1).view(b, 2, 2)
         theta = torch.cat([linear, linear @ (-2 * shift[:, :, None])], 2)  # (B, 2, 3)
         images = x.view(b, -1, h, w)  # (B, C, H, W), C = 1 where there was none
@@ -128,14 +131,15 @@ class Batches:
         moved = F.grid_sample(
             images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
         )
-        # A weighted mean may leave its range by a rounding error, and at 1 + 1e-7 a Bernoulli refuses.
+        # A weighted mean may leave its range by a rounding error; a Bernoulli refuses 1 + 1e-7.
         return moved.clamp_(images.amin().clamp_(max=0), images.amax().clamp_(min=0)).view_as(x)
 
 
 def check_support(dataset: Dataset, support: str, settings: Data, likelihood: str) -> None:
-    """Raise `UserError` where the data, as they are treated, lie outside the support of the likelihood's x.
+    """Raise `UserError` where the treated data lie outside the support of the likelihood.
 
-    The support is "unit", values in [0, 1]; "levels", grey levels as they are; "counts"; or "real", anything.
+    The support is "unit", values in [0, 1]; "levels", grey levels as they are; "counts"; or "real",
+    anything.
     """
     what, treatment = f"{settings.source}: model.likelihood {likelihood!r}", settings.treatment
     if settings.standardise and support in ("levels", "unit"):
@@ -170,12 +174,13 @@ def _check_unit(x: Tensor, levels: int | None, what: str, remedy: str, scale: fl
         if low < 0 or high > scale:
             scaling = f"set data.scale to {math.ceil(high)}, or " if low >= 0 else ""
             raise UserError(
-                f"{what} needs values in [0, {scale:g}], found {low:g} to {high:g}; {scaling}{remedy}"
+                f"{what} needs values in [0, {scale:g}], found {low:g} to {high:g}; "
+                f"{scaling}{remedy}"
             )
 
 
 def _binarise(x: Tensor, levels: int | None, settings: Data) -> Tensor:
-    """uint8 0 and 1; in pieces, for the float32 values of everything at once are four times the data."""
+    """uint8 0 and 1, in pieces: all float32 values at once are four times the data."""
     rng = numpy_generator(settings.split_seed, "fixed")
     binary = torch.empty(x.shape, dtype=torch.uint8)
     for start in range(0, len(x), 4096):

@@ -54,14 +54,14 @@ def _decodes(path: Path, encoding: str) -> bool:
 
 
 def _cut(lines: Iterable[str], separator: str) -> Any:
-    """A csv reader of lines; several spaces are one separator, and a # before the header is none of it."""
+    """A csv reader of lines; several spaces are one separator."""
     if separator == " ":
         lines = (" ".join(line.removeprefix("#").split()) for line in lines)
     return csv.reader(lines, delimiter=separator)
 
 
 def _consistency(lines: Sequence[str], separator: str) -> tuple[float, float, int]:
-    """How well a separator fits: the share of rows of one width, the share of numbers, the width."""
+    """How well a separator fits: shares of rows of one width and of numbers, and the width."""
     rows = list(_cut(lines, separator))
     widths = [len(row) for row in rows]
     width = max(set(widths), key=widths.count) if widths else 0

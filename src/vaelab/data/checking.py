@@ -25,7 +25,7 @@ class Checked(NamedTuple):
 
 
 def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
-    """All images of `origin` in one layout, and its own validation and test sets where it has them."""
+    """The images of `origin` in one layout, with its own validation and test sets if any."""
     sets = {"x": arrays.x, "x_validation": arrays.x_validation, "x_test": arrays.x_test}
     notes: list[str] = []
     parts = {
@@ -62,11 +62,13 @@ def _layout(x: Array, channels_first: bool, origin: str, notes: list[str]) -> Ar
     """(N, H, W), (N, C, H, W) or (N, D), from any of them, channels last, or a single channel."""
     if x.dtype.kind not in "biuf":
         raise UserError(
-            f"{origin}: cannot learn from values of type {x.dtype}; store integers, booleans or floats"
+            f"{origin}: cannot learn from values of type {x.dtype}; "
+            "store integers, booleans or floats"
         )
     if x.ndim not in (2, 3, 4):
         raise UserError(
-            f"{origin}: shape {x.shape} is not (N, H, W), (N, C, H, W), (N, H, W, C) or (N, D); reshape it"
+            f"{origin}: shape {x.shape} is not (N, H, W), (N, C, H, W), (N, H, W, C) or (N, D); "
+            "reshape it"
         )
     if not x.size:
         raise UserError(f"{origin}: shape {x.shape} contains nothing; store at least one image")
@@ -84,8 +86,9 @@ def _layout(x: Array, channels_first: bool, origin: str, notes: list[str]) -> Ar
 def _channels_last(shape: tuple[int, ...], origin: str) -> bool:
     """Whether the channels of images (a, b, c) are their last axis.
 
-    The two axes of equal length are height and width; where that does not tell, the axis that is 1, 3 or 4 long, or
-    else the shorter one of the first and the last, holds the channels. Raises `UserError` where nothing tells.
+    The two axes of equal length are height and width; where that does not tell, the axis that is 1,
+    3 or 4 long, or else the shorter one of the first and the last, holds the channels. Raises
+    `UserError` where nothing tells.
     """
     a, b, c = shape
     if a == b != c:
@@ -106,7 +109,7 @@ def _channels_last(shape: tuple[int, ...], origin: str) -> bool:
 def _levels(
     parts: dict[str, Array], levels: int | None, scale: float, origin: str
 ) -> tuple[dict[str, Array], int | None]:
-    """uint8 levels and their number, or float32 and None; training and test images decide together."""
+    """uint8 levels and their number, or float32 and None; all parts decide together."""
     x = parts["x"]
     low, high = (
         min(part.min() for part in parts.values()),
@@ -117,7 +120,10 @@ def _levels(
     elif x.dtype == np.uint8 or (x.dtype.kind in "iu" and x.ndim > 2 and low >= 0 and high <= 255):
         # Zeros and ones are yes and no, not two nearly black levels of 256.
         parts, levels = (
-            {key: part.astype(np.uint8) for key, part in parts.items()},
+            {
+                key: part.astype(np.uint8, copy=not part.flags.writeable)
+                for key, part in parts.items()
+            },
             levels or (2 if high == 1 else 256),
         )
     else:
@@ -151,7 +157,7 @@ def _real(x: Array, origin: str) -> Array:
 def _named(
     labels: dict[str, Array | None], names: tuple[str, ...], notes: list[str]
 ) -> tuple[dict[str, Array | None], tuple[str, ...]]:
-    """Labels as one number an image: (N, 1) flattened, one-hot rows decoded, words numbered in their order."""
+    """Labels as a number for each image: (N, 1) flattened, one-hot decoded, words numbered."""
     found = dict(labels)
     for key, y in labels.items():
         if y is None or y.ndim != 2:
@@ -181,7 +187,8 @@ def _split(x: Array, y: Array | None, origin: str) -> Split:
         return Split(images, None)
     if y.shape != (len(x),):
         raise UserError(
-            f"{origin}: labels of shape {y.shape} for {len(x)} images; store one integer for each image"
+            f"{origin}: labels of shape {y.shape} for {len(x)} images; "
+            "store one integer for each image"
         )
     if y.dtype.kind in "biuf":
         with np.errstate(invalid="ignore"):

@@ -32,7 +32,8 @@ class Split(NamedTuple):
 class Dataset(NamedTuple):
     """Three splits. A level v stands for the value v / (levels - 1) in [0, 1].
 
-    Levels stay uint8 until a batch is cut: a quarter of the memory, and the treatment can still be chosen.
+    Levels stay uint8 until a batch is cut: a quarter of the memory, and the treatment can still be
+    chosen.
     """
 
     name: str  # "mnist", "digits", or the stem of the file
@@ -59,7 +60,7 @@ class Dataset(NamedTuple):
         return tuple(torch.cat(labels).unique().tolist()) if labels else ()
 
     def span(self, treatment: str) -> tuple[float, float]:
-        """The range of the treated values: [0, 1], or that of the training images where they exceed it."""
+        """The range of the treated values: [0, 1], or what the training images exceed it to."""
         if self.levels is not None and treatment != "counts":
             return 0.0, 1.0
         return min(0.0, float(self.train.x.min())), max(1.0, float(self.train.x.max()))
@@ -94,11 +95,6 @@ class Arrays(NamedTuple):
     notes: tuple[str, ...] = ()  # how the source was read
 
 
-def generator(seed: int, purpose: str) -> np.random.Generator:
-    """A PCG64 stream of its own for every (seed, purpose): one choice never moves another."""
-    return np.random.Generator(np.random.PCG64([seed, *purpose.encode()]))
-
-
 def spread(n: int, count: int) -> Array:
-    """At most `count` of the indices 0 .. n-1, evenly spread: data sorted by class show every class."""
+    """At most `count` of 0 .. n-1, evenly spaced: data sorted by class show every class."""
     return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int))

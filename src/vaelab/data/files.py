@@ -15,7 +15,7 @@ KINDS = ".npy, .npz, .csv or .tsv file, or a folder of images or IDX files"
 
 
 def read(settings: Data) -> Arrays:
-    """The arrays of the file or folder `settings.source`. Raises `UserError` where it cannot be read."""
+    """The arrays of `settings.source`. Raises `UserError` where it cannot be read."""
     path = find(settings.source)
     if path.is_dir():
         with reading(path, "folder"):
@@ -42,9 +42,11 @@ def find(source: str) -> Path:
         path = Path(source).expanduser().resolve()
         there = source != "" and path.exists()
     if not there:
-        known = f"{nearest(source, [name for name in AXES['data.source'] if name != 'PATH'])} (or give a path)"
+        names = [name for name in AXES["data.source"] if name != "PATH"]
+        known = f"{nearest(source, names)} (or give a path)"
         moved = "put the data back, or give a path that is there (for a run: in its recipe.toml)"
         raise UserError(
-            f"data.source: there is no data set or path {source!r}; {moved if '/' in source else known}"
+            f"data.source: there is no data set or path {source!r}; "
+            f"{moved if '/' in source else known}"
         )
     return path

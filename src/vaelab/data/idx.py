@@ -17,7 +17,7 @@ LARGEST = 2**36  # bytes that a header may announce
 
 
 def read_idx(path: Path, rank: int) -> Array:
-    """The values of an IDX file, packed by gzip or not: rank 3 for images (N, H, W), rank 1 for labels (N,)."""
+    """The values of an IDX file: rank 3 for images (N, H, W), rank 1 for labels (N,)."""
     with reading(path, "IDX file"), opened(path) as file:
         return idx(file, rank, str(path))
 
@@ -25,8 +25,9 @@ def read_idx(path: Path, rank: int) -> Array:
 def idx(file: IO[bytes], rank: int, origin: str) -> Array:
     """The unsigned bytes of an IDX stream.
 
-    Magic number 0x08 << 8 | rank, then `rank` sizes, big-endian 32 bits each, then the values. No more is read than the
-    sizes announce. Raises `UserError` on another magic number or another length.
+    Magic number 0x08 << 8 | rank, then `rank` sizes, big-endian 32 bits each, then the values. No
+    more is read than the sizes announce. Raises `UserError` on another magic number or another
+    length.
     """
     what = {0x0801: "labels", 0x0803: "images"}
     head = file.read(4 + 4 * rank)
@@ -58,7 +59,8 @@ def read_folder(folder: Path, entries: list[Path]) -> Arrays:
             # The same file packed and unpacked is no conflict.
             if other.name.removesuffix(".gz") != path.name.removesuffix(".gz"):
                 raise UserError(
-                    f"{folder}: {other.name} and {path.name} are both {role}ing files; keep one of them"
+                    f"{folder}: {other.name} and {path.name} are both {role}ing files; "
+                    "keep one of them"
                 )
 
     def load(role: str, rank: int) -> Array | None:

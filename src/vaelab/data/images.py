@@ -1,4 +1,4 @@
-"""Folders of images: splits and classes by folder, photos upright, transparency on white, one size."""
+"""Folders of images: splits and classes by folder, upright, on white, of one size."""
 
 from __future__ import annotations
 
@@ -46,11 +46,12 @@ class Header(NamedTuple):
 
 
 def read_images(folder: Path, resize: int = 0) -> Arrays:
-    """The images of a folder: x (N, H, W) or (N, 3, H, W), uint8 (uint16 if all have 16 bits), by name.
+    """The images of a folder by name: x (N, H, W) or (N, 3, H, W), uint8 or uint16.
 
-    Sub-folders called train, val or test are splits; other sub-folders are classes, in a split or not. With `resize` the
-    shorter side becomes that long and the centre is cut out. Raises `UserError` where folders are mixed up, where a
-    class has no readable image, or where sizes differ.
+    Sub-folders called train, val or test are splits; other sub-folders are classes, in a split or
+    not. With `resize` the shorter side becomes that long and the centre is cut out. Raises
+    `UserError` where folders are mixed up, where a class has no readable image, or where sizes
+    differ.
     """
     notes: list[str] = []
     parts = {name: _part(place, notes) for name, place in _splits(folder, notes).items()}
@@ -93,7 +94,7 @@ def read_images(folder: Path, resize: int = 0) -> Arrays:
 
 
 def _splits(folder: Path, notes: list[str]) -> dict[str, Path]:
-    """The folders of the splits; the folder itself as "train" where its sub-folders are no splits."""
+    """The folders of the splits; the folder itself as "train" where it has none."""
     folder = _unwrapped(folder)
     entries = visible(folder)
     folders = [entry for entry in entries if entry.is_dir()]
@@ -114,32 +115,35 @@ def _splits(folder: Path, notes: list[str]) -> dict[str, Path]:
     for split, places in found.items():
         if len(places) > 1:
             raise UserError(
-                f"{folder}: {places[0].name} and {places[1].name} are both for {split}; keep one of them"
+                f"{folder}: {places[0].name} and {places[1].name} are both for {split}; "
+                "keep one of them"
             )
     others = [
         e for e in entries if e.is_dir() and not any(e in places for places in found.values())
     ]
     if others:
         raise UserError(
-            f"{folder}: {others[0].name} beside {found['train'][0].name}: is it a class or a split? "
+            f"{folder}: {others[0].name} beside {found['train'][0].name}: is it a class or a "
+            "split? "
             "move the classes into the folders of the splits, or rename them"
         )
     loose = [e for e in entries if e.suffix.lower() in SUFFIXES]
     if loose:
         raise UserError(
-            f"{folder}: {loose[0].name} lies beside the folders of the splits; move it into one of them"
+            f"{folder}: {loose[0].name} lies beside the folders of the splits; "
+            "move it into one of them"
         )
     return {split: _unwrapped(places[0]) for split, places in found.items()}
 
 
 def _split(name: str, longer: bool = False) -> str | None:
-    """The split that a folder is called after; `longer` names (val2017, test_set) count if asked."""
+    """The split a folder is called after; `longer` names (val2017) count if asked."""
     words = set(re.findall("[a-z]+", name.lower())) if longer else {name.lower()}
     return next((split for split, known in SPLITS.items() if words & {*known}), None)
 
 
 def _unwrapped(folder: Path) -> Path:
-    """The folder itself, or the only one in it where that has nothing but folders, as archives do."""
+    """The folder itself, or the one in it where it only wraps others, as archives do."""
     entries = visible(folder)
     if len(entries) != 1 or not entries[0].is_dir() or _split(entries[0].name):
         return folder
@@ -175,7 +179,8 @@ def _part(folder: Path, notes: list[str]) -> Part:
                 notes.append(f"{len(files) - len(images)} other files in {name} are skipped")
     if loose and filled:
         raise UserError(
-            f"{folder}: images beside sub-folders of images; move {loose[0].name} and the like into one"
+            f"{folder}: images beside sub-folders of images; "
+            f"move {loose[0].name} and the like into one"
         )
     if not loose and not filled:
         raise UserError(f"{folder}: no usable file; put {', '.join(SUFFIXES)} or IDX files into it")
@@ -192,7 +197,8 @@ def _below(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
         if (split := next(filter(_split, folders), None)) is not None:
             raise UserError(
-                f"{Path(place, split)}: a split within {folder.name}; put the folders of the splits "
+                f"{Path(place, split)}: a split within {folder.name}; "
+                "put the folders of the splits "
                 "above those of the classes (train/CLASS, test/CLASS)"
             )
         found += [entry for entry in visible(Path(place)) if entry.is_file()]
@@ -248,7 +254,8 @@ def _common(folder: Path, headers: dict[Path, Header], resize: int) -> tuple[tup
         )
         shorter = min(min(size) for size in sizes)
         raise UserError(
-            f"{folder}: {found} pixels (height x width); set data.resize to {min(64, shorter)} to cut all to one size"
+            f"{folder}: {found} pixels (height x width); "
+            f"set data.resize to {min(64, shorter)} to cut all to one size"
         )
     size = (resize, resize) if resize else next(iter(sizes))
     kind = "colour" if "colour" in kinds else next(iter(kinds))  # one in colour, all in colour

@@ -1,4 +1,4 @@
-"""MNIST (LeCun, Cortes and Burges 1998): found on this machine or downloaded once, and always verified."""
+"""MNIST (LeCun, Cortes & Burges 1998): found here or downloaded once, always verified."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MIRRORS = (
 TIMEOUT = 30.0  # seconds without a byte
 LARGEST = 48_000_000  # bytes of the largest file, unpacked: no more is read of any
 
-# sha256 of the content: a mirror, or whoever unpacked the files, may have compressed them otherwise.
+# sha256 of the content, for the files may have been unpacked, or compressed otherwise.
 SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -37,9 +37,10 @@ SHA256 = {
 def load(settings: Data) -> Arrays:
     """60,000 training and 10,000 test images, 28 x 28, 256 levels, with labels 0 .. 9.
 
-    vaelab looks for them in `settings.dir`, in VAELAB_DATA_DIR and in the user's cache, in each of them both in mnist/
-    and directly; what is nowhere is downloaded into the cache. Raises `UserError` where `settings.dir` does not exist,
-    a file is not MNIST's, or no mirror can be reached.
+    vaelab looks for them in `settings.dir`, in VAELAB_DATA_DIR and in the user's cache, in each of
+    them both in mnist/ and directly; what is nowhere is downloaded into the cache. Raises
+    `UserError` where `settings.dir` does not exist, a file is not MNIST's, or no mirror can be
+    reached.
     """
     folder = settings.dir
     with reading(Path(folder), "folder", "check data.dir"):
@@ -50,7 +51,8 @@ def load(settings: Data) -> Arrays:
         ]
         if folder and not roots[0].is_dir():
             raise UserError(
-                f"data.dir: there is no folder {folder}; create it or leave data.dir empty (for a run: in its recipe.toml)"
+                f"data.dir: there is no folder {folder}; "
+                "create it or leave data.dir empty (for a run: in its recipe.toml)"
             )
     places = [place for root in roots if root != Path() for place in (root / "mnist", root)]
     x, y, x_test, y_test = (
@@ -74,7 +76,8 @@ def _verified(path: Path, name: str) -> bytes:
         content = file.read(LARGEST + 1)
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
         raise UserError(
-            f"{path}: not MNIST's {name} (its sha256 differs); delete it, and vaelab downloads it again"
+            f"{path}: not MNIST's {name} (its sha256 differs); "
+            "delete it, and vaelab downloads it again"
         )
     return content
 
@@ -86,7 +89,7 @@ def _download(name: str) -> bytes:
         url = f"{mirror}{name}.gz"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # Only what was verified leaves the temporary folder, in one step: nothing corrupt is ever in the cache.
+            # Only verified files leave the temporary folder: the cache never has a corrupt one.
             with TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
                 part = Path(temporary, f"{name}.gz")
                 _fetch(url, part)
@@ -102,8 +105,10 @@ def _download(name: str) -> bytes:
                 f"{url}: {reason if response is None else f'HTTP {response.status_code}'}"
             )
     raise UserError(
-        f"mnist: {name} could not be downloaded ({'; '.join(failures)}); put {', '.join(f'{n}.gz' for n in SHA256)}"
-        f" into data.dir, VAELAB_DATA_DIR or {folder}, or use data.source digits, which needs no download"
+        f"mnist: {name} could not be downloaded ({'; '.join(failures)}); "
+        f"put {', '.join(f'{n}.gz' for n in SHA256)}"
+        f" into data.dir, VAELAB_DATA_DIR or {folder}, or use data.source digits, which needs no "
+        "download"
     )
 
 

@@ -1,4 +1,4 @@
-"""What all readers share: errors that name the file, bounds before memory is taken, arrays read in pieces."""
+"""What all readers share: errors that name the file, bounds on memory, pieces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PIECE = 2**24  # bytes that are read and converted at once
 def reading(
     path: Path, kind: str, remedy: str = "replace it with an undamaged copy"
 ) -> Iterator[None]:
-    """Turn whatever goes wrong inside into one `UserError` that names `path`; warnings are silenced."""
+    """Turn what goes wrong inside into one `UserError` that names `path`; silence warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -42,7 +42,7 @@ def reading(
 
 
 def lack_of_memory(origin: str, error: MemoryError) -> str:
-    """The message about data that do not fit, with the size of the array that numpy could not get."""
+    """Return the message about data that do not fit, with the size that numpy asked for."""
     shape, kind = getattr(error, "shape", None), getattr(error, "dtype", None)
     needed = f" ({math.prod(shape) * kind.itemsize / 1e6:,.0f} MB needed)" if shape and kind else ""
     return (
@@ -66,7 +66,7 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The content of a file as a stream, decompressed if its first bytes say gzip, whatever its name."""
+    """The content of a file as a stream, decompressed if its first bytes say gzip."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)

@@ -6,16 +6,18 @@ import torch
 from torch import Tensor
 
 from vaelab.data.checking import check
-from vaelab.data.dataset import Arrays, Dataset, Split, generator
+from vaelab.data.dataset import Arrays, Dataset, Split
 from vaelab.errors import UserError
 from vaelab.recipes import Data
+from vaelab.seeding import numpy_generator
 
 
 def build(arrays: Arrays, settings: Data, name: str, origin: str) -> Dataset:
     """What `origin` contains, checked, in one layout, split.
 
-    Held out are round(fraction * N) images chosen at random by `settings.split_seed`; every split keeps the order of the
-    file. Raises `UserError` on shapes, types, values or labels that cannot be used, and on too few images.
+    Held out are round(fraction * N) images chosen at random by `settings.split_seed`; every split
+    keeps the order of the file. Raises `UserError` on shapes, types, values or labels that cannot
+    be used, and on too few images.
     """
     found = check(arrays, settings, origin)
     factors = None
@@ -42,7 +44,8 @@ def _hold_out(
         what = f"{n} images of {origin} are too few to hold out {fraction:g} of them"
         raise UserError(f"data.{purpose}: {what}; add images or set data.{purpose} to 0")
     held = torch.zeros(n, dtype=torch.bool)
-    held[torch.from_numpy(generator(settings.split_seed, purpose).permutation(n)[:count])] = True
+    chosen = numpy_generator(settings.split_seed, purpose).permutation(n)[:count]
+    held[torch.from_numpy(chosen)] = True
     if not count:
         return split, split.take(held)
     out = split.take(held)
@@ -50,7 +53,7 @@ def _hold_out(
 
 
 def _compacted(split: Split, keep: Tensor) -> Split:
-    """The images `keep`, ascending, moved to the front of the same memory: large data are never there twice."""
+    """Move the images `keep`, ascending, to the front of the same memory."""
     x = split.x
     for start in range(0, len(keep), 4096):
         index = keep[start : start + 4096]

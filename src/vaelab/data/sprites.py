@@ -1,9 +1,10 @@
-"""Sprites: white shapes on black with known factors, drawn here, so that disentangling is measured without a download.
+"""Sprites: white shapes on black with known factors, rendered here: no download is needed.
 
-The factors are those of dSprites (Matthey, Higgins, Hassabis & Lerchner, dSprites: disentanglement testing sprites
-dataset, 2017, github.com/google-deepmind/dsprites-dataset). As there, a square looks the same after every quarter turn
-and an ellipse after every half turn. Rotation goes around without repeating its first angle, and edges are
-anti-aliased, so that small images too tell neighbouring values apart.
+The factors are those of dSprites (Matthey, Higgins, Hassabis & Lerchner, dSprites: disentanglement
+testing sprites dataset, 2017, github.com/google-deepmind/dsprites-dataset). As there, a square
+looks the same after every quarter turn and an ellipse after every half turn. Rotation goes around
+without repeating its first angle, and edges are anti-aliased, so that small images too tell
+neighbouring values apart.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import math
 
 import numpy as np
 
-from vaelab.data.dataset import Array, Arrays, generator
+from vaelab.data.dataset import Array, Arrays
 from vaelab.recipes import Data
+from vaelab.seeding import numpy_generator
 
 FACTORS = {"shape": 3, "scale": 6, "rotation": 40, "x": 32, "y": 32}  # how many values each has
 COUNT = math.prod(FACTORS.values())  # 737,280 images
@@ -30,8 +32,8 @@ HEART = 1 / (
 
 
 def load(settings: Data) -> Arrays:
-    """The first `images` of all in one fixed random order: (N, size, size), 256 levels, labelled by shape."""
-    index = generator(0, "sprites").permutation(COUNT)[: settings.images]
+    """The first `images` in one fixed random order: (N, size, size), labelled by shape."""
+    index = numpy_generator(0, "sprites").permutation(COUNT)[: settings.images]
     factors = np.stack(np.unravel_index(index, tuple(FACTORS.values())), 1)  # (N, 5)
     x = [
         render(factors[start : start + 256], settings.size) for start in range(0, len(factors), 256)
@@ -42,10 +44,11 @@ def load(settings: Data) -> Arrays:
 
 
 def render(factors: Array, size: int) -> Array:
-    """Images (N, size, size) uint8 of indices of factors (N, 5): white as far as the shape covers a pixel.
+    """Images (N, size, size) uint8 of factor indices (N, 5): white where a shape covers a pixel.
 
-    Shapes are square, ellipse and heart; scale goes from half to full size, rotation anticlockwise in steps of
-    9 degrees, x to the right and y down over the middle half of the image, so that nothing is cut off.
+    Shapes are square, ellipse and heart; scale goes from half to full size, rotation anticlockwise
+    in steps of 9 degrees, x to the right and y down over the middle half of the image, so that
+    nothing is cut off.
     """
     shape, scale, rotation, x, y = factors.T[:, :, None, None]  # (N, 1, 1) each
     centres = (np.arange(size) + 0.5) / size
@@ -75,14 +78,17 @@ def _square(u: Array, v: Array) -> Array:
 
 
 def _ellipse(u: Array, v: Array) -> Array:
-    """How far outside the ellipse with half axes 1 and 0.6, to first order: f / |grad f|, f = (u/a)^2 + (v/b)^2 - 1."""
+    """How far outside the ellipse of half axes a = 1, b = 0.6, to first order: f / |grad f|.
+
+    f = (u/a)^2 + (v/b)^2 - 1
+    """
     gradient = 2 * np.sqrt(u**2 + (v / 0.36) ** 2)
     distance: Array = (u**2 + (v / 0.6) ** 2 - 1) / np.maximum(gradient, 1e-6)
     return distance
 
 
 def _heart(u: Array, v: Array) -> Array:
-    """How far outside the heart: a square on its tip with half a disc on each of its upper sides."""
+    """How far outside the heart: a square on its tip, half a disc on each upper side."""
     v = v + HEART_UP * HEART
     p, q = (
         (v + abs(u)) * math.sqrt(0.5),

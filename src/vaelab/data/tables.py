@@ -1,7 +1,8 @@
 """Tables: text files of rows and columns -> arrays, with a note on everything that was inferred.
 
-What people have: commas, semicolons, tabs or bars between columns, decimal commas, a byte order mark, headers of words or
-of numbers, the index that pandas writes, a column of labels. Whatever is ambiguous is refused with the remedy.
+What people have: commas, semicolons, tabs or bars between columns, decimal commas, a byte order
+mark, headers of words or of numbers, the index that pandas writes, a column of labels. Whatever is
+ambiguous is refused with the remedy.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ class MissingLabelsError(UserError):
 def read_table(path: Path, labels: str = "") -> Arrays:
     """The numbers of a table (N, D) as float32, its labels (N,), and notes on how it was read.
 
-    `labels` names the column of the labels; "none" says that there is none, and "" takes a column called label, class,
-    target or y if its values look like labels. Raises `UserError` for cells that are no numbers and for ragged rows.
+    `labels` names the column of the labels; "none" says that there is none, and "" takes a column
+    called label, class, target or y if its values look like labels. Raises `UserError` for cells
+    that are no numbers and for ragged rows.
     """
     with reading(path, "table"):
         layout = layout_of(path)
@@ -163,7 +165,7 @@ def _values(
     label: int | None,
     header: bool,
 ) -> tuple[Array, list[str]]:
-    """The numbers (N, D), float32, of all columns but index and label, and the cells of the label."""
+    """Numbers (N, D) of all columns but index and label, and the cells of the label."""
     values, words = array("f"), list[str]()
     keep = [i for i in range(width) if i not in index and i != label]
     with reading(path, "table"):
@@ -218,7 +220,7 @@ def _classes(
     labels: str,
     x: Array,
 ) -> tuple[Array | None, tuple[str, ...], list[str]]:
-    """Labels as integers, the names of the classes, and notes; None where the values are no labels."""
+    """Labels as integers, or None where the values are none; names of classes; notes."""
     if label is None:
         if (
             names
@@ -242,19 +244,24 @@ def _classes(
             None,
             (),
             [
-                f"column {name!r} is read as a feature: {why} (--data.labels {name} makes it the labels)"
+                f"column {name!r} is read as a feature: {why} (--data.labels {name} makes it the "
+                "labels)"
             ],
         )
     if "" in distinct:
         raise UserError(
-            f"{path}: column {name!r}, the labels, has empty cells; fill them, or use data.labels none"
+            f"{path}: column {name!r}, the labels, has empty cells; "
+            "fill them, or use data.labels none"
         )
     if numeric and not whole:
         raise UserError(
-            f"data.labels: column {name!r} of {path} has values that are not whole numbers; choose another column, or none"
+            f"data.labels: column {name!r} of {path} has values that are not whole numbers; "
+            "choose another column, or none"
         )
     if whole:
-        said = f"labels: column {name!r} ({len(distinct)} classes; --data.labels none makes it a feature)"
+        said = (
+            f"labels: column {name!r} ({len(distinct)} classes; --data.labels none leaves them out)"
+        )
         return np.array([int(number(word, layout)) for word in words]), (), [said]
     order = {word: i for i, word in enumerate(distinct)}
     shown = ", ".join(distinct[:5]) + (", ..." if len(distinct) > 5 else "")

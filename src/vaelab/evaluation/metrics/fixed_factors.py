@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from vaelab.data.dataset import Array
-from vaelab.data.dataset import generator as numpy_generator
 from vaelab.evaluation.metrics.codes import (
     linear_classifier,
 )
@@ -17,6 +16,7 @@ from vaelab.evaluation.metrics.factors import (
     Integers,
     Reals,
 )
+from vaelab.seeding import numpy_generator
 
 GROUP = 10  # images that must share a value before groups are drawn from them
 

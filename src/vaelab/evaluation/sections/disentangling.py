@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vaelab.data.dataset import generator as numpy_generator
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import Metric, resampled
 from vaelab.evaluation.metrics.factors import (
@@ -26,7 +25,7 @@ from vaelab.evaluation.metrics.factors import (
     sap,
 )
 from vaelab.evaluation.metrics.fixed_factors import GROUP, beta_vae_score, factor_vae_score
-from vaelab.seeding import seeded
+from vaelab.seeding import numpy_generator, seeded
 
 ROWS = 10_000  # training images that predictors learn from; and images whose information is counted
 CELLS = 100_000  # rows times dimensions that a forest is grown on: bounds the time
