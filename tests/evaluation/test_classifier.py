@@ -13,6 +13,7 @@ from conftest import tiny
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
+from vaelab import devices
 from vaelab.data import Batches
 from vaelab.evaluation import classifier as module
 from vaelab.evaluation.classifier import Classifier, classifier, fingerprint, learn, turned
@@ -100,7 +101,7 @@ def test_features_come_in_chunks_and_without_gradients(
     of_digits, eyes = taught
     whole = eyes.features(of_digits.x_test)
     assert not whole.requires_grad
-    monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(devices, "BUDGET", 7 * 64 * 64)
     np.testing.assert_allclose(eyes.features(of_digits.x_test), whole, rtol=1e-4, atol=1e-5)
 
 

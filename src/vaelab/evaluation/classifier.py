@@ -1,13 +1,14 @@
-"""The eyes that judge samples: a small network, taught here on the run's own data, so that nothing is downloaded.
+"""The reference classifier: a small network whose features compare samples with real images.
 
-What it learns depends on the data. Labelled: to tell the classes apart. Square images without labels: to tell by how
-many quarter turns an image was turned (Gidaris, Singh & Komodakis, Unsupervised representation learning by predicting
-image rotations, 2018, arXiv:1803.07728). All else, flat or oblong and without labels: nothing; its features are the
-first principal components of the standardised values.
+It is trained on the data of the run, so nothing is downloaded. Labelled images: it learns to classify
+them. Square images without labels: it learns by how many quarter turns an image was rotated (Gidaris,
+Singh & Komodakis, Unsupervised representation learning by predicting image rotations, 2018,
+arXiv:1803.07728). Other data: its features are the first principal components of the standardised values.
 
-Runs can be compared only by the same eyes. So they depend on the images that are not for testing, whichever of them
-were held out for validation, on their treatment and on a seed, and are kept in the user's cache. Other processors
-round otherwise and come to other weights: `weights` in `Classifier.about` says whether two runs were seen alike.
+Runs are compared by the same features. So the classifier depends on the images that are not for testing,
+whichever of them were held out for validation, on their treatment and on a seed, and is kept in the
+user's cache. Processors round differently, so weights can differ between machines: `weights` in
+`Classifier.about` says whether two runs were measured by the same features.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from vaelab.evaluation.metrics.estimates import pooled
 from vaelab.files import write_atomic
 from vaelab.seeding import CPU, derive, generator, seeded
 
-CHUNK = 1000  # rows that are compared at once
 VERSION = 1  # raised when the same data would give other weights
-FEATURES = 64  # few, so that ten thousand images know their covariances well
+FEATURES = 64  # few, so that 10,000 images determine their covariances well
 BATCH = 128
+CLASSES = 1000  # with more, labels are not learned
 SHOWN = 30_000, 120_000  # images in all of training: each twice, but at least and at most so many
 
 
@@ -54,7 +55,7 @@ class Classifier(nn.Module):
         shape, labels = images.x.shape[1:], [] if images.y is None else images.y.unique().tolist()
         self.counts, self.labels = images.treatment == "counts", labels
         square = len(shape) > 1 and shape[-1] == shape[-2] > 3
-        self.task = "classes" if len(labels) > 1 else "turns" if square else "components"
+        self.task = "classes" if 1 < len(labels) <= CLASSES else "turns" if square else "components"
         if self.task == "components":
             size = math.prod(shape)
             self.body = nn.Sequential(
@@ -78,7 +79,7 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
         """Features (N, F) of any number of images."""
-        return torch.cat([self(some) for some in x.split(CHUNK)])
+        return torch.cat([self(some) for some in x.split(devices.at_once(64 * x[0].numel()))])
 
     @torch.no_grad()
     def probabilities(self, features: Tensor) -> Tensor:
@@ -106,36 +107,36 @@ class Classifier(nn.Module):
 
 
 def classifier(evaluator: Evaluator, seed: int = 0) -> Classifier:
-    """The classifier of a run's data and treatment, on the run's device: from the cache, or taught now and kept there.
+    """Return the classifier of the data and treatment of a run: from the cache, or trained and kept there.
 
     The cache is classifiers/ in VAELAB_CACHE_DIR, or else in the user's own cache. What is damaged there is replaced;
-    where it cannot be written, the next run has to teach again.
+    where the cache cannot be written, the next run trains again.
     """
     images, key = _images(evaluator)
     folder = devices.cache() / "classifiers"
     path = folder / f"{key}-{seed}-v{VERSION}.safetensors"
-    eyes = _cached(path, images)
-    if eyes is None:
-        eyes = learn(images, seed)
-        state = eyes.state_dict()
+    network = _cached(path, images)
+    if network is None:
+        network = learn(images, seed)
+        state = network.state_dict()
         with suppress(UserError):
             write_atomic(
                 path, safetensors.torch.save(state, {"vaelab": json.dumps(fingerprint(state))})
             )
-    return eyes.to(evaluator.device)
+    return network.to(evaluator.device)
 
 
 def learn(images: Batches, seed: int) -> Classifier:
-    """A classifier taught on images on the CPU, by one thread: the same bits every time on one kind of processor."""
-    chance = generator(seed, "classifier data")
+    """Train a classifier on the CPU with one thread: the same bits every time on one kind of processor."""
+    stream = generator(seed, "classifier data")
     with devices.using(1):
         with seeded(seed, "classifier"):
-            eyes = Classifier(images)
-        if eyes.task == "components":
-            _set_components(eyes, images, chance)
+            network = Classifier(images)
+        if network.task == "components":
+            _set_components(network, images, stream)
         else:
-            _train(eyes, images, chance)
-    return eyes.eval()
+            _train(network, images, stream)
+    return network.eval()
 
 
 def turned(x: Tensor, turns: Tensor) -> Tensor:
@@ -176,22 +177,22 @@ def _layers(shape: tuple[int, ...]) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten())
 
 
-def _train(eyes: Classifier, images: Batches, chance: torch.Generator) -> None:
+def _train(network: Classifier, images: Batches, stream: torch.Generator) -> None:
     """Adam on the cross-entropy, its learning rate in one cycle."""
     n, batch = len(images), min(BATCH, len(images))
     steps = min(max(2 * n, SHOWN[0]), SHOWN[1]) // batch
-    order = torch.cat([torch.randperm(n, generator=chance) for _ in range(steps * batch // n + 1)])
-    optimiser = torch.optim.Adam(eyes.parameters(), fused=True)
+    order = torch.cat([torch.randperm(n, generator=stream) for _ in range(steps * batch // n + 1)])
+    optimiser = torch.optim.Adam(network.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
-    eyes.train()
+    network.train()
     for index in order[: steps * batch].split(batch):
-        x, y = images(index, chance), images.labels(index)
-        if eyes.task == "classes" and y is not None:
-            target = torch.searchsorted(torch.tensor(eyes.labels), y)
+        x, y = images(index, stream), images.labels(index)
+        if network.task == "classes" and y is not None:
+            target = torch.searchsorted(torch.tensor(network.labels), y)
         else:
-            target = torch.randint(4, (batch,), generator=chance)
+            target = torch.randint(4, (batch,), generator=stream)
             x = turned(x, target)
-        loss = cross_entropy(eyes.head(eyes(x)), target)
+        loss = cross_entropy(network.head(network(x)), target)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -199,17 +200,17 @@ def _train(eyes: Classifier, images: Batches, chance: torch.Generator) -> None:
 
 
 @torch.no_grad()
-def _set_components(eyes: Classifier, images: Batches, chance: torch.Generator) -> None:
+def _set_components(network: Classifier, images: Batches, stream: torch.Generator) -> None:
     """W = V / s and b = -W m: means m and deviations s of up to 20,000 images, V the standardised ones' components."""
     from sklearn.decomposition import PCA  # here, for it takes a second to import
 
-    layer: nn.Linear = eyes.body[1]  # type: ignore[assignment]  # a Sequential does not say what it holds
+    layer: nn.Linear = network.body[1]  # type: ignore[assignment]  # a Sequential does not say what it holds
     some = min(len(images), 20_000, max(1000, 2**27 // layer.in_features))  # bounds the memory
-    x = images(torch.arange(some), chance).flatten(1)
-    x = x.clamp(min=0).log1p() if eyes.counts else x
+    x = images(torch.arange(some), stream).flatten(1)
+    x = x.clamp(min=0).log1p() if network.counts else x
     s, m = torch.std_mean(x, 0)
     s = torch.where(s > 1e-6 * s.max(), s, s.max())  # what never varied must not be blown up
-    pca = PCA(layer.out_features, random_state=derive(chance.initial_seed(), "components") % 2**32)
+    pca = PCA(layer.out_features, random_state=derive(stream.initial_seed(), "components") % 2**32)
     layer.weight.copy_(torch.from_numpy(pca.fit(((x - m) / s).numpy()).components_) / s)
     layer.bias.copy_(-layer.weight @ m)
 
@@ -217,7 +218,7 @@ def _set_components(eyes: Classifier, images: Batches, chance: torch.Generator) 
 def _images(evaluator: Evaluator) -> tuple[Batches, str]:
     """Training and validation images, in the order of their hashes, treated; and a name for them and their treatment.
 
-    "fixed" images are one draw of the "dynamic" ones, so both are seen by the eyes of the latter.
+    "fixed" images are one draw of the "dynamic" ones, so both are compared by the features of the latter.
     """
     data, settings = evaluator.data, evaluator.run.recipe.data
     settings = msgspec.structs.replace(
@@ -245,11 +246,11 @@ def _images(evaluator: Evaluator) -> tuple[Batches, str]:
 def _cached(path: Path, images: Batches) -> Classifier | None:
     """The classifier in that file; None where there is none, or not what was written."""
     with seeded(0, "classifier"):  # its first weights are drawn, only to be replaced
-        eyes = Classifier(images)
+        network = Classifier(images)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             wanted = json.loads(file.metadata()["vaelab"])
-        eyes.load_state_dict(safetensors.torch.load_file(path))
+        network.load_state_dict(safetensors.torch.load_file(path))
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, safetensors.SafetensorError):
         return None
-    return eyes.eval() if fingerprint(eyes.state_dict()) == wanted else None
+    return network.eval() if fingerprint(network.state_dict()) == wanted else None

@@ -35,19 +35,19 @@ RESAMPLES = 50  # of the images, for a standard error
 
 METRICS = {
     "mig": Metric(
-        "what a factor's best dimension knows more of it than the second; chance 0",
+        "mutual information gap between the two most informative dimensions of a factor; chance 0",
         "share",
         "higher",
         "chen2018isolating",
     ),
     "sap": Metric(
-        "how much better a factor's best dimension tells it than the second; chance 0",
+        "accuracy gap between the two dimensions that predict a factor best; chance 0",
         "share",
         "higher",
         "kumar2018variational",
     ),
     "modularity": Metric(
-        "each dimension knows of one factor only; high for noise too",
+        "each dimension is informative about one factor only; high for noise too",
         "",
         "higher",
         "ridgeway2018learning",
@@ -62,7 +62,7 @@ METRICS = {
         "each factor needs one dimension only; chance near 0", "", "higher", "eastwood2018framework"
     ),
     "dci_informativeness": Metric(
-        "factors that a forest reads off codes; chance: mean of 1 / values",
+        "accuracy of predicting factors by a random forest; chance: mean of 1 / values",
         "share",
         "higher",
         "eastwood2018framework",
@@ -83,7 +83,10 @@ METRICS = {
         "higgins2017beta",
     ),
     "factor_information": Metric(
-        "what each dimension knows of each factor (0 where unused)", "nats", "", "chen2018isolating"
+        "mutual information of each dimension and each factor; 0 for unused dimensions",
+        "nats",
+        "",
+        "chen2018isolating",
     ),
 }
 
@@ -99,9 +102,7 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
     """
     data, notes = evaluator.data, list[str]()
     if data.factors is None or data.train.factors is None or data.test.factors is None:
-        return {
-            "notes": ["the data have no known factors, as sprites have: disentangling not measured"]
-        }
+        return {"notes": ["the data have no known factors: disentangling not measured"]}
     some = numpy_generator(evaluator.seed, "disentangling").permutation(len(evaluator.z_train))[
         :ROWS
     ]
@@ -123,7 +124,7 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
         return {
             "notes": [
                 *notes,
-                "nothing is left to be held against each other: disentangling not measured",
+                "no dimension or no factor varies: disentangling not measured",
             ]
         }
     if {"shape", "rotation"} <= {*names}:
@@ -132,7 +133,7 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
         )
     if len(evaluator.vae.classes):
         notes.append(
-            "the model is told the label, so its code need not hold the factor that is the label"
+            "the model is conditional on the label, so its code need not hold the factor that is the label"
         )
     found = scores(codes * used, factors[:, known], others * used, truth[:, known], evaluator.seed)
     for key in {"factor_information", "dci_accuracy"} & {*found}:

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaelab.data import Batches
+from vaelab.data.dataset import spread
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import Estimate, mean
 from vaelab.models import VAE, Draw, sampled
 from vaelab.seeding import generator, seeded
 
 FITTED = 20_000  # training codes that a mixture or a linear probe is fitted to
+CLASSES = 1000  # of a conditional model, whose groups are measured, at most
 
 
 class Group(NamedTuple):
@@ -37,15 +40,10 @@ class Group(NamedTuple):
 
 @torch.no_grad()
 def group_of(evaluator: Evaluator, label: int | None) -> Group | None:
-    """None for a class without images."""
+    """Return the group of a class (None: of all images); None for a class without images."""
     vae = evaluator.vae
     y = None if label is None else vae.classes.new_tensor([label])
-    test, train = (
-        torch.arange(len(split), device=evaluator.device)[
-            slice(None) if split.y is None or y is None else split.y == y
-        ]
-        for split in (evaluator.test, evaluator.train)
-    )
+    test, train = (of_class(split, label) for split in (evaluator.test, evaluator.train))
     if not len(test) or not len(train):
         return None
     fitted = train[
@@ -76,6 +74,23 @@ def group_of(evaluator: Evaluator, label: int | None) -> Group | None:
     )
 
 
+def groups_of(evaluator: Evaluator, notes: list[str]) -> list[Group]:
+    """Return the groups of a run; of a conditional model with many classes those of some of them."""
+    known = evaluator.vae.classes.tolist()
+    if len(known) > CLASSES:
+        known = [known[i] for i in spread(len(known), CLASSES)]
+        notes.append(f"the latent space is that of {CLASSES} classes, evenly spread over all")
+    found = (group_of(evaluator, label) for label in known or [None])
+    return [group for group in found if group]
+
+
+def of_class(split: Batches, label: int | None) -> Tensor:
+    """Return the indices of the images of a class; None: of all."""
+    if split.y is None or label is None:
+        return torch.arange(len(split), device=split.x.device)
+    return (split.y == label).nonzero()[:, 0]
+
+
 def _posteriors(vae: VAE, x: Tensor, y: Tensor | None) -> list[Distribution]:
     return [
         vae.encoder(some, *vae.given(None if y is None else y.repeat(len(some))))
@@ -90,14 +105,14 @@ def _draw(q: Distribution, p: Distribution) -> Draw:
 
 
 def subset(n: int, count: int, evaluator: Evaluator, purpose: str) -> Tensor:
-    """At most `count` of the indices 0 .. n - 1, by chance: files may be sorted by class."""
+    """At most `count` of the indices 0 .. n - 1 at random, because files may be sorted by class."""
     return torch.randperm(n, generator=generator(evaluator.seed, purpose))[:count].to(
         evaluator.device
     )
 
 
 def by_image(groups: Sequence[Group], each: Sequence[Tensor]) -> Estimate:
-    """Of a value (n,) for each image of each group."""
+    """Return the mean of a value (n,) for each image of each group, in the order of the images."""
     return mean(
         torch.cat([*each])[
             torch.cat([group.which for group in groups]).argsort().to(each[0].device)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from vaelab import devices
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.codes import (
     knn_accuracy,
@@ -32,7 +33,7 @@ from vaelab.evaluation.metrics.information import (
     variance_of_means,
 )
 from vaelab.evaluation.sections.decoded import decoded_codes, interpolations
-from vaelab.evaluation.sections.groups import FITTED, Group, by_image, group_of, subset
+from vaelab.evaluation.sections.groups import FITTED, Group, by_image, groups_of, subset
 from vaelab.models import Code, Delta, Flowed, OneHots, VonMisesFisher
 from vaelab.seeding import derive
 
@@ -42,77 +43,95 @@ COMPARED = 2000  # images whose distances to one another are compared
 
 METRICS = {
     "rate": Metric("KL(q(z|x) || p(z)), mean over images", "nats per image"),
-    "rates": Metric("the same by dimension", "nats per image"),
-    "active_units": Metric(
-        "dimensions whose mean varies over images by more than 0.01", "", "", "burda2016importance"
-    ),
-    "activity": Metric(
-        "variance over images of each dimension's mean", "", "", "burda2016importance"
-    ),
+    "rates": Metric("rate of each latent dimension", "nats per image"),
+    "active_units": Metric("dimensions with Var_x(E[z|x]) > 0.01", "", "", "burda2016importance"),
+    "activity": Metric("Var_x(E[z|x]) of each dimension", "", "", "burda2016importance"),
     "codes_used": Metric(
-        "share of the discrete values that test images use", "share", "higher", "oord2017neural"
+        "share of the codebook that test images use", "share", "higher", "oord2017neural"
     ),
     "codes_perplexity": Metric(
-        "exp of the entropy of their use", "values", "higher", "oord2017neural"
+        "perplexity of the codebook: exp of the entropy of its use",
+        "values",
+        "higher",
+        "oord2017neural",
     ),
     "mutual_information": Metric(
-        "of image and code, at least; at most log N", "nats", "", "poole2019variational"
+        "mutual information of image and code: lower bound, at most log N",
+        "nats",
+        "",
+        "poole2019variational",
     ),
-    "mutual_information_at_most": Metric("the same from above", "nats", "", "poole2019variational"),
+    "mutual_information_at_most": Metric(
+        "mutual information of image and code: upper bound", "nats", "", "poole2019variational"
+    ),
     "total_correlation": Metric(
-        "KL(q(z) || prod_j q(z_j)) over these images", "nats", "", "chen2018isolating"
+        "total correlation KL(q(z) || prod_j q(z_j))", "nats", "", "chen2018isolating"
     ),
     "dimension_wise_kl": Metric(
-        "sum_j KL(q(z_j) || p(z_j)), at most",
+        "sum_j KL(q(z_j) || p(z_j)): upper bound",
         "nats",
         "",
         "chen2018isolating esmaeili2019structured",
     ),
-    "prior_gap": Metric("KL(q(z) || p(z)), at most", "nats", "", "hoffman2016elbo"),
-    "prior_gap_at_least": Metric("the same from below", "nats", "", "poole2019variational"),
+    "prior_gap": Metric(
+        "mismatch of aggregate posterior and prior, KL(q(z) || p(z)): upper bound",
+        "nats",
+        "",
+        "hoffman2016elbo",
+    ),
+    "prior_gap_at_least": Metric(
+        "mismatch of aggregate posterior and prior: lower bound", "nats", "", "poole2019variational"
+    ),
     "hole_share": Metric(
-        "prior samples less likely than 95 % of codes; 0.05 where p(z) = q(z)",
+        "prior samples in holes, less likely than 95 % of test codes; 0.05 if p(z) = q(z)",
         "share",
         "",
         "rosca2018distribution alaa2022faithful",
     ),
     "lost_share": Metric(
-        "prior samples that come back from the decoder farther off than 95 % of codes; 0.05 likewise",
+        "prior samples that decoding and encoding moves more than 95 % of test codes; 0.05 if p(z) = q(z)",
         "share",
         "",
         "cemgil2020autoencoding",
     ),
     "sample_nll": Metric("-log p(x) of decoded prior samples, K = 100", "nats per image"),
     "sample_nll_excess": Metric(
-        "the same less that of decoded codes; 0 where p(z) = q(z)",
+        "sample_nll minus that of decoded test codes; 0 if p(z) = q(z)",
         "nats per image",
         "",
         "rosca2018distribution",
     ),
     "knn_accuracy": Metric(
-        "classes by the vote of the 15 nearest training codes", "share", "higher"
+        "accuracy of 15 nearest neighbours among training codes", "share", "higher"
     ),
     "probe_accuracy": Metric(
-        "classes by logistic regression on the codes", "share", "higher", "alain2017understanding"
+        "accuracy of a linear probe: logistic regression on codes",
+        "share",
+        "higher",
+        "alain2017understanding",
     ),
-    "silhouette": Metric("how far classes lie apart, -1 to 1", "", "", "rousseeuw1987silhouettes"),
+    "silhouette": Metric(
+        "silhouette: separation of classes, from -1 to 1", "", "", "rousseeuw1987silhouettes"
+    ),
     "trustworthiness": Metric(
-        "whether near codes are of near images, 0 to 1", "", "higher", "venna2001neighborhood"
+        "whether neighbours among codes are neighbours among images, from 0 to 1",
+        "",
+        "higher",
+        "venna2001neighborhood",
     ),
     "smoothness": Metric(
-        "evenness of decoded interpolations, 0 to 1", "", "", "arvanitidis2018latent"
+        "constancy of speed along decoded interpolations, from 0 to 1",
+        "",
+        "",
+        "arvanitidis2018latent",
     ),
 }
 
 
 def measure(evaluator: Evaluator) -> dict[str, Any]:
-    """All of `METRICS` that make sense for the model and its data; under "notes" why the others do not."""
+    """Measure all of `METRICS` that apply to the model and its data; "notes" say why others do not."""
     notes: list[str] = []
-    groups = [
-        group
-        for label in evaluator.vae.classes.tolist() or [None]
-        if (group := group_of(evaluator, label))
-    ]
+    groups = groups_of(evaluator, notes)
     parts = (
         _use,
         _aggregate_posterior,
@@ -132,7 +151,7 @@ def _use(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dic
     found: dict[str, Any] = {}
     if isinstance(q, Delta) and not isinstance(q, Code):
         notes.append(
-            "rate, rates, mutual_information_at_most: an autoencoder is charged nothing for its codes"
+            "rate, rates, mutual_information_at_most: not applicable, an autoencoder has no rate"
         )
     else:
         found["rate"] = by_image(groups, [group.rates.sum(1) for group in groups])
@@ -249,10 +268,12 @@ def _classes(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) ->
         return {}
     codes, others = evaluator.z_train.cpu(), evaluator.z_test.cpu()
     labels, truth = evaluator.train.y.cpu().numpy(), evaluator.test.y.cpu().numpy()
-    found = {
-        "knn_accuracy": knn_accuracy(codes, labels, others, truth),
-        "probe_accuracy": probe_accuracy(codes[few], labels[few], others, truth),
-    }
+    found = {"knn_accuracy": knn_accuracy(codes, labels, others, truth)}
+    classes = len(np.unique(labels[few]))
+    if devices.at_once(8 * classes, len(few)) == len(few):  # the probabilities of all fit memory
+        found["probe_accuracy"] = probe_accuracy(codes[few], labels[few], others, truth)
+    else:
+        notes.append(f"probe_accuracy: left out, for {classes:,} classes are too many to fit")
     few = subset(len(others), COMPARED, evaluator, "silhouette").cpu()
     if 2 <= len(np.unique(truth[few])) < len(few):
         found["silhouette"] = silhouette(others[few], truth[few])
@@ -264,7 +285,8 @@ def _classes(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) ->
 
 
 def _distances(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
-    few = subset(len(evaluator.test), COMPARED, evaluator, "trustworthiness")
+    count = max(4, devices.at_once(8 * evaluator.x_test[0].numel(), COMPARED))
+    few = subset(len(evaluator.test), count, evaluator, "trustworthiness")
     if len(few) < 4:
         notes.append("trustworthiness: needs at least four test images")
         return {}

@@ -40,30 +40,30 @@ FAR = 5.0  # nats above nll, which is as much too low with a chance of less than
 
 METRICS = {
     "loss": Metric("-ELBO: distortion + rate", "nats per image", "lower", "kingma2014auto"),
-    "distortion": Metric("-log p(x|z), averaged over q(z|x)", "nats per image"),
+    "distortion": Metric("reconstruction term: -log p(x|z), averaged over q(z|x)", "nats per image"),
     "rate": Metric("KL(q(z|x) || p(z))", "nats per image"),
-    "nll": Metric("-log p(x) by K importance weights, too high on average", "nats per image", "lower",
+    "nll": Metric("upper bound on -log p(x); tightens as K grows", "nats per image", "lower",
                   "burda2016importance"),
-    "ess": Metric("effective number of the K samples, (sum w)^2 / sum w^2", "samples"),
-    "curve": Metric("nll at fewer samples, from the same weights", "nats per image"),
-    "bits_per_dim": Metric("nll by pixel or element, where x is discrete", "bits", "lower", "theis2016note"),
+    "ess": Metric("effective sample size of the K importance weights, (sum w)^2 / sum w^2", "samples"),
+    "curve": Metric("nll with fewer importance weights", "nats per image"),
+    "bits_per_dim": Metric("nll per pixel or element, for discrete x", "bits", "lower", "theis2016note"),
     "nll_by_class": Metric("nll of the images of each label", "nats per image"),
-    "ais": Metric(f"-log p(x) by annealing, too high on average; {SECOND} images at most", "nats per image", "lower",
+    "ais": Metric(f"upper bound on -log p(x) by annealed importance sampling, of {SECOND} images", "nats per image", "lower",
                   "neal2001annealed wu2017quantitative"),
-    "ais_ess": Metric(f"effective number of its {CHAINS} chains", "samples"),
+    "ais_ess": Metric(f"effective sample size of the {CHAINS} annealed chains", "samples"),
     "ais_difference": Metric("ais - nll of the same images", "nats per image"),
-    "quadrature": Metric("-log p(x) by cells of z, in 1 or 2 dimensions, of the same", "nats per image", "lower"),
+    "quadrature": Metric("-log p(x) by quadrature over 1 or 2 latent dimensions, of the same images", "nats per image", "lower"),
     "quadrature_difference": Metric("quadrature - nll of the same images", "nats per image"),
-    "quadrature_halved": Metric("what halving the cells last changed, at most", "nats per image"),
+    "quadrature_halved": Metric("largest change when the cells were last halved", "nats per image"),
 }  # fmt: skip
 
 
 @torch.no_grad()
 def measure(evaluator: Evaluator, samples: int, opinions: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of METRICS, on the test images, with K = `samples`; and `notes`: what is left out or not so, and why.
+    """Measure METRICS on the test images with K = `samples`; "notes" say what is left out, and why.
 
-    `opinions` are those of `second_opinions`, with which the weights are compared on the same images.
-    An autoencoder has no likelihood; quantised codes have one value each, and so no weights, only the bound `loss`.
+    `opinions` are those of `second_opinions`: the importance weights are compared with them on the
+    same images. An autoencoder has no likelihood; of quantised codes only the bound `loss` is known.
     """
     vae, x, y = evaluator.vae, evaluator.x_test, evaluator.test.y
     q = _posterior(evaluator)

@@ -30,57 +30,74 @@ SHOWN, SHOWN_OF = 10, 1000  # samples in the figure of nearest training images, 
 
 _AGAINST = {
     "frechet": Metric(
-        "Frechet distance of samples from test images", "", "lower", "heusel2017gans"
+        "Frechet distance between samples and test images", "", "lower", "heusel2017gans"
     ),
     "kernel_mmd": Metric(
-        "kernel distance (KID) of the same", "", "lower", "binkowski2018demystifying"
+        "kernel distance (KID) between samples and test images",
+        "",
+        "lower",
+        "binkowski2018demystifying",
     ),
     "precision": Metric(
-        "samples that lie among test images; drawing the mean image always scores highest",
+        "fidelity: samples that lie among test images; 1 also if all samples are the mean image",
         "share",
         cites="kynkaanniemi2019improved",
     ),
     "recall": Metric(
-        "test images that lie among samples", "share", "higher", "kynkaanniemi2019improved"
+        "diversity: test images that lie among samples",
+        "share",
+        "higher",
+        "kynkaanniemi2019improved",
     ),
     "density": Metric(
-        "how densely test images lie around samples, 1 for real ones", cites="naeem2020reliable"
+        "fidelity: density of test images around samples; 1 for real images",
+        cites="naeem2020reliable",
     ),
-    "coverage": Metric("test images with a sample near", "share", "higher", "naeem2020reliable"),
+    "coverage": Metric(
+        "diversity: test images with a sample in their neighbourhood",
+        "share",
+        "higher",
+        "naeem2020reliable",
+    ),
 }
 
 
 METRICS = {
     "classifier": Metric(
-        "what compares the images: what it learned, how well, the hash of its weights",
+        "reference classifier, whose features compare images: task, accuracy, hash of its weights",
         cites="gidaris2018unsupervised",
     ),
-    "compared": Metric("how many images each set holds", "images"),
+    "compared": Metric("images in each of the compared sets", "images"),
     **_AGAINST,
     **{f"{key}_real": Metric(f"{key} of training images in place of samples") for key in _AGAINST},
     "frechet_reconstructions": Metric(
         "Frechet distance of reconstructions from the test images", "", "lower"
     ),
     "classifier_score": Metric(
-        "how sure and various the classes of samples are", "", "higher", "salimans2016improved"
+        "inception score with the reference classifier: certainty and diversity of classes",
+        "",
+        "higher",
+        "salimans2016improved",
     ),
     "classifier_score_real": Metric("classifier_score of test images"),
-    "asked_class": Metric("samples taken for the class that was asked for", "share", "higher"),
-    "asked_class_real": Metric("test images taken for their class", "share"),
-    "mse": Metric("squared error of reconstructions, by pixel", "squared values", "lower"),
+    "asked_class": Metric(
+        "samples classified as the class that they are conditioned on", "share", "higher"
+    ),
+    "asked_class_real": Metric("test images classified as their label", "share"),
+    "mse": Metric("mean squared error of reconstructions, per pixel", "squared values", "lower"),
     "psnr": Metric("peak signal-to-noise ratio of reconstructions", "dB", "higher"),
     "ssim": Metric("structural similarity of reconstructions", "", "higher", "wang2004image"),
-    "nearest_train": Metric("distance of samples to the nearest training image", "pixel values"),
+    "nearest_train": Metric("distance from samples to the nearest training image", "pixel values"),
     "nearest_train_real": Metric(
-        "distance of test images to the nearest training image", "pixel values"
+        "distance from test images to the nearest training image", "pixel values"
     ),
     "copies": Metric(
-        "samples that are nearly training images; 0.01 where nothing is memorised",
+        "memorised: samples that nearly copy a training image; 0.01 if none is memorised",
         "share",
         cites="meehan2020non",
     ),
 }
-WILD = "some that the model made are infinite or not a number"
+WILD = "some outputs of the model are infinite or NaN"
 
 
 def measure(evaluator: Evaluator) -> dict[str, Any]:
@@ -123,7 +140,7 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
     if reference.task == "classes":
         found |= _classes(evaluator, reference, features, found["classifier"], notes)
     else:
-        notes.append("classifier_score: left out, for the classifier was told no classes")
+        notes.append("classifier_score: left out, for the images have no classes")
     return found | {"notes": notes}
 
 
@@ -144,7 +161,7 @@ def _classes(
     accuracy = about.get("accuracy")
     if accuracy and accuracy.value < 0.9:
         notes.append(
-            f"the classifier is right on {accuracy.value:.0%} of test images only: its features say less"
+            f"the reference classifier is right on only {accuracy.value:.0%} of test images: its features say little"
         )
     known = evaluator.vae.classes.tolist()
     if known:
