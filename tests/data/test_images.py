@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
@@ -197,3 +199,13 @@ def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: P
     Image.new("1", (8000, 8000)).save(tmp_path / "0.png")
     with pytest.raises(UserError, match="8000 x 8000 pixels are too many"):
         load(tmp_path, resize=16)
+
+
+def test_sixteen_bit_colours_are_read_with_eight_and_that_is_said(tmp_path: Path) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc32(kind + body))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0))
+    rows = chunk(b"IDAT", compress((b"\0" + bytes(24)) * 4))
+    (tmp_path / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + rows + chunk(b"IEND", b""))
+    assert "16-bit colour" in load(tmp_path, test=0, validation=0).notes[0]

@@ -210,3 +210,25 @@ def test_words_with_raised_digits_are_names_of_classes(tmp_path: Path) -> None:
 def test_underscores_are_not_read_as_numbers(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a number"):
         load(write(tmp_path / "t.csv", ["a", "b"], [[f"1_{i}", i] for i in range(9)]))
+
+
+def test_a_header_of_words_and_even_numbers_is_a_header(tmp_path: Path) -> None:
+    rows = [[f"S{i % 2}", *row] for i, row in enumerate(ROWS)]
+    source = write(tmp_path / "t.csv", ["sample", 400, 410, 420, 430, 440, 450], rows)
+    with pytest.raises(UserError, match=r"line 2, column 'sample': 'S0' .* data.labels sample"):
+        load(source)
+    assert load(source, labels="sample").class_names == ("S0", "S1")
+
+
+def test_the_line_by_which_excel_names_the_separator_is_no_row(tmp_path: Path) -> None:
+    source = write(tmp_path / "t.csv", NAMES, ROWS, ";", ",")
+    Path(source).write_text("sep=;\n" + Path(source).read_text())
+    np.testing.assert_array_equal(load(source).train.x.numpy(), ROWS.astype(np.float32))
+
+
+@pytest.mark.parametrize("cell", ["1.000,5", "1 000", '"1,000"', '"1,000.5"', "12.345.678"])
+def test_separators_of_thousands_are_named(tmp_path: Path, cell: str) -> None:
+    separator = "," if '"' in cell else ";"
+    (tmp_path / "t.csv").write_text(f"a{separator}b\n" + f"{cell}{separator}{cell}\n" * 9)
+    with pytest.raises(UserError, match="without separators of thousands"):
+        load(str(tmp_path / "t.csv"))

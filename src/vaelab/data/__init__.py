@@ -106,8 +106,11 @@ def _read(settings: Data) -> Arrays:
             f"data.source: {settings.source} returns {type(arrays).__name__}; "
             "return vaelab.data.Arrays"
         )
-    if settings.labels == "none":
-        arrays = arrays._replace(y=None, y_validation=None, y_test=None, class_names=())
+    if settings.labels == "none" and arrays.y is not None:
+        notes = (*arrays.notes, "the labels are left out (data.labels none)")
+        arrays = arrays._replace(
+            y=None, y_validation=None, y_test=None, class_names=(), notes=notes
+        )
     return _lent(arrays) if ".py:" in settings.source else arrays
 
 

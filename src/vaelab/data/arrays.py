@@ -12,15 +12,21 @@ from vaelab.data.sprites import FACTORS
 from vaelab.errors import UserError
 
 # The names under which an archive may hold a part: the first that occurs is taken.
-IMAGES = ("x", "x_train", "train_images", "images", "data", "X", "X_train", "imgs", "arr_0")
-LABELS = ("y", "y_train", "Y_train", "train_labels", "labels", "target", "targets", "Y", "arr_1")
+IMAGES = (
+    *("x", "x_train", "train_images", "images", "data", "X", "X_train", "imgs", "image"),
+    *("train_x", "train_X", "train_data", "arr_0"),
+)
+LABELS = (
+    *("y", "y_train", "Y_train", "train_labels", "labels", "target", "targets", "Y", "label"),
+    *("train_y", "arr_1"),
+)
 PARTS = {
     "x": IMAGES,
     "y": LABELS,
     "x_validation": ("x_validation", "x_val", "val_images", "X_val", "x_valid", "X_valid"),
     "y_validation": ("y_validation", "y_val", "val_labels", "Y_val", "y_valid", "Y_valid"),
-    "x_test": ("x_test", "test_images", "X_test"),
-    "y_test": ("y_test", "Y_test", "test_labels"),
+    "x_test": ("x_test", "test_images", "X_test", "test_x", "test_X", "test_data"),
+    "y_test": ("y_test", "Y_test", "test_labels", "test_y"),
     "factors": ("factors",),
 }
 REMEDY = "write it with numpy.savez(path, x=images, y=labels), numbers only"

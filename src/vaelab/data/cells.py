@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
+HINT = "sep="  # Excel's first line, which names the separator
 LOOKED = 200  # rows by which separator, decimal mark and header are inferred
 DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*")
 
@@ -31,6 +32,8 @@ def layout_of(path: Path) -> Layout:
     else:
         encoding = "utf-8-sig" if _decodes(path, "utf-8") else "cp1252"
     lines = [line for line in start.decode(encoding, "replace").splitlines() if line.strip()]
+    if lines and lines[0].lower().startswith(HINT):
+        del lines[0]
     lines = lines[:LOOKED] if len(lines) < 3 else lines[: min(LOOKED, len(lines) - 1)]
     separator = max(SEPARATORS, key=lambda mark: _consistency(lines, mark))
     cells = list(_cut(lines, separator))
@@ -86,6 +89,8 @@ def rows_of(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     with path.open(encoding=layout.encoding, newline="") as file:
         reader = _cut(file, layout.separator)
         for row in reader:
+            if reader.line_num == 1 and row and row[0].lower().startswith(HINT):
+                continue
             cells = row[:-1] if layout.trailing and row and not row[-1] else row
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, cells

@@ -210,14 +210,15 @@ def _below(folder: Path) -> list[Path]:
 
 def _header(path: Path) -> Header:
     with reading(path, "image"), Image.open(path, formats=FORMATS) as image:
-        turned = image.getexif().get(ORIENTATION, 1)
         height, width = image.height, image.width
         if height * width > LARGEST:
             raise UserError(f"{path}: {height} x {width} pixels are too many; make it smaller")
+        coding = [str(tile[3]) for tile in image.tile]  # before getexif, which may decode
+        turned = image.getexif().get(ORIENTATION, 1)
         if turned in (5, 6, 7, 8):
             height, width = width, height
         deep = image.mode in ("I", "F") or image.mode.startswith("I;")
-        transparent = "A" in image.mode or "transparency" in image.info
+        transparent = _transparent(image)
         grey = image.mode in ("1", "L", "LA") or (image.mode == "P" and _grey_palette(image))
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format == "TIFF":
@@ -225,8 +226,12 @@ def _header(path: Path) -> Header:
                 f"{path}: {frames} pages in one file; store each page as an image, or all in a .npy"
             )
         kind = "deep" if deep else "grey" if grey else "colour"
-        reduced = not deep and any(";16" in str(tile[3]) for tile in image.tile)
+        reduced = not deep and any(";16" in way for way in coding)
         return Header((height, width), kind, turned != 1, transparent, frames, reduced)
+
+
+def _transparent(image: Image.Image) -> bool:
+    return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
 
 
 def _grey_palette(image: Image.Image) -> bool:
@@ -297,7 +302,7 @@ def _load(paths: Sequence[Path], shape: tuple[int, ...], kind: str, resize: int)
 def _pixels(path: Path, image: Image.Image, kind: str, resize: int) -> Array:
     """(H, W) or (H, W, 3): upright, on white, of the wanted kind and size."""
     upright = ImageOps.exif_transpose(image)
-    if "A" in upright.mode or "transparency" in upright.info:
+    if _transparent(upright):
         coloured = upright.convert("RGBA")
         white = Image.new("RGBA", coloured.size, "white")
         upright = Image.alpha_composite(white, coloured)

@@ -30,6 +30,7 @@ from vaelab.errors import UserError, nearest
 
 LABELS = ("label", "labels", "class", "target", "y")  # names of a column that may hold labels
 INDEX = ("index", "id", "row", "unnamed: 0")  # names of a column that may number the rows
+THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?|[-+]?\d{1,3}([. ']\d{3})+(,\d+)?")
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 
 
@@ -85,10 +86,6 @@ def _header(
     if named or (words and not any(numeric)):
         return True, ""
     indexed = words == cells[:1] and cells[0].lower() in INDEX and all(numeric[1:])
-    if (
-        words and not indexed
-    ):  # a word among numbers is an error in the data, which is named when the row is read
-        return False, ""
     if len(first) < 3 or not any(numeric):
         return False, ""
     head = np.array([number(c, layout) for c, n in zip(cells, numeric, strict=True) if n])
@@ -101,7 +98,7 @@ def _header(
     if not others:
         return False, ""
     table = np.array(others)
-    if not all(numeric):  # an empty first cell, as pandas writes it above its index
+    if indexed or not (words or all(numeric)):  # pandas leaves the cell above its index empty
         return True, "row 1 is read as the header (its first cell names the index)"
     if _ascends(head) and len(head) > 2 and np.mean([_ascends(row) for row in table]) < 0.5:
         return True, "row 1 is read as the header (its numbers ascend evenly)"
@@ -109,7 +106,7 @@ def _header(
     span = np.maximum(high - low, 1e-12 + 1e-6 * np.abs(high))
     if len(table) > 9 and np.all((head < low - 3 * span) | (head > high + 3 * span)):
         return True, "row 1 is read as the header (its numbers lie far outside all other rows)"
-    return False, "no header: row 1 is read as data"
+    return False, "" if words else "no header: row 1 is read as data"  # a word is refused later
 
 
 def _ascends(row: Array) -> bool:
@@ -208,6 +205,8 @@ def _no_number(
     )
     if layout.separator == "," and DECIMAL_COMMA.fullmatch(cell):
         remedy = "write decimal points, or separate columns by semicolons"
+    if THOUSANDS.fullmatch(cell):
+        remedy = "write numbers without separators of thousands"
     return f"{where}: {cell[:40]!r} is not a number; {remedy}"
 
 
