@@ -22,7 +22,8 @@ CLASSES = 1000  # of a conditional model, whose groups are measured, at most
 
 
 class Group(NamedTuple):
-    """Test images whose codes are to follow one prior: all, or in a conditional model those of a class."""
+    """Test images whose codes are to follow one prior: all, or in a conditional model those of a
+    class."""
 
     which: Tensor  # (n,) of the test images
     posteriors: list[Distribution]  # of a chunk of images each
@@ -75,7 +76,8 @@ def group_of(evaluator: Evaluator, label: int | None) -> Group | None:
 
 
 def groups_of(evaluator: Evaluator, notes: list[str]) -> list[Group]:
-    """Return the groups of a run; of a conditional model with many classes those of some of them."""
+    """Return the groups of a run; of a conditional model with many classes those of some of
+    them."""
     known = evaluator.vae.classes.tolist()
     if len(known) > CLASSES:
         known = [known[i] for i in spread(len(known), CLASSES)]
