@@ -22,8 +22,19 @@ from torch.distributions import Laplace, Normal
 
 import vaelab
 from vaelab.errors import UserError
-from vaelab.evaluation import doctor, results
-from vaelab.evaluation.doctor import RULES, Evidence, Finding, diagnose, report
+from vaelab.evaluation import results
+from vaelab.evaluation.doctor import (
+    RULES,
+    Evidence,
+    Finding,
+    diagnose,
+    diagnosis,
+    evidence,
+    report,
+    training,
+)
+from vaelab.evaluation.doctor.evidence import said as said_of
+from vaelab.evaluation.doctor.likelihood import fit_of
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.sections import latent, samples
@@ -65,7 +76,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "model.likelihood": "poisson",
         "train.epochs": 5,
     },
-    "by heart": FEW
+    "memorised": FEW
     | {
         "data.treatment": "threshold",
         "model.variant": "ae",
@@ -145,7 +156,7 @@ def seen(run: vaelab.Run) -> Evidence:
 
 
 def verdicts(e: Evidence) -> dict[str, str]:
-    return {finding.rule: finding.verdict for finding in diagnose(e.subject.run, e.sections)}
+    return {finding.rule: finding.verdict for finding in diagnose(e.evaluator.run, e.sections)}
 
 
 def judged(e: Evidence, rule: str) -> Finding:
@@ -170,11 +181,11 @@ def test_healthy_runs_are_told_nothing_by_any_rule(look: Look) -> None:
 @pytest.mark.parametrize(
     ("name", "rule", "says", "remedy"),
     [
-        ("beta 50", "posterior collapse", "weighed by beta = 50", "--objective.beta 1"),
+        ("beta 50", "posterior collapse", "weighted by beta = 50", "--objective.beta 1"),
         (
             "sigma 1",
             "posterior collapse",
-            "With a sigma of 1, where 0.",
+            "sigma is 1, where 0.",
             "--model.likelihood gaussian-optimal",
         ),
         ("slow warm-up", "warm-up", "beta was 0.0", "--objective.warmup 1"),
@@ -184,15 +195,15 @@ def test_healthy_runs_are_told_nothing_by_any_rule(look: Look) -> None:
         (
             "poisson on digits",
             "likelihood",
-            "times the mean",
+            "times their mean",
             "--model.likelihood negative-binomial",
         ),
-        ("by heart", "saturated outputs", "certain", "--model.dropout"),
-        ("by heart", "holes", "nats from the prior", "fit-prior"),
-        ("by heart", "overfitting", "learned by heart", "--train.patience"),
+        ("memorised", "saturated outputs", "certain", "--model.dropout"),
+        ("memorised", "holes", "mismatch between aggregate posterior and prior", "fit-prior"),
+        ("memorised", "overfitting", "memorises them", "--train.patience"),
         ("too short", "too few epochs", "still falling", "--train.epochs 10"),
         ("vq", "unused codes", "of the 64 values", "--model.codes"),
-        ("one factor", "unused dimensions", "of 20 dimensions", "--model.latent"),
+        ("one factor", "unused dimensions", "of 20 latent dimensions", "--model.latent"),
     ],
 )
 def test_a_run_made_for_a_rule_is_found_out(
@@ -212,10 +223,10 @@ def test_a_sigma_below_the_rounding_of_grey_levels_is_saturated(look: Look) -> N
         (0.28, "fault"),
         (0.30, "fine"),
     ):  # digits have 17 levels; rounding to them: 0.289
-        run = vaelab.load(e.subject.run.folder)
+        run = vaelab.load(e.evaluator.run.folder)
         run.vae.decoder.get_buffer("log_sigma").fill_(math.log(levels / 16))
         assert (
-            judged(dataclasses.replace(e, subject=Evaluator(run)), "saturated outputs").verdict
+            judged(dataclasses.replace(e, evaluator=Evaluator(run)), "saturated outputs").verdict
             == verdict
         )
 
@@ -226,7 +237,7 @@ def test_grey_cross_entropy_and_a_chosen_beta_are_remarks_and_the_run_is_healthy
     grey, beta = look("grey"), look("beta-vae")
     assert verdicts(grey)["likelihood"] == "remark"
     assert "fault" not in verdicts(grey).values()
-    assert report(diagnose(grey.subject.run, grey.sections)).startswith("No fault was found")
+    assert report(diagnose(grey.evaluator.run, grey.sections)).startswith("No fault was found")
     remark = judged(beta, "beta")
     assert remark.verdict == "remark"
     assert "distortion + 4 rate" in remark.says
@@ -241,7 +252,7 @@ def test_grey_cross_entropy_and_a_chosen_beta_are_remarks_and_the_run_is_healthy
     [
         ("gaussian", "likelihood"),
         ("sigma 1", "saturated outputs"),
-        ("by heart", "likelihood"),
+        ("memorised", "likelihood"),
         ("vq", "beta"),
         ("beta 50", "overfitting"),
     ],
@@ -268,7 +279,7 @@ def test_a_collapse_is_laid_to_beta_only_where_beta_weighs_the_rate(
     e = look("beta 50")
     entries = [entry | {"beta": 6.0} for entry in e.history]
     finding = judged(with_history(e, entries, objective__name=name), "posterior collapse")
-    assert ("weighed by beta = 6" in finding.says) == said
+    assert ("weighted by beta = 6" in finding.says) == said
 
 
 def test_a_rate_that_tells_no_image_from_another_is_a_collapse_too(look: Look) -> None:
@@ -319,7 +330,7 @@ def test_mlp_20d_has_epochs_enough_at_20_and_too_few_at_8_and_never_overfits(
         e = with_history(look("healthy"), entries, objective__warmup=0.0)
         assert judged(e, "too few epochs").verdict in ("fine", "remark")
         assert judged(e, "overfitting").verdict == "fine"
-        assert "Test images were looked at" in judged(e, "overfitting").says
+        assert "These are test images" in judged(e, "overfitting").says
     faults = [
         judged(
             with_history(look("healthy"), entries, objective__warmup=0.0), "too few epochs"
@@ -376,9 +387,9 @@ def test_a_gain_has_the_standard_error_of_the_line_and_a_run_that_was_stopped_wa
     curve = list(90 + 100 / np.arange(1, 21) + rng.normal(0, 0.1, 20))
     line = scipy.stats.linregress(x, curve[15:])
     base, share = look("healthy"), 1 / 20 - 1 / 25
-    said = doctor._said(Estimate(line.slope * share, line.stderr * share))
-    assert said != doctor._said(
-        Estimate(line.slope * share, line.stderr * share * doctor._sure(5) / doctor.SURE)
+    said = said_of(Estimate(line.slope * share, line.stderr * share))
+    assert said != said_of(
+        Estimate(line.slope * share, line.stderr * share * training._certain(5) / evidence.SURE)
     )
     for epochs, patience, remedy in ((20, 0, "--train.epochs 40"), (100, 3, "--train.patience 6")):
         given = {"train__epochs": epochs, "train__patience": patience, "objective__warmup": 0.0}
@@ -404,7 +415,7 @@ def test_a_misfit_has_to_be_beyond_the_chance_of_the_images(look: Look) -> None:
     """Of few images with residuals of very different sizes the scale that fits is hardly known."""
     e = look("sigma 1")
     assert judged(e, "likelihood").verdict == "fault"
-    fit = doctor._fit(e)
+    fit = fit_of(e)
     assert fit is not None
     assert fit.misfits
     assert not fit._replace(error=fit.beta).misfits
@@ -415,12 +426,12 @@ def test_a_misfit_has_to_be_beyond_the_chance_of_the_images(look: Look) -> None:
 
 def test_what_follows_from_a_fault_is_said_to_be_part_of_it(look: Look) -> None:
     e = look("beta 50")
-    findings = diagnose(e.subject.run, e.sections)
+    findings = diagnose(e.evaluator.run, e.sections)
     follow = [finding.rule for finding in findings if finding.verdict == "follows"]
     assert "unused dimensions" in follow
     text = report(findings, "runs/x")
-    assert f"part of the faults above: {', '.join(follow)}" in text
-    assert "A setting is tried with: vaelab train runs/x/recipe.toml SETTING --out NEW" in text
+    assert f"consequences of the faults above: {', '.join(follow)}" in text
+    assert "To try a setting: vaelab train runs/x/recipe.toml SETTING --out NEW" in text
     assert "A setting is tried" not in report(
         [Finding("holes", "fault", "Bad.", "vaelab fit-prior runs/x --prior flow")]
     )
@@ -463,7 +474,7 @@ def test_a_rise_is_overfitting_only_where_training_images_get_better(look: Look)
     )
     assert judged(with_history(look("healthy"), history(falling)), "overfitting").verdict == "fine"
     without = judged(with_history(look("healthy"), history(rising, falling, "test")), "overfitting")
-    assert "Test images were looked at" in without.says
+    assert "These are test images" in without.says
     assert "--data.validation" in without.remedy
 
 
@@ -485,7 +496,7 @@ def test_a_warm_up_is_held_against_the_epochs_there_were(look: Look) -> None:
 
 
 def test_an_unfinished_run_is_told_how_to_go_on(look: Look, tmp_path: Path) -> None:
-    run = look("healthy").subject.run
+    run = look("healthy").evaluator.run
     for name in ("recipe.toml", "metrics.jsonl", "best.safetensors"):
         (tmp_path / name).write_bytes((run.folder / name).read_bytes())
     (tmp_path / "metrics.jsonl").write_text(
@@ -507,7 +518,7 @@ def test_the_scale_that_fits_and_what_it_saves_are_those_of_the_log_densities(la
     """200 elements with residuals of spread 0.3 under a scale of 1: no other scale gives more nats."""
     x = torch.from_numpy(np.random.default_rng(0).normal(0, 0.3, (50, 4))).double()
     zero = torch.zeros(1, 50, 4, dtype=torch.float64)
-    fit = doctor._fit(SimpleNamespace(look=(x, law(zero, torch.ones_like(zero)), 0.0)))  # type: ignore[arg-type]
+    fit = fit_of(SimpleNamespace(look=(x, law(zero, torch.ones_like(zero)), 0.0)))  # type: ignore[arg-type]
     assert fit is not None
 
     def nats(scale: float) -> float:
@@ -522,7 +533,7 @@ def test_poisson_counts_fit_a_poisson(look: Look) -> None:
     """Their variance is their mean: 4 in each of 64 elements, the same for all images. What is learned adds to it."""
     finding = judged(look("poisson counts"), "likelihood")
     assert finding.verdict == "fine"
-    spread = float(finding.says.split("means is ")[1].split()[0])
+    spread = float(finding.says.split("counts is ")[1].split()[0])
     assert spread > 1 - 4 * math.sqrt(
         (2 + 1 / 4) / (60 * 64)
     )  # (x - 4)^2 / 4 has mean 1, variance 2 + 1/4
@@ -555,9 +566,9 @@ def test_what_is_no_number_is_missing(look: Look, stored: Any) -> None:
 def test_the_evaluation_in_the_folder_is_used_and_what_is_missing_measured(
     look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = look("by heart").subject.run
+    run = look("memorised").evaluator.run
     before = {"latent": {"prior_gap_at_least": Estimate(123.0, 1.0)}}
-    monkeypatch.setattr(results, "read", lambda _: results.Evaluation({}, before))
+    monkeypatch.setattr(diagnosis, "read", lambda _: results.Evaluation({}, before))
     monkeypatch.setattr(latent, "measure", lambda _: pytest.fail("measured again"))
     monkeypatch.setattr(
         samples,
@@ -570,7 +581,7 @@ def test_the_evaluation_in_the_folder_is_used_and_what_is_missing_measured(
 
 
 def test_holes_are_found_by_the_samples_where_no_distance_of_codes_is_known(look: Look) -> None:
-    e = look("by heart")
+    e = look("memorised")
     distances = {"frechet": 50.0, "frechet_reconstructions": 2.0, "frechet_real": 1.0}
     numbers: dict[str, Any] = {key: Estimate(value, 0.5) for key, value in distances.items()} | {
         "coverage_real": 0.9
@@ -605,12 +616,12 @@ def test_samples_no_worse_than_blurred_reconstructions_are_no_fault(look: Look) 
     finding = sampled(look("healthy"), 25.4, 22.6, 0.4, coverage=0.037, gap=0.47)
     assert finding.verdict == "remark"
     assert finding.says.startswith(
-        "Samples are worse than reconstructions, and codes and prior lie apart."
+        "Samples are worse than reconstructions, and codes and prior do not match."
     )
     assert "--prior flow" in finding.remedy
     worse = sampled(look("healthy"), 25.4, 9.0, 0.4, coverage=0.037, gap=0.47)
     assert worse.verdict == "fault"
-    assert worse.says.startswith("Samples miss what reconstructions show.")
+    assert worse.says.startswith("Samples are much worse than reconstructions.")
 
 
 def test_samples_as_far_from_test_images_as_real_ones_are_no_worse_than_reconstructions(
@@ -669,7 +680,7 @@ section = {
 }
 
 
-@pytest.mark.parametrize("name", ["healthy", "vq", "by heart"])
+@pytest.mark.parametrize("name", ["healthy", "vq", "memorised"])
 def test_no_number_that_is_missing_or_odd_breaks_a_rule(look: Look, name: str) -> None:
     base = look(name)
 
@@ -701,17 +712,17 @@ def test_a_report_begins_with_the_whole_and_ends_with_what_was_not_judged() -> N
         "No fault was found.": [fine],
         "No fault was found; see the remarks.": [remark, fine],
         "One fault was found.": [fault, remark, fine],
-        "2 faults were found, here the gravest first.": [fault, fault],
+        "2 faults were found, the gravest first.": [fault, fault],
     }
     for begin, findings in begins.items():
         text = report(findings)
         assert text.splitlines()[0] == begin
         silent = [name for name in RULES if name not in {finding.rule for finding in findings}]
         assert text.endswith(
-            f"not judged, for they mean nothing here or too little is known: {', '.join(silent)}"
+            f"not judged (not applicable, or insufficient data): {', '.join(silent)}"
         )
     assert "\nfault: holes\n  Bad.\n  try: another prior\n" in report([fine, remark, fault])
-    assert "nothing wrong with: beta\n" in report([fine, fault])
+    assert "no problem found: beta\n" in report([fine, fault])
 
 
 @pytest.mark.parametrize("variant", table.ROWS)

@@ -2,8 +2,7 @@
 
 `metrics` are pure functions of arrays; `sections` apply them to a run that an `Evaluator` prepares;
 `missing` measures the sections that are not kept yet, `Results` keeps them in files. The doctor
-turns numbers into sentences, `paired` compares runs, `intervals` says how far to trust a
-difference.
+turns numbers into sentences, `paired` compares runs, `intervals` says how far to trust a difference.
 """
 
 from vaelab.evaluation.evaluate import OPINION, missing

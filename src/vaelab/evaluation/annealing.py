@@ -1,8 +1,7 @@
-"""log p(x) by annealed importance sampling: a second opinion on importance weights, in nats per
-image.
+"""log p(x) by annealed importance sampling: a second opinion on importance weights, in nats per image.
 
-Neal, Annealed importance sampling, 2001, arXiv:physics/9803008. Wu, Burda, Salakhutdinov &
-Grosse, On the quantitative analysis of decoder-based generative models, 2017, arXiv:1611.04273.
+Neal, Annealed importance sampling, 2001, arXiv:physics/9803008. Wu, Burda, Salakhutdinov & Grosse, On the quantitative
+analysis of decoder-based generative models, 2017, arXiv:1611.04273.
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ CHAINS = 16  # for each image
 PILOTS = 4  # chains for each image, run before, that choose the sizes of the steps
 TEMPERATURES = 500  # from the prior to the posterior
 LEAPS = 3  # steps of a trajectory
-# the share of trajectories that is best accepted (Neal, MCMC using Hamiltonian dynamics, 2011)
-ACCEPTED = 0.65
+ACCEPTED = 0.65  # the share of trajectories that is best accepted (Neal, MCMC using Hamiltonian dynamics, 2011)
 
 # z (C, B, L) -> log p(x|z) and log p(z), (2, C, B), and the gradient of each, (2, C, B, L)
 Densities: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -34,14 +32,12 @@ Densities: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @torch.no_grad()
 def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = True) -> Tensor:
-    """Log weights of C chains for each of the images x (N, *shape), labels y (N,) where
-    conditional: (C, N), float64.
+    """Log weights of C chains for each of the images x (N, *shape), labels y (N,) where conditional: (C, N), float64.
 
-    A weight is p(x) in expectation, so the log of their mean is below log p(x) in expectation,
-    the less the more nearly they are equal. z must be real-valued. Chains start from p(z), so
-    they find what q(z|x) overlooks (chains from q(z|x) agree with one another sooner, and with
-    q's mistakes: on a model of two dimensions they missed up to 33 nats). Of q they use the
-    width. A narrow mode that hardly any chain comes by they overlook, too.
+    A weight is p(x) in expectation, so the log of their mean is below log p(x) in expectation, the less the more nearly
+    they are equal. z must be real-valued. Chains start from p(z), so they find what q(z|x) overlooks (chains from
+    q(z|x) agree with one another sooner, and with q's mistakes: on a model of two dimensions they missed up to 33
+    nats). Of q they use the width. A narrow mode that hardly any chain comes by they overlook, too.
     """
     found = []
     bar = tqdm(total=len(x), desc="annealing", unit="image", disable=quiet or None, leave=False)
@@ -69,8 +65,7 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = Tru
 
 
 def moments(p: Distribution) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each dimension, by 1000 samples, for not all distributions
-    know theirs."""
+    """Mean and standard deviation of each dimension, by 1000 samples, for not all distributions know theirs."""
     z = p.sample(torch.Size([1000]))
     return z.mean(0), z.std(0)
 
@@ -82,15 +77,13 @@ def anneal(
     sizes: list[Tensor] | None,
     noise: AbstractContextManager[object],
 ) -> tuple[Tensor, list[Tensor]]:
-    """Log weights (C, B) in float64 of C chains for each of B images, from z ~ p(z) (C, B, L) to
-    p(z|x):
+    """Log weights (C, B) in float64 of C chains for each of B images, from z ~ p(z) (C, B, L) to p(z|x):
 
         log w = sum_t (t' - t) log p(x|z_t),  t = 0 .. 1 as squares, for p(x|z) is steep at first,
 
-    z_t after a trajectory that keeps p(z) p(x|z)^t: LEAPS leapfrog steps with fresh momentum,
-    accepted or not (Neal 2011), in proportion to a width between `widths`, those of p(z) and
-    p(z|x) in each dimension. `sizes` (TEMPERATURES of (B,)) are those of the steps; None: they
-    move to where the share accepted is ACCEPTED. Those used are returned.
+    z_t after a trajectory that keeps p(z) p(x|z)^t: LEAPS leapfrog steps with fresh momentum, accepted or not (Neal
+    2011), in proportion to a width between `widths`, those of p(z) and p(z|x) in each dimension. `sizes` (TEMPERATURES
+    of (B,)) are those of the steps; None: they move to where the share accepted is ACCEPTED. Those used are returned.
     """
     used, size = [], z.new_full(z.shape[1:2], 0.5)
     log_w = torch.zeros(z.shape[:2], dtype=torch.float64, device=z.device)

@@ -1,15 +1,14 @@
 """The reference classifier: a small network whose features compare samples with real images.
 
-It is trained on the data of the run, so nothing is downloaded. Labelled images: it learns to
-classify them. Square images without labels: it learns by how many quarter turns an image was
-rotated (Gidaris, Singh & Komodakis, Unsupervised representation learning by predicting image
-rotations, 2018, arXiv:1803.07728). Other data: its features are the first principal components of
-the standardised values.
+It is trained on the data of the run, so nothing is downloaded. Labelled images: it learns to classify
+them. Square images without labels: it learns by how many quarter turns an image was rotated (Gidaris,
+Singh & Komodakis, Unsupervised representation learning by predicting image rotations, 2018,
+arXiv:1803.07728). Other data: its features are the first principal components of the standardised values.
 
-Runs are compared by the same features. So the classifier depends on the images that are not for
-testing, whichever of them were held out for validation, on their treatment and on a seed, and is
-kept in the user's cache. Processors round differently, so weights can differ between machines:
-`weights` in `Classifier.about` says whether two runs were measured by the same features.
+Runs are compared by the same features. So the classifier depends on the images that are not for testing,
+whichever of them were held out for validation, on their treatment and on a seed, and is kept in the
+user's cache. Processors round differently, so weights can differ between machines: `weights` in
+`Classifier.about` says whether two runs were measured by the same features.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import math
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import safetensors
@@ -45,12 +44,10 @@ SHOWN = 30_000, 120_000  # images in all of training: each twice, but at least a
 
 
 class Classifier(nn.Module):
-    """Features (N, F) of images (N, *shape) as the model sees them, and, but for "components",
-    probabilities (N, C).
+    """Features (N, F) of images (N, *shape) as the model sees them, and, but for "components", probabilities (N, C).
 
-    The features come before the last activation. Where they were learned, their mean is 0 and
-    their variance 1, each, over the images of training, so distances have a scale: all images put
-    into the mean one lie sqrt(F) from it.
+    The features come before the last activation. Where they were learned, their mean is 0 and their variance 1, each,
+    over the images of training, so distances have a scale: all images put into the mean one lie sqrt(F) from it.
     """
 
     def __init__(self, images: Batches) -> None:
@@ -75,8 +72,7 @@ class Classifier(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (B, F) of images (B, *shape); of counts, as in the encoders, their logarithm
-        is looked at."""
+        """Features (B, F) of images (B, *shape); of counts, as in the encoders, their logarithm is looked at."""
         features: Tensor = self.body(x.clamp(min=0).log1p() if self.counts else x)
         return features
 
@@ -92,15 +88,13 @@ class Classifier(nn.Module):
         return probabilities
 
     def shows(self, x: Tensor, label: Tensor | int) -> Tensor:
-        """Whether each of x (N, *shape) is taken for its label, or was turned that often: (N,),
-        bool."""
+        """Whether each of x (N, *shape) is taken for its label, or was turned that often: (N,), bool."""
         best = self.probabilities(self.features(x)).argmax(1)
         known = torch.tensor(self.labels if self.task == "classes" else range(4), device=x.device)
         return known[best] == label
 
     def about(self, x: Tensor, y: Tensor | None) -> dict[str, Any]:
-        """What it learned, how often it is right on test images x (N, *shape) with labels y, its
-        size, its weights."""
+        """What it learned, how often it is right on test images x (N, *shape) with labels y, its size, its weights."""
         turns = torch.arange(len(x), device=x.device) % 4
         found: dict[str, Any] = {"task": self.task, "features": self.features(x[:1]).shape[1]}
         found["parameters"] = sum(parameter.numel() for parameter in self.parameters())
@@ -113,11 +107,10 @@ class Classifier(nn.Module):
 
 
 def classifier(evaluator: Evaluator, seed: int = 0) -> Classifier:
-    """Return the classifier of the data and treatment of a run: from the cache, or trained and
-    kept there.
+    """Return the classifier of the data and treatment of a run: from the cache, or trained and kept there.
 
-    The cache is classifiers/ in VAELAB_CACHE_DIR, or else in the user's own cache. What is
-    damaged there is replaced; where the cache cannot be written, the next run trains again.
+    The cache is classifiers/ in VAELAB_CACHE_DIR, or else in the user's own cache. What is damaged there is replaced;
+    where the cache cannot be written, the next run trains again.
     """
     images, key = _images(evaluator)
     folder = devices.cache() / "classifiers"
@@ -134,8 +127,7 @@ def classifier(evaluator: Evaluator, seed: int = 0) -> Classifier:
 
 
 def learn(images: Batches, seed: int) -> Classifier:
-    """Train a classifier on the CPU with one thread: the same bits every time on one kind of
-    processor."""
+    """Train a classifier on the CPU with one thread: the same bits every time on one kind of processor."""
     stream = generator(seed, "classifier data")
     with devices.using(1):
         with seeded(seed, "classifier"):
@@ -148,8 +140,7 @@ def learn(images: Batches, seed: int) -> Classifier:
 
 
 def turned(x: Tensor, turns: Tensor) -> Tensor:
-    """Images x (N, *shape), square, each turned by its own number of quarter turns, (N,) of 0 ..
-    3."""
+    """Images x (N, *shape), square, each turned by its own number of quarter turns, (N,) of 0 .. 3."""
     x = x.clone()
     for turn in range(1, 4):
         x[turns == turn] = x[turns == turn].rot90(turn, (-2, -1))
@@ -157,15 +148,13 @@ def turned(x: Tensor, turns: Tensor) -> Tensor:
 
 
 def fingerprint(tensors: dict[str, Tensor]) -> str:
-    """The first 12 hexadecimal digits of the SHA-256 of the tensors' bytes, in the order of their
-    names."""
+    """The first 12 hexadecimal digits of the SHA-256 of the tensors' bytes, in the order of their names."""
     content = (tensors[name].cpu().contiguous().numpy().tobytes() for name in sorted(tensors))
     return hashlib.sha256(b"".join(content)).hexdigest()[:12]
 
 
 def _layers(shape: tuple[int, ...]) -> nn.Module:
-    """(B, *shape) -> (B, width): one hidden layer for flat data; else three convolutions that see
-    about 32 pixels.
+    """(B, *shape) -> (B, width): one hidden layer for flat data; else three convolutions that see about 32 pixels.
 
     Normalised after their first layer, they do not ask for the scale of the values.
     """
@@ -212,11 +201,10 @@ def _train(network: Classifier, images: Batches, stream: torch.Generator) -> Non
 
 @torch.no_grad()
 def _set_components(network: Classifier, images: Batches, stream: torch.Generator) -> None:
-    """W = V / s and b = -W m: means m and deviations s of up to 20,000 images, V the standardised
-    ones' components."""
+    """W = V / s and b = -W m: means m and deviations s of up to 20,000 images, V the standardised ones' components."""
     from sklearn.decomposition import PCA  # here, for it takes a second to import
 
-    layer = cast(nn.Linear, network.body[1])
+    layer: nn.Linear = network.body[1]  # type: ignore[assignment]  # a Sequential does not say what it holds
     some = min(len(images), 20_000, max(1000, 2**27 // layer.in_features))  # bounds the memory
     x = images(torch.arange(some), stream).flatten(1)
     x = x.clamp(min=0).log1p() if network.counts else x
@@ -228,11 +216,9 @@ def _set_components(network: Classifier, images: Batches, stream: torch.Generato
 
 
 def _images(evaluator: Evaluator) -> tuple[Batches, str]:
-    """Training and validation images, in the order of their hashes, treated; and a name for them
-    and their treatment.
+    """Training and validation images, in the order of their hashes, treated; and a name for them and their treatment.
 
-    "fixed" images are one draw of the "dynamic" ones, so both are compared by the features of the
-    latter.
+    "fixed" images are one draw of the "dynamic" ones, so both are compared by the features of the latter.
     """
     data, settings = evaluator.data, evaluator.run.recipe.data
     settings = msgspec.structs.replace(

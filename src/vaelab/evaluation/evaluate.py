@@ -26,8 +26,7 @@ def missing(
     kept: Mapping[str, Section],
     say: Callable[[str], None],
 ) -> Iterator[tuple[str, Section]]:
-    """Yield the sections `names` that are not yet in `kept`, under the names that files have for
-    them.
+    """Yield the sections `names` that are not yet in `kept`, under the names that files have for them.
 
     `k` is the number of importance weights per image. `say` hears what is measured next.
     """

@@ -20,11 +20,10 @@ from vaelab.seeding import CPU, generator, seeded
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A run's best model and its data, treated as in its training; what several measures need is
-    worked out once.
+    """A run's best model and its data, treated as in its training; what several measures need is worked out once.
 
-    `images` caps how many validation and test images are looked at (0: all), evenly spread, for
-    data may be sorted; `n_samples` how many samples of the prior are decoded.
+    `images` caps how many validation and test images are looked at (0: all), evenly spread, for data may be sorted;
+    `n_samples` how many samples of the prior are decoded.
     """
 
     run: Run
@@ -35,8 +34,7 @@ class Evaluator:
 
     @cached_property
     def device(self) -> torch.device:
-        """The CPU where the run asked for it, else what is here: a run from a GPU can be measured
-        without one."""
+        """The CPU where the run asked for it, else what is here: a run from a GPU can be measured without one."""
         return devices.device("cpu" if self.run.recipe.train.device == "cpu" else "auto")
 
     @cached_property
@@ -77,8 +75,7 @@ class Evaluator:
 
     @cached_property
     def x_train(self) -> Tensor:
-        """The training images as the model sees them, (N, *shape), one draw of their treatment,
-        on the device."""
+        """The training images as the model sees them, (N, *shape), one draw of their treatment, on the device."""
         return self._treated(self.data.train, "train")
 
     @cached_property
@@ -87,8 +84,7 @@ class Evaluator:
         return self._treated(self.data.test, "test")
 
     def _treated(self, split: Split, name: str) -> Tensor:
-        """On the CPU, whose chance is another than a GPU's: runs are compared on the same binary
-        images."""
+        """On the CPU, whose chance is another than a GPU's: runs are compared on the same binary images."""
         images = Batches(split.x, self.data.levels, self.run.recipe.data, CPU)
         return images(self.chosen(split), generator(self.seed, f"evaluation {name}")).to(
             self.device
@@ -106,8 +102,7 @@ class Evaluator:
 
     @cached_property
     def prior_codes(self) -> tuple[Tensor, Tensor | None]:
-        """Codes of `n_samples` samples of the prior, (S, L), those of `VAE.sample`; and their
-        classes."""
+        """Codes of `n_samples` samples of the prior, (S, L), those of `VAE.sample`; and their classes."""
         known, n = self.vae.classes, self.n_samples
         y = known[torch.arange(n) * len(known) // n] if len(known) else None
         with seeded(self.seed, "sample"), torch.no_grad():
@@ -115,8 +110,7 @@ class Evaluator:
             return prior.sample((n,) if not prior.batch_shape else ()), y
 
     def samples(self, which: Tensor | None = None) -> Iterator[Tensor]:
-        """Yield E[x|z] of the samples with the indices `which` (None: all), as many at once as
-        fit memory."""
+        """Yield E[x|z] of the samples with the indices `which` (None: all), as many at once as fit memory."""
         z, y = self.prior_codes
         index = torch.arange(len(z)) if which is None else which.cpu()
         for chunk in index.split(self.vae.rows_at_once()):

@@ -15,9 +15,7 @@ from vaelab.models import VAE, Draw, Point, outputs, sampled
 from vaelab.seeding import generator, seeded
 
 ROWS = 10_000  # codes that are decoded at once, at most
-# numbers put out by the decoder at once: 500 images of 784 pixels, which a processor's cache
-# holds
-ELEMENTS = 400_000
+ELEMENTS = 400_000  # numbers put out by the decoder at once: 500 images of 784 pixels, which a processor's cache holds
 
 
 IMAGES, DRAWN = 100, 100  # images encoded at once, samples drawn at once for each of them
@@ -29,12 +27,10 @@ Pieces: TypeAlias = Iterable[
 
 
 def log_likelihood(vae: VAE, batches: Batches, k: int, seed: int) -> Tensor:
-    """log (1/k) sum_k p(x, z_k) / q(z_k|x), (N,), in nats: for k -> infinity log p(x), below it
-    in expectation.
+    """log (1/k) sum_k p(x, z_k) / q(z_k|x), (N,), in nats: for k -> infinity log p(x), below it in expectation.
 
-    Each image is encoded once, and its k samples are decoded in bulk. Burda, Grosse &
-    Salakhutdinov 2016, arXiv:1509.00519. Raises `UserError` for a k below 1, and for an
-    autoencoder, whose point has no density.
+    Each image is encoded once, and its k samples are decoded in bulk. Burda, Grosse & Salakhutdinov 2016,
+    arXiv:1509.00519. Raises `UserError` for a k below 1, and for an autoencoder, whose point has no density.
     """
     if k < 1:
         raise UserError(f"k: expected a number of samples of at least 1, got {k}")
@@ -50,11 +46,10 @@ def log_likelihood(vae: VAE, batches: Batches, k: int, seed: int) -> Tensor:
 
 
 def draws(vae: VAE, pieces: Pieces, k: int, seed: int) -> Iterator[Draw]:
-    """k samples for each image of every piece, as `VAE.draw`, but without z, which would fill the
-    memory.
+    """k samples for each image of every piece, as `VAE.draw`, but without z, which would fill the memory.
 
-    Piece i has a stream of chance of its own, from which only its z are drawn, DRAWN at a time:
-    how many codes are decoded at once changes nothing.
+    Piece i has a stream of chance of its own, from which only its z are drawn, DRAWN at a time: how many codes are
+    decoded at once changes nothing.
     """
     for i, (x, y) in enumerate(pieces):
         noise = seeded(seed, "likelihood", i)
@@ -72,8 +67,7 @@ def draws(vae: VAE, pieces: Pieces, k: int, seed: int) -> Iterator[Draw]:
 
 
 def decoded(vae: VAE, z: Tensor, x: Tensor, given: tuple[Tensor, ...]) -> Tensor:
-    """log p(x|z), (K, B), of codes z (K, B, L) for images x (B, *shape), a part of them at a
-    time."""
+    """log p(x|z), (K, B), of codes z (K, B, L) for images x (B, *shape), a part of them at a time."""
     rows = max(1, min(ROWS, ELEMENTS // outputs(vae, z[0], given)))
     images = min(len(x), rows)
     columns = zip(

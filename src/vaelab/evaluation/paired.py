@@ -1,43 +1,46 @@
-"""Runs held against the first of them: numbers, paired differences, and what was not the same.
+"""Compared runs: numbers, paired differences to the first run, and what they show.
 
-A difference has an interval where it can be paired: image by image between two runs, or, with seeds, seed by seed
-between two recipes. Only where the interval excludes zero is one of the two called better.
+A difference has an interval where it can be paired: by image between two runs, or with seeds by seed between two
+recipes. Only a few numbers are judged, those that mean something for the two models, and only an interval that excludes
+zero calls one of them better.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, median, stdev
-from typing import Any, NamedTuple
+from statistics import mean, stdev
+from typing import NamedTuple
 
-from vaelab.data import load as load_data
-from vaelab.errors import UserError
+from vaelab.evaluation.entries import Entry, plain
 from vaelab.evaluation.intervals import LEAST, Interval, bootstrap, t_interval, unpaired
 from vaelab.evaluation.metrics.estimates import Estimate, Metric, number
-from vaelab.evaluation.results import Evaluation
 from vaelab.evaluation.sections import METRICS
-from vaelab.models import support
-from vaelab.recipes import Data, flatten
-from vaelab.runs import Run
+from vaelab.recipes import flatten
 
-LEVEL = 0.95  # of all the intervals of a row together
-# The images are compared, not where they came from; and what was used, not what was asked for.
-ASIDE = {f"data.{key}" for key in ("source", "dir", "test", "validation", "images", "size")}
-ASIDE |= {"train.threads", "train.device"}
-COST = ("device", "threads", "processor", "torch")  # what seconds and memory depend on
-WITHOUT_EYES = (
-    "mse",
-    "psnr",
-    "ssim",
-    "nearest_train",
-    "copies",
-)  # numbers of samples for which no classifier is asked
+LEVEL = 0.95  # of all intervals of a row together
+# The numbers of samples that need no classifier
+WITHOUT_CLASSIFIER = ("mse", "psnr", "ssim", "nearest_train", "copies")
 
-MIDST = (
-    "hole share: nothing holds the codes of an autoencoder near the prior; where they reach far beyond it, all of its "
-    "samples lie in their midst and none in a hole. How far the two lie apart is what prior gap at least says"
+# What is judged between two models, by section and key, with the side that is better and what the number stands for.
+GENERATIVE: dict[tuple[str, str], tuple[str, str]] = {
+    ("likelihood", "nll"): ("lower", "log-likelihood"),
+    ("likelihood", "loss"): ("lower", "loss"),
+    ("samples", "frechet"): ("lower", "fidelity of samples"),
+    ("samples", "coverage"): ("higher", "diversity of samples"),
+    ("latent", "probe_accuracy"): ("higher", "separation of classes"),
+}
+# Against an autoencoder, whose loss bounds nothing: reconstructions, samples, and the latent space they come from.
+AUTOENCODER: dict[tuple[str, str], tuple[str, str]] = {
+    ("samples", "mse"): ("lower", "reconstruction"),
+    ("samples", "frechet"): ("lower", "fidelity of samples"),
+    ("latent", "prior_gap_at_least"): ("lower", "match of codes and prior"),
+    ("latent", "smoothness"): ("higher", "smoothness of interpolations"),
+}
+
+HOLE_NOTE = (
+    "hole share: nothing keeps the codes of an autoencoder near the prior. Where they reach far beyond it, all prior "
+    "samples lie among them and none in a hole; `prior gap at least` measures the mismatch"
 )
 
 
@@ -47,6 +50,7 @@ class Row(NamedTuple):
     section: str
     key: str
     metric: Metric
+    sides: list[str]  # for each run the side that is better against the first, "" where not judged
     values: list[
         Estimate | None
     ]  # of each run; with seeds the mean over them and their standard deviation
@@ -60,39 +64,29 @@ class Row(NamedTuple):
 
     @property
     def verdicts(self) -> list[str]:
-        """Of each run against the first: better, worse, or no difference shown; "" where nothing is judged."""
-        up = {"lower": -1, "higher": 1}.get(self.metric.better)
+        """For each run against the first: better, worse or no difference shown; "" where it is not judged."""
         words = {1: "better", -1: "worse", 0: "no difference shown"}
         return [
-            "" if up is None or interval is None or reason else words[up * interval.sign]
-            for interval, reason in zip(self.intervals, self.reasons, strict=True)
+            words[interval.sign * (1 if side == "higher" else -1)]
+            if side and interval and not reason
+            else ""
+            for side, interval, reason in zip(self.sides, self.intervals, self.reasons, strict=True)
         ]
 
-
-@dataclass(frozen=True)
-class Entry:
-    """What stands in one column: a run, or with seeds one of each seed."""
-
-    runs: list[Run]
-    evaluations: list[Evaluation]
-    facts: dict[str, str]  # what should be the same for all, in words
-    nats: str  # what a nat of its likelihood is
-    cost: dict[str, float | None]
+    @property
+    def judged(self) -> bool:
+        """Whether one of the runs can be better than another by this number."""
+        return any(self.sides)
 
     @property
-    def charged(self) -> bool:
-        """Whether its loss is a bound on -log p(x); an autoencoder's is not."""
-        return self.runs[0].recipe.model.posterior != "point"
-
-    @property
-    def eyes(self) -> Any:
-        """The weights, as a hash, of the classifier that compared samples with images."""
-        return self.evaluations[0].sections.get("samples", {}).get("classifier", {}).get("weights")
+    def means(self) -> str:
+        """What a judged number stands for."""
+        return (GENERATIVE | AUTOENCODER)[self.section, self.key][1]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found; the first entry is the reference."""
+    """The result of `compare`; the first entry is the reference."""
 
     entries: dict[str, Entry]
     seeds: int  # 0: single runs
@@ -115,14 +109,14 @@ class Comparison:
 
     @property
     def unlike(self) -> dict[str, dict[str, str]]:
-        """The facts that are not: fact -> name -> value."""
+        """The facts that differ: fact -> name -> value."""
         facts = {name: entry.facts for name, entry in self.entries.items()}
         keys = [key for key in next(iter(facts.values())) if key not in self.same]
         return {key: {name: of[key] for name, of in facts.items()} for key in keys}
 
     @property
     def compared(self) -> dict[str, dict[str, str]]:
-        """Settings of model and objective in which the entries differ, what the comparison is of."""
+        """The settings of model and objective in which the entries differ: the subject of the comparison."""
         flat = {name: flatten(entry.runs[0].recipe) for name, entry in self.entries.items()}
         keys = [
             key for key in next(iter(flat.values())) if key.startswith(("model.", "objective."))
@@ -132,7 +126,7 @@ class Comparison:
 
     @property
     def noted(self) -> dict[str, list[str]]:
-        """What the evaluations (with seeds: of the first) say beside their numbers: note -> whose."""
+        """The notes of the evaluations (with seeds: of the first): note -> the runs that have it."""
         found: dict[str, list[str]] = {}
         for name, entry in self.entries.items():
             for section in entry.evaluations[0].sections.values():
@@ -141,7 +135,7 @@ class Comparison:
             if not entry.charged and "hole_share" in entry.evaluations[0].sections.get(
                 "latent", {}
             ):
-                found.setdefault(MIDST, []).append(name)
+                found.setdefault(HOLE_NOTE, []).append(name)
         return found
 
     @property
@@ -153,7 +147,7 @@ class Comparison:
             "treatment",
             "likelihood",
             "train_checksum",
-        )  # they belong to a run, not to the measuring
+        )  # of a run, not of the measurement
         shared = {
             k.replace("_", " "): f"{v}"
             for k, v in first.evaluations[0].protocol.items()
@@ -162,6 +156,28 @@ class Comparison:
         return shared | {
             "nats of": "; ".join(dict.fromkeys(entry.nats for entry in self.entries.values()))
         }
+
+    @property
+    def findings(self) -> dict[str, str]:
+        """One sentence for each run but the first: what the comparison shows."""
+        return {name: self._finding(i, name) for i, name in enumerate(self.names) if i}
+
+    def _finding(self, i: int, name: str) -> str:
+        first = self.names[0]
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.verdicts[i]:
+                found.setdefault(row.verdicts[i], []).append(row.means)
+        parts = [f"is {w} in {_joined(found[w])}" for w in ("better", "worse") if w in found]
+        if shown := found.get("no difference shown"):
+            parts.append(f"shows no difference in {_joined(shown)}")
+        says = f"{name} and {first} are not comparable"
+        if parts:
+            says = f"{name} {_joined(parts)} compared with {first}"
+        fallen = [n for n in (first, name) if self.entries[n].collapsed]
+        if fallen:
+            says += f"; the latent code of {_joined(fallen)} has collapsed, so it is called better in nothing"
+        return f"{says}."
 
     def row(self, section: str, key: str) -> Row:
         """One row by name; `KeyError` where there is none."""
@@ -172,8 +188,8 @@ def comparison(entries: Mapping[str, Entry], seeds: int) -> Comparison:
     """Every number of all the entries, and each one's difference to the first.
 
     With m entries beside the first there are m differences in a row, so each interval is at level 1 - 0.05 / m
-    (Bonferroni): that any of a row excludes zero by chance happens in at most 5 %. Holm's procedure would find a little
-    more, but not by intervals that one can look at. From row to row nothing is corrected.
+    (Bonferroni): without a true difference, an interval of a row excludes zero with probability at most 5 %. Rows are not
+    corrected for one another.
     """
     level = 1 - (1 - LEVEL) / (len(entries) - 1)
     return Comparison(dict(entries), seeds, level, _rows([*entries.values()], level))
@@ -183,7 +199,7 @@ def comparison(entries: Mapping[str, Entry], seeds: int) -> Comparison:
 
 
 def _rows(entries: Sequence[Entry], level: float) -> list[Row]:
-    """Every number that some run has; but not what has no better side and is the same for all, as settings are."""
+    """Every number that a run has, except those without a better side that are equal for all, like settings."""
     rows = []
     for section, metrics in METRICS.items():
         for key, metric in metrics.items():
@@ -193,26 +209,50 @@ def _rows(entries: Sequence[Entry], level: float) -> list[Row]:
             ]
             values = [_over_seeds(numbers) for numbers in found]
             there = [value.value for value in values if value]
-            measured = len(there) < len(values) and any(
-                value and value.error is not None for value in values
-            )
+            measured = len(there) < len(values) and any(v and v.error is not None for v in values)
             if not there or (not metric.better and len(set(there)) == 1 and not measured):
                 continue
-            intervals: list[Interval | None] = [None]
-            reasons = [""]
+            sides, intervals, reasons = [""], list[Interval | None]([None]), [""]
             for entry, numbers in zip(entries[1:], found[1:], strict=True):
                 interval, reason = _difference(found[0], numbers, level)
                 obstacle = _obstacle(section, key, entries[0], entry)
+                sides.append(_side(section, key, entries[0], entry))
                 intervals.append(None if obstacle else interval)
-                reasons.append(obstacle or reason)
-            rows.append(
-                Row(section, key, metric, values, intervals, reasons, _real(section, key, entries))
-            )
+                reasons.append(
+                    obstacle or reason or _collapse(sides[-1], interval, entries[0], entry)
+                )
+            real = _real(section, key, entries)
+            rows.append(Row(section, key, metric, sides, values, intervals, reasons, real))
     return rows
 
 
+def _side(section: str, key: str, first: Entry, second: Entry) -> str:
+    """The better side of a number between two models, "" where it is not judged for such a pair."""
+    if not (first.charged and second.charged):
+        return AUTOENCODER.get((section, key), ("", ""))[0]
+    # The sum of distortion and rate is judged only where no log-likelihood is: both would count one thing twice.
+    instead = "loss" if "not a likelihood" in first.nats + second.nats else "nll"
+    if section == "likelihood" and key != instead:
+        return ""
+    return GENERATIVE.get((section, key), ("", ""))[0]
+
+
+def _collapse(side: str, interval: Interval | None, first: Entry, second: Entry) -> str:
+    """Why the better one of two is not called so: its posterior has collapsed."""
+    if not side or interval is None or not interval.sign:
+        return ""
+    second_wins = (interval.sign > 0) == (side == "higher")
+    winner = second if second_wins else first
+    return "the latent code of the better run has collapsed" if winner.collapsed else ""
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
 def _real(section: str, key: str, entries: Sequence[Entry]) -> Estimate | None:
-    """What images of the data reach in the place of samples; None where the evaluations do not agree, or do not say."""
+    """The value of real images in place of samples; None if the evaluations lack it or disagree."""
     found = [
         number(e.sections.get(section, {}).get(f"{key}_real"))
         for entry in entries
@@ -222,7 +262,7 @@ def _real(section: str, key: str, entries: Sequence[Entry]) -> Estimate | None:
 
 
 def _over_seeds(numbers: Sequence[Estimate | None]) -> Estimate | None:
-    """The number of a single run; of several their mean, and their standard deviation in the place of the error."""
+    """The number of a single run; of several, their mean with their standard deviation as the error."""
     values = [number.value for number in numbers if number]
     if len(numbers) == 1 or len(values) < len(numbers):
         return numbers[0] if len(numbers) == 1 else None
@@ -234,18 +274,18 @@ def _difference(
 ) -> tuple[Interval | None, str]:
     """The interval of second - first, or the reason why there is none.
 
-    Paired by seed, or for single runs by image; what is no mean over images is compared by its two standard errors.
+    Paired by seed, or for single runs by image; numbers that are not means over images by their standard errors.
     """
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a and b]
     if len(pairs) < len(first):
-        return None, "one of the two does not have it"
+        return None, "one of the two lacks it"
     if len(pairs) > 1:
         interval = t_interval([b.value - a.value for a, b in pairs], level)
         return (
             interval,
             ""
             if interval
-            else "the difference is the same for every seed, so chance cannot be judged",
+            else "the difference is the same for every seed, so its variation is unknown",
         )
     ((a, b),) = pairs
     if a.error is None or b.error is None or a.error == b.error == 0:
@@ -265,122 +305,26 @@ def _difference(
 
 
 def _obstacle(section: str, key: str, first: Entry, second: Entry) -> str:
-    """Why a number of the two must not be compared at all, "" where it may."""
+    """Why a number of the two must not be compared, "" where it may."""
     nats_of_images = section == "likelihood" or key.startswith(
         "sample_nll"
     )  # of samples, in the latent section
     fixed = (
         ("split seed",) if first.facts["treatment"] == "fixed" else ()
-    )  # it decided which pixels are white
+    )  # it decides which pixels are white
     for fact in ("test images", "treatment", "scale", *fixed):
         if first.facts[fact] != second.facts[fact]:
             return (
                 f"not comparable, not the same {fact}: {first.facts[fact]} and {second.facts[fact]}"
             )
-    if section == "samples" and key not in WITHOUT_EYES and first.eyes != second.eyes:
-        return "not comparable, seen by classifiers that learned from different training images"
+    if (
+        section == "samples"
+        and key not in WITHOUT_CLASSIFIER
+        and first.classifier != second.classifier
+    ):
+        return "not comparable, the classifiers were trained on different images"
     if nats_of_images and first.nats != second.nats:
         return f"not comparable, nats of {first.nats} and of {second.nats}"
     if section == "likelihood" and key != "distortion" and first.charged != second.charged:
-        return "not comparable, an autoencoder's loss is no bound on log p(x)"
+        return "not comparable, the loss of an autoencoder does not bound -log p(x)"
     return ""
-
-
-# --- what was the same ------------------------------------------------------------------------------------------
-
-
-class Look(NamedTuple):
-    """The data of a run."""
-
-    shape: tuple[int, ...]
-    images: dict[str, str]  # by split: how many, and a checksum
-    binary: bool  # whether all test images, as they are treated, are of 0 and 1 alone
-
-
-def look(settings: Data) -> Look:
-    """Load the data, to say whether two runs had the same."""
-    data = load_data(settings)
-    images = {
-        f"{name} images": f"{len(s.x):,} (checksum {s.checksum()})"
-        for name, s in data.splits().items()
-    }
-    x, top = data.test.x, (data.levels or 2) - 1
-    binary = settings.binary or (
-        settings.treatment == "grey" and bool(((x == 0) | (x == top)).all())
-    )
-    return Look(data.shape, images, binary)
-
-
-def entry(runs: list[Run], evaluations: list[Evaluation], looks: Sequence[Look]) -> Entry:
-    """A run, or one of each seed, with its evaluation and its data. Raises `UserError` on a damaged results.json."""
-    facts = [_facts(run, data.images) for run, data in zip(runs, looks, strict=True)]
-    together = {key: ", ".join(dict.fromkeys(of[key] for of in facts)) for key in facts[0]}
-    return Entry(runs, evaluations, together, _nats(runs[0], looks[0].binary), _cost(runs))
-
-
-def _facts(run: Run, images: Mapping[str, str]) -> dict[str, str]:
-    """All that should be the same for a fair comparison."""
-    ran, trained = _environment(run), len(run.history)
-    settings = {
-        key.partition(".")[2].replace("_", " "): plain(value)
-        for key, value in flatten(run.recipe).items()
-        if key.startswith(("data.", "train.")) and key not in ASIDE
-    }
-    if trained != run.recipe.train.epochs:
-        settings["epochs"] += f" ({trained} trained)"
-    return {**images, **settings} | {key: f"{ran.get(key, 'not recorded')}" for key in COST}
-
-
-def _environment(run: Run) -> dict[str, Any]:
-    """What it was trained on; nothing where environment.json is missing or damaged, for no number depends on it."""
-    try:
-        found: dict[str, Any] = json.loads((run.folder / "environment.json").read_text("utf-8"))
-        return found | {"torch": found["packages"]["torch"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def plain(value: Any) -> str:
-    """A setting in words."""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}" or "–"
-
-
-def _nats(run: Run, binary: bool) -> str:
-    """What the nats of its likelihood are; only those of one kind can be compared. Of `binary`, see `Look`."""
-    model = run.recipe.model
-    given = " given the label" if model.conditional else ""
-    if support(model) in ("levels", "counts"):
-        return f"probabilities{given}"
-    if model.likelihood != "bernoulli":
-        return f"densities{given}"
-    return (
-        f"probabilities{given}"
-        if binary
-        else f"cross-entropies of grey levels{given}, no likelihood"
-    )
-
-
-def _cost(runs: Sequence[Run]) -> dict[str, float | None]:
-    """Of the training: medians over epochs and runs, and the highest of the peaks. None where it was not recorded.
-
-    Raises `UserError` where results.json lacks the number of parameters.
-    """
-    parameters = runs[0].results.get("parameters")
-    if parameters is None:
-        path = runs[0].folder / "results.json"
-        raise UserError(
-            f"{path}: does not say how many parameters there are; restore it or train anew with --overwrite"
-        )
-    times = [rows for run in runs if (rows := run.times)]
-    peaks = [row["peak_mib"] for rows in times for row in rows if "peak_mib" in row]
-    return {
-        "parameters": parameters,
-        "epochs": median(len(run.history) for run in runs),
-        "seconds per epoch": median(row["seconds"] for rows in times for row in rows)
-        if times
-        else None,
-        "seconds of training": median(sum(row["seconds"] for row in rows) for rows in times)
-        if times
-        else None,
-        "peak memory, MiB": max(peaks) if peaks else None,
-    }

@@ -20,16 +20,13 @@ START, HALVING, CELLS, DEEP, KEPT = 4096, 0.001, 2**18, 20, 500
 def quadrature(
     vae: VAE, x: Tensor, y: Tensor | None = None, quiet: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """log of the integral of p(z) p(x|z) over z of 1 or 2 dimensions, (N,), and what the last
-    halving changed, (N,).
+    """log of the integral of p(z) p(x|z) over z of 1 or 2 dimensions, (N,), and what the last halving changed, (N,).
 
-    Midpoint rule. At first START cells cover the samples of the prior and 8 standard deviations
-    of q(z|x). All are halved in each dimension but those DEEP nats below the highest, not among
-    the KEPT highest and beyond 4 deviations of q, until they are no wider than a deviation of q
-    and halving changes less than HALVING. For cells of width h and a smooth posterior of width s
-    the error falls as exp(-2 pi^2 s^2 / h^2): by then it is nothing. But what the first cells do
-    not show, a mode much narrower than they are and far from q, is overlooked, and halving cannot
-    tell.
+    Midpoint rule. At first START cells cover the samples of the prior and 8 standard deviations of q(z|x). All are
+    halved in each dimension but those DEEP nats below the highest, not among the KEPT highest and beyond 4 deviations
+    of q, until they are no wider than a deviation of q and halving changes less than HALVING. For cells of width h and
+    a smooth posterior of width s the error falls as exp(-2 pi^2 s^2 / h^2): by then it is nothing. But what the first
+    cells do not show, a mode much narrower than they are and far from q, is overlooked, and halving cannot tell.
     """
     found = []
     with seeded(0, "quadrature"):

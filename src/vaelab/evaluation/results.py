@@ -4,8 +4,8 @@ evaluation.json    the protocol, then the sections: numbers, or {"value", "error
 evaluation.npz     the values image by image of the numbers that are means over test images
 
 The names say what differs from the default: evaluation-500 is by 500 test images, evaluation-seed-1
-by another seed. A file that holds another protocol (another version of vaelab, other data or
-weights) is kept beside it under a digest of that protocol. The likelihood has a section for each K,
+by another seed. A file that holds another protocol (another version of vaelab, other data or weights)
+is kept beside it under a digest of that protocol. The likelihood has a section for each K,
 likelihood-K; what does not depend on K is the section second-opinion.
 """
 
@@ -132,8 +132,7 @@ class Results:
 
 
 def protocol(evaluator: Evaluator) -> Protocol:
-    """Return all but K that the numbers depend on; only `weights` may differ between compared
-    runs."""
+    """Return all but K that the numbers depend on; only `weights` may differ between compared runs."""
     run, data = evaluator.run, evaluator.run.recipe.data
     return {
         "vaelab": __version__,
@@ -196,8 +195,7 @@ def read(run: Run, images: int = 0, samples: int = 0) -> Evaluation | None:
 def chosen(
     protocol: Protocol, stored: dict[str, Section], samples: int, path: Path | None
 ) -> Evaluation:
-    """Return the sections by the names of `METRICS`, with the likelihood of one K (0: the
-    largest)."""
+    """Return the sections by the names of `METRICS`, with the likelihood of one K (0: the largest)."""
     counts = [int(name.partition("-")[2]) for name in stored if name.startswith("likelihood-")]
     k = samples or max(counts, default=0)
     sections = {name: stored[key] for name in METRICS if (key := stored_name(name, k)) in stored}
@@ -230,8 +228,7 @@ def _merged(folder: Path, protocol: Protocol) -> dict[str, Section]:
 
 
 def load(path: Path) -> tuple[Protocol, dict[str, Section]] | None:
-    """Return the protocol, without K, and the sections of a file and its columns; None if
-    damaged."""
+    """Return the protocol, without K, and the sections of a file and its columns; None if damaged."""
     try:
         document = json.loads(path.read_text("utf-8"))
         protocol = document["protocol"]

@@ -36,8 +36,7 @@ UNITS = {"nats per image": "nats", "share": "", "bits": "bits/dim", "squared val
 
 
 def summary(protocol: Mapping[str, Any], sections: Sections) -> str:
-    """Return about ten lines: the numbers that a person acts on, with errors and units, and
-    notes."""
+    """Return about ten lines: the numbers that a person acts on, with errors and units, and notes."""
     lines = [_header(protocol)]
     widest = max(map(len, LINES))
     for title, keys in LINES.items():
@@ -66,8 +65,7 @@ def _matters(note: str) -> bool:
 
 
 def table(protocol: Mapping[str, Any], sections: Sections) -> str:
-    """Return section by section a line for each number, its unit and its meaning; then the
-    notes."""
+    """Return section by section a line for each number, its unit and its meaning; then the notes."""
     across = max(WIDTH, get_terminal_size((100, 24)).columns)
     lines = [_header(protocol)]
     for name, section in sections.items():

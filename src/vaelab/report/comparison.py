@@ -1,53 +1,35 @@
-"""A comparison for the eye and for other programs: Markdown, CSV, JSON, pictures, and all of it in one HTML file."""
+"""A comparison for people: Markdown, a summary for the terminal, and one HTML file with the pictures in it."""
 
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from matplotlib.figure import Figure
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vaelab.data.dataset import spread
+from vaelab.evaluation.entries import COST
 from vaelab.evaluation.intervals import Interval
 from vaelab.evaluation.metrics.estimates import Estimate
-from vaelab.evaluation.paired import COST, LEVEL, Comparison, Row
+from vaelab.evaluation.paired import GENERATIVE, LEVEL, Comparison, Row
 from vaelab.files import write_atomic
-from vaelab.plots import (
-    Look,
-    Pixels,
-    chosen,
-    classes_of_runs,
-    displayed,
-    drawable,
-    encode,
-    is_plane,
-    latent_grid,
-    rows,
-    side_by_side,
-    side_by_side_images,
-    treated,
-)
-from vaelab.runs import Run
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from vaelab.plots import encode
+from vaelab.report.pictures import pictures
+from vaelab.report.tables import record, table_csv
 
 TITLES = {
     "latent": "Latent space",
     "samples": "Samples and reconstructions",
-}  # of sections that are not called so
+}  # of sections with another name
 MARKS = {"better": "✓ better", "worse": "✗ worse", "no difference shown": "≈ no difference shown"}
 
 
 def write(comparison: Comparison, out: Path) -> list[Path]:
-    """Every file of a comparison."""
+    """Write every file of a comparison into a folder and return their paths."""
     runs = {name: entry.runs[0] for name, entry in comparison.entries.items()}
     drawn = pictures(runs)
     panels = {
@@ -62,88 +44,18 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
     return [write_atomic(out / name, payload) for name, payload in files.items()]
 
 
-def pictures(runs: Mapping[str, Run]) -> dict[str, tuple[Figure, dict[str, Figure]]]:
-    """Return the figures of a comparison by kind: one of all runs, and one of each for a page.
-
-    There are latent codes; samples and reconstructions unless the data are tables; and the manifold
-    where every latent space is a plane. Their number and the seed are those of the first run, the
-    language is the page's.
-    """
-    first = next(iter(runs.values())).recipe
-    look = Look("en", first.figures.size)
-    codes, samples, originals, again = {}, {}, {}, {}
-    for name, run in runs.items():
-        split = run.data.test
-        labels = None if split.y is None else split.y.numpy()
-        some = spread(len(split.x), first.figures.points)
-        x, y = treated(run, run.data.levels, split, some)
-        codes[name] = run.vae.encode(x, y).numpy(), y
-        if drawable(run.vae.shape):
-            few = chosen(labels, len(split.x), first.figures.examples)
-            x, y = treated(run, run.data.levels, split, few)
-            originals[name] = displayed(run, x)
-            again[name] = displayed(run, run.vae.reconstruct(x, y))
-            made = run.vae.sample(first.figures.samples, first.train.seed)
-            samples[name] = displayed(run, made)
-    normal = [name for name, run in runs.items() if run.recipe.model.prior == "normal"]
-    classes = classes_of_runs(runs.values())
-    pages = {"latent": _both(codes, lambda some: side_by_side(some, normal, classes, look=look))}
-    if samples:
-        title = look.text("samples")
-        pages["samples"] = _both(
-            samples, lambda some: side_by_side_images(some, look=look, title=title)
-        )
-        page = rows(reconstructed(originals, again, look.text("original")), look=look)
-        pages["reconstructions"] = page, {", ".join(runs): page}
-    if samples and all(is_plane(run) for run in runs.values()):
-        grids = {name: grid[0] for name, run in runs.items() if (grid := latent_grid(run))}
-        title = look.text("manifold")
-        pages["manifold"] = _both(
-            grids, lambda some: side_by_side_images(some, look=look, title=title)
-        )
-    return pages
-
-
-def reconstructed(
-    originals: Mapping[str, Pixels], again: Mapping[str, Pixels], word: str
-) -> dict[str, Pixels]:
-    """Return rows of as many images as all runs have: originals, and below them reconstructions.
-
-    Runs that were shown the same originals share a row of them, called by `word`, with a number
-    where there are several.
-    """
-    count = min(map(len, originals.values()))
-    sharing: dict[bytes, list[str]] = {}
-    for name, x in originals.items():
-        sharing.setdefault(x[:count].tobytes(), []).append(name)
-    found = {}
-    for i, names in enumerate(sharing.values(), 1):
-        found[f"{word} {i}" if len(sharing) > 1 else word] = originals[names[0]][:count]
-        found |= {name: again[name][:count] for name in names}
-    return found
-
-
-def _both(
-    runs: dict[str, Any], draw: Callable[[dict[str, Any]], Figure]
-) -> tuple[Figure, dict[str, Figure]]:
-    return draw(runs), {name: draw({name: one}) for name, one in runs.items()}
-
-
-# --- for people -------------------------------------------------------------------------------------------------
-
-
 def markdown(comparison: Comparison) -> str:
-    """The whole comparison but its pictures, columns aligned so that it can be read as it is."""
+    """The whole comparison without pictures, with aligned columns."""
     return _templates(False).get_template("comparison.md").render(_context(comparison))
 
 
 def brief(comparison: Comparison) -> str:
-    """For the terminal: the numbers of which one can be better, the cost, and what the intervals cover."""
+    """A summary for the terminal: what is shown, the judged numbers, the cost, and what the intervals cover."""
     return _templates(False).get_template("comparison.txt").render(_context(comparison))
 
 
 def html(comparison: Comparison, panels: Mapping[str, Mapping[str, bytes]]) -> str:
-    """One file that asks for no other: no script, the pictures (kind -> whose -> PNG) within."""
+    """One file without scripts that contains the pictures (kind -> run -> PNG)."""
     encoded = {
         kind: {whose: base64.b64encode(page).decode() for whose, page in pages.items()}
         for kind, pages in panels.items()
@@ -157,15 +69,9 @@ def html(comparison: Comparison, panels: Mapping[str, Mapping[str, bytes]]) -> s
 
 @cache
 def _templates(escape: bool) -> Environment:
-    from jinja2 import (  # here, for nothing else needs it
-        Environment,
-        PackageLoader,
-        StrictUndefined,
-    )
-
     environment = Environment(
         loader=PackageLoader("vaelab.report"),
-        autoescape=escape,  # of what is imported too: the words that page and Markdown share
+        autoescape=escape,  # of the words that the page shares with Markdown, too
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -176,9 +82,9 @@ def _templates(escape: bool) -> Environment:
 
 
 def _context(comparison: Comparison) -> dict[str, Any]:
-    """What the templates are filled with."""
+    """The values that fill the templates."""
     names = comparison.names
-    judged = [row for row in comparison.rows if row.metric.better]
+    judged = [row for row in comparison.rows if row.judged or _refused(row)]
     notes = list(dict.fromkeys(reason for row in judged for reason in row.reasons if reason))
     sections: dict[str, list[tuple[Row, str, list[Cell]]]] = {}
     for row in comparison.rows:
@@ -195,14 +101,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "seeds": comparison.seeds,
         "level": f"{100 * comparison.level:.4g} %",
         "marks": MARKS,
-        "summary": {
-            name: {
-                word: [row.key for row in judged if row.verdicts[i] == word]
-                for word in (*MARKS, "")
-            }
-            for i, name in enumerate(names)
-            if i
-        },
+        "findings": comparison.findings,
         "with_interval": (count := sum(any(row.intervals) for row in judged)),
         "by_chance": f"{(1 - LEVEL) * count:.2g}",
         "sections": sections,
@@ -223,17 +122,22 @@ def _context(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-class Cell(NamedTuple):
-    """One run's number in a row, as texts."""
+def _refused(row: Row) -> bool:
+    """Whether a number that is usually judged is not comparable between these runs."""
+    return (row.section, row.key) in GENERATIVE and any(row.reasons)
 
-    value: str  # "" where it has none
+
+class Cell(NamedTuple):
+    """The number of one run in a row, as text."""
+
+    value: str  # "" if it has none
     difference: str  # to the first, with its interval
     verdict: str  # a word of MARKS, or ""
-    note: int  # the number, from 1, of the reason why there is no verdict; 0: none
+    note: int  # number, from 1, of the reason why it is not judged; 0: none
 
 
 def cells(row: Row, notes: Sequence[str]) -> list[Cell]:
-    """The row in texts. The first run is marked better where all others are worse."""
+    """The cells of a row. The first run is marked better if all others are worse."""
     verdicts = row.verdicts
     verdicts[0] = "better" if all(verdict == "worse" for verdict in verdicts[1:]) else ""
     return [
@@ -241,7 +145,7 @@ def cells(row: Row, notes: Sequence[str]) -> list[Cell]:
             _estimate(value) if value else "",
             _interval(interval) if interval else "",
             verdict,
-            notes.index(reason) + 1 if reason in notes and row.metric.better else 0,
+            notes.index(reason) + 1 if reason in notes else 0,
         )
         for value, interval, verdict, reason in zip(
             row.values, row.intervals, verdicts, row.reasons, strict=True
@@ -250,7 +154,7 @@ def cells(row: Row, notes: Sequence[str]) -> list[Cell]:
 
 
 def _lines(names: Sequence[str], rows: Sequence[tuple[Row, str, list[Cell]]]) -> list[list[str]]:
-    """The rows of a section as a table of texts, under its head."""
+    """The rows of a section as a table of texts, with its header."""
     found = [
         [
             "number",
@@ -273,7 +177,7 @@ def _lines(names: Sequence[str], rows: Sequence[tuple[Row, str, list[Cell]]]) ->
 
 
 def _about(row: Row) -> str:
-    """What the number is: in words, its unit, its better side, and what images of the data reach."""
+    """The meaning of a number: description, unit, better side, and the value of real images."""
     better = f"{row.metric.better} is better" if row.metric.better else ""
     real = f"real images: {_estimate(row.real)}" if row.real else ""
     return "; ".join(part for part in (row.metric.about, row.metric.unit, better, real) if part)
@@ -291,9 +195,7 @@ def _interval(found: Interval) -> str:
         _digits(found.value, (found.high - found.low) / 2),
         min(found.low, found.high, key=abs),
     )
-    while found.sign and not round(
-        nearest, digits
-    ):  # an interval without zero must not look like one with it
+    while found.sign and not round(nearest, digits):  # an interval that excludes zero must look so
         digits += 1
     return f"{_number(found.value, digits, '+')} [{_number(found.low, digits)}, {_number(found.high, digits)}]"
 
@@ -336,68 +238,3 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
         for row in (rows[0], rule, *rows[1:])
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-# --- for programs -----------------------------------------------------------------------------------------------
-
-
-def numbers(comparison: Comparison) -> list[dict[str, Any]]:
-    """A record for each number of each run: value, error, and the difference to the first run; to 7 digits."""
-
-    def short(value: float | None) -> float | None:
-        return None if value is None else float(f"{value:.7g}")
-
-    records: list[dict[str, Any]] = []
-    for row in comparison.rows:
-        what = {
-            "section": row.section,
-            "number": row.key,
-            "unit": row.metric.unit,
-            "better": row.metric.better,
-        }
-        of_runs = zip(
-            comparison.names, row.values, row.intervals, row.verdicts, row.reasons, strict=True
-        )
-        for name, found, interval, verdict, reason in of_runs:
-            value, error, _ = found or (None, None, None)
-            difference, low, high = map(short, interval or (None, None, None))
-            records.append(
-                what
-                | {"run": name, "value": short(value), "error": short(error)}
-                | {
-                    "difference": difference,
-                    "low": low,
-                    "high": high,
-                    "verdict": verdict,
-                    "reason": reason,
-                }
-            )
-    return records
-
-
-def table_csv(comparison: Comparison) -> str:
-    """`numbers`, a line each; then the cost."""
-    records, out = numbers(comparison), io.StringIO()
-    writer = csv.DictWriter(out, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    for name, entry in comparison.entries.items():
-        writer.writerows(
-            {"section": "cost", "number": k, "run": name, "value": v} for k, v in entry.cost.items()
-        )
-    return out.getvalue()
-
-
-def record(comparison: Comparison) -> dict[str, Any]:
-    """Everything but the pictures, as JSON has it."""
-    return {
-        "reference": comparison.names[0],
-        "seeds": comparison.seeds,
-        "level": comparison.level,
-        "numbers": numbers(comparison),
-        "cost": {name: entry.cost for name, entry in comparison.entries.items()},
-        "not_the_same": comparison.unlike,
-        "compared": comparison.compared,
-        "same": comparison.same,
-        "protocol": comparison.protocol,
-    }

@@ -1,38 +1,34 @@
-"""`compare`: which runs, trained where they are not yet, evaluated alike, and written side by side.
+"""`compare`: train what is not trained yet, evaluate all runs alike, and write them side by side.
 
-OUT/comparison.md, .csv, .json    the numbers, their differences with intervals, what was the same, the cost
-OUT/comparison.html               the same with the pictures in it: one file that needs nothing else
+OUT/comparison.md, .csv, .json    the numbers, their differences with intervals, what differed, the cost
+OUT/comparison.html               the same with pictures: one file that needs no other
 OUT/figures/                      latent, samples, reconstructions, manifold: a panel for each run
 OUT/NAME/, OUT/NAME/seed-S/       the runs that were trained for it
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from vaelab.data import anchored
+from vaelab.data import Dataset, anchored
+from vaelab.data import load as load_data
 from vaelab.errors import UserError
-from vaelab.evaluation import WEIGHTS, paired, read
+from vaelab.evaluation import WEIGHTS, entries, paired, read
 from vaelab.evaluation.paired import Comparison
-from vaelab.recipes import Recipe, available, flatten, override, study
+from vaelab.recipes import Data, Recipe, available, flatten, override, permit, study
 from vaelab.report.comparison import brief, write
 from vaelab.runs import Run, load
-from vaelab.workflows import studies as side_by_side
+from vaelab.workflows.console import Console
 from vaelab.workflows.evaluate import evaluate
+from vaelab.workflows.studies import is_study, names
 from vaelab.workflows.train import resume, train
 
-SAMPLES = 100  # importance weights an image, where no run has been evaluated with more
-FREE = {
-    "name",
-    "about",
-    "data.dir",
-    "train.threads",
-}  # settings that leave a recipe's numbers as they are
+SAMPLES = 100  # importance weights per image, unless a run was evaluated with more
+FREE = {"name", "about", "data.dir", "train.threads"}  # settings that leave the numbers unchanged
 
 Given = Run | Recipe
 
@@ -46,91 +42,118 @@ def compare(
     samples: int = 0,
     images: int = 0,
     overwrite: bool = False,
+    code: str | Path | Collection[str | Path] = (),
     quiet: bool = False,
 ) -> Comparison:
-    """Evaluate runs on the same test images with the same noise, write tables and a page to `out`, print the verdicts.
+    """Evaluate runs on the same test images with the same noise, write tables and a page, print what they show.
 
-    Each of `what` is a run, its folder, the folder of a study (all its runs), or the name or .toml file of a recipe,
-    which is trained first, `overrides` laid over it. With `seeds` N, every recipe (a run's too) is trained with the
-    seeds 0 .. N-1; finished runs of the same recipe in `out` are taken as they are, interrupted ones go on.
-    Without `out` the folder is runs/A-vs-B, with `seeds` runs/A-vs-B-seeds, for a study alone without them its own.
-    `samples` is K, the importance weights of an image (0: as many as a run of these was evaluated with, at least 100);
-    `images` caps the test images. Raises `UserError` for fewer than two runs, unfinished ones, data of different
-    shapes, and a folder that cannot be written.
+    Args:
+        what: runs, their folders, the folder of a study (all its runs), or names or .toml files of recipes, which are
+            trained first.
+        out: the folder of the comparison; by default runs/A-vs-B, with `seeds` runs/A-vs-B-seeds, and for a study alone
+            its own folder.
+        seeds: train every recipe (that of a run, too) with the seeds 0 .. N-1. Finished runs of the same recipe in `out`
+            are reused, interrupted ones are resumed.
+        overrides: settings over the recipes.
+        samples: K, the importance weights per image; 0 for as many as one of the runs was evaluated with, at least 100.
+        images: how many test images; 0 for all.
+        overwrite: whether runs of other recipes in `out` are replaced.
+        code: the Python files that the models may run.
+        quiet: whether to print nothing.
+
+    Raises:
+        UserError: fewer than two runs, an unfinished run, data of different shapes, or a folder that cannot be written.
     """
     if seeds < 0 or seeds == 1:
-        raise UserError(
-            f"seeds: expected at least 2, got {seeds}: one training says nothing about chance"
-        )
+        raise UserError(f"seeds: expected at least 2, got {seeds}: one training shows no variation")
+    permit(*([code] if isinstance(code, str | Path) else code))
     words = [*what] if isinstance(what, Iterable) and not isinstance(what, str) else [what]
     if odd := [word for word in words if not isinstance(word, str | Path | Run)]:
-        raise UserError(
-            f"compare: expected runs, their folders or names of recipes, got {odd[0]!r}"
-        )
+        raise UserError(f"compare: expected runs, their folders or recipes, got {odd[0]!r}")
     given = _named([one for word in words for one in _expand(word, overrides or {}, bool(seeds))])
     if len(given) < 2:
         raise UserError("compare: name at least two runs or recipes, or a study of several")
-    look = functools.cache(paired.look)  # once for each kind of data
-    shapes = {name: look(anchored(_recipe(one).data)).shape for name, one in given.items()}
+    data = _Shared()
+    shapes = {name: data.of(_recipe(one)).shape for name, one in given.items()}
     if len(set(shapes.values())) > 1:
         raise UserError(
-            f"compare: these learn data of different shapes ({shapes}); name runs of the same data"
+            f"compare: the data have different shapes ({shapes}); name runs of one data set"
         )
-    folder = Path(out) if out else _usual(words, given, bool(seeds))
-    if (folder / "recipe.toml").exists():
-        raise UserError(f"--out {folder}: holds a run; a comparison wants a folder of its own")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"--out {folder}: cannot be made ({error.strerror}); choose another folder"
-        ) from None
+    folder, console = _folder(out, words, given, bool(seeds)), Console(quiet)
     runs = _trained(given, folder, seeds, overwrite, quiet)
-    k = samples or max(
-        [SAMPLES, *(_weights(run, images) for several in runs.values() for run in several)]
-    )
-    entries = {}
-    for name, several in runs.items():
-        if not quiet:
-            print(f"evaluating {name} ...", flush=True)
-        found = [evaluate(run, samples=k, images=images, quiet=True) for run in several]
-        entries[name] = paired.entry(
-            several, found, [look(anchored(run.recipe.data)) for run in several]
-        )
-    comparison = paired.comparison(entries, seeds)
+    comparison = paired.comparison(_evaluated(runs, data, samples, images, console), seeds)
+    console.live("plotting")
     paths = write(comparison, folder)
-    if not quiet:
-        print("", brief(comparison), *paths, sep="\n")
+    console.say("\n".join(["", brief(comparison), *map(str, paths)]))
     return comparison
+
+
+class _Shared:
+    """Data sets by their settings: runs on the same data share them, so that files are read once."""
+
+    def __init__(self) -> None:
+        self.known: dict[Data, Dataset] = {}
+
+    def of(self, one: Recipe) -> Dataset:
+        settings = anchored(one.data)
+        if settings not in self.known:
+            self.known[settings] = load_data(settings)
+        return self.known[settings]
+
+
+def _evaluated(
+    runs: Mapping[str, list[Run]], data: _Shared, samples: int, images: int, console: Console
+) -> dict[str, entries.Entry]:
+    """The runs with their numbers, all by the same number of importance weights."""
+    every = [run for several in runs.values() for run in several]
+    k = samples or max([SAMPLES, *(_weights(run, images) for run in every)])
+    found = {}
+    for number, (name, several) in enumerate(runs.items(), 1):
+        evaluations, checks = [], []
+        for i, run in enumerate(several):
+            seed = f", seed {i}" if len(several) > 1 else ""
+            console.say(f"evaluating {name} ({number} of {len(runs)}{seed})")
+            run.data = data.of(run.recipe)
+            evaluations.append(evaluate(run, samples=k, images=images, quiet=console.quiet))
+            checks.append(entries.checked(run.data, run.recipe.data))
+        found[name] = entries.entry(several, evaluations, checks)
+    return found
 
 
 # --- which runs -------------------------------------------------------------------------------------------------
 
 
-def _usual(words: Sequence[str | Path | Run], names: Iterable[str], seeds: bool) -> Path:
-    """The folder of a comparison that was given none; another with seeds, so that neither page replaces the other."""
+def _folder(
+    out: str | Path | None, words: Sequence[str | Path | Run], given: Iterable[str], seeds: bool
+) -> Path:
+    """The folder of the comparison; with seeds another than without, so that neither page replaces the other."""
     alone = words[0]
-    if (
-        len(words) == 1
-        and not seeds
-        and not isinstance(alone, Run)
-        and side_by_side.is_study(Path(alone))
-    ):
-        return Path(alone)
-    return Path("runs") / ("-vs-".join(name.replace("/", "-") for name in names) + "-seeds" * seeds)
+    if out:
+        folder = Path(out)
+    elif len(words) == 1 and not seeds and not isinstance(alone, Run) and is_study(Path(alone)):
+        folder = Path(alone)
+    else:
+        folder = Path("runs") / ("-vs-".join(n.replace("/", "-") for n in given) + "-seeds" * seeds)
+    if (folder / "recipe.toml").exists():
+        raise UserError(f"--out {folder}: contains a run; choose another folder for the comparison")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--out {folder}: cannot be created ({error.strerror}); choose another folder"
+        ) from None
+    return folder
 
 
 def _expand(
     word: str | Path | Run, overrides: Mapping[str, Any], seeds: bool
 ) -> list[tuple[tuple[str, ...], Given]]:
-    """The runs or recipes that a word stands for, each with the parts of its path, of which names are made."""
+    """The runs or recipes that a word stands for, each with the parts of its path for a name."""
     if isinstance(word, Run):
         found: list[tuple[tuple[str, ...], Given]] = [(word.folder.resolve().parts, word)]
-    elif side_by_side.is_study(Path(word)):
+    elif is_study(Path(word)):
         folder = Path(word).resolve()
-        found = [
-            ((*folder.parts, name), load(Path(word) / name)) for name in side_by_side.names(folder)
-        ]
+        found = [((*folder.parts, name), load(Path(word) / name)) for name in names(folder)]
     elif Path(word).suffix == ".toml" or (
         str(word) in available() and not (Path(word) / "recipe.toml").exists()
     ):
@@ -142,18 +165,18 @@ def _expand(
     elif Path(word).exists() or len(Path(word).parts) > 1:
         found = [(Path(word).resolve().parts, load(word))]
     else:
-        study(word)  # says what is near that name
+        study(word)  # raises with the nearest name
     if overrides and not seeds:
-        override(_recipe(found[0][1]), overrides)  # says what is no setting at all
+        override(_recipe(found[0][1]), overrides)  # raises for unknown settings
         raise UserError(
-            f"--{next(iter(overrides))}: {word} is trained already; settings are for recipes, or add --seeds"
+            f"--{next(iter(overrides))}: {word} is already trained; settings apply to recipes, or add --seeds"
         )
     for _, run in found:
         if isinstance(run, Run) and not run.finished:
-            raise UserError(f"{run.folder}: is not finished; vaelab train --resume {run.folder}")
+            raise UserError(f"{run.folder}: is not finished; finish it with {run.resume_command}")
         if isinstance(run, Run) and seeds and "prior_gain" in run.results:
             raise UserError(
-                f"{run.folder}: its prior was fitted afterwards, which --seeds would not do; leave it out"
+                f"{run.folder}: its prior was fitted after training, which --seeds does not repeat; leave it out"
             )
     return [(parts, override(_recipe(one), overrides) if seeds else one) for parts, one in found]
 
@@ -163,7 +186,7 @@ def _recipe(one: Given) -> Recipe:
 
 
 def _named(given: Sequence[tuple[tuple[str, ...], Given]]) -> dict[str, Given]:
-    """Each under the last part of its path, or so many of the last parts that no two are called the same."""
+    """Names: the last part of each path, or as many of the last parts as make them unique."""
     for count in range(1, max((len(parts) for parts, _ in given), default=0) + 1):
         names = ["/".join(parts[-count:]) for parts, _ in given]
         if len(set(names)) == len(names):
@@ -176,7 +199,7 @@ def _named(given: Sequence[tuple[tuple[str, ...], Given]]) -> dict[str, Given]:
 def _trained(
     given: Mapping[str, Given], out: Path, seeds: int, overwrite: bool, quiet: bool
 ) -> dict[str, list[Run]]:
-    """Of each a run, or one of each seed; seed after seed, so that an interruption leaves whole pairs behind."""
+    """A run of each, or one for each seed; seed after seed, so that an interruption leaves complete pairs."""
     if not seeds:
         return {
             name: [one if isinstance(one, Run) else trained(one, out / name, overwrite, quiet)]
@@ -191,7 +214,7 @@ def _trained(
 
 
 def trained(recipe: Recipe, folder: Path, overwrite: bool = False, quiet: bool = False) -> Run:
-    """The run in the folder where it is of this recipe, gone on with where it is unfinished; else a new one."""
+    """The run in the folder if it has this recipe, resumed if it is unfinished; else a new run."""
     if not (folder / "recipe.toml").exists():
         return train(recipe, folder, quiet=quiet)
     old, wanted = load(folder), msgspec.structs.replace(recipe, data=anchored(recipe.data))
@@ -206,13 +229,13 @@ def trained(recipe: Recipe, folder: Path, overwrite: bool = False, quiet: bool =
     if not overwrite:
         key = changed[0]
         raise UserError(
-            f"{folder}: holds a run of another recipe ({key} {paired.plain(was[key])}, not {paired.plain(new[key])}); "
+            f"{folder}: contains a run of another recipe ({key} {entries.plain(was[key])}, not {entries.plain(new[key])}); "
             "remove it, choose another folder, or replace it with --overwrite"
         )
     return train(recipe, folder, overwrite=True, quiet=quiet)
 
 
 def _weights(run: Run, images: int) -> int:
-    """With how many importance weights a run has been evaluated on these test images."""
+    """The number of importance weights by which a run was evaluated on these test images."""
     found = read(run, images)
     return int(found.protocol[WEIGHTS]) if found and "likelihood" in found.sections else 0

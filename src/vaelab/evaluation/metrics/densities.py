@@ -18,14 +18,12 @@ RESAMPLES = 200  # of the bootstrap
 
 
 def fitted_density(codes: Tensor, seed: int = 0) -> Callable[[Tensor], Tensor]:
-    """The log density, in nats, of a mixture of Gaussians fitted to codes (N, L): a function from
-    (S, L) to (S,).
+    """The log density, in nats, of a mixture of Gaussians fitted to codes (N, L): a function from (S, L) to (S,).
 
-    All covariances are free. How many components there are, each with 10 L codes or more, a fifth
-    of the codes decides. For any density r, E_q(z)[log r(z) - log p(z)] is at most KL(q(z) ||
-    p(z)), and E[log q(z|x) - log r(z)] at least the mutual information (Poole et al. 2019,
-    arXiv:1905.06922). Mixtures fitted to the codes of a trained autoencoder: Ghosh et al. 2020,
-    arXiv:1903.12436.
+    All covariances are free. How many components there are, each with 10 L codes or more, a fifth of the codes decides.
+    For any density r, E_q(z)[log r(z) - log p(z)] is at most KL(q(z) || p(z)), and E[log q(z|x) - log r(z)] at least
+    the mutual information (Poole et al. 2019, arXiv:1905.06922). Mixtures fitted to the codes of a trained
+    autoencoder: Ghosh et al. 2020, arXiv:1903.12436.
     """
     from sklearn.mixture import GaussianMixture  # here, for it takes a second to import
 
@@ -54,16 +52,14 @@ def fitted_density(codes: Tensor, seed: int = 0) -> Callable[[Tensor], Tensor]:
 def share_beyond(
     reference: Tensor, others: Tensor, nominal: float = UNLIKELY, seed: int = 0
 ) -> Estimate:
-    """Share of the scores `others` (S,) above the (1 - nominal) quantile of the scores
-    `reference` (N,), in [0, 1].
+    """Share of the scores `others` (S,) above the (1 - nominal) quantile of the scores `reference` (N,), in [0, 1].
 
-    Where both come from one distribution it is `nominal` but for chance, whatever the score: that
-    decides only which differences are seen. With minus the log density of codes for a score, it
-    is the mass of the prior outside the region of highest density that holds 95 % of the codes, 1
-    less the alpha-precision of Alaa et al., How faithful is your synthetic data?, 2022,
-    arXiv:2102.08921; prior samples were scored so by Rosca, Lakshminarayanan & Mohamed,
-    Distribution matching in variational inference, 2018, arXiv:1802.06847. The standard error is
-    a bootstrap's, over both.
+    Where both come from one distribution it is `nominal` but for chance, whatever the score: that decides only which
+    differences are seen. With minus the log density of codes for a score, it is the mass of the prior outside the
+    region of highest density that holds 95 % of the codes, 1 less the alpha-precision of Alaa et al., How faithful is
+    your synthetic data?, 2022, arXiv:2102.08921; prior samples were scored so by Rosca, Lakshminarayanan & Mohamed,
+    Distribution matching in variational inference, 2018, arXiv:1802.06847. The standard error is a bootstrap's, over
+    both.
     """
 
     def share(a: Tensor, b: Tensor) -> float:

@@ -45,8 +45,7 @@ class Estimate(NamedTuple):
 
 
 def number(found: Any) -> Estimate | None:
-    """A finite number of an evaluation as an `Estimate`; None for a text, a table, and what is
-    missing."""
+    """A finite number of an evaluation as an `Estimate`; None for a text, a table, and what is missing."""
     found = Estimate(found) if isinstance(found, int | float) else found
     known = isinstance(found, Estimate) and found.value is not None and math.isfinite(found.value)
     return found if known else None
@@ -60,8 +59,7 @@ def pooled(each: Tensor) -> Estimate:
 def resampled(
     measure: Callable[..., float], *sets: Tensor, times: int = 20, seed: int = 0
 ) -> Estimate:
-    """A number of sets (N, ...), and as its error its standard deviation over sets drawn from
-    them with replacement."""
+    """A number of sets (N, ...), and as its error its standard deviation over sets drawn from them with replacement."""
     chance = generator(seed, "bootstrap")
     again = (
         [x[torch.randint(len(x), x.shape[:1], generator=chance).to(x.device)] for x in sets]
@@ -76,8 +74,8 @@ def resampled(
 def mean(each: Tensor) -> Estimate:
     """The mean of one value for each image (N,), its standard error sqrt(Var / N), and the values.
 
-    The error says how far the mean would move with other test images (None for a single one), not
-    how far it would move with another seed of training.
+    The error says how far the mean would move with other test images (None for a single one), not how far it would move
+    with another seed of training.
     """
     values = each.detach().to("cpu", torch.float64)
     error = float(values.std() / len(values) ** 0.5) if len(values) > 1 else None

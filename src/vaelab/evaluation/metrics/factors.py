@@ -1,9 +1,8 @@
 """Disentanglement scores from mutual information and from predicting the factors.
 
-Codes are (N, L), real; factors (N, F), integers from 0. Scores lie in [0, 1], higher is better,
-and do not change when dimensions are permuted, scaled or negated. Scores that train a predictor
-are measured on a second pair, `others` (M, L) and `truth` (M, F). A perfect code can score below
-1: see `mig` and `sap`.
+Codes are (N, L), real; factors (N, F), integers from 0. Scores lie in [0, 1], higher is better, and do not
+change when dimensions are permuted, scaled or negated. Scores that train a predictor are measured on a
+second pair, `others` (M, L) and `truth` (M, F). A perfect code can score below 1: see `mig` and `sap`.
 """
 
 from __future__ import annotations
@@ -37,12 +36,11 @@ class DCI(NamedTuple):
 def mutual_information(codes: Reals, factors: Integers) -> Reals:
     """I(z_i; v_j) of every dimension and every factor, (L, F), in nats, at least 0.
 
-    I = H(z) + H(v) - H(z, v) by a histogram of z in 20 bins of equal width. The plug-in estimate
-    is too high, by about (bins - 1) (values - 1) / 2N for independent variables: 0.04 nats for 40
-    values and 10,000 images, 0.2 for 2,000; and by much less where there is information, so that
-    gaps come out too small. Every entropy here therefore carries its first correction (Miller &
-    Madow 1955; see `_entropy`), which Locatello et al. leave out. What remains is below 0.01 nats
-    for 10,000 images; for 2,000, with many cells empty, 0.06.
+    I = H(z) + H(v) - H(z, v) by a histogram of z in 20 bins of equal width. The plug-in estimate is too high, by about
+    (bins - 1) (values - 1) / 2N for independent variables: 0.04 nats for 40 values and 10,000 images, 0.2 for 2,000;
+    and by much less where there is information, so that gaps come out too small. Every entropy here therefore carries
+    its first correction (Miller & Madow 1955; see `_entropy`), which Locatello et al. leave out. What remains is below
+    0.01 nats for 10,000 images; for 2,000, with many cells empty, 0.06.
     """
     low = codes.min(0)
     width = np.where(np.ptp(codes, 0) > 0, np.ptp(codes, 0), 1)
@@ -63,14 +61,12 @@ def _entropy(values: Integers) -> float:
 
 
 def mig(codes: Reals, factors: Integers) -> float:
-    """Mutual information gap: mean_j (I(z_a; v_j) - I(z_b; v_j)) / H(v_j), a and b the two best
-    dimensions for v_j.
+    """Mutual information gap: mean_j (I(z_a; v_j) - I(z_b; v_j)) / H(v_j), a and b the two best dimensions for v_j.
 
-    0: for every factor two dimensions know the same, or nothing is known; a single dimension is
-    held against 0. 1: each factor is known in full by one dimension, and not at all by others.
-    With 20 bins a factor of V > 20 values cannot come above ln 20 / ln V. Independent codes: 0.
-    Chen, Li, Grosse & Duvenaud 2018, arXiv:1802.04942, who use samples of q(z|x); the means know
-    more. Factors of a single value are left out.
+    0: for every factor two dimensions know the same, or nothing is known; a single dimension is held against 0.
+    1: each factor is known in full by one dimension, and not at all by others. With 20 bins a factor of V > 20
+    values cannot come above ln 20 / ln V. Independent codes: 0. Chen, Li, Grosse & Duvenaud 2018, arXiv:1802.04942,
+    who use samples of q(z|x); the means know more. Factors of a single value are left out.
     """
     entropies = np.array([_entropy(values) for values in factors.T])
     nothing = np.zeros((1, factors.shape[1]))
@@ -80,13 +76,11 @@ def mig(codes: Reals, factors: Integers) -> float:
 
 
 def modularity(codes: Reals, factors: Integers) -> float:
-    """mean_i 1 - sum_{j != a} I(z_i; v_j)^2 / (I(z_i; v_a)^2 (F - 1)), a the factor that z_i
-    knows best.
+    """mean_i 1 - sum_{j != a} I(z_i; v_j)^2 / (I(z_i; v_a)^2 (F - 1)), a the factor that z_i knows best.
 
-    0: every dimension knows all factors alike. 1: each knows one only; how many know the same
-    does not matter, nor does how little: a dimension of noise has a value of its own, about as
-    high as that of a good one. Dimensions that know nothing of any factor are left out; 0 where
-    all are. Ridgeway & Mozer 2018, arXiv:1802.05312.
+    0: every dimension knows all factors alike. 1: each knows one only; how many know the same does not matter, nor
+    does how little: a dimension of noise has a value of its own, about as high as that of a good one. Dimensions
+    that know nothing of any factor are left out; 0 where all are. Ridgeway & Mozer 2018, arXiv:1802.05312.
     """
     squares = mutual_information(codes, factors) ** 2
     squares = squares[squares.any(1)]
@@ -96,19 +90,17 @@ def modularity(codes: Reals, factors: Integers) -> float:
 
 
 def sap(codes: Reals, factors: Integers, others: Reals, truth: Integers) -> float:
-    """Separated attribute predictability: mean_j (S_aj - S_bj), a and b the two dimensions with
-    the highest S_ij.
+    """Separated attribute predictability: mean_j (S_aj - S_bj), a and b the two dimensions with the highest S_ij.
 
-    S_ij is the balanced accuracy on `truth`, each value of factor j weighing the same, of telling
-    v_j from z_i by the nearest class mean: thresholds halfway between neighbouring means, a
-    linear classifier of one dimension. Every factor is a set of classes, as for Locatello et al.,
-    because rotations have no first and last; their one-against- all support vector machine cannot
-    cut a middle value out of a line (0.1 for a perfect code of 32 values), thresholds can. Kumar
-    et al. too fit thresholds where factors are classes, but use R^2 where they are not.
+    S_ij is the balanced accuracy on `truth`, each value of factor j weighing the same, of telling v_j from z_i by
+    the nearest class mean: thresholds halfway between neighbouring means, a linear classifier of one dimension. Every
+    factor is a set of classes, as for Locatello et al., because rotations have no first and last; their one-against-
+    all support vector machine cannot cut a middle value out of a line (0.1 for a perfect code of 32 values), thresholds
+    can. Kumar et al. too fit thresholds where factors are classes, but use R^2 where they are not.
 
-    0: two dimensions tell the same; so do independent codes. A constant dimension would score 1 /
-    V, and that is the least the second best counts for, so at most 1 - mean_j 1 / V_j. Kumar,
-    Sattigeri & Balakrishnan 2018, arXiv:1711.00848.
+    0: two dimensions tell the same; so do independent codes. A constant dimension would score 1 / V, and that is the
+    least the second best counts for, so at most 1 - mean_j 1 / V_j. Kumar, Sattigeri & Balakrishnan 2018,
+    arXiv:1711.00848.
     """
     gaps = []
     for values, wanted in zip(factors.T, truth.T, strict=True):
@@ -127,20 +119,16 @@ def sap(codes: Reals, factors: Integers, others: Reals, truth: Integers) -> floa
 
 
 def dci(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0) -> DCI:
-    """Disentanglement, completeness and informativeness, by a random forest for each factor that
-    reads it off z.
+    """Disentanglement, completeness and informativeness, by a random forest for each factor that reads it off z.
 
-    R_ij is the importance of z_i to the forest of factor j: its share of the entropy that the
-    splits take away; from it `disentanglement_completeness`. Informativeness is the mean accuracy
-    on `truth`.
+    R_ij is the importance of z_i to the forest of factor j: its share of the entropy that the splits take away; from it
+    `disentanglement_completeness`. Informativeness is the mean accuracy on `truth`.
 
-    Eastwood & Williams 2018 (A Framework for the Quantitative Evaluation of Disentangled
-    Representations, ICLR) use forests, Locatello et al. boosted trees, which for 40 classes take
-    ten times as long. Here every split looks at all dimensions, or perfect codes would be split
-    along dimensions that know nothing; by entropy, because Gini impurity gives nearly all weight
-    to the last splits of many classes, where noise decides; and no leaf holds fewer than 10
-    images, for the same reason. A factor that cannot be predicted spreads its importance evenly
-    and lowers both scores.
+    Eastwood & Williams 2018 (A Framework for the Quantitative Evaluation of Disentangled Representations, ICLR) use
+    forests, Locatello et al. boosted trees, which for 40 classes take ten times as long. Here every split looks at all
+    dimensions, or perfect codes would be split along dimensions that know nothing; by entropy, because Gini impurity
+    gives nearly all weight to the last splits of many classes, where noise decides; and no leaf holds fewer than 10
+    images, for the same reason. A factor that cannot be predicted spreads its importance evenly and lowers both scores.
     """
     from sklearn.ensemble import RandomForestClassifier  # here, for it takes a second to import
 
@@ -164,11 +152,10 @@ def dci(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: i
 def disentanglement_completeness(importance: Reals) -> tuple[float, float]:
     """D and C of importances R (L, F), at least 0.
 
-    D = sum_i rho_i (1 - H(R_i. / sum_j R_ij) / ln F), rho_i the share of row i in all of R: 1
-    where each dimension matters to one factor only, 0 where each matters to all alike. C is the
-    same of the columns, with ln L: 1 where one dimension holds all there is of a factor, 0 where
-    all L hold the same, unused ones included. With a single factor D, with a single dimension C,
-    is 1 and says nothing.
+    D = sum_i rho_i (1 - H(R_i. / sum_j R_ij) / ln F), rho_i the share of row i in all of R: 1 where each dimension
+    matters to one factor only, 0 where each matters to all alike. C is the same of the columns, with ln L: 1 where one
+    dimension holds all there is of a factor, 0 where all L hold the same, unused ones included. With a single factor D,
+    with a single dimension C, is 1 and says nothing.
     """
     return _concentration(importance), _concentration(importance.T)
 

@@ -30,18 +30,16 @@ VOTES, HELD = 2_000, 1_000  # groups of each factor to learn from, and to be jud
 def factor_vae_score(
     codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0
 ) -> Estimate:
-    """How often the dimension that varies least in a group tells which factor the images of the
-    group share.
+    """How often the dimension that varies least in a group tells which factor the images of the group share.
 
-    A group is 64 images with the same value of one factor, drawn from those there are. It votes
-    for the dimension with the smallest variance, in units of its variance over all of `codes`; a
-    table says for each dimension which factor had most of its votes, 2,000 for each factor. The
-    score is that table's accuracy on 1,000 each from `others`. Constant dimensions get no vote;
-    what else a model does not use should be left out before, as Kim & Mnih do.
+    A group is 64 images with the same value of one factor, drawn from those there are. It votes for the dimension with
+    the smallest variance, in units of its variance over all of `codes`; a table says for each dimension which factor
+    had most of its votes, 2,000 for each factor. The score is that table's accuracy on 1,000 each from `others`.
+    Constant dimensions get no vote; what else a model does not use should be left out before, as Kim & Mnih do.
 
-    1: each factor has dimensions that it moves most. Chance, and the score of a useless code, is
-    1 / F. The error is that of drawing the groups, not the images. Every factor needs a value
-    that 10 images share. Kim & Mnih 2018, arXiv:1802.05983.
+    1: each factor has dimensions that it moves most. Chance, and the score of a useless code, is 1 / F. The error is
+    that of drawing the groups, not the images. Every factor needs a value that 10 images share.
+    Kim & Mnih 2018, arXiv:1802.05983.
     """
     varies = np.ptp(codes, 0) > 0
     scale = np.where(varies, codes.var(0), 1)
@@ -61,17 +59,14 @@ def factor_vae_score(
 def beta_vae_score(
     codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0
 ) -> Estimate:
-    """How often a linear classifier tells from 64 pairs of images which factor the two of each
-    pair share.
+    """How often a linear classifier tells from 64 pairs of images which factor the two of each pair share.
 
-    It sees the mean of |z - z'| over the pairs, each dimension standardised, and learns, by
-    logistic regression, from 2,000 such means for each factor; the score is its accuracy on 1,000
-    each from `others`.
+    It sees the mean of |z - z'| over the pairs, each dimension standardised, and learns, by logistic regression, from
+    2,000 such means for each factor; the score is its accuracy on 1,000 each from `others`.
 
-    Mild, as the score above is: 1 also where a rotation has mixed dimensions, unless so that two
-    factors change them alike, as 45 degrees do. Chance is 1 / F, F at least 2. The error is that
-    of drawing the pairs, not the images. Every factor needs a value that 10 images share. Higgins
-    et al. 2017 (beta-VAE, ICLR).
+    Mild, as the score above is: 1 also where a rotation has mixed dimensions, unless so that two factors change them
+    alike, as 45 degrees do. Chance is 1 / F, F at least 2. The error is that of drawing the pairs, not the images.
+    Every factor needs a value that 10 images share. Higgins et al. 2017 (beta-VAE, ICLR).
     """
 
     def difference(z: Reals, rows: Integers, alike: Integers) -> Array:
@@ -95,12 +90,10 @@ def _drawn(
     own: int,
     rng: np.random.Generator,
 ) -> tuple[Array, Integers]:
-    """Features of so many groups for each factor j, and each j: feature(codes, rows, others alike
-    in j), 100 at once.
+    """Features of so many groups for each factor j, and each j: feature(codes, rows, others alike in j), 100 at once.
 
-    The others are (100, 64). With `own` = 64 rows are too, and every pair shares a value of its
-    own; with 1 they are (100, 1), and all 64 share the value of the one. A row is never its own
-    partner.
+    The others are (100, 64). With `own` = 64 rows are too, and every pair shares a value of its own; with 1 they are
+    (100, 1), and all 64 share the value of the one. A row is never its own partner.
     """
     found = []
     for values in factors.T:

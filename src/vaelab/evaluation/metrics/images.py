@@ -12,24 +12,20 @@ PEAK = 100.0  # dB, the PSNR of a perfect reconstruction
 
 
 def psnr(mse: Tensor, span: float) -> Tensor:
-    """10 log10(span^2 / mse) in dB, of mean squared errors (N,) of values in a range of `span`;
-    at most PEAK."""
+    """10 log10(span^2 / mse) in dB, of mean squared errors (N,) of values in a range of `span`; at most PEAK."""
     return (-10 * (mse / span**2).log10()).clamp(max=PEAK)
 
 
 def ssim(x: Tensor, y: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
-    """Structural similarity of images x and y (N, H, W) or (N, C, H, W) with values in [low,
-    high]: (N,), in [-1, 1].
+    """Structural similarity of images x and y (N, H, W) or (N, C, H, W) with values in [low, high]: (N,), in [-1, 1].
 
         (2 m n + a) (2 c + b) / ((m^2 + n^2 + a) (s^2 + t^2 + b)),    a = 0.01^2, b = 0.03^2 on a range of [0, 1],
 
-    with means m, n, variances s^2, t^2 and covariance c of the pixels in a Gaussian window of
-    deviation 1.5, 11 x 11 or as large as the image lets it be; averaged over all places where the
-    window fits, and over channels.
+    with means m, n, variances s^2, t^2 and covariance c of the pixels in a Gaussian window of deviation 1.5, 11 x 11 or
+    as large as the image lets it be; averaged over all places where the window fits, and over channels.
 
-    Wang, Bovik, Sheikh & Simoncelli, Image quality assessment: from error visibility to
-    structural similarity, 2004, doi:10.1109/TIP.2003.819861. Raises `UserError` for images of
-    fewer than 3 x 3 pixels.
+    Wang, Bovik, Sheikh & Simoncelli, Image quality assessment: from error visibility to structural similarity, 2004,
+    doi:10.1109/TIP.2003.819861. Raises `UserError` for images of fewer than 3 x 3 pixels.
     """
     size = min(11, *x.shape[-2:])
     size -= 1 - size % 2
@@ -42,8 +38,7 @@ def ssim(x: Tensor, y: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
         / (2 * 1.5**2)
     ).exp()
     line = line / line.sum()
-    # The window is a product, so its mean at all places is A z B, in A a row for each place down
-    # and in B across.
+    # The window is a product, so its mean at all places is A z B, in A a row for each place down and in B across.
     down, across = (
         torch.eye(n).to(line).unfold(1, size, 1) @ line for n in x.shape[-2:]
     )  # (H, H - size + 1), ...

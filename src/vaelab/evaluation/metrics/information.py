@@ -24,8 +24,7 @@ def variance_of_means(means: Tensor) -> Tensor:
 
 
 def usage(counts: Tensor) -> tuple[float, float]:
-    """Of counts (V, C) of C values of V variables: the share ever used; exp(entropy), in [1, C],
-    mean over variables.
+    """Of counts (V, C) of C values of V variables: the share ever used; exp(entropy), in [1, C], mean over variables.
 
     Perplexity of a codebook: van den Oord, Vinyals & Kavukcuoglu 2017, arXiv:1711.00937.
     """
@@ -34,27 +33,23 @@ def usage(counts: Tensor) -> tuple[float, float]:
 
 
 def aggregate(posteriors: Sequence[Distribution], z: Tensor) -> tuple[Tensor, Tensor | None]:
-    """log q(z) and sum_j log q(z_j), (S,), of z (S, L) under q = the mean of all the posteriors;
-    None where unknown.
+    """log q(z) and sum_j log q(z_j), (S,), of z (S, L) under q = the mean of all the posteriors; None where unknown.
 
-    The sums go over every posterior, PAIRS numbers at a time: exact for these N images. With z
-    drawn from one of them,
+    The sums go over every posterior, PAIRS numbers at a time: exact for these N images. With z drawn from one of them,
 
         log q(z|x) - log q(z)          is on average the mutual information of image and code, at most log N
         log q(z) - sum_j log q(z_j)    the total correlation
         sum_j log q(z_j) - log p(z)    the dimension-wise KL, where p is a product too
 
-    and they add up to log q(z|x) - log p(z), the rate. z's own posterior is in the mean: these
-    images are the data, each with chance 1/N. As an estimate for all images there could be, the
-    first is too small (it is a lower bound of Poole et al.), and KL(q(z) || p(z)), the sum of the
-    last two, too large by the same. The last is too large as well; the total correlation mostly,
-    but where codes hardly overlap and dimensions go together it can be too small. Without the own
-    posterior it would be the other way round, by far more where posteriors hardly overlap.
+    and they add up to log q(z|x) - log p(z), the rate. z's own posterior is in the mean: these images are the data,
+    each with chance 1/N. As an estimate for all images there could be, the first is too small (it is a lower bound of
+    Poole et al.), and KL(q(z) || p(z)), the sum of the last two, too large by the same. The last is too large as well;
+    the total correlation mostly, but where codes hardly overlap and dimensions go together it can be too small.
+    Without the own posterior it would be the other way round, by far more where posteriors hardly overlap.
 
-    Hoffman & Johnson, ELBO surgery, 2016 (NIPS workshop on advances in approximate Bayesian
-    inference); Chen et al. 2018, arXiv:1802.04942; Esmaeili et al., Structured disentangled
-    representations, 2019, arXiv:1804.02086; Poole et al., On variational bounds of mutual
-    information, 2019, arXiv:1905.06922.
+    Hoffman & Johnson, ELBO surgery, 2016 (NIPS workshop on advances in approximate Bayesian inference); Chen et al.
+    2018, arXiv:1802.04942; Esmaeili et al., Structured disentangled representations, 2019, arXiv:1804.02086; Poole et
+    al., On variational bounds of mutual information, 2019, arXiv:1905.06922.
     """
     log_n = math.log(sum(q.batch_shape[0] for q in posteriors))
     widest = max(q.batch_shape[0] for q in posteriors) * z.shape[1]
@@ -74,8 +69,7 @@ def _sums(q: Distribution, z: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def _densities(q: Distribution, z: Tensor) -> tuple[Tensor, Tensor | None]:
-    """log q(z_s|x_n), (S, n), for z (S, 1, L) and n posteriors; and by dimension, (S, n, J),
-    where that is known."""
+    """log q(z_s|x_n), (S, n), for z (S, 1, L) and n posteriors; and by dimension, (S, n, J), where that is known."""
     if isinstance(q, MultivariateNormal):
         return q.log_prob(z), Normal(q.mean, q.stddev, validate_args=False).log_prob(z)
     if isinstance(q, Independent) and isinstance(q.base_dist, Normal):

@@ -34,8 +34,7 @@ class NearestAmong:
     def __call__(self, x: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:
         """Return the Euclidean distance of each of x (N, *shape) to its nearest, and which that is.
 
-        Both are (N,). With rank 2 it is the second nearest: for x among the images, the nearest
-        other.
+        Both are (N,). With rank 2 it is the second nearest: for x among the images, the nearest other.
         """
         distances, indices = [], []
         for chunk in x.flatten(1).split(devices.at_once(16 * self.largest)):
@@ -53,28 +52,23 @@ def nearest(x: Tensor, among: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:
 
 
 def nearness(to_train: Tensor, to_test: Tensor) -> Tensor:
-    """t / (t + s) of the distances t to the nearest training and s to the nearest test image: 0
-    for a copy, (N,)."""
+    """t / (t + s) of the distances t to the nearest training and s to the nearest test image: 0 for a copy, (N,)."""
     total = to_train + to_test
     return torch.where(total > 0, to_train / total, 0.5)
 
 
 def copies(samples: Tensor, real: Tensor) -> Estimate:
-    """Share of samples whose `nearness` (N,) is below what only COPY of test images (M,) stay
-    below.
+    """Share of samples whose `nearness` (N,) is below what only COPY of test images (M,) stay below.
 
-    COPY in expectation where samples are to the training images as test images are, so where
-    nothing was memorised. The distance to a training image alone would not do: samples of a VAE
-    are smooth and lie nearer to any image than real ones do, to training and test images alike,
-    so the ratio stays. (A decoder's means of MNIST's training images, blurred copies, give 48 %,
-    of its test images 0 %; by the distance alone 4 % either way.) Pixels, not features, decide: a
-    classifier is taught to overlook what makes one image of a class this image. Where test images
-    are of other makers than training images, the number grows a little: MNIST's own training
-    images, held out, give 2 %.
+    COPY in expectation where samples are to the training images as test images are, so where nothing was memorised.
+    The distance to a training image alone would not do: samples of a VAE are smooth and lie nearer to any image than
+    real ones do, to training and test images alike, so the ratio stays. (A decoder's means of MNIST's training images,
+    blurred copies, give 48 %, of its test images 0 %; by the distance alone 4 % either way.) Pixels, not features,
+    decide: a classifier is taught to overlook what makes one image of a class this image. Where test images are of
+    other makers than training images, the number grows a little: MNIST's own training images, held out, give 2 %.
 
-    The error counts the samples and the test images the limit was read from. After Meehan,
-    Chaudhuri & Dasgupta, A non-parametric test to detect data-copying, 2020, arXiv:2004.05675,
-    who rank such distances.
+    The error counts the samples and the test images the limit was read from. After Meehan, Chaudhuri & Dasgupta, A
+    non-parametric test to detect data-copying, 2020, arXiv:2004.05675, who rank such distances.
     """
     limit = np.quantile(
         real.cpu().numpy(), COPY, method="weibull"

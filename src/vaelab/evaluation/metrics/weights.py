@@ -10,8 +10,7 @@ from torch import Tensor
 def curve(log_w: Tensor) -> dict[int, Tensor]:
     """-log (1/k) sum_k w, (B,), at k = 1, 10, 100, ... and K, all from log weights (K, B).
 
-    A smaller k is the mean over K // k groups of weights that share none, so all are used and
-    each group is a fair one.
+    A smaller k is the mean over K // k groups of weights that share none, so all are used and each group is a fair one.
     """
     total = len(log_w)
     sizes = [10**i for i in range(len(str(total))) if 10**i < total] + [total]

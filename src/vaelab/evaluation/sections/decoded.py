@@ -63,8 +63,8 @@ def decoded_codes(
 def _round_trip(evaluator: Evaluator, group: Group, z: Tensor, spread: Tensor) -> Tensor:
     """sum_j ((E[z_j|x] - z_j) / spread_j)^2, (S,), of codes z (S, L) and x what they decode to.
 
-    An encoder need not know what its decoder makes of a code on which neither was trained: Cemgil
-    et al., The autoencoding variational autoencoder, 2020, arXiv:2012.03715.
+    An encoder need not know what its decoder makes of a code on which neither was trained: Cemgil et al., The
+    autoencoding variational autoencoder, 2020, arXiv:2012.03715.
     """
     found = []
     for chunk in z.split(evaluator.vae.rows_at_once()):
@@ -80,8 +80,7 @@ def _round_trip(evaluator: Evaluator, group: Group, z: Tensor, spread: Tensor) -
 
 @torch.no_grad()
 def _surprise(evaluator: Evaluator, group: Group, name: str) -> Tensor:
-    """-log p(x), (S,), by K importance weights, of x ~ p(x|z) for DECODED of the group's codes of
-    that name."""
+    """-log p(x), (S,), by K importance weights, of x ~ p(x|z) for DECODED of the group's codes of that name."""
     vae, settings = (
         evaluator.vae,
         msgspec.structs.replace(evaluator.run.recipe.data, treatment="grey"),
@@ -99,8 +98,7 @@ def _surprise(evaluator: Evaluator, group: Group, name: str) -> Tensor:
 def interpolations(
     evaluator: Evaluator, groups: Sequence[Group], notes: list[str]
 ) -> dict[str, Any]:
-    """Between test images drawn by chance; in a conditional model of the same class, decoded as
-    that class."""
+    """Between test images drawn by chance; in a conditional model of the same class, decoded as that class."""
     if isinstance(groups[0].posteriors[0], Code | OneHots):
         notes.append("smoothness: there is nothing between discrete codes")
         return {}

@@ -1,7 +1,7 @@
 """Section disentangling: codes beside the factors that the images were generated from.
 
-Codes are the means E[z|x], as in Locatello et al. 2019, arXiv:1811.12359, who found that the
-scores rank models differently; read several.
+Codes are the means E[z|x], as in Locatello et al. 2019, arXiv:1811.12359, who found that the scores rank
+models differently; read several.
 """
 
 from __future__ import annotations
@@ -92,15 +92,13 @@ METRICS = {
 
 
 def measure(evaluator: Evaluator) -> dict[str, Any]:
-    """All scores of a run whose data have known factors, by their names in METRICS; else only a
-    note that says why not.
+    """All scores of a run whose data have known factors, by their names in METRICS; else only a note that says why not.
 
-    Predictors learn from training images, up to 10,000, and are judged on all test images; see
-    `scores`. Factors of one value are left out, with a note. Dimensions that the model does not
-    use count as constant, with a note: their means vary by a hair, in which bins and trees, blind
-    to scale, find what the decoder never sees. Used are those with Var_x(E[z|x]) > 0.01 Var(z), z
-    sampled: for a prior N(0, I) the active units of Burda et al. 2016, arXiv:1509.00519, and the
-    like for codes of any other scale.
+    Predictors learn from training images, up to 10,000, and are judged on all test images; see `scores`. Factors of one
+    value are left out, with a note. Dimensions that the model does not use count as constant, with a note: their means
+    vary by a hair, in which bins and trees, blind to scale, find what the decoder never sees. Used are those with
+    Var_x(E[z|x]) > 0.01 Var(z), z sampled: for a prior N(0, I) the active units of Burda et al. 2016, arXiv:1509.00519,
+    and the like for codes of any other scale.
     """
     data, notes = evaluator.data, list[str]()
     if data.factors is None or data.train.factors is None or data.test.factors is None:
@@ -146,14 +144,12 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
 def scores(
     codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0
 ) -> dict[str, Any]:
-    """Every score that makes sense, by its name in METRICS, and "notes" on those left out. No
-    factor may be constant.
+    """Every score that makes sense, by its name in METRICS, and "notes" on those left out. No factor may be constant.
 
-    Predictors learn from the first pair of codes and factors and are judged on the second.
-    Histograms need many images, so information is that of the second pair and of as many of the
-    first as make 10,000. Standard errors are over those images, or over groups drawn from them;
-    `dci_disentanglement` and `dci_completeness` have none, for each resample would need forests
-    of its own. "factor_information" is a list (F, L).
+    Predictors learn from the first pair of codes and factors and are judged on the second. Histograms need many images,
+    so information is that of the second pair and of as many of the first as make 10,000. Standard errors are over
+    those images, or over groups drawn from them; `dci_disentanglement` and `dci_completeness` have none, for each
+    resample would need forests of its own. "factor_information" is a list (F, L).
     """
     n, dimensions, f = len(others), max(1, int((np.ptp(codes, 0) > 0).sum())), truth.shape[1]
     wide, notes, found = dimensions > WIDEST, list[str](), dict[str, Any]()
@@ -192,8 +188,7 @@ def scores(
 
 
 def _used(evaluator: Evaluator, means: Reals) -> NDArray[np.bool_]:
-    """Which dimensions of z depend on the image, (L,), by their means (M, L) and one sample z for
-    each test image."""
+    """Which dimensions of z depend on the image, (L,), by their means (M, L) and one sample z for each test image."""
     vae = evaluator.vae
     with seeded(evaluator.seed, "disentangling"):
         samples = vae.each(

@@ -22,8 +22,7 @@ CLASSES = 1000  # of a conditional model, whose groups are measured, at most
 
 
 class Group(NamedTuple):
-    """Test images whose codes are to follow one prior: all, or in a conditional model those of a
-    class."""
+    """Test images whose codes are to follow one prior: all, or in a conditional model those of a class."""
 
     which: Tensor  # (n,) of the test images
     posteriors: list[Distribution]  # of a chunk of images each
@@ -76,8 +75,7 @@ def group_of(evaluator: Evaluator, label: int | None) -> Group | None:
 
 
 def groups_of(evaluator: Evaluator, notes: list[str]) -> list[Group]:
-    """Return the groups of a run; of a conditional model with many classes those of some of
-    them."""
+    """Return the groups of a run; of a conditional model with many classes those of some of them."""
     known = evaluator.vae.classes.tolist()
     if len(known) > CLASSES:
         known = [known[i] for i in spread(len(known), CLASSES)]

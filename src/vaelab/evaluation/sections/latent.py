@@ -1,7 +1,7 @@
 """Section latent: how much the codes carry, how far the aggregate posterior is from the prior.
 
-The aggregate posterior is q(z) = 1/N sum_n q(z|x_n) over the test images; a conditional model has
-one for each class, q(z|y), compared with p(z|y). Densities are in nats.
+The aggregate posterior is q(z) = 1/N sum_n q(z|x_n) over the test images; a conditional model has one
+for each class, q(z|y), compared with p(z|y). Densities are in nats.
 """
 
 from __future__ import annotations
@@ -129,8 +129,7 @@ METRICS = {
 
 
 def measure(evaluator: Evaluator) -> dict[str, Any]:
-    """Measure all of `METRICS` that apply to the model and its data; "notes" say why others do
-    not."""
+    """Measure all of `METRICS` that apply to the model and its data; "notes" say why others do not."""
     notes: list[str] = []
     groups = groups_of(evaluator, notes)
     parts = (
@@ -171,8 +170,7 @@ def _use(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dic
 
 
 def _counts(evaluator: Evaluator, groups: Sequence[Group]) -> Tensor:
-    """How many images take each value, (1, C) where the variables share a table, else (T, C);
-    each its likeliest."""
+    """How many images take each value, (1, C) where the variables share a table, else (T, C); each its likeliest."""
     encoder: Any = evaluator.vae.encoder
     posteriors: list[Any] = [q for group in groups for q in group.posteriors]
     if isinstance(posteriors[0], Code):

@@ -22,14 +22,19 @@ from vaelab.evaluation.quadrature import HALVING, quadrature
 from vaelab.models import Bernoulli, Code, Delta
 from vaelab.recipes import table
 
-IMAGES = 100  # images that are encoded at once
+IMAGES, DRAWN = (
+    100,
+    100,
+)  # images that are encoded at once, samples that are drawn at once for each of them
 CLASSES = 100  # labels whose nll is reported one by one, at most
 FEW = 10  # effective samples, below which the weights of an image are not to be trusted
 SECOND = 50  # images about which a second opinion is asked
 
 
-# standard errors, and nats, by which a second opinion must differ to be noted
-SURE, WORTH = 3.0, 0.1
+SURE, WORTH = (
+    3.0,
+    0.1,
+)  # standard errors, and nats, that a second opinion must be off to be worth a word
 FAR = 5.0  # nats above nll, which is as much too low with a chance of less than 1 in 100
 
 
@@ -58,14 +63,30 @@ def measure(evaluator: Evaluator, samples: int, opinions: Mapping[str, Any]) -> 
     """Measure METRICS on the test images with K = `samples`; "notes" say what is left out, and why.
 
     `opinions` are those of `second_opinions`: the importance weights are compared with them on the
-    same images. An autoencoder has no likelihood; of quantised codes only the bound `loss` is
-    known.
+    same images. An autoencoder has no likelihood; of quantised codes only the bound `loss` is known.
     """
     vae, x, y = evaluator.vae, evaluator.x_test, evaluator.test.y
     q = _posterior(evaluator)
     point, codes = isinstance(q, Delta), isinstance(q, Code)
     k = 1 if point else samples  # of a point, all samples are the same
-    each = _by_image(evaluator, k)
+    pieces = zip(x.split(IMAGES), repeat(None) if y is None else y.split(IMAGES), strict=False)
+    rows = []
+    with tqdm(
+        total=len(x),
+        desc="importance weights",
+        unit="image",
+        disable=evaluator.quiet or None,
+        leave=False,
+    ) as bar:
+        for draw in draws(vae, pieces, k, evaluator.seed):
+            one = {
+                "distortion": draw.distortion,
+                "rate": draw.rate,
+                "ess": effective_samples(draw.log_weight),
+            }
+            rows.append(one | {str(size): nll for size, nll in curve(draw.log_weight).items()})
+            bar.update(len(draw.rate))
+    each = {key: torch.cat([row[key] for row in rows]).double().cpu() for key in rows[0]}
     loss, nll, ess = each["distortion"] + each["rate"], each[str(k)], each["ess"]
 
     found: dict[str, Any] = {
@@ -108,32 +129,11 @@ def measure(evaluator: Evaluator, samples: int, opinions: Mapping[str, Any]) -> 
     }
 
 
-def _by_image(evaluator: Evaluator, k: int) -> dict[str, Tensor]:
-    """Distortion, rate, effective sample size and nll for several numbers of weights, (N,) each."""
-    x, y, rows = evaluator.x_test, evaluator.test.y, []
-    pieces = zip(x.split(IMAGES), repeat(None) if y is None else y.split(IMAGES), strict=False)
-    hidden = evaluator.quiet or None
-    with tqdm(
-        total=len(x), desc="importance weights", unit="image", disable=hidden, leave=False
-    ) as bar:
-        for draw in draws(evaluator.vae, pieces, k, evaluator.seed):
-            one = {
-                "distortion": draw.distortion,
-                "rate": draw.rate,
-                "ess": effective_samples(draw.log_weight),
-            }
-            rows.append(one | {str(size): nll for size, nll in curve(draw.log_weight).items()})
-            bar.update(len(draw.rate))
-    return {key: torch.cat([row[key] for row in rows]).double().cpu() for key in rows[0]}
-
-
 def _differences(nll: Tensor, opinions: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """The second opinions less the nll (N,) of the same images; where they disagree, that goes
-    into `notes`.
+    """The second opinions less the nll (N,) of the same images; where they disagree, that goes into `notes`.
 
-    An estimate of p(x) that is p(x) in expectation exceeds e^b p(x) with a probability of at most
-    e^-b. So of nll and ais the lower is nearer to -log p(x), but for a little, and what lies far
-    above the other has failed.
+    An estimate of p(x) that is p(x) in expectation exceeds e^b p(x) with a probability of at most e^-b. So of nll and
+    ais the lower is nearer to -log p(x), but for a little, and what lies far above the other has failed.
     """
     found: dict[str, Any] = {}
     asked = _few(len(nll))
@@ -156,11 +156,9 @@ def _differences(nll: Tensor, opinions: Mapping[str, Any], notes: list[str]) -> 
 
 
 def bits_of_a_volume(decoder: nn.Module, x: Tensor, batches: Batches) -> tuple[float | None, str]:
-    """What turns -log2 p(x) an element into bits: 0 where p is a probability, log2 levels where
-    noise filled those.
+    """What turns -log2 p(x) an element into bits: 0 where p is a probability, log2 levels where noise filled those.
 
-    None where p is a density of something else, or nothing normalised; and what has to be said of
-    p.
+    None where p is a density of something else, or nothing normalised; and what has to be said of p.
     """
     if isinstance(decoder, Bernoulli):
         x = x if decoder.units is None else decoder.units.inward(x)
@@ -184,11 +182,9 @@ def bits_of_a_volume(decoder: nn.Module, x: Tensor, batches: Batches) -> tuple[f
 
 
 def second_opinions(evaluator: Evaluator) -> dict[str, Any]:
-    """-log p(x) without importance weights, on SECOND of the test images; and `notes`, as of
-    `measure`.
+    """-log p(x) without importance weights, on SECOND of the test images; and `notes`, as of `measure`.
 
-    By annealing, and by quadrature where z has no more than 2 dimensions. Models without weights
-    get none.
+    By annealing, and by quadrature where z has no more than 2 dimensions. Models without weights get none.
     """
     vae, images = evaluator.vae, evaluator.x_test
     if isinstance(_posterior(evaluator), Delta):

@@ -1,11 +1,11 @@
 """Section samples: fidelity and diversity of samples, reconstruction error, memorisation.
 
-Images are compared by the features of the reference classifier, always the same number on both
-sides, because most of these numbers depend on it. Beside each number stands its baseline, with
-training images in place of samples. Numbers from other features are not comparable.
+Images are compared by the features of the reference classifier, always the same number on both sides,
+because most of these numbers depend on it. Beside each number stands its baseline, with training
+images in place of samples. Numbers from other features are not comparable.
 
-An image of the model is a sample of the pixels for binarised data, because its mean is grey, and
-the mean E[x|z] otherwise. Where pixels are compared (mse, copies), it is always the mean.
+An image of the model is a sample of the pixels for binarised data, because its mean is grey, and the
+mean E[x|z] otherwise. Where pixels are compared (mse, copies), it is always the mean.
 """
 
 from __future__ import annotations
@@ -252,8 +252,7 @@ def _order(size: int, n: int, seed: int, name: str) -> Tensor:
 
 
 def neighbours(evaluator: Evaluator) -> dict[str, Tensor]:
-    """Return the ten of a thousand samples that are nearest to a training image, and those
-    images."""
+    """Return the ten of a thousand samples that are nearest to a training image, and those images."""
     n = evaluator.n_samples
     made = torch.cat([*evaluator.samples(torch.linspace(0, n - 1, min(SHOWN_OF, n)).long())])
     to_train, which = nearest(made, evaluator.x_train)

@@ -1,0 +1,48 @@
+"""`diagnose`: the findings of all rules on a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vaelab import devices
+from vaelab.evaluation.doctor.evidence import LOOKED, Evidence, Finding
+from vaelab.evaluation.doctor.rules import FOLLOWS, RULES
+from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.results import read
+from vaelab.evaluation.sections import latent, samples
+from vaelab.runs import Run
+from vaelab.runs import load as load_run
+from vaelab.seeding import untouched
+
+
+def diagnose(
+    run: Run | str | Path, sections: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Finding]:
+    """Apply all rules to a run and return their findings, in order; rules that do not apply return none.
+
+    `sections` are those of an `Evaluation`; by default those that the run folder keeps, and what is missing is measured
+    on fewer images. Raises `UserError` if there is no such run, or if no epoch of it was finished.
+    """
+    run = load_run(run) if isinstance(run, str | Path) else run
+    few = Evaluator(run, images=LOOKED, n_samples=LOOKED)
+    with devices.using(devices.threads(run.recipe.train.threads)[0]), untouched():
+        if sections is None:
+            before, measures = (
+                read(run),
+                {"latent": latent.measure, "samples": samples.measure},
+            )
+            known = before.sections if before else {}
+            sections = {name: known.get(name) or measure(few) for name, measure in measures.items()}
+        evidence = Evidence(run.recipe, run.history, Evaluator(run), sections)
+        findings = [finding for rule in RULES.values() if (finding := rule(evidence))]
+    less = {
+        rule
+        for finding in findings
+        if finding.verdict == "fault"
+        for rule in FOLLOWS.get(finding.rule, ())
+    }
+    return [
+        one._replace(verdict="follows", remedy="") if one.rule in less else one for one in findings
+    ]

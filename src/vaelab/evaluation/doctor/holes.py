@@ -1,0 +1,89 @@
+"""Rule: good reconstructions but bad samples, because prior and aggregate posterior differ."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from vaelab.evaluation.doctor.evidence import LOOKED, SURE, WORTH, Evidence, Finding, error_of, said
+from vaelab.evaluation.metrics.densities import UNLIKELY
+from vaelab.evaluation.metrics.estimates import Estimate
+from vaelab.recipes import part
+
+# Nats per dimension between codes and prior: those of codes 2.1 times as wide as N(0, I), or 0.23 times.
+APART = 1.0
+# Share of the coverage by real images, below which nine of ten images lack a sample near them.
+BARE = 0.1
+# Of the reconstructions' Frechet distance: samples that exceed it by less are equally blurred.
+MISSED = 0.5
+
+
+def holes(e: Evidence) -> Finding | None:
+    """The aggregate posterior is not where the prior's samples are, which then decode badly.
+
+    Measured by a lower bound on KL(q(z) || p(z)) (Rosca et al. 2018, arXiv:1802.06847), by the images that have a
+    sample near them (coverage: Naeem et al. 2020, arXiv:2002.09797), and by samples against reconstructions.
+    """
+    finding, model, gap = partial(Finding, "holes"), e.recipe.model, _gap(e)
+    names = ("frechet", "frechet_reconstructions", "frechet_real", "coverage", "coverage_real")
+    made, again, real, near, near_real = (e.number(f"samples.{name}") for name in names)
+    share = e.number("latent.hole_share")
+    if gap is None and made is None:
+        return None
+    # Reconstructions show the very images they are compared with; samples cannot do better than real images.
+    lack = made.value - again.value - real.value if made and again and real else -math.inf
+    worse = bool(made and again and real and lack > SURE * error_of(made, again, real))
+    bare = bool(near and near_real and near.value < BARE * near_real.value)
+    says = (
+        [f"The mismatch between aggregate posterior and prior is at least {said(gap)} nats."]
+        if gap and gap.value > SURE * error_of(gap)
+        else []
+    )
+    if share and share.value > 2 * UNLIKELY:
+        says += [
+            f"{100 * share.value:.0f} % of the prior's samples lie where there are almost no codes (5 % without a mismatch)."
+        ]
+    if made and again and real:
+        three = f"samples {made.value:.3g}, reconstructions {again.value:.3g}, training images {real.value:.2g}"
+        says += [f"Frechet distance from test images: {three}."]
+    if near and bare:
+        says += [f"Only {100 * near.value:.0f} % of the test images have a sample near them."]
+    apart = bool(gap and gap.value > max(WORTH, SURE * error_of(gap)))
+    reals = part("model.posterior", model.posterior).space == "reals" and model.prior == "normal"
+    refit = reals and (apart or gap is None)
+    remedy = (
+        f"vaelab fit-prior {e.evaluator.run.folder} --prior flow"
+        if refit
+        else "more epochs, or another --model.prior"
+    )
+    missed = worse and bare and again is not None and lack > MISSED * again.value
+    if (gap and gap.value > APART * e.evaluator.vae.latent) or missed:
+        other = (
+            "or a VAE: --model.variant vae"
+            if model.posterior == "point"
+            else "or a larger --objective.beta"
+        )
+        return finding(
+            "fault",
+            " ".join(["Samples are much worse than reconstructions.", *says]),
+            f"{remedy}; {other}",
+        )
+    if worse or apart:
+        so = ["samples are worse than reconstructions"] * worse + [
+            "codes and prior do not match"
+        ] * apart
+        return finding(
+            "remark",
+            " ".join([f"{', and '.join(so).capitalize()}.", *says]),
+            remedy if apart else "",
+        )
+    return finding("fine", " ".join(says)) if says else None
+
+
+def _gap(e: Evidence) -> Estimate | None:
+    """A lower bound on KL(q(z) || p(z)); the estimate itself if the mutual information is below log N."""
+    shared = e.number("latent.mutual_information")
+    exact = shared and shared.value < math.log(min(LOOKED, len(e.evaluator.test))) - 1
+    return e.number("latent.prior_gap_at_least") or (
+        e.number("latent.prior_gap") if exact else None
+    )

@@ -1,0 +1,29 @@
+"""The table of rules, the gravest first, and what follows from a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vaelab.evaluation.doctor.codes import collapse, unused_codes, unused_dimensions
+from vaelab.evaluation.doctor.evidence import Evidence, Finding
+from vaelab.evaluation.doctor.holes import holes
+from vaelab.evaluation.doctor.likelihood import likelihood, saturated
+from vaelab.evaluation.doctor.objective import effective_beta, warm_up
+from vaelab.evaluation.doctor.training import overfitting, too_few_epochs
+
+RULES: dict[str, Callable[[Evidence], Finding | None]] = {
+    "posterior collapse": collapse,
+    "warm-up": warm_up,
+    "beta": effective_beta,
+    "likelihood": likelihood,
+    "saturated outputs": saturated,
+    "holes": holes,
+    "overfitting": overfitting,
+    "too few epochs": too_few_epochs,
+    "unused codes": unused_codes,
+    "unused dimensions": unused_dimensions,
+}
+FOLLOWS = {  # consequences of a fault, which are not reported beside it
+    "posterior collapse": ("holes", "unused codes", "unused dimensions"),
+    "warm-up": ("beta",),
+}

@@ -1,0 +1,104 @@
+"""Rules: was the model trained too long, or not long enough?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+from vaelab.evaluation.doctor.evidence import SURE, WORTH, Evidence, Finding, error_of, said
+from vaelab.evaluation.metrics.estimates import Estimate
+
+NOTICED = 2.0  # standard errors of the loss: a gain that other test images would not hide
+LAST = 4  # epochs, at least, or the last quarter of all, that show a trend
+
+
+def overfitting(e: Evidence) -> Finding | None:
+    """After its best epoch, the held-out loss rises (a line through the later epochs) and the training loss falls.
+
+    The best epoch itself is left out: it was selected for being low, and would tilt the line.
+    """
+    finding, unseen, seen = partial(Finding, "overfitting"), e.losses(e.unseen), e.losses("train")
+    first = unseen.index(min(unseen)) + 1
+    epochs = range(first, len(unseen))
+    remedy = "more images, --model.dropout 0.1, or a smaller network"
+    looking = (
+        ""
+        if e.unseen == "validation"
+        else " (These are test images, because there are no validation images.)"
+    )
+    if len(epochs) >= LAST:
+        slope, error = _trend(epochs, unseen[first:])
+        rise = slope * len(epochs)
+        if (
+            rise > max(WORTH, _certain(len(epochs)) * error * len(epochs))
+            and _trend(epochs, seen[first:])[0] < 0
+        ):
+            says = f"Since epoch {first} the loss of {e.unseen} images has risen by about {rise:.1f} nats, and that of "
+            says += f"training images has fallen: the model memorises them.{looking}"
+            says += (
+                f" The kept weights are those of epoch {first}." if e.kept["epoch"] == first else ""
+            )
+            if e.recipe.train.patience:  # early stopping ended it
+                return finding("remark", says, remedy)
+            stop = "--train.patience 5 to stop earlier" + (
+                " (with --data.validation 0.1)" if looking else ""
+            )
+            return finding("fault", says, f"{stop}; {remedy}")
+    ours, theirs = e.loss("train"), e.loss(e.unseen)
+    gap = Estimate(theirs.value - ours.value, error_of(ours, theirs))
+    costs = f"The loss of {e.unseen} images is {said(gap)} nats above that of training images"
+    if gap.value > max(WORTH, SURE * error_of(gap)):
+        return finding("remark", f"{costs}, but it does not rise.{looking}", remedy)
+    return finding("fine", f"{costs}.{looking}")
+
+
+def too_few_epochs(e: Evidence) -> Finding | None:
+    """The held-out loss, fitted as a + b / epoch over the last quarter of the epochs: what would another quarter gain?
+
+    Where the schedule lowers the learning rate to 0, the curve ends flat by design, and a remark says so.
+    """
+    finding, run, epochs = partial(Finding, "too few epochs"), e.evaluator.run, len(e.history)
+    settings = e.recipe.objective
+    if (
+        not run.finished and epochs < e.recipe.train.epochs
+    ):  # otherwise only its pictures are missing
+        says = f"The training is not finished: {epochs} of {e.recipe.train.epochs} epochs are done."
+        return finding("fault", says, f"vaelab train --resume {run.folder}")
+    more = math.ceil(epochs / 4)
+    last = range(max(1, epochs - max(LAST, more) + 1, math.floor(settings.warmup) + 1), epochs + 1)
+    if e.recipe.train.schedule != "constant":
+        says = "The schedule lowers the learning rate to 0, so the curve ends flat whether or not more epochs would help."
+        return finding(
+            "remark", says, f"--train.epochs {2 * e.recipe.train.epochs}, then vaelab compare"
+        )
+    if settings.cycles or len(last) < 3:
+        return None
+    slope, error = _trend(
+        [1 / epoch for epoch in last], [e.losses(e.unseen)[epoch - 1] for epoch in last]
+    )
+    share = 1 / epochs - 1 / (epochs + more)
+    gain = Estimate(slope * share, error * share)
+    gains = f"another {f'{more} epochs' if more > 1 else 'epoch'} should gain {said(gain)} nats."
+    if gain.value > max(WORTH, _certain(len(last)) * error_of(gain)):
+        hidden = gain.value < NOTICED * error_of(e.loss(e.unseen))
+        says = f"The loss of {e.unseen} images was still falling: {gains}"
+        stopped, patience = epochs < e.recipe.train.epochs, e.recipe.train.patience
+        remedy = f"--train.patience {2 * patience}" if stopped else f"--train.epochs {2 * epochs}"
+        return finding("remark" if hidden else "fault", says, remedy)
+    return finding("fine", gains.capitalize())
+
+
+def _trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """Slope of the least-squares line through at least three points, and its standard error."""
+    from scipy.stats import linregress  # imported here because it takes a second
+
+    line = linregress(x, y)
+    return float(line.slope), float(line.stderr)
+
+
+def _certain(points: int) -> float:
+    """The standard errors of a slope through this many points that correspond to SURE: Student's t."""
+    from scipy.stats import norm, t  # imported here because it takes a second
+
+    return float(t.ppf(norm.cdf(SURE), points - 2))
