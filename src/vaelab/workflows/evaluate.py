@@ -56,11 +56,8 @@ def evaluate(
         code: The Python files that the model may run.
         quiet: Whether to print nothing.
 
-    Returns:
-        The numbers; printed, they are a summary.
-
-    Raises:
-        UserError: There is no such section or run, or `out` cannot be used.
+    Returns the numbers, which print as a summary. Raises `UserError` if there is no such section
+    or run, or if `out` cannot be used.
     """
     if isinstance(run, str | Path):
         run = load_run(run, code=code)

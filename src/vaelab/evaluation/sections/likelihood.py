@@ -69,24 +69,7 @@ def measure(evaluator: Evaluator, samples: int, opinions: Mapping[str, Any]) -> 
     q = _posterior(evaluator)
     point, codes = isinstance(q, Delta), isinstance(q, Code)
     k = 1 if point else samples  # of a point, all samples are the same
-    pieces = zip(x.split(IMAGES), repeat(None) if y is None else y.split(IMAGES), strict=False)
-    rows = []
-    with tqdm(
-        total=len(x),
-        desc="importance weights",
-        unit="image",
-        disable=evaluator.quiet or None,
-        leave=False,
-    ) as bar:
-        for draw in draws(vae, pieces, k, evaluator.seed):
-            one = {
-                "distortion": draw.distortion,
-                "rate": draw.rate,
-                "ess": effective_samples(draw.log_weight),
-            }
-            rows.append(one | {str(size): nll for size, nll in curve(draw.log_weight).items()})
-            bar.update(len(draw.rate))
-    each = {key: torch.cat([row[key] for row in rows]).double().cpu() for key in rows[0]}
+    each = _estimates(evaluator, k)
     loss, nll, ess = each["distortion"] + each["rate"], each[str(k)], each["ess"]
 
     found: dict[str, Any] = {
@@ -127,6 +110,29 @@ def measure(evaluator: Evaluator, samples: int, opinions: Mapping[str, Any]) -> 
         **_differences(nll, opinions, notes),
         "notes": [*notes, *opinions["notes"]],
     }
+
+
+def _estimates(evaluator: Evaluator, k: int) -> dict[str, Tensor]:
+    """Distortion, rate, effective samples and -log p(x) by up to K weights, each (N,), float64."""
+    vae, x, y = evaluator.vae, evaluator.x_test, evaluator.test.y
+    pieces = zip(x.split(IMAGES), repeat(None) if y is None else y.split(IMAGES), strict=False)
+    rows = []
+    with tqdm(
+        total=len(x),
+        desc="importance weights",
+        unit="image",
+        disable=evaluator.quiet or None,
+        leave=False,
+    ) as bar:
+        for draw in draws(vae, pieces, k, evaluator.seed):
+            one = {
+                "distortion": draw.distortion,
+                "rate": draw.rate,
+                "ess": effective_samples(draw.log_weight),
+            }
+            rows.append(one | {str(size): nll for size, nll in curve(draw.log_weight).items()})
+            bar.update(len(draw.rate))
+    return {key: torch.cat([row[key] for row in rows]).double().cpu() for key in rows[0]}
 
 
 def _differences(nll: Tensor, opinions: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
