@@ -109,7 +109,7 @@ import importlib.metadata as metadata, sys, torch
 def missing(name): raise metadata.PackageNotFoundError(name)
 metadata.version = missing
 import vaelab.devices
-found = vaelab.devices.environment(torch.device("cpu"), 1)["packages"]
+found = vaelab.devices.environment(torch.device("cpu"), 1, "")["packages"]
 assert found and all(isinstance(text, str) and text for text in found.values()), found
 """
     subprocess.run([sys.executable, "-c", code], env=os.environ, check=True)
