@@ -222,7 +222,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "npy cut in its header": (data("cut_header.npy"), "cut_header.npy", "write it with numpy.save"),
     "empty npy": (data("empty.npy"), "empty.npy", "write it with numpy.save"),
     "noise npy": (data("noise.npy"), "noise.npy", "write it with numpy.save"),
-    "object npy": (data("objects.npy"), "objects.npy", "store an array of numbers"),
+    "object npy": (data("objects.npy"), "objects.npy", "contains Python objects; store numbers"),
     "pickled npy": (data("pickled.npy"), "pickled.npy", "numbers only"),
     "cut npz": (data("cut.npz"), "cut.npz", "write it with numpy.savez"),
     "mislabelled npz": (data("text.npz"), "text.npz", "write it with numpy.savez"),
