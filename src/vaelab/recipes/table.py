@@ -1,7 +1,7 @@
 """The table of models: a published variant is a row of parts and settings.
 
 A row chooses a posterior, a prior, an objective and perhaps a likelihood (`parts`); a recipe may
-choose otherwise (``--model.prior vamp``), and `rules` says which choices do not go together, and why.
+choose otherwise (``--model.prior vamp``), and `rules` says which choices do not go together.
 Nothing here imports torch: `models.build` looks the code of the parts up and puts them together.
 """
 
