@@ -278,9 +278,11 @@ def test_bernoulli_starts_from_the_mean_of_each_pixel_or_of_each_channel(
     x[:, 0, 0] = 0.0
     last = nn.Linear(4, bias)
     before = last.bias.detach().clone()
-    Bernoulli(nn.Sequential(last)).start_from_images(x)
+    assert Bernoulli(nn.Sequential(last)).start_from_images is None
     assert torch.equal(last.bias, before)
-    Bernoulli(nn.Sequential(last), pixel_means=True).start_from_images(x)
+    begin = Bernoulli(nn.Sequential(last), pixel_means=True).start_from_images
+    assert begin is not None
+    begin(x)
     mean = x.mean(0) if bias == x[0].numel() else x.mean((0, -1, -2))
     assert torch.allclose(last.bias.sigmoid(), mean.flatten().clamp(0.001, 0.999), atol=1e-6)
 
