@@ -99,7 +99,7 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
             option.name,
             action="append" if option.several else "store",
             type=option.kind,
-            default=option.default,
+            default=[*option.default] if option.several else option.default,
             choices=list(option.choices) or None,
             required=option.required,
         )
