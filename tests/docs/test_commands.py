@@ -98,6 +98,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     folder = tmp_path_factory.mktemp("pages")
     np.save(folder / "faces.npy", rng.integers(0, 256, (80, 32, 32, 3)).astype(np.uint8))
+    table = rng.normal(size=(80, 4)) * [0.01, 1, 100, 10_000]
+    np.savetxt(folder / "wine.csv", table, delimiter=",", header="a,b,c,d", comments="")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("vaelab.data.mnist.load", mnist)

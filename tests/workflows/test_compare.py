@@ -518,7 +518,7 @@ def test_names_are_as_short_as_they_can_be(
             {"overrides": {"objective.bta": 2}},
             "objective.bta: there is no such setting; did you mean",
         ),
-        ("runs", {}, "runs is not a run"),
+        ("nowhere", {}, "there is no such recipe"),
         (Path("no/such"), {}, "there is no such run folder"),
         (["vae", 3], {}, "expected runs, their folders or recipes, got 3"),
         (3, {}, "got 3"),
