@@ -267,7 +267,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "dequantised real values": (
         data("real.npy", data__treatment="dequantised"),
         "data.treatment",
-        "use 'grey'",
+        "set --data.treatment to grey",
     ),
     "scaled grey levels": (
         data("good.npy", data__scale=2),

@@ -267,7 +267,7 @@ def test_real_values_stay_within_their_range() -> None:
         (torch.full((4, 3), -1.0), None, {"treatment": "threshold"}, "data.treatment to grey"),
         (torch.full((4, 3), 7.0), None, {"treatment": "fixed"}, "'fixed'"),
         (torch.full((4, 3), 7.5), None, {"treatment": "counts"}, "whole numbers from 0"),
-        (torch.full((4, 3), -1.0), None, {"treatment": "counts"}, "use 'grey'"),
+        (torch.full((4, 3), -1.0), None, {"treatment": "counts"}, "set data.treatment to grey"),
     ],
 )
 def test_treatments_that_make_no_sense(

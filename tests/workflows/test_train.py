@@ -395,7 +395,7 @@ def test_a_loss_that_explodes_stops_the_run_in_one_line(
     words = flags(TINY | {"train.learning_rate": 1e6} | settings)
     assert main(["train", "quickstart", "--out", str(tmp_path / "run"), *words]) == 2
     err = refusal(capsys)
-    for part in ("epoch 1", "no epoch was finished", "lower --train.learning_rate"):
+    for part in ("epoch 1", "no epoch was finished", "set --train.learning_rate to"):
         assert part in err
     assert " is not finite; " in err or " nats per image" in err
     terms = ("rate", "distortion", "loss of the validation images", "weight", "moment")

@@ -14,6 +14,8 @@ from vaelab.errors import UserError
 from vaelab.recipes import Data
 from vaelab.seeding import numpy_generator
 
+GREY_AND_GAUSSIAN = "set data.treatment to grey and model.likelihood to gaussian"
+
 
 class Batches:
     """One split on the device; a batch is an index.
@@ -57,23 +59,26 @@ class Batches:
         moved = bool(self.rotate or self.shift)
         if moved and x.ndim < 3:
             raise UserError(
-                "data.rotate, data.shift: flat data have no height and width; set both to 0"
+                "data.rotate, data.shift: flat data have no height and width; "
+                "set data.rotate and data.shift to 0"
             )
         if self.treatment == "dequantised" and levels is None:
             raise UserError(
-                "data.treatment: 'dequantised' needs grey levels, these are real values; use 'grey'"
+                "data.treatment: 'dequantised' needs grey levels, these are real values; "
+                "set data.treatment to grey"
             )
         if settings.binary:
             _check_unit(
                 x,
                 levels,
                 f"data.treatment: {self.treatment!r}",
-                "set data.treatment to grey and model.likelihood to gaussian",
+                GREY_AND_GAUSSIAN,
                 settings.scale,
             )
         if self.treatment == "counts" and levels is None and ((x < 0) | (x != x.round())).any():
             raise UserError(
-                "data.treatment: 'counts' needs whole numbers from 0 on, found others; use 'grey'"
+                "data.treatment: 'counts' needs whole numbers from 0 on, found others; "
+                "set data.treatment to grey"
             )
         self.top = settings.scale if settings.binary and levels is None else 1.0
         if self.treatment == "fixed" or (self.treatment == "threshold" and not moved):
@@ -162,10 +167,9 @@ def check_support(dataset: Dataset, support: str, settings: Data, likelihood: st
             f"{what} needs values in [0, 1], not counts; set model.likelihood to poisson"
         )
     if support == "unit":
+        remedy = GREY_AND_GAUSSIAN if settings.binary else "set model.likelihood to gaussian"
         for split in dataset.splits().values():
-            _check_unit(
-                split.x, dataset.levels, what, "set model.likelihood to gaussian", settings.scale
-            )
+            _check_unit(split.x, dataset.levels, what, remedy, settings.scale)
 
 
 def _check_unit(x: Tensor, levels: int | None, what: str, remedy: str, scale: float) -> None:

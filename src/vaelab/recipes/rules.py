@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from vaelab.recipes.parts import PRIORS
 from vaelab.recipes.settings import Model, Objective, Train
 from vaelab.recipes.table import LACKS, NUMBERS, part
@@ -59,12 +61,12 @@ def _of_parts(model: Model, objective: Objective) -> str:
             f"{p!r} has none; set model.prior to top-down"
         )
     if prior.space != posterior.space and prior.space and posterior.space:
-        fitting = ", ".join(
+        fitting = " or ".join(
             name for name, other in PRIORS.items() if other.space == posterior.space
         )
         return (
             f"model.prior: z of the posterior {q!r} lives on {posterior.space}, that of the prior "
-            f"{p!r} on {prior.space}; use {fitting}"
+            f"{p!r} on {prior.space}; set model.prior to {fitting}"
         )
     wanted = part("objective.name", goal)
     for needing, axis, name in ((prior, "model.prior", p), (wanted, "objective.name", goal)):
@@ -77,12 +79,15 @@ def _of_parts(model: Model, objective: Objective) -> str:
     if p == "per-class" and not model.conditional:
         return "model.prior: per-class needs classes; set model.conditional to true"
     if p == "vamp" and model.conditional:
-        return "model.prior: the pseudo-inputs of vamp have no classes; use per-class or normal"
+        return (
+            "model.prior: the pseudo-inputs of vamp have no classes; "
+            "set model.prior to per-class or normal"
+        )
     if goal == "dreg" and (model.batch_norm or model.likelihood == "gaussian-optimal"):
         return (
             "objective.name: 'dreg' is biased where the images of a batch depend on one another, "
             "as under batch normalisation or gaussian-optimal; set model.batch_norm to false, or "
-            "use iwae"
+            "objective.name to iwae"
         )
     return ""
 
@@ -105,14 +110,18 @@ def _of_weights(model: Model, objective: Objective, reads: list[str]) -> str:
     idle = [name for name in objective.grows if name not in reads]
     if idle and (objective.warmup or objective.cycles):
         return (
-            f"objective.grows: {goal!r} does not take {idle[0]}, so nothing grows; name another "
-            "weight, or set objective.warmup and objective.cycles to 0"
+            f"objective.grows: {goal!r} does not take {idle[0]}, so nothing grows; "
+            "set objective.warmup and objective.cycles to 0"
+            + (f", or objective.grows to {reads[0]}" if reads else "")
         )
     if goal == "ciwae" and objective.alpha < 0:
-        return "objective.alpha: the share of the ELBO in 'ciwae' is at least 0; raise it"
+        return (
+            "objective.alpha: the share of the ELBO in 'ciwae' is at least 0; "
+            "set objective.alpha to 0"
+        )
     if goal == "info" and objective.alpha + objective.gamma < 1:
         return (
             "objective.gamma: 'info' needs alpha + gamma of at least 1, or it drives the codes "
-            "away from the prior; raise one of them"
+            f"away from the prior; set objective.gamma to {math.ceil(1 - objective.alpha)}"
         )
     return ""

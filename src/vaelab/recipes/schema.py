@@ -44,12 +44,12 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 table.part(key, name)
         if self.train.patience and not self.data.validation:
             raise ValueError(
-                "train.patience: early stopping needs validation images; "
-                "set data.validation above 0"
+                "train.patience: early stopping needs validation images; set data.validation to 0.1"
             )
         if self.objective.warmup and self.objective.cycles:
             raise ValueError(
-                "objective.cycles: choose a warm-up or cycles, not both; set one of them to 0"
+                "objective.cycles: choose a warm-up or cycles, not both; "
+                "set objective.warmup to 0, or objective.cycles to 0"
             )
         if refused := rules.refusal(self.model, self.objective):
             raise ValueError(refused)

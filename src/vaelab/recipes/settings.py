@@ -69,7 +69,8 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.treatment == "fixed" and (self.rotate or self.shift):
             raise ValueError(
-                "data.treatment: 'fixed' images cannot be rotated or shifted; use 'dynamic'"
+                "data.treatment: 'fixed' images cannot be rotated or shifted; "
+                "set data.treatment to dynamic"
             )
         if self.scale != 1 and self.treatment == "counts":
             raise ValueError("data.scale: counts are used as they are; set data.scale to 1")

@@ -20,7 +20,7 @@ History = list[dict[str, Any]]  # one entry an epoch, as in metrics.jsonl
 class DivergenceError(UserError):
     """A loss, a weight or a moment that is not finite or has grown beyond all bounds."""
 
-    REMEDY = "lower the learning rate, clip the gradients, or bring the data to a scale near 1"
+    REMEDY = "lower the learning rate, or bring the data to a scale near 1"
 
     def __init__(self, finding: str) -> None:
         super().__init__(f"{finding}; {self.REMEDY}")

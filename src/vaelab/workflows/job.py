@@ -66,8 +66,8 @@ class Job:
         sizes = batch_sizes(len(self.train), settings.train.batch)
         if settings.model.batch_norm and min(sizes) == 1:
             raise UserError(
-                "train.batch: batch normalisation needs at least 2 images; raise it or set "
-                "model.batch_norm to false"
+                "train.batch: batch normalisation needs at least 2 images; set train.batch to 2 "
+                "or more, or model.batch_norm to false"
             )
         for name, split in self.data.splits().items():
             if settings.model.conditional and split.y is None and len(split.x):
@@ -145,7 +145,7 @@ def _remarks(job: Job) -> list[str]:
     if a_pass * settings.epochs < FEW_STEPS:
         found.append(
             f"warning: {a_pass * settings.epochs:,} steps are few for a network; set "
-            f"train.epochs to {-(-FEW_STEPS // a_pass):,}, or lower train.batch"
+            f"train.epochs to {-(-FEW_STEPS // a_pass)}, or lower train.batch"
         )
     if job.large:
         found.append(f"warning: the values reach {job.large:g}; set data.standardise to true")

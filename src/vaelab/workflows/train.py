@@ -237,7 +237,8 @@ def _explained(error: DivergenceError, job: Job, run: Run) -> str:
             f"{error.finding}; {good}; the values of the data reach {job.large:g}: "
             "set data.standardise to true"
         )
-    return f"{error.finding}; {good}; lower train.learning_rate, or set train.clip to 1"
+    lower = job.recipe.train.learning_rate / 10
+    return f"{error.finding}; {good}; set train.learning_rate to {lower:g}"
 
 
 def measure(job: Job, run: Run) -> dict[str, Any]:
