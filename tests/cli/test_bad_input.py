@@ -210,7 +210,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "warm-up and cycles": (
         [*setting("objective.warmup", 3), "--objective.cycles", "2"],
         "objective.cycles",
-        "set one of them to 0",
+        "set --objective.warmup to 0",
     ),
     "patience without validation": (
         [*setting("train.patience", 3), "--data.validation", "0"],
@@ -310,7 +310,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "batch norm of one": (
         data("digits", model__batch_norm=True, train__batch=1),
         "train.batch",
-        "raise it",
+        "set --train.batch to 2 or more",
     ),
     # runs
     "no run": (["sample", "nowhere"], "nowhere", "vaelab train makes one"),
