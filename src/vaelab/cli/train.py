@@ -12,7 +12,10 @@ from vaelab.errors import UserError, quoted
 from vaelab.recipes import Recipe, available, study
 from vaelab.workflows.console import say
 
-MEMORY = "lower --train.batch, --model.hidden or --model.latent, or name smaller data"
+MEMORY = (
+    "use fewer images or store them as uint8, or lower --train.batch, --model.hidden or "
+    "--model.latent"
+)
 
 
 def train(arguments: argparse.Namespace) -> None:

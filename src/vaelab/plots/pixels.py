@@ -19,6 +19,7 @@ from vaelab.plots.style import COLOURS, Array
 Pixels = NDArray[np.uint8]
 Form = Literal["image", "signal", "table"]
 
+WHITE, GREY = 230, 200  # a mean above it is nearly white; the grey between such pictures
 SIDE = 128  # pixels of the longer side of an image on a page: a tile at 200 dots per inch
 CHANNELS = 12  # at most, of a signal; a wider array is an image
 FEATURES = 24  # at most, of a table; a longer row is a signal
@@ -118,11 +119,13 @@ def tiles(pictures: Pixels, columns: int, space: int | None = None) -> Pixels:
     """Return one picture of N in reading order, `space` white pixels between them (None: a few).
 
     Its shape is (R H + (R-1) space, columns W + (columns-1) space, 3) with R = ceil(N / columns);
-    places without a picture are white.
+    places without a picture are white. Between pictures that are nearly white the space is grey.
     """
     n, h, w, _ = pictures.shape
+    between = GREY if n and pictures.mean() > WHITE else 255
     space, rows = gap(pictures) if space is None else space, -(-n // columns)
     sheet = np.full((rows * columns, h + space, w + space, 3), 255, np.uint8)
+    sheet[:n] = between
     sheet[:n, :h, :w] = pictures
     sheet = sheet.reshape(rows, columns, h + space, w + space, 3).swapaxes(1, 2)
     whole = sheet.reshape(rows * (h + space), columns * (w + space), 3)

@@ -120,9 +120,20 @@ def page(function: Callable[P, Figure]) -> Callable[P, Figure]:
             for text in figure.findobj(Text):
                 assert isinstance(text, Text)
                 text.set_fontfamily(list(dict.fromkeys([_FONT, *map(_font, text.get_text())])))
+            _fit_titles(figure)
         return figure
 
     return styled
+
+
+def _fit_titles(figure: Figure) -> None:
+    """Break in two the titles of panels that would run beyond the edge of the figure."""
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        box, words = ax.title.get_window_extent(), ax.get_title().split(" ")
+        if (box.x0 < 0 or box.x1 > figure.bbox.x1) and len(words) > 1:
+            middle = (len(words) + 1) // 2
+            ax.title.set_text(" ".join(words[:middle]) + "\n" + " ".join(words[middle:]))
 
 
 def encode(figure: Figure, kind: Format = "png") -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import cached_property
 
 import msgspec
 
@@ -17,7 +19,8 @@ from vaelab.training import Step, batch_sizes, schedules
 from vaelab.workflows.console import Console
 
 FEW_STEPS = 500  # of the optimiser, below which a network has hardly learned
-LARGE = 100.0  # real values beyond this are far from the scale that networks are made for
+# Real values beyond these are far from the scale that networks are made for.
+SMALL, LARGE = 0.1, 100.0
 
 
 class Job:
@@ -91,14 +94,18 @@ class Job:
         split = {"test": self.data.test, "validation": self.data.validation}
         return self.data._replace(test=split.get(self.measured[0], self.data.train))
 
+    @cached_property
+    def largest(self) -> float:
+        """The largest absolute value that the networks see; 1 for grey levels, 0 standardised."""
+        if self.data.levels is not None or self.recipe.data.standardise:
+            return float(self.data.levels is not None)
+        x = self.data.train.x
+        return max(float(x.max()), -float(x.min())) / self.recipe.data.scale
+
     @property
     def large(self) -> float:
-        """The largest value of the training data where they are far from the scale 1, else 0."""
-        if self.data.levels is not None or getattr(self.recipe.data, "standardise", False):
-            return 0.0
-        x = self.data.train.x
-        largest = max(float(x.max()), -float(x.min())) / self.recipe.data.scale
-        return largest if largest > LARGE else 0.0
+        """The largest value where the data are far above the scale 1, else 0."""
+        return self.largest if self.largest > LARGE else 0.0
 
 
 def introduce(job: Job) -> None:
@@ -149,6 +156,12 @@ def _remarks(job: Job) -> list[str]:
         )
     if job.large:
         found.append(f"warning: the values reach {job.large:g}; set data.standardise to true")
+    if 0 < job.largest < SMALL and recipe.data.scale != 1:
+        top = job.largest * recipe.data.scale
+        found.append(
+            f"warning: the values reach {job.largest:.2g} of data.scale {recipe.data.scale:g}; "
+            f"set data.scale to {math.ceil(top) if top > 1 else top:g}"
+        )
     return found
 
 
