@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import BinaryIO
@@ -56,6 +56,24 @@ def write_atomic(path: Path, payload: Payload) -> Path:
         return _replace(path, payload)
     except OSError as error:
         raise _unwritable(path, error) from None
+
+
+def claim(folder: Path, names: Iterable[str]) -> None:
+    """Make the folder, before the work whose results `put` will write there under these names.
+
+    Raises:
+        UserError: If it cannot be written, or holds such a file that vaelab did not write.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{folder}: cannot be written (Permission denied); {ELSEWHERE}")
+    ours = written(folder)
+    for name in names:
+        if name not in ours and (folder / name).exists():
+            raise UserError(f"{folder / name}: was not written by vaelab; {ELSEWHERE}")
 
 
 def put(folder: Path, name: str, payload: Payload) -> Path:

@@ -957,3 +957,13 @@ def test_texts_of_the_table_are_no_formulas_in_a_spreadsheet(
     text = (a_copy.parent / "out" / "comparison.csv").read_text("utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     assert {row["run"] for row in rows} == {"'=1+2", "vae"}
+
+
+def test_a_file_of_the_user_is_not_replaced_and_that_is_said_before_the_work(
+    runs: dict[str, Run], tmp_path: Path
+) -> None:
+    (tmp_path / "comparison.md").write_text("mine")
+    with pytest.raises(vaelab.UserError, match=r"comparison.md: was not written by vaelab; choose"):
+        compare([*runs.values()], tmp_path, quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["comparison.md"]
+    assert (tmp_path / "comparison.md").read_text() == "mine"

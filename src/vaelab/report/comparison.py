@@ -16,7 +16,7 @@ from vaelab.evaluation.entries import COST
 from vaelab.evaluation.intervals import Interval
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.paired import GENERATIVE, LEVEL, Comparison, Row
-from vaelab.files import write_atomic
+from vaelab.files import put
 from vaelab.plots import encode
 from vaelab.report.pictures import pictures
 from vaelab.report.tables import record, table_csv
@@ -28,6 +28,9 @@ TITLES = {
 MARKS = {"better": "✓ better", "worse": "✗ worse", "no difference shown": "≈ no difference shown"}
 
 
+FILES = ("comparison.md", "comparison.csv", "comparison.json", "comparison.html")
+
+
 def write(comparison: Comparison, out: Path) -> list[Path]:
     """Write every file of a comparison into a folder and return their paths."""
     runs = {name: entry.runs[0] for name, entry in comparison.entries.items()}
@@ -37,11 +40,14 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
         for kind, (_, alone) in drawn.items()
     }
     files = {f"figures/{kind}.png": encode(together) for kind, (together, _) in drawn.items()}
-    files["comparison.md"] = markdown(comparison).encode()
-    files["comparison.csv"] = table_csv(comparison).encode()
-    files["comparison.json"] = (json.dumps(record(comparison), indent=1) + "\n").encode()
-    files["comparison.html"] = html(comparison, panels).encode()
-    return [write_atomic(out / name, payload) for name, payload in files.items()]
+    tables = (
+        markdown(comparison),
+        table_csv(comparison),
+        json.dumps(record(comparison), indent=1) + "\n",
+        html(comparison, panels),
+    )
+    files |= {name: text.encode() for name, text in zip(FILES, tables, strict=True)}
+    return [put(out, name, payload) for name, payload in files.items()]
 
 
 def markdown(comparison: Comparison) -> str:

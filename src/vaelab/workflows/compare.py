@@ -19,8 +19,9 @@ from vaelab.data import load as load_data
 from vaelab.errors import UserError
 from vaelab.evaluation import WEIGHTS, entries, paired, read
 from vaelab.evaluation.paired import Comparison
+from vaelab.files import claim
 from vaelab.recipes import Data, Recipe, available, flatten, override, permit, study
-from vaelab.report.comparison import brief, write
+from vaelab.report.comparison import FILES, brief, write
 from vaelab.runs import Run, load
 from vaelab.workflows.console import Console
 from vaelab.workflows.evaluate import evaluate
@@ -80,6 +81,7 @@ def compare(
             f"compare: the data have different shapes ({shapes}); name runs of one data set"
         )
     folder, console = _folder(out, words, given, bool(seeds)), Console(quiet)
+    claim(folder, FILES)
     runs = _trained(given, folder, seeds, overwrite, quiet)
     comparison = paired.comparison(_evaluated(runs, data, samples, images, console), seeds)
     console.live("plotting")
