@@ -63,7 +63,7 @@ def test_large_images_are_reduced_to_means_of_what_they_replace() -> None:
     assert shown.shape == (2, SIDE, SIDE // 2, 3)
     blocks = x.reshape(2, 3, SIDE, 4, SIDE // 2, 4).mean((3, 5))
     assert np.abs(shown - 255 * np.moveaxis(blocks, 1, -1)).max() <= 0.51
-    assert picture(images(1, 1000, 20)).shape == (1, SIDE, 3, 3)
+    assert picture(images(1, 1, 1000, 20)).shape == (1, SIDE, 3, 3)
     assert picture(images(1, 301, 299)).shape == (1, SIDE, 127, 3)
     assert picture(np.full((1, 131, 257), 0.5)).min() == 128  # uneven groups keep the mean
 

@@ -9,9 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vaelab.errors import UserError
+
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
 HINT = "sep="  # Excel's first line, which names the separator
 LOOKED = 200  # rows by which separator, decimal mark and header are inferred
+BROKEN = 3  # line breaks that a cell of a header may have; more are a quote that is not closed
+ALSO = "°²³µ€£§–—‘’“”"  # what words of Western Europe have besides letters
 DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*")
 
 
@@ -21,27 +25,65 @@ class Layout(NamedTuple):
     encoding: str
     separator: str
     decimal: str
-    trailing: bool  # every row ends with a separator
+    trailing: int  # empty cells at the end of every row
 
 
 def layout_of(path: Path) -> Layout:
+    """How a table is cut. Raises `UserError` for text in an encoding that cannot be told."""
     with path.open("rb") as file:
         start = file.read(2**16)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
+    elif 4 * start.count(b"\0") > len(start):
+        raise UserError(f"{path}: contains zero bytes, as UTF-16 does; save it as UTF-8")
     else:
         encoding = "utf-8-sig" if _decodes(path, "utf-8") else "cp1252"
+        if encoding == "cp1252" and not _decodes(path, encoding):
+            raise UserError(f"{path}: is text in an unknown encoding; save it as UTF-8")
     lines = [line for line in start.decode(encoding, "replace").splitlines() if line.strip()]
     if lines and lines[0].lower().startswith(HINT):
         del lines[0]
     lines = lines[:LOOKED] if len(lines) < 3 else lines[: min(LOOKED, len(lines) - 1)]
     separator = max(SEPARATORS, key=lambda mark: _consistency(lines, mark))
     cells = list(_cut(lines, separator))
-    flat = [cell for row in cells[1:] or cells for cell in row]
-    commas = sum(bool(DECIMAL_COMMA.fullmatch(cell)) for cell in flat)
-    decimal = "," if separator != "," and commas and not any("." in c for c in flat) else "."
-    trailing = len(cells) > 1 and len(cells[0]) > 1 and all(row and not row[-1] for row in cells)
-    return Layout(encoding, separator, decimal, trailing)
+    empty = [len(row) - max([i for i, c in enumerate(row, 1) if c], default=0) for row in cells]
+    trailing = min(empty) if len(cells) > 1 and len(cells[0]) > 1 else 0
+    layout = Layout(encoding, separator, ".", trailing)
+    return layout._replace(decimal=_decimal(path, layout, cells[1:] or cells))
+
+
+def _decimal(path: Path, layout: Layout, sample: Sequence[Sequence[str]]) -> str:
+    """The decimal mark of the numbers. Words and dates, which have points too, do not count."""
+    flat = [cell for row in sample for cell in row]
+    commas = any(DECIMAL_COMMA.fullmatch(cell) for cell in flat)
+    points = any("." in cell and _is_plain(cell) for cell in flat)
+    if layout.separator == "," or points:
+        return "."
+    if commas:
+        return ","
+    with path.open("rb") as file:
+        if not any(b"," in chunk for chunk in iter(lambda: file.read(2**20), b"")):
+            return "."
+    for _, row in rows_of(path, layout):  # the first rows are whole numbers: look further
+        for cell in row:
+            if DECIMAL_COMMA.fullmatch(cell) or ("." in cell and _is_plain(cell)):
+                return "," if "," in cell else "."
+    return "."
+
+
+def check_words(path: Path, layout: Layout, words: Iterable[str]) -> None:
+    """Raise `UserError` for names that are nonsense in an encoding that is only guessed."""
+    if layout.encoding != "cp1252":
+        return
+    for word in words:
+        foreign = [c for c in word if ord(c) > 127]
+        letters = sum(c.isalpha() for c in word)
+        odd = any(not c.isalpha() and c not in ALSO for c in foreign)
+        if foreign and (odd or 2 * sum(c.isalpha() for c in foreign) > letters):
+            raise UserError(
+                f"{path}: is text in an unknown encoding ({word!r} if it were cp1252); "
+                "save it as UTF-8"
+            )
 
 
 def _decodes(path: Path, encoding: str) -> bool:
@@ -60,7 +102,16 @@ def _cut(lines: Iterable[str], separator: str) -> Any:
     """A csv reader of lines; several spaces are one separator."""
     if separator == " ":
         lines = (" ".join(line.removeprefix("#").split()) for line in lines)
-    return csv.reader(lines, delimiter=separator)
+    return csv.reader(_uncommented(lines, separator), delimiter=separator)
+
+
+def _uncommented(lines: Iterable[str], separator: str) -> Iterator[str]:
+    """The lines; NumPy begins a header with a "#", which is no part of the first name."""
+    for number, line in enumerate(lines):
+        if number == 0 and line.startswith("#") and line.split(separator)[0].strip("# \n"):
+            yield line.lstrip("# ")
+        else:
+            yield line
 
 
 def _consistency(lines: Sequence[str], separator: str) -> tuple[float, float, int]:
@@ -88,12 +139,20 @@ def rows_of(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and cells of the rows that are not blank."""
     with path.open(encoding=layout.encoding, newline="") as file:
         reader = _cut(file, layout.separator)
+        before = 0
         for row in reader:
-            if reader.line_num == 1 and row and row[0].lower().startswith(HINT):
+            begun, before = before + 1, reader.line_num
+            if begun == 1 and row and row[0].lower().startswith(HINT):
                 continue
-            cells = row[:-1] if layout.trailing and row and not row[-1] else row
+            if before > begun and (begun > 1 or before > begun + BROKEN):
+                raise UserError(
+                    f"{path}: line {begun}: a quote is not closed, or a cell contains a line "
+                    "break; remove it"
+                )
+            empty = layout.trailing and not any(row[-layout.trailing :])
+            cells = row[: -layout.trailing] if empty else row
             if any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
+                yield before, cells
 
 
 def number(cell: str, layout: Layout) -> float:

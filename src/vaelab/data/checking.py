@@ -167,15 +167,18 @@ def _named(
         elif y.dtype.kind in "biuf" and ((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all():
             found[key] = y.argmax(1)
             notes.append(f"labels are one-hot rows of {y.shape[1]} classes")
-    words = [y.astype(str) for y in found.values() if y is not None and y.dtype.kind in "US"]
+    for key, y in found.items():
+        if y is not None and y.dtype.kind == "S":
+            found[key] = np.char.decode(y, "utf-8", "replace")
+    words = [y for y in found.values() if y is not None and y.dtype.kind == "U"]
     if words and len(words) == sum(y is not None for y in found.values()):
         names = tuple(str(word) for word in np.unique(np.concatenate(words)))
         number = {name: i for i, name in enumerate(names)}
         for key, y in found.items():
             if y is not None:
-                found[key] = np.array([number[str(word)] for word in y.astype(str)])
+                found[key] = np.array([number[str(word)] for word in y])
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        notes.append(f"{len(names)} classes: {shown}")
+        notes.append(f"{len(names)} class{'es' * (len(names) != 1)}: {shown}")
     return found, names
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,25 +11,13 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from vaelab.data.dataset import Array, Arrays
-from vaelab.data.reading import natural, reading, visible
+from vaelab.data.folders import part_of, splits
+from vaelab.data.reading import natural, reading
 from vaelab.errors import UserError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
 LARGEST = 2**25  # pixels of an image; they are counted before any is decoded
 ORIENTATION = 0x0112  # the EXIF tag that says how a photo is to be turned
-
-
-class Part(NamedTuple):
-    """The images of one split, and the name of each one's class ("" without classes)."""
-
-    paths: list[Path]
-    classes: list[str]
 
 
 class Header(NamedTuple):
@@ -54,7 +40,7 @@ def read_images(folder: Path, resize: int = 0) -> Arrays:
     differ.
     """
     notes: list[str] = []
-    parts = {name: _part(place, notes) for name, place in _splits(folder, notes).items()}
+    parts = {name: part_of(place, notes) for name, place in splits(folder, notes).items()}
     headers = {path: _header(path) for part in parts.values() for path in part.paths}
     shape, kind = _common(folder, headers, resize)
     notes += _remarks(headers, resize)
@@ -73,7 +59,9 @@ def read_images(folder: Path, resize: int = 0) -> Arrays:
                 labels[split] = np.array([number[name] for name in part.classes])
         counts = Counter(c for part in parts.values() for c in part.classes if c)
         shown = ", ".join(f"{name} {counts[name]}" for name in names[:8])
-        notes.append(f"{len(names)} classes by folder: {shown}{', ...' if len(names) > 8 else ''}")
+        notes.append(
+            f"{len(names)} class{'es' * (len(names) != 1)} by folder: {shown}{', ...' if len(names) > 8 else ''}"
+        )
     if len(parts) > 1:
         found = ", ".join(f"{name} {len(part.paths)}" for name, part in parts.items())
         notes.append(f"splits by folder: {found}")
@@ -88,124 +76,6 @@ def read_images(folder: Path, resize: int = 0) -> Arrays:
         channels_first=True,
         notes=("; ".join(notes),) if notes else (),
     )
-
-
-# ---------------------------------------------------------------- which files
-
-
-def _splits(folder: Path, notes: list[str]) -> dict[str, Path]:
-    """The folders of the splits; the folder itself as "train" where it has none."""
-    folder = _unwrapped(folder)
-    entries = visible(folder)
-    folders = [entry for entry in entries if entry.is_dir()]
-    found: dict[str, list[Path]] = {}
-    meant = {_split(entry.name, longer=True) for entry in folders}  # train2017, training_set
-    longer = None not in meant and len(meant) > 1
-    for entry in folders:
-        if split := _split(entry.name, longer):
-            found.setdefault(split, []).append(entry)
-    if "train" not in found:
-        held = [entry.name for entry in folders if entry.name.lower() in ("test", "val")]
-        if held:
-            raise UserError(
-                f"{folder}: a folder {held[0]}, none for training; call the folder of the training "
-                f"images train, or rename {held[0]} if it is a class"
-            )
-        return {"train": folder}
-    for split, places in found.items():
-        if len(places) > 1:
-            raise UserError(
-                f"{folder}: {places[0].name} and {places[1].name} are both for {split}; "
-                "keep one of them"
-            )
-    others = [
-        e for e in entries if e.is_dir() and not any(e in places for places in found.values())
-    ]
-    if others:
-        raise UserError(
-            f"{folder}: {others[0].name} beside {found['train'][0].name}: is it a class or a "
-            "split? "
-            "move the classes into the folders of the splits, or rename them"
-        )
-    loose = [e for e in entries if e.suffix.lower() in SUFFIXES]
-    if loose:
-        raise UserError(
-            f"{folder}: {loose[0].name} lies beside the folders of the splits; "
-            "move it into one of them"
-        )
-    return {split: _unwrapped(places[0]) for split, places in found.items()}
-
-
-def _split(name: str, longer: bool = False) -> str | None:
-    """The split a folder is called after; `longer` names (val2017) count if asked."""
-    words = set(re.findall("[a-z]+", name.lower())) if longer else {name.lower()}
-    return next((split for split, known in SPLITS.items() if words & {*known}), None)
-
-
-def _unwrapped(folder: Path) -> Path:
-    """The folder itself, or the one in it where it only wraps others, as archives do."""
-    entries = visible(folder)
-    if len(entries) != 1 or not entries[0].is_dir() or _split(entries[0].name):
-        return folder
-    inside = visible(entries[0])
-    wrapped = bool(inside) and all(entry.is_dir() for entry in inside)
-    same = entries[0].name == folder.name
-    return _unwrapped(entries[0]) if wrapped or same else folder
-
-
-def _part(folder: Path, notes: list[str]) -> Part:
-    """The images of one folder: its own, or those of its sub-folders, which are classes."""
-    with reading(folder, "folder"):
-        entries = visible(folder)
-        loose = [e for e in entries if e.is_file() and e.suffix.lower() in SUFFIXES]
-        other = [e for e in entries if e.is_file() and e not in loose]
-        classes = {e.name: _below(e) for e in entries if e.is_dir()}
-    if other:
-        kinds = ", ".join(sorted({e.suffix.lower() or e.name for e in other})[:4])
-        notes.append(f"{len(other)} other files in {folder.name} are skipped ({kinds})")
-    filled = {}
-    for name, files in classes.items():
-        images = [path for path in files if path.suffix.lower() in SUFFIXES]
-        if not files:
-            notes.append(f"the empty folder {name} is skipped")
-        elif not images:
-            raise UserError(
-                f"{folder / name}: contains no image that can be read (found {files[0].name}); "
-                f"convert its files to one of {', '.join(SUFFIXES)}, or move the folder away"
-            )
-        else:
-            filled[name] = images
-            if len(images) < len(files):
-                notes.append(f"{len(files) - len(images)} other files in {name} are skipped")
-    if loose and filled:
-        raise UserError(
-            f"{folder}: images beside sub-folders of images; "
-            f"move {loose[0].name} and the like into one"
-        )
-    if not loose and not filled:
-        raise UserError(f"{folder}: no usable file; put {', '.join(SUFFIXES)} or IDX files into it")
-    if loose:
-        return Part(loose, [""] * len(loose))
-    order = sorted(filled, key=natural)
-    return Part([p for n in order for p in filled[n]], [n for n in order for _ in filled[n]])
-
-
-def _below(folder: Path) -> list[Path]:
-    """All files below a folder, by name."""
-    found: list[Path] = []
-    for place, folders, _ in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        if (split := next(filter(_split, folders), None)) is not None:
-            raise UserError(
-                f"{Path(place, split)}: a split within {folder.name}; "
-                "put the folders of the splits "
-                "above those of the classes (train/CLASS, test/CLASS)"
-            )
-        found += [entry for entry in visible(Path(place)) if entry.is_file()]
-    return sorted(found)
-
-
-# ---------------------------------------------------------------- what is in them
 
 
 def _header(path: Path) -> Header:
@@ -270,12 +140,14 @@ def _common(folder: Path, headers: dict[Path, Header], resize: int) -> tuple[tup
 def _remarks(headers: dict[Path, Header], resize: int) -> list[str]:
     """What was done to the pictures."""
     turned = sum(h.turned for h in headers.values())
-    transparent = sum(h.transparent for h in headers.values())
+    transparent = sum(h.transparent and h.kind != "deep" for h in headers.values())
+    opaque = sum(h.transparent and h.kind == "deep" for h in headers.values())
     moving = sum(h.frames > 1 for h in headers.values())
     reduced = sum(h.reduced for h in headers.values())
     kinds = Counter(h.kind for h in headers.values())
     notes = [f"{turned} photos are turned upright (EXIF)"] if turned else []
     notes += [f"transparency of {transparent} images is put on white"] if transparent else []
+    notes += [f"transparency of {opaque} images of 16 bits is left out"] if opaque else []
     notes += [f"{reduced} images of 16-bit colour are read with 8 bits"] if reduced else []
     notes += [f"of {moving} animations the first frame is taken"] if moving else []
     if kinds["colour"] and kinds["grey"]:
@@ -302,7 +174,7 @@ def _load(paths: Sequence[Path], shape: tuple[int, ...], kind: str, resize: int)
 def _pixels(path: Path, image: Image.Image, kind: str, resize: int) -> Array:
     """(H, W) or (H, W, 3): upright, on white, of the wanted kind and size."""
     upright = ImageOps.exif_transpose(image)
-    if _transparent(upright):
+    if _transparent(upright) and kind != "deep":
         coloured = upright.convert("RGBA")
         white = Image.new("RGBA", coloured.size, "white")
         upright = Image.alpha_composite(white, coloured)

@@ -21,7 +21,7 @@ Form = Literal["image", "signal", "table"]
 
 WHITE, GREY = 230, 200  # a mean above it is nearly white; the grey between such pictures
 SIDE = 128  # pixels of the longer side of an image on a page: a tile at 200 dots per inch
-CHANNELS = 12  # at most, of a signal; a wider array is an image
+CHANNELS, MANY = 12, 64  # at most, of a signal and of a long one; a wider array is an image
 FEATURES = 24  # at most, of a table; a longer row is a signal
 _CURVE = (72, 96)  # height and width of the small picture of a signal
 
@@ -30,17 +30,19 @@ def form(shape: tuple[int, ...]) -> Form:
     """Return what data of this shape are shown as. This is the one place that decides.
 
     (D,)        a table of D features, from `FEATURES` on a signal of D steps
-    (A, B)      a signal where one side is at most `CHANNELS` and the other 3 times as long (the
-                longer side is time), else an image
+    (A, B)      a signal where one side is at most `CHANNELS` and the other 3 times as long, or at
+                most `MANY` and 8 times as long (the longer side is time), else an image
     (C, H, W)   an image; a signal of C channels where H or W is 1
 
-    >>> form((28, 28)), form((3, 128)), form((128, 3)), form((28, 1)), form((10,))
+    >>> form((28, 28)), form((3, 128)), form((128, 3)), form((22, 500)), form((10,))
     ('image', 'signal', 'signal', 'signal', 'table')
     """
     if len(shape) == 1:
         return "table" if shape[0] <= FEATURES else "signal"
     if len(shape) == 2:
-        return "signal" if min(shape) <= CHANNELS and max(shape) >= 3 * min(shape) else "image"
+        few, long = sorted(shape)
+        signal = (few <= CHANNELS and long >= 3 * few) or (few <= MANY and long >= 8 * few)
+        return "signal" if signal else "image"
     return "signal" if min(shape[1:]) == 1 < max(shape[1:]) else "image"
 
 
@@ -95,15 +97,15 @@ def _curves(x: Array, span: tuple[float, float]) -> Pixels:
     (h, w), fine = _CURVE, 3  # drawn larger and reduced, for smooth lines
     low, high = span
     margin = 0.1 * ((high - low) or 1.0)
-    unit = (x - (low - margin)) / ((high - low) + 2 * margin or 1.0)
-    ups = ((1 - unit.clip(0, 1)) * (h * fine - 1)).astype(int)
     across = np.linspace(0, w * fine - 1, x.shape[1]).astype(int)
     sheets = []
-    for one in ups:  # (T, C)
+    for one in x:  # (T, C)
+        unit = (one - (low - margin)) / ((high - low) + 2 * margin or 1.0)
+        ups = ((1 - unit.clip(0, 1)) * (h * fine - 1)).astype(int)
         sheet = Image.new("RGB", (w * fine, h * fine), "white")
         pen = ImageDraw.Draw(sheet)
         pen.rectangle((0, 0, w * fine - 1, h * fine - 1), outline="#bbbbbb", width=fine)
-        for channel, heights in enumerate(one.T):
+        for channel, heights in enumerate(ups.T):
             points = np.stack([across, heights], 1).ravel().tolist()
             pen.line(points, COLOURS[(channel + 1) % len(COLOURS)], 2 * fine, "curve")
         sheets.append(np.asarray(sheet.resize((w, h), Image.Resampling.BOX)))

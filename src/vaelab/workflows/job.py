@@ -13,6 +13,7 @@ from vaelab.data import Batches, Dataset, Split, anchored, check_support
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
 from vaelab.models import build, start, summary, support, units_of
+from vaelab.plots import form
 from vaelab.recipes import Data, Objective, Recipe, available, flatten, rules, study
 from vaelab.seeding import seeded
 from vaelab.training import Step, batch_sizes, schedules
@@ -117,7 +118,10 @@ def introduce(job: Job) -> None:
     if job.changes:
         say(f"changed: {', '.join(job.changes)}")
     labels = "with labels" if data.train.y is not None else "no labels"
-    say(f"data: {data.name}, shape {'x'.join(map(str, data.shape))}, {labels}; {images}")
+    shape = "x".join(map(str, data.shape))
+    say(f"data: {data.name}, shape {shape}, {labels}; {images}")
+    if form(data.shape) == "signal":
+        say(f"  shown as signals: {_channels(data.shape)}")
     for note in data.notes:
         say(f"  {note}")
     say(f"treatment: {recipe.data.treatment}; likelihood: {recipe.model.likelihood}")
@@ -163,6 +167,20 @@ def _remarks(job: Job) -> list[str]:
             f"set data.scale to {math.ceil(top) if top > 1 else top:g}"
         )
     return found
+
+
+def _channels(shape: tuple[int, ...]) -> str:
+    """What the axes of a signal are taken for; what flat images should look like."""
+    if len(shape) > 1:
+        *_, few, long = sorted(shape)
+        return f"{few} {'channel' if few == 1 else 'channels'} of {long} steps"
+    steps = f"{shape[0]} steps"
+    for channels in (1, 3):
+        side = math.isqrt(shape[0] // channels)
+        if channels * side * side == shape[0]:
+            sides = f"{side}, {side}" if channels == 1 else f"{channels}, {side}, {side}"
+            return f"{steps}; if they are images, store them as (N, {sides})"
+    return steps
 
 
 def _changes(recipe: Recipe) -> list[str]:
