@@ -1,11 +1,13 @@
-"""Seconds an epoch of mlp-20d with its test pass: vaelab's loop against the conventional one, in one process, in turn.
+"""Seconds per epoch of mlp-20d, with its test pass: vaelab's loop against the conventional one.
 
     python benchmarks/epoch.py                  # writes benchmarks/results/epoch.json
 
-The conventional loop is what most tutorials do: every image goes from a PIL image to a tensor on its own, a DataLoader
-with two workers collates them, the decoder ends in a sigmoid, and ``.item()`` is called on the loss of every step.
-Both train the same 784-400-20-400-784 network with Adam at batch 128 on the 60,000 training images and then score the
-10,000 test images. The order within each pair alternates; quote the median of the ratios, never one time.
+Both loops run in one process, in turn. The conventional loop is what most tutorials do: every image
+is converted from a PIL image to a tensor separately, a DataLoader with two workers collates them,
+the decoder ends in a sigmoid, and ``.item()`` is called on the loss of every step. Both loops train
+the same 784-400-20-400-784 network with Adam at batch 128 on the 60,000 training images and then
+score the 10,000 test images. The order within each pair alternates. Quote the median of the ratios,
+never a single time.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ from vaelab.runs import load as load_run
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images one by one, as image data sets with a to-tensor transform do: array -> PIL -> array -> float tensor."""
+    """Images one by one, as image data sets with a to-tensor transform convert them.
+
+    The steps are array -> PIL -> array -> float tensor.
+    """
 
     def __init__(self, split: Split) -> None:
         assert split.y is not None
@@ -44,9 +49,8 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
         picture, label = Image.fromarray(self.levels[i].numpy()), int(self.labels[i])
         pixels = torch.from_numpy(np.array(picture, np.uint8, copy=True))
-        pixels = (
-            pixels.view(picture.size[1], picture.size[0], 1).permute(2, 0, 1).contiguous()
-        )  # (1, H, W)
+        # Shape (1, H, W).
+        pixels = pixels.view(picture.size[1], picture.size[0], 1).permute(2, 0, 1).contiguous()
         return pixels.to(torch.get_default_dtype()).div(255), label
 
 
@@ -95,15 +99,15 @@ class Conventional:
 
 
 class Ours:
-    """`vaelab train mlp-20d`, one epoch at a time; seconds from times.jsonl: frame and checkpoint included."""
+    """`vaelab train mlp-20d`, one epoch at a time.
+
+    The seconds come from times.jsonl and include the frame and the checkpoint.
+    """
 
     def __init__(self, folder: Path, threads: int) -> None:
         self.folder, self.epochs = folder, 0
-        self.settings = {
-            "train.device": "cpu",
-            "train.threads": threads,
-            "figures.points": 100,
-        }  # no t-SNE of 10,000
+        # With 100 points there is no t-SNE of 10,000.
+        self.settings = {"train.device": "cpu", "train.threads": threads, "figures.points": 100}
 
     def epoch(self) -> tuple[float, float]:
         self.epochs += 1
@@ -167,7 +171,8 @@ def main() -> None:
     }
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
     print(
-        f"median ratio {result['median_ratio']:.2f} ({min(ratios):.2f} to {max(ratios):.2f}); {arguments.out}"
+        f"median ratio {result['median_ratio']:.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
+        f"{arguments.out}"
     )
 
 

@@ -1,14 +1,15 @@
-"""Rows of the table of models on the same ground: test NLL on binarised MNIST, and what conditional samples show.
+"""Compare rows of the table of models: test NLL on binarised MNIST, and conditional samples.
 
-    python benchmarks/models.py                    # every row below, three seeds each, then the table of docs/models.md
+    python benchmarks/models.py                    # every row below, three seeds each,
+                                                   # then the table of docs/models.md
     python benchmarks/models.py vamp --seeds 5     # one row
     python benchmarks/models.py labels             # cvae: are the samples of a digit that digit?
     python benchmarks/models.py --table            # only the table, from the result files
 
-All rows train as the recipe `binary-40d` does: the same images, order, epochs and seeds; nothing else is set but the
-row. The best epoch is chosen on validation images, by the bound that the row optimises; test images are seen once.
-NLL: -log of the mean of 500 importance weights, in nats per image, over all 10,000 test images. A finished run of the
-same recipe under --runs is taken as it is.
+All rows train as the recipe `binary-40d` does, with the same images, order, epochs and seeds; only
+the row differs. The best epoch is chosen on validation images, by the bound that the row optimises;
+test images are used once. NLL is -log of the mean of 500 importance weights, in nats per image,
+over all 10,000 test images. A finished run of the same recipe under --runs is reused.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ def measure(row: str, seed: int, runs: Path, threads: int) -> dict[str, Any]:
 
 
 def labels(runs: Path, threads: int) -> dict[str, Any]:
-    """Conditional samples of each digit, judged by a classifier that was trained on images and never saw a sample."""
+    """Classify conditional samples of each digit.
+
+    The classifier was trained on images and never saw a sample.
+    """
     from sklearn.neural_network import MLPClassifier
 
     settings = {"model.variant": "cvae", "data.treatment": "grey", "train.threads": threads}
@@ -78,7 +82,10 @@ def labels(runs: Path, threads: int) -> dict[str, Any]:
 
 
 def table() -> str:
-    """A line for each result file, the plain VAE first: without its file none; differences are paired by seed."""
+    """A line for each result file, the plain VAE first; without its file there is no table.
+
+    Differences are paired by seed.
+    """
     files = {row: RESULTS / f"models-{row}.json" for row in ROWS}
     found = {
         row: json.loads(path.read_text())["runs"] for row, path in files.items() if path.exists()

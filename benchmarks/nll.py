@@ -1,17 +1,19 @@
-"""Importance-weighted NLL with K = 1000 samples an image: vaelab against pythae's `get_nll`, in one process, in turn.
+"""Importance-weighted NLL with K = 1000 samples per image: vaelab against pythae's `get_nll`.
 
-    python -m venv ELSEWHERE && . ELSEWHERE/bin/activate          # pythae has no business in vaelab's own environment
+    python -m venv ELSEWHERE && . ELSEWHERE/bin/activate  # keeps pythae out of vaelab's environment
     pip install -c constraints.txt -e . pythae==0.1.2
-    python benchmarks/nll.py                                      # writes benchmarks/results/nll.json
+    python benchmarks/nll.py                              # writes benchmarks/results/nll.json
 
-Both have the weights of one mlp-20d (784-400-20-400-784, trained here for --epochs, or --run FOLDER), in pythae's VAE
-as the nn.Linear layers and the sigmoid that its own networks are made of. Gradients are off for both: `get_nll` leaves
-that to its caller. It decodes `batch_size` samples at a time, 100 unless told otherwise, and is measured with 1000 as
-well, which is all of them. Samples are each program's own, so for every image there are two estimates of -log p(x),
-and their mean difference is held against its standard error. The order within each pair alternates; quote the median of
-the ratios, never one time.
+Both run in one process, in turn. Both have the weights of one mlp-20d (784-400-20-400-784, trained
+here for --epochs, or --run FOLDER); in pythae's VAE they are the nn.Linear layers and the sigmoid
+that its own networks are made of. Gradients are off for both: `get_nll` leaves that to its caller.
+It decodes `batch_size` samples at a time, 100 by default, and is also measured with 1000, which is
+all of them. Each program draws its own samples, so that every image has two estimates of -log p(x),
+and their mean difference is compared with its standard error. The order within each pair
+alternates. Quote the median of the ratios, never a single time.
 
-pythae 0.1.2 runs with pydantic 2, which it asks for, and with the torch and numpy of constraints.txt.
+pythae 0.1.2 runs with pydantic 2, which it requires, and with the torch and numpy of
+constraints.txt.
 """
 
 from __future__ import annotations
@@ -53,7 +55,10 @@ class AsTheyAre(Batches):
 
 
 def pythae_of(vae: VAE) -> Any:
-    """pythae's VAE with the weights of `vae`: one hidden layer, a diagonal Gaussian, a Bernoulli."""
+    """pythae's VAE with the weights of `vae`.
+
+    It has one hidden layer, a diagonal Gaussian and a Bernoulli.
+    """
     from pythae import models
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
@@ -104,7 +109,10 @@ def pythae_of(vae: VAE) -> Any:
 
 @torch.no_grad()
 def theirs(model: Any, x: Tensor, batch: int) -> Tensor:
-    """-log p(x) of each image, (N,): `get_nll` returns the mean of log p(x), so it is asked about one at a time."""
+    """-log p(x) of each image, (N,).
+
+    `get_nll` returns the mean of log p(x), so it is called for one image at a time.
+    """
     return torch.tensor(
         [-model.get_nll(one[None], n_samples=SAMPLES, batch_size=batch) for one in x]
     )
@@ -142,9 +150,8 @@ def compare(vae: VAE, x: Tensor, pairs: int, batch: int) -> dict[str, Any]:
             flush=True,
         )
     ratios = [row["ratio"] for row in rows]
-    difference = torch.stack(differences).mean(
-        0
-    )  # (N,), of independent estimates of the same numbers
+    # Shape (N,): differences of independent estimates of the same numbers.
+    difference = torch.stack(differences).mean(0)
     return {
         "pythae_batch_size": batch,
         "median_ratio": statistics.median(ratios),
@@ -187,8 +194,9 @@ def main() -> None:
         if asked.run:
             run = load_run(asked.run)
         else:
-            run = vaelab.train(vaelab.recipe("mlp-20d", {"train.epochs": asked.epochs, "train.threads": asked.threads,
-                                                         "figures.points": 100}), Path(folder) / "run")  # fmt: skip
+            settings = {"train.epochs": asked.epochs, "train.threads": asked.threads}
+            recipe = vaelab.recipe("mlp-20d", settings | {"figures.points": 100})
+            run = vaelab.train(recipe, Path(folder) / "run")
         data = load(run.recipe.data)
         batches = Batches(
             data.test.x[: asked.images], data.levels, run.recipe.data, torch.device("cpu")
@@ -196,7 +204,8 @@ def main() -> None:
         x = batches(torch.arange(len(batches)), generator(0, "images"))
         results = [compare(run.vae.eval(), x, asked.pairs, batch) for batch in BATCHES]
     result = {
-        "what": f"milliseconds for an importance-weighted NLL of one MNIST image, K = {SAMPLES}, pythae / vaelab",
+        "what": "milliseconds for an importance-weighted NLL of one MNIST image, "
+        f"K = {SAMPLES}, pythae / vaelab",
         "results": results,
         "images": len(x),
         "threads": asked.threads,
@@ -206,7 +215,8 @@ def main() -> None:
     asked.out.write_text(json.dumps(result, indent=2) + "\n")
     for one in results:
         print(
-            f"pythae's batch_size {one['pythae_batch_size']}: median ratio {one['median_ratio']:.2f}, "
+            f"pythae's batch_size {one['pythae_batch_size']}: "
+            f"median ratio {one['median_ratio']:.2f}, "
             f"ms an image {one['median_ms_per_image']}, difference {one['vaelab_minus_pythae']}"
         )
 

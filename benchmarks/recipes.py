@@ -1,12 +1,14 @@
-"""Train recipes on real data and write down what they reach, in benchmarks/results and in the table of docs/systems.md.
+"""Train recipes on real data; write result files and the table of docs/systems.md.
 
-    python benchmarks/recipes.py                      # every recipe with its own seed, then the table
-                                                      # (those of published tables: benchmarks/tables.py)
-    python benchmarks/recipes.py mlp-20d --seeds 10   # seeds 0 to 9 besides: how far chance moves the numbers
+    python benchmarks/recipes.py                      # every recipe with its own seed,
+                                                      # then the table
+                                                      # (published tables: benchmarks/tables.py)
+    python benchmarks/recipes.py mlp-20d --seeds 10   # also seeds 0 to 9: how much do results vary?
     python benchmarks/recipes.py --table              # only the table, from the result files
 
-A finished run of the same recipe under --runs is taken as it is. Nothing is chosen here, so nothing is tuned on the
-test images: every recipe stands as it is in src/vaelab/recipes.
+The result files are in benchmarks/results. A finished run of the same recipe under --runs is
+reused. Nothing is chosen here, so nothing is tuned on the test images: every recipe is used as it
+is in src/vaelab/recipes.
 """
 
 from __future__ import annotations
@@ -43,7 +45,10 @@ def numbers(name: str, run: vaelab.Run) -> dict[str, Any]:
 
 
 def table() -> str:
-    """The table of docs/systems.md: a line for every run of the result files with the recipe's own seed."""
+    """The table of docs/systems.md.
+
+    It has a line for every run of the result files with the recipe's own seed.
+    """
     lines = [
         "| recipe | parameters | epochs | train | test = distortion + rate | PCA, 2 components |",
         "|---|---|---|---|---|---|",

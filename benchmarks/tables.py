@@ -1,19 +1,24 @@
-"""Published tables, run again: test NLL on dynamically binarised MNIST, in nats per image, ours beside the paper's.
+"""Reproduce published tables: test NLL on dynamically binarised MNIST, ours beside the paper's.
 
-    python benchmarks/tables.py burda-vae --seeds 0 1 2      # Burda et al. table 1, one layer, k = 1
-    python benchmarks/tables.py burda-vae-5                  # the same with k = 5
-    python benchmarks/tables.py burda-iwae-5 --seeds 0 1 2   # IWAE with k = 5
-    python benchmarks/tables.py half-hour                    # the best model with one layer of z, N(0, I) its prior,
-                                                             # that 30 minutes on two cores train
-    python benchmarks/tables.py --table                      # only the table of the README, from the result files
+    python benchmarks/tables.py burda-vae --seeds 0 1 2     # Burda et al., table 1: 1 layer, k = 1
+    python benchmarks/tables.py burda-vae-5                 # the same with k = 5
+    python benchmarks/tables.py burda-iwae-5 --seeds 0 1 2  # IWAE with k = 5
+    python benchmarks/tables.py half-hour                   # the best model with one layer of z,
+                                                            # prior N(0, I), that 30 minutes on
+                                                            # two cores train
+    python benchmarks/tables.py --table                     # only the table of the README, from
+                                                            # the result files
 
-Each is a recipe of vaelab; its file says what is as published and what differs. A finished run of the same recipe
-under --runs is taken as it is, one that was interrupted goes on, one of another recipe is refused. Seeds that are not
-asked for stay in the result file as they are, if they are of the same recipe; else they go. Nothing is chosen
-on the test images: the last weights count, and settings were chosen on validation images (docs/LOG.md). NLL: -log of
-the mean of 5,000 importance weights, over all 10,000 test images; its error is that over test images. Active units:
-Var(E[z|x]) > 0.01. A result file holds these and -ELBO, the resolved recipe, seconds of training (of a machine that
-may have been busy), threads and versions.
+Each is a recipe of vaelab; its file says what is as published and what differs. Under --runs, a
+finished run of the same recipe is reused, an interrupted one is resumed, and one of another recipe
+is refused. Seeds that were not requested stay in the result file if they belong to the same recipe;
+otherwise they are removed. Nothing is chosen on the test images: the last weights count, and
+settings were chosen on validation images (docs/LOG.md).
+
+NLL is -log of the mean of 5,000 importance weights, in nats per image, over all 10,000 test images;
+its error is the standard error over test images. Active units are those with Var(E[z|x]) > 0.01. A
+result file holds these and -ELBO, the resolved recipe, seconds of training (of a machine that may
+have been busy), threads and versions.
 """
 
 from __future__ import annotations
@@ -84,7 +89,10 @@ def _numbers(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def table() -> str:
-    """The README's table: the mean over seeds with the standard error over test images, and each seed."""
+    """The README's table.
+
+    It shows the mean over seeds, the standard error over test images, and each seed.
+    """
     lines = [
         "| | recipe | NLL | published | each seed | active units | published |",
         "|---|---|---|---|---|---|---|",
@@ -103,7 +111,8 @@ def table() -> str:
         counts = [run["active_units"] for run in runs]
         active = "–".join(map(str, sorted({min(counts), max(counts)})))
         lines.append(
-            f"| {what} | `{recipe}` | {mean(found):.2f} ± {error:.2f} | {nll} | {each} | {active} | {units} |"
+            f"| {what} | `{recipe}` | {mean(found):.2f} ± {error:.2f} | {nll} | {each} "
+            f"| {active} | {units} |"
         )
     return "\n".join(lines) + "\n"
 

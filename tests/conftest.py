@@ -1,4 +1,7 @@
-"""What all tests share: one thread, for the tensors are tiny, and the same chance every time; and runs to look at."""
+"""What all tests share: one thread, fixed random seeds, and small runs.
+
+One thread is enough because the tensors are tiny.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,8 @@ import vaelab
 from vaelab.cli.main import main
 
 torch.set_num_threads(1)
-KEPT = tempfile.TemporaryDirectory(
-    prefix="vaelab-tests-"
-)  # as long as the tests run: what they teach is no user's
+# The cache lasts as long as the tests run, so that what they train never reaches a user's cache.
+KEPT = tempfile.TemporaryDirectory(prefix="vaelab-tests-")
 os.environ["VAELAB_CACHE_DIR"] = KEPT.name
 hypothesis.settings.register_profile("vaelab", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("vaelab")
@@ -36,7 +38,7 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
-# ---------------------------------------------------------------- small runs, and what they leave on the disk
+# --- small runs, and what they leave on the disk --------------------------------------------------
 
 TINY: dict[str, Any] = {
     "data.source": "digits",
@@ -53,10 +55,8 @@ TINY: dict[str, Any] = {
     "figures.examples": 3,
     "figures.samples": 4,
 }
-CLOCK = {
-    "environment.json",
-    "times.jsonl",
-}  # the files of a run that depend on when and how it was made
+# The files of a run that depend on when and how it was made.
+CLOCK = {"environment.json", "times.jsonl"}
 
 
 def tiny(overrides: Mapping[str, Any] | None = None) -> vaelab.Recipe:
@@ -85,7 +85,10 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 
 def outcome(folder: Path) -> dict[str, bytes | None]:
-    """What of a run must not depend on how often it was interrupted: all but the clock's files and scratch."""
+    """The files of a run that must not depend on how often it was interrupted.
+
+    These are all files except those that record time or machine (`CLOCK`) and scratch files.
+    """
     return {
         name: b
         for name, b in contents(folder).items()
@@ -102,7 +105,10 @@ def state(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training without pictures and without a look at how busy the machine is, where neither is the claim."""
+    """Train without pictures and without checking how busy the machine is.
+
+    For tests that are about neither.
+    """
     monkeypatch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
     monkeypatch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
     monkeypatch.setattr("vaelab.devices._idle_cores", lambda: float(os.cpu_count() or 1))
@@ -123,13 +129,16 @@ def a_copy(digits_run: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A .npy with so many small images, as flat rows, that an epoch of batches of 16 lasts about a second."""
+    """A .npy with many small images, as flat rows.
+
+    There are so many that an epoch of batches of 16 lasts about a second.
+    """
     path = tmp_path_factory.mktemp("many") / "many.npy"
     np.save(path, np.random.default_rng(0).integers(0, 256, (20_000, 36)).astype(np.uint8))
     return path
 
 
-# ---------------------------------------------------------------- the command line as processes of its own
+# --- the command line as processes of its own -----------------------------------------------------
 
 SCRIPT = Path(sys.executable).with_name("vaelab")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -162,8 +171,8 @@ def wait_until(ready: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.002)
 
 
-# Importing torch takes two seconds, so one process imports and then forks itself for every command asked for. What it
-# forks is a process like any other: it has its own exit code and output, and can be killed.
+# Importing torch takes two seconds, so one process imports it and forks itself for every command. A
+# fork is a process like any other: it has its own exit code and output, and can be killed.
 SERVER = """
 import json, os, signal, sys, time, traceback
 import torch, sklearn.datasets, sklearn.manifold, vaelab.cli.main, vaelab.workflows.train
@@ -246,7 +255,7 @@ def _server() -> Iterator[Callable[[dict[str, Any]], int]]:
 
 @pytest.fixture
 def start(_server: Callable[[dict[str, Any]], int], tmp_path: Path) -> Callable[..., Command]:
-    """Start a command in a process of its own; `first` is Python that the process runs before it."""
+    """Start a command in its own process; `first` is Python that the process runs before it."""
     logs = tmp_path / "logs"
     logs.mkdir()
 

@@ -26,9 +26,8 @@ def test_the_peak_of_memory_is_what_was_needed_since_whatever_was_held_or_freed_
 ) -> None:
     """Tensors of 100 MiB; page tables and what Python allocates meanwhile are far less than 5."""
     held = torch.ones(50 * 2**18)
-    freed = [
-        torch.ones(2**18) for _ in range(torn)
-    ]  # pieces of 1 MiB, which the heap may keep when they are freed
+    # Pieces of 1 MiB, which the heap may keep when they are freed.
+    freed = [torch.ones(2**18) for _ in range(torn)]
     del freed
     peak = devices.peak_memory(torch.device("cpu"))
     torch.ones(100 * 2**18)
@@ -40,8 +39,10 @@ def test_the_peak_of_memory_is_what_was_needed_since_whatever_was_held_or_freed_
 def test_the_peak_of_a_training_is_that_of_its_model_and_not_of_what_was_trained_before(
     quick: None, tmp_path: Path
 ) -> None:
-    """The 8.4 million weights more of the larger model have gradients and two moments: 96 MiB. Then the heap: what is
-    freed between may lie where the next tensor does not fit."""
+    """The larger model's additional 8.4 million weights have gradients and two moments: 96 MiB.
+
+    The heap adds some: memory that is freed in between may not fit the next tensor.
+    """
 
     def peak(name: str, settings: dict[str, Any]) -> float:
         return vaelab.train(tiny(settings), tmp_path / name, quiet=True).times[-1]["peak_mib"]

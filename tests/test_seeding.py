@@ -1,4 +1,4 @@
-"""Streams of random numbers: the same bits as torch's own seeding, in one thread, and the global state left alone."""
+"""Random number streams: torch's own bits, in one thread, and the global state is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a person gives, the program says so in one line, with a remedy, and touches nothing."""
+"""Bad input of any kind gives one line with a remedy, and no file changes."""
 
 from __future__ import annotations
 

@@ -29,9 +29,8 @@ def test_the_page_of_numbers_has_every_number_of_every_section() -> None:
         assert f"<!-- table of {section} -->\n{numbers(section)}<!-- end of the table -->" in text
         assert all(f"| `{name}` |" in numbers(section) for name in metrics)
     rows = [line for line in text.splitlines() if line.startswith("| `")]
-    assert {len(re.split(r"(?<!\\)\|", row)) for row in rows} == {
-        7
-    }  # five cells in each, whatever bars are in them
+    # Every row has five cells, whatever bars are in them.
+    assert {len(re.split(r"(?<!\\)\|", row)) for row in rows} == {7}
 
 
 def test_the_models_page_has_its_tables_as_they_are_now() -> None:

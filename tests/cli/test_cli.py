@@ -1,4 +1,4 @@
-"""The command line, mostly as processes of its own: what a person types, and what then lies on the disk."""
+"""The command line, mostly in separate processes: what a user types, and the files it leaves."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     return out
 
 
-# ---------------------------------------------------------------- help and lists
+# --- help and lists -------------------------------------------------------------------------------
 
 
 def test_the_module_is_the_command_line_too(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_reader_that_closes_the_pipe_gets_no_traceback(words: list[str], tmp_p
     assert "Traceback" not in err
 
 
-# ---------------------------------------------------------------- settings
+# --- settings -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_settings_reach_the_run_however_they_are_written(
     assert recipe == tiny({"model.batch_norm": True, "model.hidden": [9, 8], "figures.lang": "pt"})
 
 
-# ---------------------------------------------------------------- a run from the beginning to its uses
+# --- a run from the beginning to its uses ---------------------------------------------------------
 
 
 def test_training_on_digits_leaves_a_finished_run_and_says_where(tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_a_folder_called_as_a_data_set_is_does_not_stand_in_for_it(
     assert vaelab.load("run").recipe.data.source == name
 
 
-# ---------------------------------------------------------------- from Python
+# --- from Python ----------------------------------------------------------------------------------
 
 
 def test_python_trains_the_run_that_the_command_line_trains(

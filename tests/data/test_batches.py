@@ -149,7 +149,7 @@ def test_counts_stay_whole_when_they_move(levels: int | None) -> None:
     assert found.max() <= 16
 
 
-# --- augmentation -----------------------------------------------------------------------------------------------------
+# --- augmentation ---------------------------------------------------------------------------------
 
 
 def centroid(x: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ def test_a_rotated_point_keeps_its_distance_in_pixels_and_stays_within_the_angle
     for row, column, start in ((0, radius, 0.0), (radius, 0, 90.0)):
         x = delta(h, w, h // 2 + row, w // 2 + column, n)
         moved = centroid(batch(x, None, augment=True, rotate=rotate))
-        # Bilinear weights of a rotated point are those of a rotated grid: right to a fraction of a pixel.
+        # Interpolation weights are those of a rotated grid: right to a fraction of a pixel.
         assert (moved.norm(dim=1) - radius).abs().max() < 0.5
         angle = torch.atan2(moved[:, 0], moved[:, 1]).rad2deg() - start
         slack = math.degrees(0.5 / radius)
@@ -205,9 +205,8 @@ def test_known_moves_are_exact(monkeypatch: pytest.MonkeyPatch, h: int, w: int) 
     x = torch.rand(1, h, w, generator=chance())
 
     def move(angle: float, right: float, down: float, **settings: Any) -> Tensor:
-        u = (
-            torch.tensor([[angle], [right], [down]]).add(1).div(2)
-        )  # what U[0, 1) gives for these of [-1, 1)
+        # The values of U[0, 1) that give these values of U[-1, 1).
+        u = torch.tensor([[angle], [right], [down]]).add(1).div(2)
         monkeypatch.setattr(torch, "rand", lambda *_, **__: u.clone())
         return batch(x, None, augment=True, **settings)
 
@@ -254,7 +253,7 @@ def test_real_values_stay_within_their_range() -> None:
     assert found.max() <= 0  # what comes in from outside
 
 
-# --- refusals ---------------------------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,10 @@ def load(path: Path | str, **overrides: Any) -> data.Dataset:
 
 
 def refused(path: Path | str, **overrides: Any) -> str:
-    """The message, which has to be one line that says what to do: a statement, a semicolon and a remedy."""
+    """Return the error message, which has to be one line that says what to do.
+
+    It is a statement, a semicolon and a remedy.
+    """
     with pytest.raises(UserError) as caught:
         load(path, **overrides)
     message = str(caught.value)
@@ -58,7 +61,7 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-# --- arrays -----------------------------------------------------------------------------------------------------------
+# --- arrays ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -204,7 +207,7 @@ def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
     assert trap.exists()
 
 
-# --- CSV --------------------------------------------------------------------------------------------------------------
+# --- CSV ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -245,7 +248,7 @@ def test_csv_mistakes(tmp_path: Path, text: str, says: str) -> None:
     assert says in refused(tmp_path / "t.csv")
 
 
-# --- images -----------------------------------------------------------------------------------------------------------
+# --- images ---------------------------------------------------------------------------------------
 
 
 def picture(path: Path, x: np.ndarray, **options: Any) -> None:
@@ -318,7 +321,7 @@ def test_image_folder_mistakes(tmp_path: Path) -> None:
     assert "beside sub-folders" in refused(tmp_path)
 
 
-# --- IDX --------------------------------------------------------------------------------------------------------------
+# --- IDX ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
@@ -359,7 +362,7 @@ def test_idx_mistakes(tmp_path: Path, rng: np.random.Generator) -> None:
     assert "only a test set" in refused(tmp_path)
 
 
-# --- names, paths and permissions -------------------------------------------------------------------------------------
+# --- names, paths and permissions -----------------------------------------------------------------
 
 
 def test_sources_that_are_none(tmp_path: Path) -> None:
@@ -387,7 +390,7 @@ def test_permission_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "permission denied" in refused(tmp_path)
 
 
-# --- splits -----------------------------------------------------------------------------------------------------------
+# --- splits ---------------------------------------------------------------------------------------
 
 
 def test_digits() -> None:
@@ -456,7 +459,7 @@ def test_mnist_is_mnist() -> None:
     assert counts.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 
 
-# --- damaged files ----------------------------------------------------------------------------------------------------
+# --- damaged files --------------------------------------------------------------------------------
 
 
 def _valid() -> dict[str, bytes]:
@@ -484,7 +487,10 @@ VALID = _valid()
 
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A file's name and bytes: random, or valid ones cut off, overwritten, or with some inserted."""
+    """A file's name and bytes.
+
+    The bytes are random, or valid ones truncated, overwritten, or with some inserted.
+    """
     name = draw(st.sampled_from(sorted(VALID)))
     content = bytearray(VALID[name])
     if draw(st.booleans()):

@@ -41,7 +41,10 @@ FILES = _files()
 
 
 class Server(ThreadingHTTPServer):
-    """/good/ serves the files, /corrupt/ other ones, /broken/ half of what it promises, anything else 404."""
+    """/good/ serves the files, /corrupt/ other ones, and /broken/ half of what it promises.
+
+    Anything else gives 404.
+    """
 
     daemon_threads = True
     requests: list[str]
@@ -74,9 +77,8 @@ def server() -> Iterator[Server]:
         yield server
         server.shutdown()
         thread.join()
-    with (
-        warnings.catch_warnings()
-    ):  # pooch leaves the answer of a failed request to the garbage collector
+    # pooch leaves the response of a failed request to the garbage collector.
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 

@@ -1,4 +1,4 @@
-"""Sprites are what their factors say; factors stay with their images; the published dSprites file loads."""
+"""Sprites match their factors, factors stay with their images, and dSprites loads."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from vaelab.data.sprites import COUNT, FACTORS, RADIUS, load, render
 from vaelab.errors import UserError
 from vaelab.recipes import Data
 
-AREA = np.array(
-    [2.0, 1.885, 2.0715]
-)  # of square, ellipse and heart in a circle of radius 1; of the heart (4 + pi) a^2
+# Areas of square, ellipse and heart in a circle of radius 1; the heart's is (4 + pi) a^2.
+AREA = np.array([2.0, 1.885, 2.0715])
 SIZES = [16, 17, 32, 64]
 each_size = pytest.mark.parametrize("size", SIZES)
 each_shape = pytest.mark.parametrize("shape", range(3), ids=["square", "ellipse", "heart"])
@@ -52,7 +51,7 @@ def centroids(images: Array) -> Array:
     )
 
 
-# --- drawing ----------------------------------------------------------------------------------------------------------
+# --- drawing --------------------------------------------------------------------------------------
 
 
 @each_size
@@ -74,21 +73,22 @@ def test_the_area_grows_with_the_square_of_the_scale(shape: int) -> None:
 
 @each_shape
 def test_rotation_turns_the_shape_anticlockwise_about_its_centroid(shape: int) -> None:
-    """By a principal axis, or, for the square, whose spread is round, the fourth harmonic; and exactly by quarters."""
+    """The rotation is measured by a principal axis, and quarter turns are exact.
+
+    The square has no principal axis; the fourth harmonic takes its place.
+    """
     images = along(64, "rotation", shape=shape)
     place = np.arange(64) + 0.5
     middle = centroids(images) * 64
     across = place[None, None, :] - middle[:, 0, None, None]
     up = middle[:, 1, None, None] - place[None, :, None]
-    harmonic = [4, 2, 3][
-        shape
-    ]  # of the fewest turns that leave the shape as it is; 3 for the heart's tip and lobes
+    # The lowest harmonic with the shape's symmetry; 3 for the heart's tip and lobes.
+    harmonic = [4, 2, 3][shape]
     moment = (images * (across + 1j * up) ** harmonic).sum((1, 2))
     turned = np.unwrap(np.angle(moment)) / harmonic
     np.testing.assert_allclose(np.degrees(turned - turned[0]), 9.0 * np.arange(40), atol=2)
-    centred = drawn(
-        63, shape, x=0, y=0
-    )  # where the place is free of rounding, quarter turns are exact on the grid
+    # Where the position needs no rounding, quarter turns are exact on the grid.
+    centred = drawn(63, shape, x=0, y=0)
     other = drawn(63, shape, rotation=10, x=0, y=31)
     np.testing.assert_allclose(np.rot90(centred), other, atol=2 / 255)
 
@@ -150,7 +150,7 @@ def test_neighbouring_values_make_different_images(size: int) -> None:
         assert apart.min() > 255 / 4, list(FACTORS)[i]
 
 
-# --- the data set -----------------------------------------------------------------------------------------------------
+# --- the data set ---------------------------------------------------------------------------------
 
 
 def test_the_same_bytes_every_time() -> None:
@@ -216,7 +216,7 @@ def test_silly_sizes_are_refused(setting: str, value: int | str) -> None:
         vaelab.recipe("quickstart", {"data.source": "sprites", f"data.{setting}": value})
 
 
-# --- files with factors -----------------------------------------------------------------------------------------------
+# --- files with factors ---------------------------------------------------------------------------
 
 
 def test_the_published_file_loads_without_unpickling(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Every command and every code block of README, CONTRIBUTING and docs runs as it is written.
 
-The commands run in this process, in one working directory, on a data set of MNIST's shape that is small enough to train
-on in a second. Numbers are reduced (one epoch, few samples); names, flags, files and order are those of the page.
+The commands run in this process, in one working directory, on a data set of MNIST's shape that is
+small enough to train on in a second. Numbers are reduced (one epoch, few samples); names, flags,
+files and order are those of the page.
 """
 
 from __future__ import annotations
@@ -85,7 +86,10 @@ def reduced(words: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A working directory with the files that the pages speak of; MNIST is 200 + 60 random strokes."""
+    """A working directory with the files that the pages name.
+
+    MNIST is 200 + 60 random strokes.
+    """
     rng = np.random.default_rng(0)
 
     def mnist(folder: str = "") -> Arrays:

@@ -39,9 +39,8 @@ def test_the_row_of_the_page_trains_from_the_command_line_and_loads_again(own: P
     assert run.recipe.objective.capacity == 1.0
     assert run.history[-1]["validation"]["loss"] < run.history[0]["validation"]["loss"]
     z = run.vae.prior().sample((4000,))
-    torch.testing.assert_close(
-        z.abs().mean(), torch.tensor(1.0), atol=0.06, rtol=0
-    )  # E|z| = 1; 5 standard errors
+    # E|z| = 1; the tolerance is 5 standard errors.
+    torch.testing.assert_close(z.abs().mean(), torch.tensor(1.0), atol=0.06, rtol=0)
     draw = run.vae.draw(torch.rand(3, 8, 8))
     assert type(draw.px.base_dist).__name__ == "StudentT"
     assert run.vae.sample(2).shape == (2, 8, 8)

@@ -1,4 +1,7 @@
-"""The eyes: they learn, they are the same for all runs on the same data, and nothing in the cache makes them fail."""
+"""The reference classifier learns, is the same for all runs on the same data, and always loads.
+
+A damaged or unwritable cache never makes it fail.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def batches(
     return Batches(x, levels, Data(treatment=treatment), CPU, y=y)
 
 
-# --- what it learns ---------------------------------------------------------------------------------------------------
+# --- what it learns -------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +89,15 @@ def test_it_tells_digits_apart_and_says_how_well(taught: tuple[Evaluator, Classi
 def test_features_have_mean_0_and_variance_1_over_the_images_of_training(
     taught: tuple[Evaluator, Classifier],
 ) -> None:
-    """By running means over batches of 128, the newest weighing a tenth: within 0.02 = sqrt(0.1 / 1.9 / 128) or so."""
+    """The statistics are running means over batches of 128 in which the newest weighs a tenth.
+
+    They are therefore right to about 0.02 = sqrt(0.1 / 1.9 / 128).
+    """
     of_digits, eyes = taught
     features = eyes.features(of_digits.x_train)
     assert features.mean(0).abs().max() < 5 * 0.0203
-    assert features.var(0).mean() == pytest.approx(
-        1, abs=5 * 0.0287
-    )  # sqrt(0.1 / 1.9 * 2 / 128), of one feature
+    # The error of the variance of one feature is sqrt(0.1 / 1.9 * 2 / 128).
+    assert features.var(0).mean() == pytest.approx(1, abs=5 * 0.0287)
 
 
 def test_features_come_in_chunks_and_without_gradients(
@@ -112,9 +117,8 @@ def test_unlabelled_square_images_teach_it_the_quarter_turns(tmp_path: Path) -> 
     eyes = classifier(found)
     about = eyes.about(found.x_test, None)
     assert about["task"] == "turns"
-    assert (
-        about["accuracy"].value > 0.7
-    )  # of 130, where chance is right on a quarter; the 0, 1 and 8 look alike
+    # Chance is right on a quarter of the 130 images; turned digits 0, 1 and 8 look alike.
+    assert about["accuracy"].value > 0.7
     assert eyes.features(found.x_test).shape == (len(found.x_test), 64)
 
 
@@ -130,21 +134,21 @@ def test_turned_turns_each_image_by_its_own_quarters_and_leaves_the_others() -> 
 
 
 def test_labelled_flat_data_are_told_apart() -> None:
-    """Two classes whose means are 3 deviations apart: an error of P(N(0, 1) > 1.5) = 7 % is the least possible."""
+    """The means of the two classes are 3 standard deviations apart.
+
+    The least possible error is therefore P(N(0, 1) > 1.5) = 7 %.
+    """
     y = torch.arange(600) % 2
     x = torch.randn(600, 10) + 3 * y[:, None] / 10**0.5
     eyes, fresh = learn(batches(x, 5 + y), 0), torch.randn(600, 10) + 3 * y[:, None] / 10**0.5
     about = eyes.about(fresh, 5 + y)
     assert about["task"] == "classes"
-    linear = (
-        LinearDiscriminantAnalysis().fit(x.numpy(), y.numpy()).score(fresh.numpy(), y.numpy())
-    )  # the best rule's kind
+    # The best possible rule is linear, too.
+    linear = LinearDiscriminantAnalysis().fit(x.numpy(), y.numpy()).score(fresh.numpy(), y.numpy())
     assert about["accuracy"].value > linear - 4 * (2 * 0.07 * 0.93 / 600) ** 0.5
 
 
-def test_unlabelled_flat_data_are_seen_by_the_principal_components_of_their_standardised_values() -> (
-    None
-):
+def test_features_of_unlabelled_flat_data_are_components_of_standardised_values() -> None:
     x = torch.randn(500, 4) @ torch.randn(4, 9) * torch.logspace(-2, 2, 9) + 5
     eyes = learn(batches(x), 0)
     found = eyes.features(x).double()
@@ -166,9 +170,7 @@ def test_a_value_that_never_varied_is_not_blown_up() -> None:
     np.testing.assert_allclose(shift.norm(dim=1), 1, rtol=1e-4)  # one deviation of what varies most
 
 
-def test_oblong_images_without_labels_are_seen_by_components_and_those_of_one_class_count_as_unlabelled() -> (
-    None
-):
+def test_unlabelled_oblong_images_use_components_and_one_class_counts_as_unlabelled() -> None:
     x = torch.rand(60, 4, 6)
     assert Classifier(batches(x)).task == "components"
     assert Classifier(batches(x, torch.arange(60) % 2)).task == "classes"
@@ -193,7 +195,7 @@ def test_of_counts_the_logarithm_is_looked_at() -> None:
     np.testing.assert_allclose(eyes.features(x), log.features(x.log1p()), atol=1e-4)
 
 
-# --- the same for all ------------------------------------------------------------------------------------------------
+# --- the same for all -----------------------------------------------------------------------------
 
 
 def test_the_same_images_and_seed_give_the_same_bits_and_others_do_not(brief: None) -> None:
@@ -276,7 +278,7 @@ def test_it_never_sees_a_test_image(tmp_path: Path) -> None:
     assert all(labels[bytes(x.numpy())] == y for x, y in zip(images.x, images.y, strict=True))
 
 
-# --- the cache --------------------------------------------------------------------------------------------------------
+# --- the cache ------------------------------------------------------------------------------------
 
 
 def test_it_is_taught_once_and_comes_out_of_the_cache_as_it_went_in(

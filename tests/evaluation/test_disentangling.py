@@ -1,4 +1,7 @@
-"""Disentangling scores on codes whose answer is known: perfect, rotated, random, doubled, shared; and of small runs."""
+"""Disentanglement scores of codes whose scores are known, and of small runs.
+
+The codes are perfect, rotated, random, duplicated or shared between factors.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,8 @@ from vaelab.models import VAE
 from vaelab.models.posteriors import Delta, diagonal
 
 SIZES = (3, 4, 5)  # values of three factors
-MISCODED = np.array(
-    [[2.0, 0, 0], [0, 0, -0.1], [0, 30, 0]]
-)  # the second code is the third factor, and so on
+# The second code is the third factor, and so on.
+MISCODED = np.array([[2.0, 0, 0], [0, 0, -0.1], [0, 30, 0]])
 
 
 def grid(*sizes: int, times: int = 1) -> Integers:
@@ -75,13 +77,14 @@ def every_score(z: Reals, v: Integers, others: Reals, truth: Integers) -> dict[s
     }
 
 
-# --- perfect codes ----------------------------------------------------------------------------------------------------
+# --- perfect codes --------------------------------------------------------------------------------
 
 
-def test_factors_themselves_in_another_order_and_scale_score_one_and_noise_beside_them_changes_nothing() -> (
-    None
-):
-    """SAP alone ends below 1, at 1 - mean 1 / V, for a constant code is right that often; noise has no modularity."""
+def test_permuted_and_scaled_factors_score_one_and_noise_beside_them_changes_nothing() -> None:
+    """SAP alone stays below 1: it reaches 1 - mean 1 / V, as a constant code is right that often.
+
+    Noise dimensions have no modularity, so modularity is not compared.
+    """
     v = grid(*SIZES, times=50)  # (3000, 3)
     best = dict.fromkeys(set(METRICS) - {"dci_accuracy", "factor_information"}, 1.0)
     best["sap"] = 1 - np.mean([1 / size for size in SIZES])
@@ -91,9 +94,11 @@ def test_factors_themselves_in_another_order_and_scale_score_one_and_noise_besid
     noisy = np.hstack([perfect, normal(len(v), 3)])
     found = every_score(noisy, v, noisy, v)
     del found["modularity"], best["modularity"]
-    # What the best of 3 dimensions of noise is thought to know: 4 standard deviations, sqrt((20 - 1) (V - 1) / 2) / N.
+    # The information that the best of 3 noise dimensions seems to carry: 4 standard deviations,
+    # each sqrt((20 - 1) (V - 1) / 2) / N.
     margin = {"mig": 4 * math.sqrt(19 * 4 / 2) / len(v) / math.log(3)}
-    # The same for how often it is right, at worst for three values of which each occurs 1,000 times.
+    # The same for the balanced accuracy; the worst case is three values that occur 1,000 times
+    # each.
     margin["sap"] = 4 * math.sqrt(2 / 9 / len(v))
     for name, value in best.items():
         assert found[name] == pytest.approx(value, abs=margin.get(name, 1e-12)), name
@@ -111,12 +116,15 @@ def test_mutual_information_says_which_dimension_knows_which_factor() -> None:
 
 
 def test_more_values_than_bins_leave_a_perfect_code_below_one() -> None:
-    """40 values in 20 bins, two in each: MIG = (ln 40 - ln 2) / ln 40, up to the correction, of order 1 / N."""
+    """With 40 values in 20 bins, two in each, MIG = (ln 40 - ln 2) / ln 40.
+
+    This holds up to the bias correction, which is of order 1 / N.
+    """
     v = grid(40, times=1000)
     assert mig(v.astype(float), v) == pytest.approx(math.log(BINS) / math.log(40), abs=40 / len(v))
 
 
-# --- information that is known ----------------------------------------------------------------------------------------
+# --- information that is known --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("flipped", [0.5, 0.2, 0.02])
@@ -131,7 +139,10 @@ def test_information_through_a_noisy_channel_is_ln_2_less_its_entropy(flipped: f
 
 
 def test_independent_codes_are_hardly_thought_to_know_anything() -> None:
-    """Below 0.01 nats on average at N = 10,000, where counts alone say (20 - 1) (40 - 1) / 2N = 0.037."""
+    """The estimate is below 0.01 nats on average at N = 10,000.
+
+    Without the correction, counts alone would give (20 - 1) (40 - 1) / 2N = 0.037.
+    """
     assert mutual_information(normal(10_000, 10), drawn(10_000, 40)).mean() < 0.01
     uniform = np.random.default_rng(1).random((20_000, 20))
     assert mutual_information(uniform, drawn(20_000, 40)).mean() < 4 * math.sqrt(
@@ -139,21 +150,19 @@ def test_independent_codes_are_hardly_thought_to_know_anything() -> None:
     ) / 20_000 / math.sqrt(20)
 
 
-# --- rotated codes ----------------------------------------------------------------------------------------------------
+# --- rotated codes --------------------------------------------------------------------------------
 
 
-def test_two_factors_mixed_at_45_degrees_have_no_gap_no_modularity_and_cannot_be_told_apart() -> (
-    None
-):
-    """Both dimensions know both factors equally: gaps 0, importances even, and FactorVAE and beta-VAE scores 1 / 2.
+def test_two_factors_rotated_by_45_degrees_have_no_gap_and_cannot_be_told_apart() -> None:
+    """Both dimensions carry equal information about both factors.
 
-    Informativeness stays 1, for the two together still tell everything.
+    Gaps are 0, importances are even, and the FactorVAE and beta-VAE scores are 1 / 2.
+    Informativeness stays 1, because the two dimensions together still determine both factors.
     """
     v = grid(6, 6, times=50)
-    z = rotated(v, 45).round(12)  # sums that are equal stay so
-    noisy, others = (
-        z + 1e-3 * normal(*z.shape, seed=seed) for seed in (0, 1)
-    )  # and no two variances of a group are
+    z = rotated(v, 45).round(12)  # sums that are equal stay equal
+    # With noise, no two variances of a group are equal.
+    noisy, others = (z + 1e-3 * normal(*z.shape, seed=seed) for seed in (0, 1))
     found = every_score(z, v, z, v) | {
         score.__name__: score(noisy, v, others, v).value
         for score in (factor_vae_score, beta_vae_score)
@@ -162,31 +171,32 @@ def test_two_factors_mixed_at_45_degrees_have_no_gap_no_modularity_and_cannot_be
     assert found["modularity"] == pytest.approx(0, abs=1e-12)
     assert found["sap"] == pytest.approx(0, abs=1e-12)
     assert found["dci_informativeness"] == 1
-    # Every tree begins with either dimension: a share s of 20 trees, so 1 - H(s) / ln 2 = 2 (s - 1/2)^2 / ln 2 or so.
+    # Every tree splits first on either dimension: of 20 trees a share s on the first, so 1 - H(s) /
+    # ln 2 is about 2 (s - 1/2)^2 / ln 2.
     for name in ("dci_disentanglement", "dci_completeness"):
         assert found[name] < 2 * (4 * 0.5 / math.sqrt(20)) ** 2 / math.log(2), name
     for name in ("factor_vae_score", "beta_vae_score"):
         assert found[name] == pytest.approx(0.5, abs=4 * math.sqrt(0.25 / 2000)), name
 
 
-def test_a_slight_rotation_lowers_gaps_but_is_forgiven_by_the_factor_vae_and_beta_vae_scores() -> (
-    None
-):
+def test_a_slight_rotation_lowers_gaps_but_not_the_factor_vae_and_beta_vae_scores() -> None:
     v = grid(6, 6, times=50)
-    z = rotated(
-        v, 20
-    )  # of either factor, tan^2 20 = 13 % of the variance in the one dimension are left in the other
+    # Of either factor, tan^2 20 = 13 % of the variance in its own dimension appears in the other.
+    z = rotated(v, 20)
     found, straight = every_score(z, v, z, v), every_score(rotated(v, 0), v, rotated(v, 0), v)
     assert found["factor_vae_score"] == found["beta_vae_score"] == 1
     for name in ("mig", "modularity", "sap", "dci_disentanglement", "dci_completeness"):
         assert found[name] < straight[name], name
 
 
-# --- random codes -----------------------------------------------------------------------------------------------------
+# --- random codes ---------------------------------------------------------------------------------
 
 
 def test_codes_that_know_nothing_score_what_chance_does() -> None:
-    """0 for the gaps, and near it for D and C; 1 / V and 1 / F right, over ten draws of the images."""
+    """Over ten draws of the images, gaps are 0 and D and C are near 0.
+
+    Accuracies are 1 / V for factor values and 1 / F for factors.
+    """
     found = []
     for seed in range(10):
         v, truth = drawn(1500, *SIZES, seed=seed), drawn(1000, *SIZES, seed=100 + seed)
@@ -200,25 +210,28 @@ def test_codes_that_know_nothing_score_what_chance_does() -> None:
     }
     for name, wanted in (chance | {"beta_vae_score": 1 / 3}).items():
         error = columns[name].std(ddof=1) / math.sqrt(10)
-        assert columns[name].mean() == pytest.approx(wanted, abs=4.8 * error), (
-            name
-        )  # t(9): 1 in 1,000
-    # A gap is at most what the best knows: 4 standard deviations, see above, of information and of balanced accuracy.
+        # A t(9) variable exceeds 4.8 once in 1,000.
+        assert columns[name].mean() == pytest.approx(wanted, abs=4.8 * error), name
+    # A gap is at most what the best dimension carries: 4 standard deviations, as above, of the
+    # information and of the balanced accuracy.
     assert columns["mig"].max() < 4 * math.sqrt(19 * 4 / 2) / 1500 / math.log(3)
     assert columns["sap"].max() < 4 * math.sqrt(2 / 9 / 1000)
-    assert (
-        columns["modularity"].mean() > 0.5
-    )  # a dimension of noise, too, knows one factor best: see its docstring
+    # A dimension of noise, too, carries most information about one factor: see the docstring of
+    # modularity.
+    assert columns["modularity"].mean() > 0.5
     # Importances that lie within 20 % of each other: 1 - H / ln n is about 0.2^2 / (2 ln n).
     assert columns["dci_disentanglement"].max() < 0.2**2 / (2 * math.log(3))
     assert columns["dci_completeness"].max() < 0.2**2 / (2 * math.log(4))
 
 
-# --- a factor in two dimensions, two factors in one -------------------------------------------------------------------
+# --- a factor in two dimensions, two factors in one -----------------------------------------------
 
 
 def test_a_factor_held_twice_has_no_gap_and_is_incomplete_but_disentangled() -> None:
-    """MIG and SAP lose that factor; C by the entropy of its two shares; D, modularity and FactorVAE nothing."""
+    """MIG and SAP lose that factor; completeness falls by the entropy of its two shares.
+
+    Disentanglement, modularity and the FactorVAE score lose nothing.
+    """
     v = grid(*SIZES, times=50)
     z = np.hstack([v, -3 * v[:, :1]]).astype(float)
     assert mig(z, v) == pytest.approx(2 / 3, abs=1e-12)
@@ -231,18 +244,18 @@ def test_a_factor_held_twice_has_no_gap_and_is_incomplete_but_disentangled() -> 
     np.testing.assert_allclose(
         found.importance, [[share, 0, 0], [0, 1, 0], [0, 0, 1], [1 - share, 0, 0]], atol=1e-12
     )
-    assert share == pytest.approx(
-        0.5, abs=4 * 0.5 / math.sqrt(20)
-    )  # 20 trees choose between equals
+    # Each of 20 trees chooses between two equally good dimensions.
+    assert share == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(20))
     entropy = -share * math.log(share) - (1 - share) * math.log(1 - share)
     assert found.completeness == pytest.approx((1 - entropy / math.log(4) + 1 + 1) / 3, abs=1e-12)
     assert found.disentanglement == pytest.approx(1, abs=1e-12)
 
 
 def test_two_factors_in_one_dimension_are_entangled_but_have_gaps_and_are_complete() -> None:
-    """D = 1/3 + 2/3 (1 - ln 2 / ln 3), modularity (1 - (H_2 / H_8)^2 / 2 + 1) / 2; MIG looks at factors and is blind.
+    """D = 1/3 + 2/3 (1 - ln 2 / ln 3), and modularity is (1 - (H_2 / H_8)^2 / 2 + 1) / 2.
 
-    Two dimensions can vote for two factors only, so FactorVAE is right for at most 2 of 3.
+    MIG compares dimensions for each factor and so does not see the entanglement. Two dimensions can
+    vote for two factors only, so the FactorVAE score is right for at most 2 of 3.
     """
     v = grid(2, 8, 5, times=40)
     z = np.stack([8.0 * v[:, 0] + v[:, 1], v[:, 2]], 1)
@@ -258,9 +271,10 @@ def test_two_factors_in_one_dimension_are_entangled_but_have_gaps_and_are_comple
 
 
 def test_importance_is_a_share_of_the_information() -> None:
-    """Of 16 values one dimension holds ln 8, the other ln 2: 3/4 and 1/4, in whatever order a tree asks for them.
+    """Of 16 values one dimension carries ln 8 and the other ln 2: importances of 3/4 and 1/4.
 
-    Each tree sees another draw of the images; their entropies differ by some (16 - 1) / 2N.
+    The order in which a tree splits does not matter. Each tree sees another bootstrap sample of the
+    images; their entropies differ by about (16 - 1) / 2N.
     """
     v = grid(16, times=200)
     z = np.hstack([v // 2, v % 2]).astype(float)
@@ -279,14 +293,13 @@ def test_disentanglement_and_completeness_are_entropies_of_rows_and_columns() ->
     assert disentanglement_completeness(np.zeros((4, 3))) == (0, 0)
 
 
-# --- SAP's accuracy ---------------------------------------------------------------------------------------------------
+# --- SAP's accuracy -------------------------------------------------------------------------------
 
 
 def test_sap_counts_every_value_of_a_factor_alike_and_cuts_out_values_in_the_middle() -> None:
     v = np.repeat([[0], [1]], [900, 100], axis=0)
-    assert (
-        sap(np.ones((1000, 1)), v, np.ones((1000, 1)), v) == 0
-    )  # not 0.9 - 0.5 for always saying 0
+    # Always predicting 0 does not score 0.9 - 0.5.
+    assert sap(np.ones((1000, 1)), v, np.ones((1000, 1)), v) == 0
     z = v.astype(float)
     z[:90], z[900:920] = 1, 0  # right for 90 % of the one and 80 % of the other
     assert sap(z, v, z, v) == pytest.approx(0.85 - 0.5, abs=1e-12)
@@ -306,7 +319,7 @@ def test_sap_and_dci_are_judged_on_the_other_images() -> None:
     assert dci(z, v, others, truth).informativeness.value == pytest.approx(1 / 4, abs=4 * error)
 
 
-# --- laws -------------------------------------------------------------------------------------------------------------
+# --- laws -----------------------------------------------------------------------------------------
 
 MIXED = np.array([[1, 0.7, 0, 0.5], [0, 1, 0.9, 0.5], [0.6, 0, 1, 0.5]])
 
@@ -319,12 +332,13 @@ def entangled(n: int, seed: int) -> tuple[Reals, Integers]:
 def alike(
     before: tuple[Reals, Integers, Reals, Integers], after: tuple[Reals, Integers, Reals, Integers]
 ) -> None:
-    """Exactly the same scores, but for the tolerance of a regression and the chance of forests.
+    """The scores are exactly equal, up to a regression's tolerance and a forest's randomness.
 
-    The regression stops at slopes of 1e-4, so that one of 3,000 groups may lie near enough to the border to change
-    sides. A forest draws which of equally good splits it takes, in the order of dimensions, and which images a tree
-    sees; with the same seed these are the same, so less is left than between two seeds. Completeness is compared in
-    the unit of as many dimensions as codes had before.
+    The regression stops at slopes of 1e-4, so that one of 3,000 groups may lie near enough to the
+    border to change sides. A forest chooses at random among equally good splits, in the order of
+    dimensions, and which images a tree sees. With the same seed these choices are the same, so that
+    less variation remains than between two seeds. Completeness is compared in the unit of as many
+    dimensions as the codes had before.
     """
     one, other = every_score(*before), every_score(*after)
     for name in {*one} - {"dci_disentanglement", "dci_completeness", "dci_informativeness"}:
@@ -396,12 +410,10 @@ def test_a_factor_of_one_value_has_no_gap_to_count() -> None:
     assert mig(v.astype(float), v * 0) == 0
 
 
-# --- groups -----------------------------------------------------------------------------------------------------------
+# --- groups ---------------------------------------------------------------------------------------
 
 
-def test_every_other_image_with_the_same_value_is_as_likely_a_partner_and_rare_values_are_left_alone() -> (
-    None
-):
+def test_partners_are_uniform_over_images_of_the_same_value_and_rare_values_are_skipped() -> None:
     v = np.repeat([0, 1, 2], [20, 9, 15])[np.random.default_rng(0).permutation(44)][:, None]
     pairs = []
 
@@ -427,20 +439,23 @@ def test_every_other_image_with_the_same_value_is_as_likely_a_partner_and_rare_v
 
 
 def test_pairs_of_the_beta_vae_score_share_a_value_each_not_all_the_same() -> None:
-    """Code: 0 where the first of two bits is 0, else -1 or 1. Pairs that share that bit differ by 1/2 on average,
-    with a variance of 3/4; pairs that share the other by 3/4, with 7/16. Means of 64 are told apart in 90 % of cases
-    (normal approximation, at the threshold where the two errors are equal); with one value for all 64, in 3/4 at most.
+    """Each pair shares its own value of the factor; the 64 pairs of a group do not share one value.
+
+    The code is 0 where the first of two bits is 0, and otherwise -1 or 1. Codes of pairs that share
+    that bit differ by 1/2 on average, with a variance of 3/4; those of pairs that share the other
+    bit differ by 3/4, with a variance of 7/16. Means of 64 pairs are told apart in 90 % of cases
+    (normal approximation, at the threshold where the two errors are equal). If all 64 pairs shared
+    one value, they would be told apart in 3/4 of cases at most.
     """
     v, rng = grid(2, 2, times=500), np.random.default_rng(0)
     z = v[:, :1] * rng.choice([-1.0, 1.0], (len(v), 1))
     gap = 0.25 * 8 / (math.sqrt(3 / 4) + math.sqrt(7 / 16))
     wanted = (1 + math.erf(gap / math.sqrt(2))) / 2
-    assert beta_vae_score(z, v, z, v).value == pytest.approx(
-        wanted, abs=0.03
-    )  # 1/64 for whole numbers of pairs
+    # The tolerance allows for 1/64, since numbers of pairs are integers.
+    assert beta_vae_score(z, v, z, v).value == pytest.approx(wanted, abs=0.03)
 
 
-# --- errors -----------------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("score", [mig, modularity])
@@ -468,7 +483,7 @@ def test_an_accuracy_has_a_binomial_error_and_informativeness_a_value_for_each_i
     )
 
 
-# --- of a run ---------------------------------------------------------------------------------------------------------
+# --- of a run -------------------------------------------------------------------------------------
 
 NUMBERS = {name for name in METRICS if name not in ("dci_accuracy", "factor_information")}
 
@@ -484,11 +499,8 @@ def sprites(folder: Path, **given: Any) -> Evaluator:
     return Evaluator(vaelab.train(tiny(settings | given), folder / "run", quiet=True))
 
 
-LEARNS = {
-    "train.epochs": 15,
-    "train.learning_rate": 1e-2,
-    "objective.beta": 0.1,
-}  # at once to use some dimension
+# With these settings a model soon uses some of its dimensions.
+LEARNS = {"train.epochs": 15, "train.learning_rate": 1e-2, "objective.beta": 0.1}
 
 
 def number(value: Estimate | float) -> float:
@@ -508,7 +520,8 @@ def test_a_small_run_on_sprites_has_every_score(tmp_path: Path, quick: None) -> 
         == list(found["factor_information"])
         == ["shape", "scale", "rotation", "x", "y"]
     )
-    # Where a white shape is, is the first thing that is learned: better than the chance of 1 / 32 by 5 errors at least.
+    # A model learns first where a white shape is: the accuracy exceeds chance, 1 / 32, by at least
+    # 5 standard errors.
     for place in ("x", "y"):
         assert found["dci_accuracy"][place].value > 1 / 32 + 5 * math.sqrt(1 / 32 / 600)
     assert any("rotation" in note for note in found["notes"])
@@ -537,7 +550,10 @@ def test_data_without_factors_get_a_reason(digits_run: Path) -> None:
 
 
 def test_factors_of_ones_own_count_and_constant_ones_do_not(tmp_path: Path, quick: None) -> None:
-    """A .npz whose one image of 4 x 4 pixels is bright on one side or the other: factor 1; factor 2 is always 0."""
+    """A .npz file of 4 x 4 images that are bright on one side or the other.
+
+    The side is factor 1; factor 2 is always 0.
+    """
     side = np.random.default_rng(0).integers(2, size=300)
     x = np.zeros((300, 4, 4), np.uint8)
     x[:, :, :2], x[:, :, 2:] = 255 * side[:, None, None], 255 * (1 - side)[:, None, None]
@@ -558,7 +574,10 @@ def test_factors_of_ones_own_count_and_constant_ones_do_not(tmp_path: Path, quic
 
 
 def test_used_dimensions_are_those_whose_mean_moves_whatever_the_scale() -> None:
-    """Means that vary by 1, by 0.05 of a posterior's width (2.5e-3 of its variance), by 0.3 of it, and not at all."""
+    """Means vary by 1, by 0.05 and 0.3 of the posterior's width, and not at all.
+
+    A mean that varies by 0.05 of the width has 2.5e-3 of the posterior's variance.
+    """
     means = torch.from_numpy(normal(5000, 4)).float() * torch.tensor([1, 0.05, 0.3, 0])
     for q, wanted in (
         (lambda x: diagonal(x, torch.zeros_like(x)), [True, False, True, False]),
@@ -604,9 +623,7 @@ def test_what_would_take_too_long_is_left_out_and_said() -> None:
     assert "101 dimensions" in found["notes"][0]
 
 
-def test_information_is_that_of_held_out_images_and_of_as_many_others_as_make_ten_thousand() -> (
-    None
-):
+def test_information_is_measured_on_held_out_images_and_others_up_to_ten_thousand() -> None:
     v, truth = drawn(300, 2, 3), drawn(200, 2, 3, seed=1)
     z, others = normal(300, 2), normal(200, 2, seed=1)
     together = mig(np.vstack([z, others]), np.vstack([v, truth]))

@@ -1,4 +1,4 @@
-"""The doctor: each rule finds what is wrong with a run made for it, and leaves a healthy one alone."""
+"""Each rule of the doctor finds the fault of a run made for it and passes a healthy run."""
 
 from __future__ import annotations
 
@@ -124,7 +124,10 @@ def arrays(name: str) -> np.ndarray[Any, Any] | None:
 
 @pytest.fixture(scope="module")
 def undrawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """As `quick`, for runs that several tests look at; and a classifier soon taught, in a cache of its own."""
+    """Like `quick`, for runs that several tests share.
+
+    The classifier trains briefly and has its own cache.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
         patch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
@@ -166,14 +169,13 @@ def judged(e: Evidence, rule: str) -> Finding:
     return finding
 
 
-# ---------------------------------------------------------------- runs made to trigger a rule, and healthy ones
+# --- runs made to trigger a rule, and healthy ones ------------------------------------------------
 
 
 def test_healthy_runs_are_told_nothing_by_any_rule(look: Look) -> None:
     found = [verdicts(look(name)) for name in ("healthy", "healthy codes")]
-    assert (
-        found[1].pop("too few epochs") == "remark"
-    )  # its learning rate fell to 0, so that cannot be judged
+    # Its learning rate fell to 0, so this cannot be judged.
+    assert found[1].pop("too few epochs") == "remark"
     assert all(set(each.values()) == {"fine"} for each in found), found
     assert {rule for each in found for rule in each} == set(RULES)  # and no rule was spared
 
@@ -216,13 +218,14 @@ def test_a_run_made_for_a_rule_is_found_out(
 
 
 def test_a_sigma_below_the_rounding_of_grey_levels_is_saturated(look: Look) -> None:
-    """Set by hand: to learn one takes images that a decoder can draw to a level, and many epochs."""
+    """The sigma is set by hand.
+
+    To learn one takes images that a decoder can reproduce to a level, and many epochs.
+    """
     e = look("gaussian")
     assert judged(e, "saturated outputs").verdict == "fine"
-    for levels, verdict in (
-        (0.28, "fault"),
-        (0.30, "fine"),
-    ):  # digits have 17 levels; rounding to them: 0.289
+    # Digits have 17 levels; the standard deviation of rounding to them is 0.289 levels.
+    for levels, verdict in ((0.28, "fault"), (0.30, "fine")):
         run = vaelab.load(e.evaluator.run.folder)
         run.vae.decoder.get_buffer("log_sigma").fill_(math.log(levels / 16))
         assert (
@@ -293,7 +296,7 @@ def test_a_rate_that_tells_no_image_from_another_is_a_collapse_too(look: Look) -
         assert ("at a rate of" in finding.says) == (verdict == "fault")
 
 
-# ---------------------------------------------------------------- histories: what is known of them exactly
+# --- histories: what is known of them exactly -----------------------------------------------------
 
 
 def history(
@@ -313,7 +316,7 @@ def with_history(e: Evidence, entries: list[dict[str, Any]], **recipe: Any) -> E
 
 @pytest.fixture
 def noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loss of the history's last epoch is known as well as that of MNIST's 10,000 test images."""
+    """The loss of the last epoch is known as well as that of MNIST's 10,000 test images."""
     monkeypatch.setattr(Evidence, "loss", lambda *_: Estimate(103.9, 0.27))
 
 
@@ -325,7 +328,10 @@ def seeds(epochs: int = 20) -> list[list[dict[str, Any]]]:
 def test_mlp_20d_has_epochs_enough_at_20_and_too_few_at_8_and_never_overfits(
     look: Look, noise: None
 ) -> None:
-    """Ten seeds, as they were measured on MNIST; no validation images, so test images are looked at."""
+    """The histories are those measured on MNIST with ten seeds.
+
+    They have no validation images, so the rules look at test images.
+    """
     for entries in seeds():
         e = with_history(look("healthy"), entries, objective__warmup=0.0)
         assert judged(e, "too few epochs").verdict in ("fine", "remark")
@@ -348,7 +354,10 @@ def test_mlp_20d_has_epochs_enough_at_20_and_too_few_at_8_and_never_overfits(
 def test_a_curve_a_plus_b_over_epoch_gains_what_it_says(
     look: Look, noise: None, b: float, verdict: str
 ) -> None:
-    """From epoch 20 to 25 b / 20 - b / 25 = b / 100 nats; a fault from twice 0.27 nats on, a remark from 0.3."""
+    """From epoch 20 to 25 the gain is b / 20 - b / 25 = b / 100 nats.
+
+    A fault starts at twice 0.27 nats, a remark at 0.3.
+    """
     e = with_history(
         look("healthy"), history([90 + b / t for t in range(1, 21)]), objective__warmup=0.0
     )
@@ -358,7 +367,10 @@ def test_a_curve_a_plus_b_over_epoch_gains_what_it_says(
 
 
 def test_a_curve_of_noise_alone_is_rarely_called_a_trend(look: Look, noise: None) -> None:
-    """2.5 standard errors of a line: by Student's t with 2 degrees of freedom chance has them in 6.5 % of cases."""
+    """The slope of a line has to exceed 2.5 standard errors.
+
+    By Student's t with 2 degrees of freedom, chance alone reaches this in 6.5 % of cases.
+    """
     rng = np.random.default_rng(0)
     base = look("healthy")
     found = []
@@ -510,12 +522,15 @@ def test_an_unfinished_run_is_told_how_to_go_on(look: Look, tmp_path: Path) -> N
         diagnose(tmp_path / "nowhere")
 
 
-# ---------------------------------------------------------------- numbers: where they come from, what they mean
+# --- numbers: where they come from, what they mean ------------------------------------------------
 
 
 @pytest.mark.parametrize("law", [Normal, Laplace])
 def test_the_scale_that_fits_and_what_it_saves_are_those_of_the_log_densities(law: Any) -> None:
-    """200 elements with residuals of spread 0.3 under a scale of 1: no other scale gives more nats."""
+    """200 elements have residuals of standard deviation 0.3 under a scale of 1.
+
+    No other scale than the best one gives more nats.
+    """
     x = torch.from_numpy(np.random.default_rng(0).normal(0, 0.3, (50, 4))).double()
     zero = torch.zeros(1, 50, 4, dtype=torch.float64)
     fit = fit_of(SimpleNamespace(look=(x, law(zero, torch.ones_like(zero)), 0.0)))  # type: ignore[arg-type]
@@ -530,13 +545,15 @@ def test_the_scale_that_fits_and_what_it_saves_are_those_of_the_log_densities(la
 
 
 def test_poisson_counts_fit_a_poisson(look: Look) -> None:
-    """Their variance is their mean: 4 in each of 64 elements, the same for all images. What is learned adds to it."""
+    """The variance equals the mean: 4 in each of 64 elements, the same for all images.
+
+    What the model learns adds to the spread.
+    """
     finding = judged(look("poisson counts"), "likelihood")
     assert finding.verdict == "fine"
     spread = float(finding.says.split("counts is ")[1].split()[0])
-    assert spread > 1 - 4 * math.sqrt(
-        (2 + 1 / 4) / (60 * 64)
-    )  # (x - 4)^2 / 4 has mean 1, variance 2 + 1/4
+    # (x - 4)^2 / 4 has mean 1 and variance 2 + 1/4.
+    assert spread > 1 - 4 * math.sqrt((2 + 1 / 4) / (60 * 64))
 
 
 @pytest.mark.parametrize(
@@ -589,10 +606,8 @@ def test_holes_are_found_by_the_samples_where_no_distance_of_codes_is_known(look
     for coverage, verdict in ((0.05, "fault"), (0.3, "remark")):
         sections = {"samples": numbers | {"coverage": coverage}}
         assert judged(dataclasses.replace(e, sections=sections), "holes").verdict == verdict
-    for alike in (
-        Estimate(3.0, 1.0),
-        Estimate(50.0, None),
-    ):  # within the errors; of an unknown error
+    # A difference within the errors, and one whose error is unknown.
+    for alike in (Estimate(3.0, 1.0), Estimate(50.0, None)):
         sections = {"samples": numbers | {"coverage": 0.05, "frechet": alike}}
         assert judged(dataclasses.replace(e, sections=sections), "holes").verdict == "fine"
     assert RULES["holes"](dataclasses.replace(e, sections={})) is None
@@ -612,7 +627,10 @@ def sampled(
 
 
 def test_samples_no_worse_than_blurred_reconstructions_are_no_fault(look: Look) -> None:
-    """The VAE of report 2 in the plane: bad samples and nearly as bad reconstructions, which no other prior mends."""
+    """The numbers are those of report 2's VAE with two latent dimensions.
+
+    Its samples are bad and its reconstructions nearly as bad, which no other prior fixes.
+    """
     finding = sampled(look("healthy"), 25.4, 22.6, 0.4, coverage=0.037, gap=0.47)
     assert finding.verdict == "remark"
     assert finding.says.startswith(
@@ -627,13 +645,14 @@ def test_samples_no_worse_than_blurred_reconstructions_are_no_fault(look: Look) 
 def test_samples_as_far_from_test_images_as_real_ones_are_no_worse_than_reconstructions(
     look: Look,
 ) -> None:
-    """Reconstructions are of the test images themselves, and so may lie nearer to them than any other images do."""
+    """Reconstructions may lie nearer to the test images than any other images do.
+
+    They are reconstructions of these very images.
+    """
     assert sampled(look("healthy"), 0.3, 0.0, 0.3, coverage=0.95, gap=-0.01).verdict == "fine"
     blurred = sampled(look("healthy"), 2.0, 0.5, 0.3, coverage=0.5, gap=0.01)
-    assert (blurred.verdict, blurred.remedy) == (
-        "remark",
-        "",
-    )  # codes follow the prior: another one mends nothing
+    # Codes follow the prior, so another prior fixes nothing.
+    assert (blurred.verdict, blurred.remedy) == ("remark", "")
     assert blurred.says.startswith("Samples are worse than reconstructions. Frechet")
 
 
@@ -660,10 +679,11 @@ def test_how_many_dimensions_may_idle(look: Look) -> None:
         )
 
 
-# ---------------------------------------------------------------- any model, any evidence
+# --- any model, any evidence ----------------------------------------------------------------------
 
 KEYS = {
-    "latent": "active_units activity mutual_information prior_gap prior_gap_at_least hole_share codes_used",
+    "latent": "active_units activity mutual_information prior_gap prior_gap_at_least hole_share "
+    "codes_used",
     "samples": "frechet frechet_reconstructions frechet_real coverage coverage_real",
 }
 numbers = st.floats(-1e3, 1e3) | st.none() | st.just(math.nan)

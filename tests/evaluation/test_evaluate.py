@@ -54,8 +54,10 @@ def refuse(*_: object) -> Any:
 def test_what_is_written_is_what_python_returns_and_reads_back(
     measured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Values, errors and the values image by image; and the same weights under the same protocol are not measured
-    twice."""
+    """Values, errors and the values of each image are the same in all three places.
+
+    The same weights under the same protocol are not measured twice.
+    """
     monkeypatch.setattr(measuring, "measure", refuse)
     found = vaelab.evaluate(measured, samples=20, quiet=True)
     document = json.loads((measured / "evaluation.json").read_text())
@@ -64,9 +66,8 @@ def test_what_is_written_is_what_python_returns_and_reads_back(
     assert document["sections"]["likelihood-20"]["nll"] == {"value": nll.value, "error": nll.error}
     with np.load(measured / "evaluation.npz") as columns:
         each = columns["likelihood-20.nll"]
-    assert (
-        len(each) == len(vaelab.load(measured).vae.encode(np.zeros((180, 8, 8)))) == 180
-    )  # a tenth of 1,797
+    # A tenth of 1,797 images.
+    assert len(each) == len(vaelab.load(measured).vae.encode(np.zeros((180, 8, 8)))) == 180
     assert nll.each is not None
     assert np.array_equal(nll.each, each)
     assert nll.value == pytest.approx(each.mean(), rel=1e-8)
@@ -178,7 +179,10 @@ def test_an_interruption_of_the_importance_weights_keeps_what_annealing_found(
 def test_another_k_stands_beside_the_first_and_measures_nothing_else_anew(
     a_measured_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The most importance weights count where none are named; the sections that do not depend on them stay."""
+    """Without an explicit K, the evaluation with the most importance weights counts.
+
+    Sections that do not depend on K stay as they are.
+    """
     asked: list[str] = []
     monkeypatch.setattr(
         measuring, "measure", lambda section, *_: asked.append(section) or {"notes": []}
@@ -355,7 +359,7 @@ def test_an_estimate_is_printed_as_far_as_its_error_reaches() -> None:
 
 
 def test_results_under_several_protocols_are_kept_side_by_side(a_measured_copy: Path) -> None:
-    """Another seed, other images, or another version of vaelab: nothing that was measured is lost."""
+    """Another seed, other images or another version of vaelab loses no earlier measurement."""
     first = (a_measured_copy / "evaluation.json").read_bytes()
     evaluate(a_measured_copy, seed=1, samples=2, sections=["likelihood"], quiet=True)
     assert (a_measured_copy / "evaluation.json").read_bytes() == first

@@ -38,7 +38,10 @@ def test_the_bootstrap_covers_the_mean_at_its_nominal_rate(name: str) -> None:
 
 
 def test_each_side_of_the_bootstrap_fails_as_often_where_data_are_skewed() -> None:
-    """2.5 % a side. Percentiles of the same resamples leave the truth above them more than twice as often as below."""
+    """Each side fails in 2.5 % of cases.
+
+    Percentiles of the same resamples leave the truth above them more than twice as often as below.
+    """
     rng, above, below = np.random.default_rng(1), [], []
     for seed in range(1500):
         found = bootstrap(rng.exponential(1.0, 60), draws=400, seed=seed)
@@ -63,7 +66,8 @@ def test_on_normal_values_the_bootstrap_is_student_s_interval() -> None:
     x = np.random.default_rng(0).normal(1, 5, 2000)
     found, wanted = bootstrap(x), t_interval(x)
     assert found
-    # A quantile of 4,000 draws errs by sqrt(0.025 0.975 / 4000) / phi(1.96) = 0.042 standard errors of the mean.
+    # A quantile of 4,000 resamples has an error of sqrt(0.025 0.975 / 4000) / phi(1.96) = 0.042
+    # standard errors of the mean.
     error = 0.042 * x.std() / len(x) ** 0.5
     np.testing.assert_allclose(found, wanted, rtol=0, atol=4 * error)
 
@@ -87,7 +91,10 @@ def test_what_cannot_be_resampled_has_no_bootstrap() -> None:
 
 
 def test_few_disagreements_do_not_make_a_winner_too_often() -> None:
-    """Two models of equal merit that disagree on a dozen of 1,000 images: no more than the nominal 5 % by 4 errors."""
+    """Two equally good models disagree on a dozen of 1,000 images.
+
+    One of them wins in no more than the nominal 5 % of cases, up to 4 standard errors.
+    """
     rng, won = np.random.default_rng(0), []
     for seed in range(800):
         x = np.zeros(1000)

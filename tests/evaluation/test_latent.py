@@ -1,4 +1,7 @@
-"""Measures of the codes against Gaussians whose answers are known, cases that can be enumerated, and every model."""
+"""Measures of codes against Gaussians with closed forms and against enumeration.
+
+Every model can be measured.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,10 @@ def test_in_chunks_it_is_the_same(
 
 
 def test_codes_that_do_not_overlap_share_log_n_nats_with_their_images() -> None:
-    """11.00 nats for 60,000 images; weights along the wrong axis read 4.9 (disentangling-vae, issue 58)."""
+    """Mutual information is 11.00 nats for 60,000 images.
+
+    Weights along the wrong axis give 4.9 (disentangling-vae, issue 58).
+    """
     q = gaussians(1000.0 * torch.arange(60_000.0).double()[:, None], 1.0)
     z = q.sample()[::1200]
     log_qz = q.base_dist.log_prob(q.mean).sum(-1)[0] - 0.5 * (z - q.mean[::1200]).square().sum(-1)
@@ -124,9 +130,10 @@ def test_codes_that_say_nothing_share_nothing_and_are_the_prior() -> None:
 
 
 class Known:
-    """x ~ N(0, I), q(z|x) = N(A x + b, s^2 S): q(z) is Gaussian, and every part of the rate is known.
+    """x ~ N(0, I) and q(z|x) = N(A x + b, s^2 S), so q(z) is Gaussian.
 
-    The posterior is as wide as the codes are apart, so that N images tell q(z) to some 1/N nats.
+    Every part of the rate has a closed form. The posterior is as wide as the codes are apart, so
+    that N images determine q(z) to about 1/N nats.
     """
 
     def __init__(self, images: int, full: bool) -> None:
@@ -139,9 +146,8 @@ class Known:
         total, within = spread @ spread.T + noise * shape, noise * shape
         variance = total.diagonal()
         self.mi = 0.5 * float(torch.logdet(total) - torch.logdet(within))
-        self.tc = 0.5 * float(
-            variance.log().sum() - torch.logdet(total)
-        )  # -1/2 log det of the correlations
+        # -1/2 log det of the correlations.
+        self.tc = 0.5 * float(variance.log().sum() - torch.logdet(total))
         self.dwkl = 0.5 * float((variance + b**2 - 1 - variance.log()).sum())
 
 
@@ -152,10 +158,8 @@ def test_the_three_parts_of_a_gaussian_aggregate_are_those_of_its_covariance(ful
     log_q, log_marginals = aggregate([known.q], z)
     assert log_marginals is not None
     p = gaussians(torch.zeros(2).double(), 1.0)
-    log_qz, log_p = (
-        known.q.log_prob(torch.cat([z, z]))[:2000],
-        p.log_prob(z),
-    )  # of the first 2000 images
+    # Of the first 2000 images.
+    log_qz, log_p = known.q.log_prob(torch.cat([z, z]))[:2000], p.log_prob(z)
     parts = log_qz - log_q, log_q - log_marginals, log_marginals - log_p
     for part, wanted in zip(parts, (known.mi, known.tc, known.dwkl), strict=True):
         within(part, wanted)
@@ -164,15 +168,14 @@ def test_the_three_parts_of_a_gaussian_aggregate_are_those_of_its_covariance(ful
     within(sum(parts) - rate, 0)  # type: ignore[arg-type]
 
 
-def test_where_codes_hardly_overlap_prior_gap_is_at_least_the_truth_but_total_correlation_is_below_it() -> (
-    None
-):
-    """x ~ N(0, 1), q(z|x) = N(x, s^2) for both of two dimensions: q(z) is Gaussian with correlation 1 / (1 + s^2).
+def test_codes_that_hardly_overlap_overestimate_the_prior_gap_and_underestimate_tc() -> None:
+    """x ~ N(0, 1) and q(z|x) = N(x, s^2) for both of two dimensions.
 
-    A mean of N densities, one of them z's own, has E log of at least E log q(z), in space and by dimension, so the
-    prior gap and the dimension-wise KL are at least the truth, in expectation; total correlation, their difference,
-    need not be. The error is over draws of the images, for all 2000 samples of one draw lie in the same mixture; t(7)
-    is beyond 5.4 once in 1,000.
+    So q(z) is Gaussian with correlation 1 / (1 + s^2). For a mean of N densities, one of them z's
+    own, E log is at least E log q(z), jointly and by dimension. The prior gap and the
+    dimension-wise KL are therefore at least the truth in expectation; total correlation, their
+    difference, need not be. The error is over draws of the images, because all 2000 samples of one
+    draw lie in the same mixture; t(7) exceeds 5.4 once in 1,000.
     """
     s, images, draws = 1e-3, 2000, 8
     variance, p = 1 + s**2, gaussians(torch.zeros(2).double(), 1.0)
@@ -203,9 +206,8 @@ def test_the_marginals_of_full_covariances_are_their_diagonals() -> None:
     q = FullNormal(mean, scale_tril=tril)
     z = q.sample((2,)).flatten(0, 1)
     log_q, log_marginals = aggregate([q], z)
-    wanted = Normal(mean, (tril @ tril.mT).diagonal(dim1=1, dim2=2).sqrt()).log_prob(
-        z[:, None]
-    )  # (10, 5, 3)
+    # Shape (10, 5, 3).
+    wanted = Normal(mean, (tril @ tril.mT).diagonal(dim1=1, dim2=2).sqrt()).log_prob(z[:, None])
     torch.testing.assert_close(log_marginals, wanted.exp().mean(1).log().sum(1))
     torch.testing.assert_close(log_q, one_by_one(q, z, 5))
 
@@ -236,7 +238,10 @@ def test_densities_of_the_sphere_and_of_levels_are_averaged_too() -> None:
 
 
 def test_the_information_in_discrete_codes_is_their_entropy() -> None:
-    """Two variables in eight images; q(z|x) is a point, so I = H(z), and TC = H(z_1) + H(z_2) - H(z)."""
+    """Two variables take their values on eight images, and q(z|x) is a point.
+
+    So I = H(z), and TC = H(z_1) + H(z_2) - H(z).
+    """
     indices = torch.tensor([[0, 0], [0, 0], [0, 0], [0, 0], [1, 1], [1, 1], [1, 0], [2, 2]])
     table = torch.randn(3, 4).double()
     q = Code(table[indices].flatten(1), indices, torch.zeros(8).double())
@@ -254,9 +259,8 @@ def test_the_information_in_discrete_codes_is_their_entropy() -> None:
 def test_the_parts_of_one_hot_codes_are_those_of_all_their_values() -> None:
     q = OneHots(torch.randn(5, 2, 3).double())
     pairs = list(itertools.product(range(3), repeat=2))
-    values = torch.stack(
-        [one_hot(torch.tensor(pair), 3).flatten() for pair in pairs]
-    ).double()  # (9, 6)
+    # Shape (9, 6).
+    values = torch.stack([one_hot(torch.tensor(pair), 3).flatten() for pair in pairs]).double()
     log_q, log_marginals = aggregate([q], values)
     assert log_marginals is not None
     probabilities = q.logits.exp()  # (5, 2, 3)
@@ -277,9 +281,8 @@ def test_a_dimension_counts_as_active_by_the_variance_of_its_mean() -> None:
 def test_usage_of_a_table_is_its_share_and_the_perplexity_of_its_frequencies() -> None:
     assert usage(torch.tensor([[3, 3, 3, 3]])) == pytest.approx((1, 4))
     assert usage(torch.tensor([[12, 0, 0, 0]])) == pytest.approx((0.25, 1))
-    assert usage(torch.tensor([[2, 2], [4, 0]])) == pytest.approx(
-        (0.75, 1.5)
-    )  # each variable by itself
+    # Each variable counts by itself.
+    assert usage(torch.tensor([[2, 2], [4, 0]])) == pytest.approx((0.75, 1.5))
 
 
 # ---------------------------------------------------------------- holes
@@ -299,14 +302,14 @@ def test_where_both_come_from_one_distribution_the_share_is_nominal() -> None:
 def test_a_sample_may_have_any_rank_among_few_codes_and_the_share_is_nominal_over_all(
     codes: int, nominal: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of N + 1 values from one distribution the sample is each with the same chance: an expectation without chance.
+    """The sample has each rank among N + 1 values of one distribution with the same probability.
 
-    To be met, it has to be a whole number of the N + 1 ranks.
+    The expectation is therefore exact. To be met, the nominal share has to be a whole number of the
+    N + 1 ranks.
     """
     monkeypatch.setattr(densities, "RESAMPLES", 2)
-    values = (
-        torch.arange(codes + 1.0).double().exp()
-    )  # as if of a skew distribution: gaps are no rounding
+    # The values look like those of a skewed distribution, so that gaps are not lost in rounding.
+    values = torch.arange(codes + 1.0).double().exp()
     others = [torch.cat([values[:rank], values[rank + 1 :]]) for rank in range(codes + 1)]
     shares = [share_beyond(rest, values[[rank]], nominal).value for rank, rest in enumerate(others)]
     assert np.mean(shares) == pytest.approx(nominal, rel=1e-12)
@@ -314,7 +317,10 @@ def test_a_sample_may_have_any_rank_among_few_codes_and_the_share_is_nominal_ove
 
 @pytest.mark.parametrize(("codes", "samples"), [(200, 2000), (2000, 200)])
 def test_the_error_of_the_share_is_its_spread_over_repetitions(codes: int, samples: int) -> None:
-    """Of 200 repetitions the spread is known to 1 in 20; the bootstrap's own to about as much each."""
+    """200 repetitions determine the spread to 1 in 20.
+
+    Each bootstrap error is about as precise.
+    """
     found = [share_beyond(torch.randn(codes), torch.randn(samples) + 0.5) for _ in range(200)]
     spread = float(np.std([each.value for each in found]))
     assert float(np.mean([each.error for each in found])) == pytest.approx(spread, rel=0.25)
@@ -322,7 +328,10 @@ def test_the_error_of_the_share_is_its_spread_over_repetitions(codes: int, sampl
 
 @pytest.mark.parametrize("scale", [1.0, math.sqrt(0.1), 1.2])
 def test_the_share_of_a_squeezed_aggregate_is_that_of_the_chi_squared(scale: float) -> None:
-    """95 % of codes N(0, s^2 I) lie within s^2 times the quantile of |z|^2; N(0, I) has the rest of its mass beyond."""
+    """95 % of codes N(0, s^2 I) lie within s^2 times the 95 % quantile of |z|^2.
+
+    N(0, I) has the rest of its mass beyond that radius.
+    """
     size = 3
     density = fitted_density(scale * torch.randn(5000, size))
     codes, prior = scale * torch.randn(5000, size), torch.randn(5000, size)
@@ -340,9 +349,11 @@ def test_the_share_of_a_shifted_aggregate_is_that_of_the_shifted_chi_squared() -
 
 
 def test_a_hole_in_the_middle_is_found() -> None:
-    """Codes of N(0, I) with radius above 1.5: the prior has 1 - exp(-9/8) = 0.675 within, and a twentieth of the rest
-    is as unlikely as the outermost codes. The edge of the fitted density is not sharp, which hides some of that; but
-    not the middle, with radius below 1, which has 1 - exp(-1/2) = 0.393.
+    """The codes are those of N(0, I) with a radius above 1.5.
+
+    The prior has 1 - exp(-9/8) = 0.675 of its mass within, and a twentieth of the rest is as
+    unlikely as the outermost codes. The edge of the fitted density is not sharp, which hides some
+    of that mass, but not the middle, with radius below 1, which has 1 - exp(-1/2) = 0.393.
     """
     plane = torch.randn(60_000, 2)
     ring = plane[plane.norm(dim=1) > 1.5]
@@ -416,9 +427,8 @@ def test_trustworthiness_counts_false_neighbours_among_codes_by_their_rank_among
     n, k = 12, 3
     x = torch.randn(n, 3)
     z = x[:, :1]  # of the three numbers only one
-    ranks, nearest = (
-        torch.cdist(rows, rows).argsort(1) for rows in (x, z)
-    )  # each begins with the row itself
+    # Each row of indices begins with the row itself.
+    ranks, nearest = (torch.cdist(rows, rows).argsort(1) for rows in (x, z))
     excess = sum(
         max(0, int((ranks[i] == j).nonzero()) - k) for i in range(n) for j in nearest[i, 1 : k + 1]
     )
@@ -430,7 +440,8 @@ def test_codes_that_keep_distances_are_trustworthy_and_those_by_chance_are_not()
     rotated = x.flatten(1) @ torch.linalg.qr(torch.randn(6, 6)).Q
     assert trustworthiness(x, x.flatten(1)) == 1
     assert trustworthiness(x, 3 * rotated) == pytest.approx(1, abs=1e-6)
-    # A rank by chance is uniform on 1 .. N - 1: its excess over k has a known mean, and some variance.
+    # A random rank is uniform on 1 .. N - 1, so that its excess over k has a known mean and
+    # variance.
     excess = np.maximum(0, np.arange(1, 200) - 5)
     unit = 2 / (200 * 5 * (2 * 200 - 3 * 5 - 1))
     error = unit * math.sqrt(200 * 5) * excess.std()
@@ -439,13 +450,12 @@ def test_codes_that_keep_distances_are_trustworthy_and_those_by_chance_are_not()
     )
 
 
-def test_codes_that_stretch_distances_by_a_quarter_at_most_lose_no_more_than_the_ranks_within_that() -> (
-    None
-):
-    """E[z|x] of a linear Gaussian model is x w / (w^2 + sigma^2), by dimension: distances grow by a to b, b/a = 1.25.
+def test_codes_that_stretch_distances_by_a_quarter_lose_only_ranks_within_a_quarter() -> None:
+    """E[z|x] of a linear Gaussian model is x w / (w^2 + sigma^2) in each dimension.
 
-    So the k nearest codes are of images no farther off than b/a times the k-th nearest image: the last of the ranks
-    that lie within that would be the worst.
+    Distances grow by factors from a to b, with b/a = 1.25. So the k nearest codes belong to images
+    no farther off than b/a times the k-th nearest image. The last of the ranks within that distance
+    is the worst case.
     """
     n, k = 300, 5
     made, w = linear_gaussian(n), torch.tensor(WEIGHTS)
@@ -453,9 +463,8 @@ def test_codes_that_stretch_distances_by_a_quarter_at_most_lose_no_more_than_the
     x = made.x_test.double()
     torch.testing.assert_close(made.z_test, made.x_test * growth)
     apart = torch.cdist(x, x).sort(1).values[:, 1:]  # (n, n - 1)
-    reach = (
-        apart[:, k - 1 : k] * float(growth.max() / growth.min()) * (1 + 1e-5)
-    )  # but for rounding to float32
+    # Up to rounding to float32.
+    reach = apart[:, k - 1 : k] * float(growth.max() / growth.min()) * (1 + 1e-5)
     last = (apart <= reach).sum(1, keepdim=True)  # the highest rank there is within reach
     excess = float((last - torch.arange(k) - k).clamp(min=0).sum())
     least = 1 - 2 / (n * k * (2 * n - 3 * k - 1)) * excess
@@ -510,7 +519,10 @@ SIGMA, WEIGHTS = 0.5, (1.0, 0.5, 0.3)  # of the decoder: x = w z + sigma e, dime
 
 
 def linear_gaussian(images: int, stretch: float = 1.0, shift: float = 0.0) -> Evaluator:
-    """z ~ N(0, I), x = w z + sigma e with the exact posterior, on data of z ~ N(shift, stretch^2)."""
+    """The model z ~ N(0, I), x = w z + sigma e with its exact posterior.
+
+    The data have z ~ N(shift, stretch^2).
+    """
     w = torch.tensor(WEIGHTS)
     given = {
         "data.treatment": "grey",
@@ -539,9 +551,8 @@ def test_a_model_whose_aggregate_is_the_prior_has_no_holes_and_says_what_it_shou
     images = 4000
     found = measure(linear_gaussian(images))
     w = torch.tensor(WEIGHTS)
-    information = (
-        0.5 * (1 + w**2 / SIGMA**2).log()
-    )  # of x and z, by dimension; the rate, as q(z) = p(z)
+    # The mutual information of x and z in each dimension; it is the rate, as q(z) = p(z).
+    information = 0.5 * (1 + w**2 / SIGMA**2).log()
     # A mean over 4000 images of c + (1 - s^2) chi^2 / 2: at most 2.2 % of it is one standard error.
     assert found["rates"] == pytest.approx(information.tolist(), rel=0.1)
     near(found["rate"], float(information.sum()))
@@ -551,18 +562,20 @@ def test_a_model_whose_aggregate_is_the_prior_has_no_holes_and_says_what_it_shou
     for key in ("total_correlation", "dimension_wise_kl", "sample_nll_excess"):
         near(found[key], 0)
     near(found["mutual_information"], float(information.sum()))
-    # log q(z|x) - log q(z) varies by 1 - v in each dimension, v the posterior's variance; its spread is found to 3 %
+    # In each dimension log q(z|x) - log q(z) has variance 1 - v, where v is the posterior's
+    # variance; its spread is known to 3 %.
     spread = math.sqrt(float((w**2 / (w**2 + SIGMA**2)).sum()) / latent.SAMPLES)
     assert found["mutual_information"].error == pytest.approx(spread, rel=0.15)
     near(found["mutual_information_at_most"], float(information.sum()))
     gap = found["prior_gap_at_least"]
-    assert (
-        -100 * 10 / (2 * 4000) < gap.value < WIDE * gap.error
-    )  # a fit of M parameters to N codes costs M / 2N
+    # A fit of M parameters to N codes costs M / 2N nats.
+    assert -100 * 10 / (2 * 4000) < gap.value < WIDE * gap.error
     # The entropy of x ~ N(0, w^2 + sigma^2); weights of the exact posterior are all equal.
     near(found["sample_nll"], 0.5 * float((2 * math.pi * math.e * (w**2 + SIGMA**2)).log().sum()))
-    # -log p(x) is half a chi^2(3) and a constant: its variance 3 / 2 is found from n images to sqrt(6 / n) of itself,
-    # for its fourth moment is 7 squares of that; an error to half as much. The excess has the variance of two such.
+    # -log p(x) is half a chi^2(3) variable plus a constant. Its variance 3 / 2 is estimated from n
+    # images with a relative error of sqrt(6 / n), because its fourth moment is 7 times the squared
+    # variance; the standard error is relatively known twice as well. The excess has the variance of
+    # two such means.
     one = pytest.approx(
         math.sqrt(1.5 / decoded.DECODED), rel=WIDE / 2 * math.sqrt(6 / decoded.DECODED)
     )
@@ -576,7 +589,10 @@ def test_a_model_whose_aggregate_is_the_prior_has_no_holes_and_says_what_it_shou
 
 
 def test_a_model_with_holes_says_how_large_they_are() -> None:
-    """Codes squeezed to variance 0.1 before the posterior's noise: each dimension of q(z) is Gaussian."""
+    """The codes have variance 0.1 before the posterior's noise.
+
+    Each dimension of q(z) is Gaussian.
+    """
     found = measure(linear_gaussian(4000, stretch=math.sqrt(0.1)))
     w = torch.tensor(WEIGHTS)
     gain = w**2 / (w**2 + SIGMA**2)  # of E[z|x] = gain x / w
@@ -594,8 +610,9 @@ def test_at_its_ceiling_mutual_information_says_so_and_is_bounded_from_above() -
     with torch.no_grad():
         made.vae.encoder.head.bias[3:] = -12
     found = measure(made)
-    # Of r_m = q(z|x_m) / q(z|x_n), E sqrt(r_m) under q(z|x_n) is exp(-|mu_m - mu_n|^2 / 8 s^2). What is lacking is
-    # E log sum r_m <= 2 E log sum sqrt(r_m) <= 2 log sum E sqrt(r_m), by Jensen's inequality.
+    # Let r_m = q(z|x_m) / q(z|x_n); E sqrt(r_m) under q(z|x_n) is exp(-|mu_m - mu_n|^2 / 8 s^2).
+    # The missing information is E log sum r_m <= 2 E log sum sqrt(r_m) <= 2 log sum E sqrt(r_m), by
+    # Jensen's inequality.
     apart = torch.cdist(made.z_test.double(), made.z_test.double())
     lacking = 2 * (-(apart**2) / (8 * math.exp(-12))).exp().sum(1).log()
     information, top = found["mutual_information"], math.log(300)
@@ -728,13 +745,8 @@ def test_the_same_seed_measures_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
 
     one, other = numbers(0), numbers(9)
     assert one == numbers(0)
-    for key in (
-        "mutual_information",
-        "hole_share",
-        "lost_share",
-        "sample_nll",
-        "smoothness",
-    ):  # each draws its own
+    # Each metric draws random numbers of its own.
+    for key in ("mutual_information", "hole_share", "lost_share", "sample_nll", "smoothness"):
         assert one[key] != other[key], key
 
 
@@ -751,9 +763,8 @@ def test_a_conditional_model_is_measured_class_by_class() -> None:
         float((sizes * sizes.log()).sum() / sizes.sum())
     )
     assert found["rate"].each is not None
-    draw = made.vae.draw(
-        made.x_test, 1, made.test.y
-    )  # the columns are in the order of the test images
+    # The columns are in the order of the test images.
+    draw = made.vae.draw(made.x_test, 1, made.test.y)
     assert found["rate"].each == pytest.approx(draw.rate.detach().double().numpy())
 
 
@@ -785,7 +796,10 @@ def test_one_test_image_is_enough(variant: str) -> None:
 def test_what_codes_decode_to_comes_back_as_the_encoder_knows_its_data(
     treatment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where these are binarised, zeros and ones with the decoder's means for probabilities; else the means."""
+    """If the data are binarised, these are zeros and ones sampled with the decoder's means.
+
+    Otherwise they are the means.
+    """
     torch.manual_seed(0)
     recipe = vaelab.recipe("quickstart", TINY | {"data.treatment": treatment})
     made = subject(build(recipe.model, (8, 8), 17), recipe, images=60, n_samples=1000)

@@ -1,4 +1,4 @@
-"""log p(x) by importance weights, by annealing and by quadrature, where it is known; what is said of it."""
+"""Importance weights, annealing and quadrature against known log p(x), and what is reported."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ WIDE = 5  # standard errors: a fair test fails once in two million
 
 
 class Linear:
-    """z ~ N(0, I), x|z ~ N(W z, sigma^2 I): p(x) = N(0, W W^T + sigma^2 I), p(z|x) has covariances if W^T W has."""
+    """z ~ N(0, I) and x|z ~ N(W z, sigma^2 I), so p(x) = N(0, W W^T + sigma^2 I).
+
+    p(z|x) has covariances if W^T W has.
+    """
 
     def __init__(self, latent: int, diagonal: bool = True, sigma: float = SIGMA) -> None:
         w = (
@@ -59,7 +62,10 @@ class Linear:
         self.gain = self.covariance @ self.w.T / noise
 
     def vae(self, shift: float = 0.0, log_stretch: float = 0.0) -> VAE:
-        """q(z|x) has the mean and variances of p(z|x), the mean moved by `shift`, the widths times exp(log_stretch)."""
+        """q(z|x) has the mean and variances of p(z|x).
+
+        The mean is moved by `shift`, and the widths are multiplied by exp(log_stretch).
+        """
         latent = len(self.gain)
         encoder = DiagonalGaussian(nn.Identity(), D, latent).double()
         with torch.no_grad():
@@ -127,9 +133,7 @@ def test_the_exact_posterior_gives_log_p_without_noise_and_all_samples_count(
         assert estimate.value == pytest.approx(float(truth.mean()), abs=1e-9)
 
 
-def test_one_sample_gives_minus_the_elbo_whose_gap_is_the_divergence_from_the_true_posterior() -> (
-    None
-):
+def test_one_sample_gives_minus_the_elbo_and_its_gap_is_the_kl_to_the_true_posterior() -> None:
     """E[-log w] = -log p(x) + KL(q(z|x) || p(z|x)), between Gaussians in closed form."""
     model = Linear(3)
     x, vae = model.p.sample((200,)), model.vae(0.3, 0.3)
@@ -143,9 +147,7 @@ def test_one_sample_gives_minus_the_elbo_whose_gap_is_the_divergence_from_the_tr
     assert abs(float(off.mean())) < WIDE * float(log_w.var(0).mean() / 1000 / 200) ** 0.5
 
 
-def test_a_wrong_posterior_gives_bounds_that_tighten_and_a_thousand_samples_come_within_their_error() -> (
-    None
-):
+def test_bounds_of_a_wrong_posterior_tighten_and_1000_samples_agree_within_their_error() -> None:
     model = Linear(3)
     x = model.p.sample((1000,))
     log_w = log_weights(model.vae(0.3, 0.3), x, 1000)
@@ -154,11 +156,11 @@ def test_a_wrong_posterior_gives_bounds_that_tighten_and_a_thousand_samples_come
     means = [float(nll.mean()) for nll in found.values()]
     assert means == sorted(means, reverse=True)
     off = found[1000] + log_p  # (N,): of each image the error of its estimate
-    variance = (
-        1 / effective_samples(log_w) - 1 / 1000
-    )  # of log p^, by the delta method; its bias is half of that
+    # The variance of the estimate of log p(x), by the delta method; its bias is half of that.
+    variance = 1 / effective_samples(log_w) - 1 / 1000
     assert abs(float((off - variance / 2).mean())) < WIDE * float(variance.mean() / 1000) ** 0.5
-    # A variance of 1000 normal values is known to sqrt(2 / 1000) = 4.5 %; the delta method is as far off again.
+    # A variance of 1000 normal values is known to sqrt(2 / 1000) = 4.5 %; the error of the delta
+    # method is about as large.
     assert float(off.var()) == pytest.approx(float(variance.mean()), rel=0.3)
 
 
@@ -166,8 +168,10 @@ def test_a_wrong_posterior_gives_bounds_that_tighten_and_a_thousand_samples_come
 def test_what_is_reported_is_off_by_the_known_bias_inside_its_stated_error(
     k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """E[-log p(x)] is the entropy of p(x). Of a q(z|x) of the right widths, its means moved by s of them, the weights
-    over p(x) are log-normal, exp(N(-s^2 / 2, s^2)); the bias, -E[log of the mean of k such], is simulated.
+    """E[-log p(x)] is the entropy of p(x), and the bias of the estimate is simulated.
+
+    If q(z|x) has the right widths and means moved by s of them, the weights over p(x) are
+    log-normal, exp(N(-s^2 / 2, s^2)). The bias is -E[log of the mean of k such weights].
     """
     quickly(monkeypatch)
     model = Linear(3)
@@ -202,9 +206,8 @@ def test_k_is_exactly_k(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     log_w = log_weights(model.vae(0.3), model.p.sample().expand(6, D), k)
     assert log_w.shape == (k, 6)
     assert decoded == 6 * k
-    assert (
-        len(log_w.unique()) == 6 * k
-    )  # and none is used twice, nor for two images, though they are alike
+    # No sample is used twice, nor for two images, although the images are equal.
+    assert len(log_w.unique()) == 6 * k
 
 
 @pytest.mark.parametrize("conditional", [False, True])
@@ -234,7 +237,10 @@ def test_memory_is_bounded_by_the_numbers_decoded_at_once_whatever_the_shape(
 
 
 def most_at_once(work: Callable[[VAE, Tensor], Tensor]) -> int:
-    """How many numbers the decoder puts out at once, at most, for 9 images of 75 values of 16 levels."""
+    """Return the largest number of values that the decoder outputs at once.
+
+    There are 9 images of 75 values of 16 levels.
+    """
     recipe = vaelab.recipe("quickstart", {"model.hidden": [4], "model.likelihood": "categorical"})
     vae, most = build(recipe.model, (3, 5, 5), 16), 0
 
@@ -290,9 +296,8 @@ def test_more_temperatures_bring_annealing_up_to_log_p(monkeypatch: pytest.Monke
         gap = model.p.log_prob(x) - log_mean(annealed(model.vae(), x, None, 0))
         gaps.append(float(gap.mean()))
         noise = WIDE * float(gap.std()) / math.sqrt(60)
-        assert (
-            -noise < gaps[-1] < float(gap.var()) / 2 + noise
-        )  # half the variance, were the estimates log-normal
+        # The gap is half the variance if the estimates are log-normal.
+        assert -noise < gaps[-1] < float(gap.var()) / 2 + noise
     assert gaps[0] > gaps[1] > gaps[2]
 
 
@@ -335,7 +340,8 @@ def test_quadrature_is_log_p_however_wrong_the_encoder_and_however_narrow_the_po
     model = Linear(latent, diagonal=False, sigma=sigma)
     x = model.p.sample((3,))
     found, change = quadrature(model.vae(shift, log_stretch), x)
-    # cells no wider than a deviation of q, e^0.7 of the posterior's: an error of exp(-2 pi^2 / e^1.4) = 0.8 % at most
+    # Cells are no wider than a standard deviation of q, e^0.7 of the posterior's: the error is
+    # exp(-2 pi^2 / e^1.4) = 0.8 % at most.
     torch.testing.assert_close(found, model.p.log_prob(x), rtol=0, atol=0.008)
     assert (change < quadrature_module.HALVING).all()
 
@@ -419,9 +425,8 @@ def test_grey_levels_under_a_bernoulli_are_loudly_no_likelihood_and_have_a_floor
     quickly(monkeypatch)
     found = measured(subject(uniform("bernoulli", None), torch.full((3, 4, 3), 0.5)), 5)
     floor, noise = 12 * math.log(2), WIDE * found["nll"].error
-    assert (
-        floor - noise < found["nll"].value < found["loss"].value + noise
-    )  # p(x|z) is 2^-12 whatever z
+    # p(x|z) is 2^-12 for every z.
+    assert floor - noise < found["nll"].value < found["loss"].value + noise
     assert "bits_per_dim" not in found
     assert found["notes"][0].startswith("NO LIKELIHOOD: ")
     assert f"its floor on these images is {12 * math.log(2):.1f} nats" in found["notes"][0]
@@ -462,9 +467,8 @@ def test_the_second_opinions_agree_with_the_weights_on_the_same_images(
             rtol=0,
             atol=1e-9,
         )
-        assert (
-            abs(difference.value) < WIDE * difference.error + 0.02
-        )  # which the bias of both stays below here
+        # The bias of both estimates is below 0.02 here.
+        assert abs(difference.value) < WIDE * difference.error + 0.02
     torch.testing.assert_close(
         torch.from_numpy(found["quadrature"].each), -model.p.log_prob(x[index]), rtol=0, atol=0.002
     )
@@ -511,9 +515,7 @@ def test_an_opinion_that_differs_from_the_weights_is_said_to(
         assert not about
 
 
-def test_an_opinion_that_failed_on_some_images_is_said_to_though_its_mean_is_within_its_error() -> (
-    None
-):
+def test_a_second_estimate_that_failed_on_some_images_is_reported_despite_a_good_mean() -> None:
     model = Linear(2)
     given = subject(model.vae(), model.p.sample((40,)))
     each = (-model.p.log_prob(given.x_test)).numpy()

@@ -1,4 +1,7 @@
-"""Samples against images: each number where it is known, by a closed form, by brute force, or by how sets were made."""
+"""Metrics of samples against known values.
+
+The values come from closed forms, from brute force, or from how the sets are made.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def turn(angle: float) -> Tensor:
     )
 
 
-# --- Frechet distance -------------------------------------------------------------------------------------------------
+# --- Frechet distance -----------------------------------------------------------------------------
 
 
 def test_frechet_of_independent_dimensions_is_the_difference_of_means_and_deviations() -> None:
@@ -67,9 +70,7 @@ def test_frechet_of_covariances_that_do_not_commute(angle: float) -> None:
     assert frechet(exactly(m, s), exactly(n, t, seed=1)) == pytest.approx(wanted, rel=1e-9)
 
 
-def test_frechet_of_a_set_and_itself_is_zero_and_it_is_symmetric_and_survives_features_that_never_vary() -> (
-    None
-):
+def test_frechet_is_zero_for_equal_sets_symmetric_and_defined_for_constant_features() -> None:
     x, y = random(50, 5), 2 + random(50, 5, seed=1) @ random(5, 5, seed=2)
     assert frechet(x, x) == pytest.approx(0, abs=1e-9)
     assert frechet(x, y) == pytest.approx(frechet(y, x), rel=1e-9)
@@ -82,10 +83,11 @@ def test_frechet_of_a_set_and_itself_is_zero_and_it_is_symmetric_and_survives_fe
     )
 
 
-def test_frechet_of_drawn_sets_is_the_truth_within_its_error_and_the_error_is_what_it_varies_by() -> (
-    None
-):
-    """N(0, I) and N(1, 4 I) in 3 dimensions lie 3 (1 + 1) apart; the bias at n = 400 is 0.02, far below the error."""
+def test_frechet_of_random_sets_is_right_within_its_error_and_the_error_is_its_spread() -> None:
+    """The Frechet distance of N(0, I) and N(1, 4 I) in 3 dimensions is 3 (1 + 1).
+
+    The bias at n = 400 is 0.02, far below the error.
+    """
     found = [
         resampled(
             frechet, random(400, 3, seed=2 * i), 1 + 2 * random(400, 3, seed=2 * i + 1), seed=i
@@ -96,11 +98,12 @@ def test_frechet_of_drawn_sets_is_the_truth_within_its_error_and_the_error_is_wh
     error = values.std(ddof=1)
     assert abs(values.mean() - 6) < 4 * error / 60**0.5 + 0.02
     stated = np.array([estimate.error for estimate in found])
-    # A deviation estimated from 60 values is off by 1 / sqrt(120) of itself, and so is one from 20, by 1 / sqrt(38).
+    # A standard deviation estimated from 60 values has a relative error of 1 / sqrt(120), and one
+    # from 20 resamples of 1 / sqrt(38).
     assert stated.mean() == pytest.approx(error, rel=4 * (1 / 120 + 1 / 38 / 60) ** 0.5)
 
 
-# --- precision, recall, density, coverage -----------------------------------------------------------------------------
+# --- precision, recall, density, coverage ---------------------------------------------------------
 
 
 def by_hand(made: Tensor, real: Tensor) -> dict[str, float]:
@@ -146,14 +149,16 @@ def test_a_set_and_itself_are_precise_complete_and_covered_and_sets_far_apart_ar
     assert {key: same[key] for key in ("precision", "recall", "coverage")} == dict.fromkeys(
         ("precision", "recall", "coverage"), 1.0
     )
-    assert (
-        1 <= same["density"] <= 6 / 5
-    )  # its own ball and those of 5 others; rounding decides who is on the rim
+    # The point's own ball and those of 5 others; rounding decides which points are on the rim.
+    assert 1 <= same["density"] <= 6 / 5
     assert values(neighbourhoods(x, x + 100)) == dict.fromkeys(same, 0.0)
 
 
 def test_a_dropped_mode_costs_half_of_the_recall_and_coverage_but_no_precision() -> None:
-    """Two modes far apart: what is found is what one mode gives against itself, halved for the real ones."""
+    """The two modes are far apart.
+
+    The values are those of one mode against itself, halved for the metrics of the real images.
+    """
     n = 1000
     real, made = random(n, 2), random(n // 2, 2, seed=1)
     real[n // 2 :] += 100
@@ -165,7 +170,10 @@ def test_a_dropped_mode_costs_half_of_the_recall_and_coverage_but_no_precision()
 
 
 def test_density_and_coverage_of_one_distribution_are_what_naeem_et_al_worked_out() -> None:
-    """Density 1 and coverage 1 - prod_{i=1..5} (M - i) / (N + M - i), in expectation, in any number of dimensions."""
+    """Density is 1 and coverage 1 - prod_{i=1..5} (M - i) / (N + M - i), in expectation.
+
+    This holds in any number of dimensions.
+    """
     n, m, times = 60, 90, 200
     found = [
         neighbourhoods(random(n, 4, seed=i), random(m, 4, seed=1000 + i)) for i in range(times)
@@ -177,7 +185,7 @@ def test_density_and_coverage_of_one_distribution_are_what_naeem_et_al_worked_ou
         assert each.std(ddof=1) / times**0.5 < 0.02  # narrow enough to say something
 
 
-# --- kernel distance --------------------------------------------------------------------------------------------------
+# --- kernel distance ------------------------------------------------------------------------------
 
 
 def test_the_kernel_distance_is_its_definition_over_all_pairs() -> None:
@@ -200,7 +208,10 @@ def test_the_kernel_distance_is_its_definition_over_all_pairs() -> None:
 
 
 def test_the_kernel_distance_of_points_is_that_of_their_kernels() -> None:
-    """All of x at a, all of y at b: k(a, a) + k(b, b) - 2 k(a, b), here 8 + 27 - 2 with no error."""
+    """All of x lie at a and all of y at b: k(a, a) + k(b, b) - 2 k(a, b).
+
+    Here this is 8 + 27 - 2, with no error.
+    """
     a, b = torch.tensor([1.0, 1.0]), torch.tensor([2.0, 2.0]) * 0.5**0.5
     wanted = (a @ a / 2 + 1) ** 3 + (b @ b / 2 + 1) ** 3 - 2 * (a @ b / 2 + 1) ** 3
     found = kernel_mmd(a.expand(40, 2), b.expand(40, 2))
@@ -208,9 +219,7 @@ def test_the_kernel_distance_of_points_is_that_of_their_kernels() -> None:
     assert found.error == pytest.approx(0, abs=1e-9)
 
 
-def test_the_kernel_distance_of_one_distribution_is_zero_on_average_and_its_error_is_right() -> (
-    None
-):
+def test_the_kernel_distance_of_equal_distributions_is_zero_on_average_within_its_error() -> None:
     times = 300
     found = [
         kernel_mmd(random(100, 4, seed=i), random(100, 4, seed=1000 + i)) for i in range(times)
@@ -220,16 +229,18 @@ def test_the_kernel_distance_of_one_distribution_is_zero_on_average_and_its_erro
     assert abs(each.mean()) < 4 * spread / times**0.5
     assert (each < 0).any()
     stated = np.mean([estimate.error**2 for estimate in found if estimate.error]) ** 0.5
-    kurtosis = (
-        (each - each.mean()) ** 4
-    ).mean() / spread**4  # above 3: the tails are heavy, the spread uncertain
+    # The kurtosis is above 3: the tails are heavy and the spread is uncertain.
+    kurtosis = ((each - each.mean()) ** 4).mean() / spread**4
     assert stated == pytest.approx(
         spread, rel=4 * ((kurtosis - 1) / (4 * times) + 1 / (18 * times)) ** 0.5
     )
 
 
 def test_the_errors_of_precision_and_density_are_those_of_another_draw_of_samples() -> None:
-    """The same real points each time; recall and coverage have no error, for theirs would be too short."""
+    """The real points stay the same.
+
+    Recall and coverage report no error, because theirs would be too small.
+    """
     real, times = random(150, 4, seed=1), 300
     found = [neighbourhoods(1.2 * random(150, 4, seed=100 + i), real) for i in range(times)]
     for key in ("precision", "density"):
@@ -242,22 +253,22 @@ def test_the_errors_of_precision_and_density_are_those_of_another_draw_of_sample
     assert all(one[key].error is None for one in found for key in ("recall", "coverage"))
 
 
-# --- classifier score -------------------------------------------------------------------------------------------------
+# --- classifier score -----------------------------------------------------------------------------
 
 
-def test_the_classifier_score_is_one_where_all_is_alike_and_the_number_of_classes_where_all_is_sure() -> (
-    None
-):
+def test_the_classifier_score_runs_from_one_to_the_number_of_classes() -> None:
     assert classifier_score(torch.rand(1, 7).softmax(1).expand(50, 7)) == pytest.approx(1, rel=1e-6)
     assert classifier_score(torch.eye(7).repeat(20, 1)) == pytest.approx(7)
-    assert classifier_score(torch.eye(7)[:3].repeat(20, 1)) == pytest.approx(
-        3
-    )  # four classes never made
+    # Four classes are never generated.
+    assert classifier_score(torch.eye(7)[:3].repeat(20, 1)) == pytest.approx(3)
     assert classifier_score(torch.full((30, 7), 1 / 7)) == pytest.approx(1, rel=1e-6)  # never sure
 
 
 def test_the_classifier_score_between_its_ends() -> None:
-    """Rows (1, 0) and (1/2, 1/2): the mean is (3/4, 1/4), the divergences log 4/3 and (log 2/3 + log 2) / 2."""
+    """The rows are (1, 0) and (1/2, 1/2), so their mean is (3/4, 1/4).
+
+    The divergences from it are log 4/3 and (log 2/3 + log 2) / 2.
+    """
     wanted = math.exp((math.log(4 / 3) + (math.log(2 / 3) + math.log(2)) / 2) / 2)
     assert classifier_score(torch.tensor([[1.0, 0.0], [0.5, 0.5]])) == pytest.approx(wanted)
 
@@ -306,7 +317,7 @@ def test_measuring_samples_decodes_no_more_at_once_than_the_budget_allows(
         assert found[key].value == pytest.approx(whole[key].value, rel=1e-4)
 
 
-# --- reconstructions --------------------------------------------------------------------------------------------------
+# --- reconstructions ------------------------------------------------------------------------------
 
 
 def test_psnr_is_the_range_over_the_error_in_decibels_and_stays_finite() -> None:
@@ -326,9 +337,10 @@ def ssim_by_hand(x: Tensor, y: Tensor, size: int) -> float:
             m, n = (window * u).sum(), (window * v).sum()
             s2, t2 = (window * (u - m) ** 2).sum(), (window * (v - n) ** 2).sum()
             c = (window * (u - m) * (v - n)).sum()
+            # The constants are 0.01^2 and 0.03^2.
             found.append(
                 (2 * m * n + 1e-4) * (2 * c + 9e-4) / ((m**2 + n**2 + 1e-4) * (s2 + t2 + 9e-4))
-            )  # 0.01^2, 0.03^2
+            )
     return float(np.mean(found))
 
 
@@ -368,7 +380,7 @@ def test_ssim_goes_through_all_chunks_and_refuses_images_without_a_neighbourhood
         ssim(torch.rand(1, 2, 9), torch.rand(1, 2, 9))
 
 
-# --- neighbours and copies --------------------------------------------------------------------------------------------
+# --- neighbours and copies ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
@@ -396,7 +408,10 @@ def test_a_copy_is_found_at_zero_and_with_rank_two_the_nearest_other() -> None:
 
 
 def test_neighbours_nearer_to_one_another_than_float32_can_tell_are_told_apart() -> None:
-    """Beside each image its copy and two that are 1e-4 and 2e-4 off, where |x|^2 is 260 and rounding 1e-5 of it."""
+    """Each image has a copy and two neighbours that are 1e-4 and 2e-4 away.
+
+    |x|^2 is 260, and rounding is 1e-5 of it.
+    """
     x = torch.rand(50, 784).double()
     step = torch.nn.functional.normalize(random(50, 784))
     among = torch.cat([x + 2e-4 * step, x + 1e-4 * step, x])
@@ -416,9 +431,10 @@ def share_copied(samples: Tensor, train: Tensor, test: Tensor) -> float:
 @pytest.mark.parametrize("n", [150, 600])
 def test_fresh_samples_are_copies_as_often_as_is_said_and_the_error_covers_that(n: int) -> None:
     times = 60
+    # All three sets come from one distribution.
     found = np.array(
         [share_copied(*(random(n, 5, seed=3 * i + j) for j in range(3))) for i in range(times)]
-    )  # one distribution for all three
+    )
     assert abs(found.mean() - 0.01) < 4 * found.std(ddof=1) / times**0.5
     stated = (0.01 * 0.99 * 2 / n) ** 0.5  # the error at a share of 1 %
     assert found.std(ddof=1) == pytest.approx(stated, rel=5 / math.sqrt(2 * (times - 1)))
@@ -432,10 +448,11 @@ def test_the_share_of_copies_is_counted_below_the_limit_and_its_error_is_of_both
     assert found.error == pytest.approx((0.5 * 0.5 / 4 + 0.01 * 0.99 / 999) ** 0.5)
 
 
-def test_what_was_learned_by_heart_is_found_blurred_or_not_and_what_is_only_blurred_is_not() -> (
-    None
-):
-    """Blur draws all images to the mean: a blurred fresh image lies nearer to training images than a real one does."""
+def test_memorised_images_are_found_even_if_blurred_and_fresh_blurred_images_are_not() -> None:
+    """Blur moves all images towards the mean.
+
+    A blurred fresh image therefore lies nearer to training images than a real one does.
+    """
     train, test, fresh = random(2000, 20), random(1000, 20, seed=1), random(1000, 20, seed=2)
     assert share_copied(train[:1000] + 0.01 * random(1000, 20, seed=3), train, test) == 1
     assert share_copied(0.7 * train[:1000], train, test) > 0.95
@@ -445,9 +462,8 @@ def test_what_was_learned_by_heart_is_found_blurred_or_not_and_what_is_only_blur
     )
     assert nearer > 0.05  # so the distance alone would have called these copies
     half = torch.cat([train[:500], fresh[:500]])
-    error = (
-        0.01 * 0.99 * (1 / 500 + 1 / 1000)
-    ) ** 0.5  # of the share among the fresh ones, 1 % in expectation
+    # The error of the share among the fresh images, which is 1 % in expectation.
+    error = (0.01 * 0.99 * (1 / 500 + 1 / 1000)) ** 0.5
     assert share_copied(half, train, test) == pytest.approx(0.5 + 0.01 / 2, abs=4 * error / 2)
 
 
@@ -460,7 +476,7 @@ def test_images_that_are_equal_to_training_and_test_images_alike_are_no_copies()
     assert copies(torch.full((10,), 0.5), torch.full((200,), 0.5)).value == 0
 
 
-# --- whole runs -------------------------------------------------------------------------------------------------------
+# --- whole runs -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -549,7 +565,10 @@ def test_the_range_of_counts_is_theirs(train: Callable[..., vaelab.Run]) -> None
 
 
 def test_every_baseline_is_of_training_images_against_test_images(digits: Path) -> None:
-    """As many of each, so that all are looked at, in whatever order; it decides the blocks of kernel_mmd only."""
+    """There are as many training as test images, so that all are compared.
+
+    Their order decides only the blocks of kernel_mmd.
+    """
     subject = Evaluator(vaelab.load(digits), n_samples=200)
     subject.__dict__["x_train"] = subject.x_train[: len(subject.x_test)]
     found = measure(subject)
@@ -570,7 +589,10 @@ def test_every_baseline_is_of_training_images_against_test_images(digits: Path) 
 def test_better_samples_score_better_and_the_baseline_is_what_real_images_reach(
     digits: Path,
 ) -> None:
-    """Held-out images in place of samples reach the baseline; those of one class only, or noise, do not."""
+    """Held-out images in place of samples reach the baseline.
+
+    Images of one class only, or noise, do not.
+    """
     run = vaelab.load(digits)
 
     def with_samples(x: Tensor) -> dict[str, Any]:
@@ -634,7 +656,10 @@ def test_samples_of_binarised_data_are_pixels_with_the_means_as_probabilities(
 
 
 def test_a_conditional_model_is_asked_for_classes(train: Callable[..., vaelab.Run]) -> None:
-    """A decoder that shows the class asked for in every pixel row is taken for it as often as real images are."""
+    """Samples of the requested class are recognised as such as often as real images are.
+
+    Here the samples are real images of the requested class, or of the next one.
+    """
     subject = Evaluator(train(model__variant="cvae"), n_samples=200)
     found = measure(subject)
     check(found)

@@ -1,4 +1,7 @@
-"""Laws for every row of the table, in float64: with every network and shape of data, and with every likelihood."""
+"""Laws for every row of the table, in float64.
+
+They hold for every network and shape of data, and for every likelihood.
+"""
 
 from __future__ import annotations
 
@@ -188,10 +191,8 @@ def test_so_it_is_with_every_likelihood(
 @each_row
 @each_likelihood
 def test_every_row_goes_with_every_likelihood(variant: str, likelihood: str) -> None:
-    if (variant, likelihood) == (
-        "dreg",
-        "gaussian-optimal",
-    ):  # the one exception: one sigma a batch
+    # The one exception, as gaussian-optimal has one sigma per batch.
+    if (variant, likelihood) == ("dreg", "gaussian-optimal"):
         with pytest.raises(UserError, match="'dreg' is biased"):
             Case(variant, likelihood=likelihood)
         return
@@ -317,10 +318,11 @@ def test_more_samples_make_a_tighter_bound(variant: str) -> None:
     case.vae.eval()
     with torch.no_grad():
         weights = case.vae.draw(case.x, 8 * 400, case.y).log_weight.view(400, 8, 2)
+    # Three estimates use the same samples, 400 times, so their differences are paired.
     bounds = [
         (weights.view(400, 8 // k, k, 2).logsumexp(2) - torch.tensor(k).log()).mean((1, 2))
         for k in (1, 4, 8)
-    ]  # three estimates from the same draws, 400 times: their differences are paired
+    ]
     for loose, tight in itertools.pairwise(bounds):
         gain = tight - loose
         assert gain.mean() > -4 * gain.std() / 20
@@ -389,8 +391,9 @@ def test_an_autoencoder_pays_no_rate_and_draws_no_noise() -> None:
 
 
 def test_the_table_has_the_rows_that_the_field_asks_for() -> None:
-    wanted = """ae rae-l2 rae-gp vae beta-vae capacity-vae sigma-vae cvae iwae dreg miwae piwae ciwae beta-tcvae
-    factor-vae dip-vae-i dip-vae-ii info-vae wae-mmd vamp gmm-prior flow-prior iaf full-cov svae vq-vae fsq gumbel
+    wanted = """ae rae-l2 rae-gp vae beta-vae capacity-vae sigma-vae cvae iwae dreg miwae piwae
+    ciwae beta-tcvae factor-vae dip-vae-i dip-vae-ii info-vae wae-mmd vamp gmm-prior flow-prior iaf
+    full-cov svae vq-vae fsq gumbel
     ladder"""
     assert set(wanted.split()) <= set(table.ROWS)
     assert len(table.ROWS) >= 27
@@ -501,11 +504,8 @@ def test_a_row_lies_under_what_the_recipe_says_and_over_it_where_it_is_named_lat
     assert k({"model.variant": "iwae"}) == 5
     assert k({"model.variant": "iwae", "objective.k": 50}) == 50
     beta = vaelab.recipe("beta-16d", {"model.variant": "capacity-vae"}).objective
-    assert (beta.name, beta.grows, beta.beta) == (
-        "capacity",
-        ("capacity",),
-        1.0,
-    )  # which capacity does not take
+    # The objective `capacity` takes no beta, so the recipe's beta is dropped.
+    assert (beta.name, beta.grows, beta.beta) == ("capacity", ("capacity",), 1.0)
     warm = vaelab.recipe("improved-32d", {"model.variant": "vamp"}).objective
     assert warm.warmup == vaelab.recipe("improved-32d").objective.warmup > 0
     assert vaelab.recipe("improved-32d", {"model.variant": "iwae"}).objective.warmup == 0
@@ -522,7 +522,10 @@ class Half(DiagonalGaussian):
 def half(draw, *, beta):
     return -draw.distortion - beta * draw.rate / 2
 
-ROW = vaelab.Row("half the rate", "kingma2014auto", posterior=Half, objective=half, settings={"objective.beta": 3.0})
+SETTINGS = {"objective.beta": 3.0}
+ROW = vaelab.Row(
+    "half the rate", "kingma2014auto", posterior=Half, objective=half, settings=SETTINGS
+)
 """
 
 

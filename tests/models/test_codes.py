@@ -1,4 +1,4 @@
-"""Discrete codes: where the gradient goes, which values are used, and what a code costs, against enumeration."""
+"""Discrete codes against enumeration: gradients, the use of values, and the cost of a code."""
 
 from __future__ import annotations
 
@@ -78,9 +78,8 @@ def test_z_is_the_vectors_of_the_table_and_its_length_is_stated_before_it_is_bui
     size = FiniteScalarQuantised.size(TOKENS, 15) if kind == "fsq" else VectorQuantised.size(TOKENS)
     assert (q.batch_shape, q.event_shape, q.indices.shape) == ((5,), (size,), (5, TOKENS))
     assert q.rsample((2,)).shape == (2, 5, size)
-    torch.testing.assert_close(
-        q.mean, posterior.vectors(q.indices), rtol=0, atol=1e-7
-    )  # the library's are float32
+    # The library's vectors are float32.
+    torch.testing.assert_close(q.mean, posterior.vectors(q.indices), rtol=0, atol=1e-7)
     assert torch.equal(posterior.indices(q.rsample((2,))), q.indices.expand(2, -1, -1))
     assert not q.entropy().any()
     assert not q.log_prob(q.mean).any()
@@ -108,9 +107,8 @@ def test_the_gradient_reaches_the_encoder_as_if_nothing_had_been_replaced() -> N
 
 
 def test_the_gradient_passes_the_rounding_of_scalars_as_if_there_were_none() -> None:
-    posterior = quantised(
-        "fsq"
-    ).double()  # levels 5 and 3: odd, so bounded by tanh(e) (levels - 1) (1 + 1e-3) / 2
+    # Levels 5 and 3 are odd, so the bound is tanh(e) (levels - 1) (1 + 1e-3) / 2.
+    posterior = quantised("fsq").double()
     e, found = hear(posterior)
     z = posterior(images(4)).rsample()
     weight = torch.randn_like(z)

@@ -1,4 +1,7 @@
-"""The Draw and the VAE against a model whose log p(x) is known; the verbs; chance; the numbers of evaluate."""
+"""The Draw and the VAE against a model whose log p(x) is known.
+
+The file also covers their methods, random states, and the terms that evaluation reports.
+"""
 
 from __future__ import annotations
 
@@ -47,11 +50,14 @@ K = 20_000  # samples where a mean is held against its expectation
 WIDE = 5  # standard errors: a fair test fails once in two million
 
 
-# ---------------------------------------------------------------- the oracle: a linear Gaussian model
+# --- the oracle: a linear Gaussian model ----------------------------------------------------------
 
 
 class Oracle:
-    """z ~ N(0, I), x|z ~ N(W z + b, sigma^2 I): p(x) and p(z|x) in closed form (Bishop, PRML, 2.113 to 2.117)."""
+    """z ~ N(0, I) and x|z ~ N(W z + b, sigma^2 I).
+
+    p(x) and p(z|x) have closed forms (Bishop, PRML, 2.113 to 2.117).
+    """
 
     def __init__(self, orthogonal: bool) -> None:
         w = torch.randn(D, L, dtype=torch.float64)
@@ -60,9 +66,8 @@ class Oracle:
         decoder = nn.Linear(L, D).double()
         decoder.weight.data, self.w, self.b = w, w, decoder.bias.data
         self.likelihood = Gaussian(nn.Sequential(decoder, nn.Unflatten(1, (1, D))), SIGMA).double()
-        sigma = float(
-            self.likelihood.log_sigma.exp()
-        )  # SIGMA as the float32 that the likelihood was given it in
+        # SIGMA is stored by the likelihood as a float32.
+        sigma = float(self.likelihood.log_sigma.exp())
         self.marginal = MultivariateNormal(
             self.b, w @ w.T + sigma**2 * torch.eye(D, dtype=torch.float64)
         )
@@ -76,7 +81,10 @@ class Oracle:
         return MultivariateNormal((x - self.b) @ self.gain.T, self.covariance)
 
     def diagonal(self, shift: float = 0.0, log_stretch: float = 0.0) -> VAE:
-        """With the exact posterior for an encoder, or one moved by `shift` and wider by exp(log_stretch)."""
+        """The VAE whose encoder is the exact posterior.
+
+        Its mean may be moved by `shift` and its width multiplied by exp(log_stretch).
+        """
         encoder = DiagonalGaussian(nn.Identity(), D, L).double()
         with torch.no_grad():
             encoder.head.weight.zero_()[:L] = self.gain
@@ -94,7 +102,10 @@ class Oracle:
 
 
 class FullGaussian(nn.Module):
-    """The exact posterior with all its covariances; torch knows no KL from it to a product of normals."""
+    """The exact posterior with all its covariances.
+
+    torch knows no KL from it to a product of normals.
+    """
 
     def __init__(self, oracle: Oracle) -> None:
         super().__init__()
@@ -139,9 +150,7 @@ def test_every_sample_of_a_correlated_exact_posterior_gives_log_p_of_x() -> None
     same(draw.log_px + draw.log_pz - draw.log_qz, oracle.log_p.expand(50, B))
 
 
-def test_the_elbo_of_the_exact_posterior_is_log_p_of_x_once_the_noise_of_the_distortion_is_integrated_out() -> (
-    None
-):
+def test_the_elbo_of_the_exact_posterior_with_closed_form_distortion_is_log_p_of_x() -> None:
     oracle = Oracle(orthogonal=True)
     draw = oracle.diagonal().draw(oracle.x)
     same(-oracle.distortion(draw.q) - draw.rate, oracle.log_p)
@@ -212,15 +221,12 @@ def test_samples_of_the_model_have_the_moments_of_its_mean_image() -> None:
     wanted = oracle.w @ oracle.w.T
     variances = wanted.diagonal()
     within(found.mean(0), oracle.b, (variances / K).sqrt())
-    error = (
-        (torch.outer(variances, variances) + wanted**2) / K
-    ).sqrt()  # of a covariance of normals
+    # The standard error of a covariance of normal variables.
+    error = ((torch.outer(variances, variances) + wanted**2) / K).sqrt()
     within(torch.cov(found.T), wanted, error)
 
 
-def test_sampled_reconstructions_scatter_about_the_posterior_mean_by_its_variance_row_by_row() -> (
-    None
-):
+def test_sampled_reconstructions_vary_about_the_posterior_mean_by_its_variance() -> None:
     oracle = Oracle(orthogonal=True)
     vae = oracle.diagonal()
     x = oracle.x[:1].expand(K, D)
@@ -231,7 +237,7 @@ def test_sampled_reconstructions_scatter_about_the_posterior_mean_by_its_varianc
     within(found.var(0), variances, variances * math.sqrt(2 / K))
 
 
-# ---------------------------------------------------------------- the rate
+# --- the rate -------------------------------------------------------------------------------------
 
 
 def rate(q: Distribution, k: int = 1, p: Distribution | None = None) -> Tensor:
@@ -270,9 +276,8 @@ def test_the_rate_of_a_gaussian_is_its_kl_by_numeric_integration(mean: float, si
 
 def test_the_rate_of_a_gaussian_is_summed_over_the_latent_dimensions_and_nothing_else() -> None:
     mean, sigma = torch.randn(B, L).double(), torch.rand(B, L).double() + 0.1
-    wanted = 0.5 * (mean**2 + sigma**2 - 1 - 2 * sigma.log()).sum(
-        -1
-    )  # Kingma & Welling 2013, appendix B
+    # Kingma & Welling 2013, appendix B.
+    wanted = 0.5 * (mean**2 + sigma**2 - 1 - 2 * sigma.log()).sum(-1)
     q = Independent(Normal(mean, sigma), 1)
     found = rate(q, k=9)
     assert found.shape == (B,)
@@ -325,7 +330,7 @@ def test_the_elbo_of_an_autoencoder_is_its_reconstruction_term_at_any_beta() -> 
     same(elbo(draw, 7.0), wanted)
 
 
-# ---------------------------------------------------------------- the verbs
+# --- the verbs ------------------------------------------------------------------------------------
 
 
 def model(shape: tuple[int, ...] = (6, 5), **settings: Any) -> VAE:
@@ -551,7 +556,7 @@ def test_codes_of_another_shape_are_refused_with_the_shape_expected(shape: tuple
         model().decode(np.zeros(shape))
 
 
-# ---------------------------------------------------------------- streams
+# --- streams --------------------------------------------------------------------------------------
 
 
 def test_seed_purpose_and_epoch_each_make_another_stream() -> None:
@@ -593,7 +598,7 @@ def test_streams_of_two_purposes_are_uncorrelated() -> None:
     assert abs(float((one * two).mean())) < WIDE / math.sqrt(n)
 
 
-# ---------------------------------------------------------------- evaluate
+# --- evaluate -------------------------------------------------------------------------------------
 
 
 def batches(n: int = 23, treatment: str = "dynamic") -> Batches:

@@ -1,4 +1,4 @@
-"""Likelihoods, posteriors and the prior against formulas written out and against numeric integration."""
+"""Likelihoods, posteriors and the prior against formulas and numerical integration."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ def numbers(name: str, levels: int = 17, logistics: int = 2) -> int:
 def make(
     name: str, shape: tuple[int, ...] = SHAPE, sigma: float = 0.7, levels: int = 17
 ) -> Likelihood:
-    """In float64 and evaluation mode, its codes being the outputs themselves, (..., P * elements)."""
+    """The likelihood in float64 and evaluation mode.
+
+    Its codes are the network's outputs themselves, (..., P * elements).
+    """
     network = nn.Unflatten(1, (-1, *shape))
     known = {
         "network": network,
@@ -118,7 +121,7 @@ def some_x(name: str, *shape: int) -> Tensor:
 
 
 def log_density(name: str, outputs: Tensor, x: Tensor) -> Tensor:
-    """The element's log density as its docstring says, by hand or by scipy; outputs (..., P), x (...)."""
+    """The log density of one element by its formula or by scipy; outputs (..., P), x (...)."""
     l, x = outputs[..., 0], x.expand(outputs.shape[:-1])  # noqa: E741 (the formulas' l)
     scale = float(torch.tensor(0.7).log().double().exp())  # as the float32 it is held in
     match name:
@@ -147,7 +150,10 @@ def log_density(name: str, outputs: Tensor, x: Tensor) -> Tensor:
 
 
 def by_scipy(outputs: Tensor, v: Tensor, levels: int) -> np.ndarray:
-    """The mixture's probability of level v (...), outputs (..., 3, K): differences of cumulative distributions."""
+    """The mixture's probability of level v (...) for outputs (..., 3, K).
+
+    It is a difference of cumulative distributions.
+    """
     logits, mean, log_scale = (part.numpy() for part in outputs.unbind(-2))
     pi = np.exp(logits - logsumexp(logits, -1, keepdims=True))
     middle, level = (levels - 1) / 2, v.numpy()[..., None]
@@ -158,7 +164,7 @@ def by_scipy(outputs: Tensor, v: Tensor, levels: int) -> np.ndarray:
     return found
 
 
-# --- every likelihood -------------------------------------------------------------------------------------------------
+# --- every likelihood -----------------------------------------------------------------------------
 
 
 @each_likelihood
@@ -167,10 +173,8 @@ def test_log_density_is_the_formula_summed_over_the_event_constants_included(
     name: str, shape: tuple[int, ...]
 ) -> None:
     per, size = numbers(name), math.prod(shape)
-    outputs, x = (
-        torch.randn(4, 5, per, *shape).double(),
-        some_x(name, 5, *shape),
-    )  # K x B = 4 x 5 codes
+    # There are K x B = 4 x 5 codes.
+    outputs, x = torch.randn(4, 5, per, *shape).double(), some_x(name, 5, *shape)
     p = make(name, shape)(outputs.view(4, 5, per * size))
     assert p.batch_shape == (4, 5)
     assert p.event_shape == shape
@@ -213,9 +217,8 @@ def test_extreme_outputs_stay_finite_and_have_finite_gradients(
 ) -> None:
     per = numbers(name, levels)
     extremes = itertools.product([-80.0, -50.0, 0.0, 50.0, 80.0], repeat=2)
-    rows = torch.tensor([*extremes], dtype=dtype).repeat_interleave(-(-per // 2), 1)[
-        :, :per
-    ]  # (25, P): all pairs
+    # Shape (25, P): all pairs.
+    rows = torch.tensor([*extremes], dtype=dtype).repeat_interleave(-(-per // 2), 1)[:, :per]
     rows = torch.cat([rows, rows.flip(0).roll(1, 1)]).requires_grad_()
     for x in (0.0, 1.0) if KINDS[name].support != "counts" else (0.0, 1.0, 255.0):
         p = make(name, (1,), levels=levels).to(dtype).train(training)(rows)
@@ -256,7 +259,7 @@ def test_a_likelihood_of_grey_levels_refuses_real_values(name: str) -> None:
         inject(KINDS[name].outputs, {"levels": None, "logistics": 2})
 
 
-# --- values in [0, 1] -------------------------------------------------------------------------------------------------
+# --- values in [0, 1] -----------------------------------------------------------------------------
 
 
 def test_bernoulli_sums_to_one_over_all_binary_images() -> None:
@@ -272,8 +275,12 @@ def test_bernoulli_sums_to_one_over_all_binary_images() -> None:
 def test_bernoulli_starts_from_the_mean_of_each_pixel_or_of_each_channel(
     shape: tuple[int, ...], bias: int
 ) -> None:
-    """With weights of 0 the bias alone speaks: the decoder's mean is the images' mean, where it shares a bias the
-    channel's; pixels that are always 0 or 1 start at 1 in 1000 from there. Unless asked for, the bias stays."""
+    """With weights of 0, the bias alone makes the decoder's mean that of the images.
+
+    If the bias is shared within a channel, the decoder's mean is that of the channel. Pixels that
+    are always 0 or 1 start 0.001 away from these values. Without `pixel_means` the bias stays as it
+    was.
+    """
     x = torch.rand(50, *shape)
     x[:, 0, 0] = 0.0
     last = nn.Linear(4, bias)
@@ -306,9 +313,8 @@ def test_bernoulli_of_a_grey_level_is_its_cross_entropy_lowest_at_the_level_itse
     )
     entropy = -sum(p * math.log(p) for p in (target, 1 - target) if p)
     assert (nats >= entropy - 1e-12).all()
-    assert float(nats.min()) == pytest.approx(
-        entropy, abs=1e-3
-    )  # the grid, 0.01 apart, and its ends, e^-8, miss it
+    # The grid, of step 0.01, and its ends, e^-8, miss the minimum slightly.
+    assert float(nats.min()) == pytest.approx(entropy, abs=1e-3)
 
 
 @pytest.mark.parametrize("logit", LOGITS)
@@ -346,7 +352,7 @@ def test_continuous_bernoulli_mean_is_right_near_one_half_in_the_precision_of_tr
     assert error.abs().max() < 1 / 512
 
 
-# --- real values ------------------------------------------------------------------------------------------------------
+# --- real values ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)
@@ -366,9 +372,8 @@ def test_densities_of_real_values_integrate_to_one_about_their_mean(
         )[0]
         for n in range(3)
     ]
-    assert moments == pytest.approx(
-        [1, 0, (deviation * sigma) ** 2], rel=1e-6, abs=1e-9
-    )  # the scale is a float32
+    # The scale is a float32.
+    assert moments == pytest.approx([1, 0, (deviation * sigma) ** 2], rel=1e-6, abs=1e-9)
     assert mean_of(name, centre) == pytest.approx(centre, abs=1e-12)
 
 
@@ -393,9 +398,7 @@ def test_a_scale_is_a_parameter_only_where_it_is_learned_and_starts_where_it_was
     assert float(held.exp()) == pytest.approx(sigma, rel=1e-6)
 
 
-def test_learned_scales_are_at_rest_at_the_root_mean_square_and_at_the_mean_absolute_error() -> (
-    None
-):
+def test_learned_scales_are_stationary_at_the_rms_and_at_the_mean_absolute_error() -> None:
     """Rybkin et al. 2021, equation 5; and the same for the Laplace density."""
     outputs, x = torch.randn(5, 6).double(), torch.randn(5, *SHAPE).double()
     error = x.flatten(1) - outputs
@@ -425,7 +428,8 @@ def test_the_optimal_sigma_makes_the_density_of_a_batch_the_largest_there_is() -
         totals.append(gaussian(z).log_prob(x).sum())
     assert totals[1] > max(totals[0], totals[2])
     torch.testing.assert_close(found.sum(), totals[1])
-    # As it is a maximum over sigma, its gradient is that at the sigma found; and of -D/2 log MSE, as in the paper.
+    # As the value is a maximum over sigma, its gradient is that at this fixed sigma, and also that
+    # of -D/2 log MSE, as in the paper.
     analytic = -45 * error.log()  # 3 x 5 images of 6 elements, halved
     (wanted,) = torch.autograd.grad(analytic, z, retain_graph=True)
     for total in (found.sum(), totals[1]):
@@ -473,11 +477,14 @@ def test_the_optimal_sigma_of_perfect_reconstructions_is_small_but_not_zero() ->
     assert not grad.any()
 
 
-# --- grey levels ------------------------------------------------------------------------------------------------------
+# --- grey levels ----------------------------------------------------------------------------------
 
 
 def probabilities(name: str, outputs: Tensor, levels: int) -> Tensor:
-    """(levels, N) of a single element, by outputs (N, P), in their precision; with the gradient of log_prob finite."""
+    """Probabilities (levels, N) of a single element for outputs (N, P), in their precision.
+
+    The gradient of log_prob has to be finite.
+    """
     outputs.requires_grad_()
     p = make(name, (1,), levels=levels).to(outputs.dtype)(outputs)
     found = p.log_prob((torch.arange(levels).to(outputs) / (levels - 1)).view(-1, 1, 1))
@@ -493,12 +500,14 @@ def probabilities(name: str, outputs: Tensor, levels: int) -> Tensor:
 def test_probabilities_of_grey_levels_sum_to_one_however_sharp(
     name: str, levels: int, dtype: torch.dtype, tolerance: float
 ) -> None:
-    """In float32 to 2e-5: sums over 256 levels, and m in levels to 1e-5 next to an edge of a sharp logistic."""
+    """In float32 the sum over 256 levels is 1 to 2e-5.
+
+    Next to an edge of a sharp logistic, m in levels is known to 1e-5.
+    """
     outputs = 3 * torch.randn(40, numbers(name, levels), dtype=dtype)
     if name == "logistic-mixture":
-        scales = (
-            torch.tensor(SHARP, dtype=dtype).repeat_interleave(40)[:, None].expand(-1, 2)
-        )  # (7 * 40, K)
+        # Shape (7 * 40, K).
+        scales = torch.tensor(SHARP, dtype=dtype).repeat_interleave(40)[:, None].expand(-1, 2)
         outputs = torch.cat([outputs[:, :4].repeat(len(SHARP), 1) / 3, scales], 1)
     total = probabilities(name, outputs, levels).sum(0)
     assert float((total - 1).abs().max()) < tolerance
@@ -551,7 +560,7 @@ def test_a_value_between_two_grey_levels_counts_as_the_nearer(name: str) -> None
     assert torch.equal(p.log_prob((levels + between).double()), p.log_prob(levels.double()))
 
 
-# --- counts -----------------------------------------------------------------------------------------------------------
+# --- counts ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("log_mean", [-5.0, 0.0, 3.0, 5.0])
@@ -617,7 +626,7 @@ def test_poisson_has_a_gradient_where_its_rate_underflows() -> None:
     assert grad.tolist() == [[0, 3]]
 
 
-# --- posteriors and prior ---------------------------------------------------------------------------------------------
+# --- posteriors and prior -------------------------------------------------------------------------
 
 
 def test_the_posterior_takes_mean_and_log_variance_from_its_head_in_this_order() -> None:

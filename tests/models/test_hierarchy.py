@@ -1,4 +1,4 @@
-"""Several levels of z: the densities against their factors written out, against quadrature and against Gaussians."""
+"""Several levels of z: densities against their factors, quadrature and Gaussians."""
 
 from __future__ import annotations
 
@@ -141,9 +141,8 @@ def test_the_density_of_two_levels_integrates_to_one_and_samples_follow_it(
         ]
         grid = torch.cartesian_prod(*axes)
         cell = math.prod(float(axis[1] - axis[0]) for axis in axes)
-        weights = (
-            q.log_prob(grid.view(-1, *(1 for _ in q.batch_shape), 2)).exp() * cell
-        )  # (401^2, *batch)
+        # Shape (401^2, *batch).
+        weights = q.log_prob(grid.view(-1, *(1 for _ in q.batch_shape), 2)).exp() * cell
         same(weights.sum(0), torch.ones_like(weights[0]), 1e-3)
         for h in (
             lambda z: z[..., 0],

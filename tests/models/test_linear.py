@@ -18,7 +18,10 @@ onednn = pytest.mark.skipif(not AVAILABLE, reason="this torch has no oneDNN prod
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_products_of_onednn_are_those_of_torch(bias: bool) -> None:
-    """Values and gradients to rounding: sums of 300 products of numbers of size 1, in another order."""
+    """Values and gradients agree up to rounding.
+
+    They are sums, in another order, of 300 products of numbers of size 1.
+    """
     layer = Linear(300, 200, bias=bias)
     plain = nn.Linear(300, 200, bias=bias)
     plain.load_state_dict(layer.state_dict())
@@ -65,7 +68,10 @@ def test_the_products_of_one_thread_are_not_those_of_another() -> None:
 def test_transforms_of_torch_func_work_at_any_batch_size(
     rows: int, bias: bool, products: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The larger batch is beyond the bound of oneDNN, set low here so that the matrices are small."""
+    """The larger batch exceeds the bound above which oneDNN is used.
+
+    The bound is set low here so that the matrices are small.
+    """
     monkeypatch.setattr(linear, "WORTHWHILE", 30 * 7 * 5)
     layer, plain = Linear(7, 5, bias=bias), nn.Linear(7, 5, bias=bias)
     plain.load_state_dict(layer.state_dict())

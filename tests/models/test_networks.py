@@ -103,7 +103,10 @@ def test_an_mlp_without_hidden_layers_is_an_affine_map() -> None:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_outputs_are_unbounded_and_never_dropped(network: str) -> None:
-    """The last layer has no activation, normalisation or dropout behind it: a likelihood has its own range."""
+    """No activation, normalisation or dropout follows the last layer.
+
+    A likelihood has its own range.
+    """
     nets = made((8, 8), 2, 3, network=network, dropout=0.9, batch_norm=True)
     outputs = nets.decoder.train()(50 * torch.randn(64, 2))
     assert (outputs != 0).all()
@@ -119,7 +122,8 @@ def test_the_activation_asked_for_stands_between_all_layers_and_no_other(
     kinds = set(networks.ACTIVATIONS.values())
     found = [type(m) for net in nets[::2] for m in net.modules() if type(m) in kinds]
     assert set(found) == {networks.ACTIVATIONS[activation]}
-    # conv: the code goes straight to the smallest image. resnet: 2 in each of 8 blocks, and one before the outputs
+    # conv: the code goes straight to the smallest image. resnet: 2 in each of 8 blocks, and one
+    # before the outputs.
     assert len(found) == {"mlp": 4, "conv": 3, "resnet": 17}[network]
 
 
@@ -199,9 +203,8 @@ def test_a_resnet_starts_with_a_path_past_its_blocks_that_keeps_the_variance() -
 def test_a_few_steps_of_training_bring_a_resnet_well_below_a_model_of_independent_pixels() -> None:
     x = torch.from_numpy(load_digits().images[:128] > 8).float()
     on = x.mean(0).clamp(0.01, 0.99)
-    alone = (
-        -(x * on.log() + (1 - x) * (1 - on).log()).sum((1, 2)).mean()
-    )  # each pixel's own frequency, in nats
+    # The entropy of each pixel's own frequency, in nats.
+    alone = -(x * on.log() + (1 - x) * (1 - on).log()).sum((1, 2)).mean()
     vae = build(small(network="resnet", hidden=(8, 16), latent=8, activation="silu"), (8, 8))
     optimizer, losses = torch.optim.Adam(vae.parameters(), lr=3e-3), []
     for _ in range(100):
@@ -210,9 +213,8 @@ def test_a_few_steps_of_training_bring_a_resnet_well_below_a_model_of_independen
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert (
-        losses[-1] < alone - 3 < alone < losses[0]
-    )  # without the former law it stays at `alone` for longer
+    # Without the property of the previous test, the loss stays at `alone` for longer.
+    assert losses[-1] < alone - 3 < alone < losses[0]
 
 
 def test_an_encoder_told_the_label_starts_as_if_it_were_not_and_learns_each_class_apart() -> None:

@@ -1,4 +1,4 @@
-"""Objectives against a model whose log p(x) is known, against formulas written out, and against plain autograd."""
+"""Objectives against a model whose log p(x) is known, against formulas, and against autograd."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ class Prior(nn.Module):
 
 
 class Oracle:
-    """z ~ N(0, I), x|z ~ N(W z + b, sigma^2 I) with diagonal W^T W: p(x), p(z|x) are Gaussian (Bishop, PRML, 2.3.3)."""
+    """z ~ N(0, I) and x|z ~ N(W z + b, sigma^2 I) with diagonal W^T W.
+
+    p(x) and p(z|x) are Gaussian (Bishop, PRML, 2.3.3).
+    """
 
     def __init__(self) -> None:
         scales = torch.tensor([0.5, 1.0, 2.0]).double()
@@ -92,7 +95,10 @@ class Oracle:
         self.log_p = marginal.log_prob(self.x)
 
     def vae(self, shift: float = 0.0, log_stretch: float = 0.0) -> VAE:
-        """With the exact posterior for an encoder, or one moved by `shift` and wider by exp(log_stretch)."""
+        """The VAE whose encoder is the exact posterior.
+
+        Its mean may be moved by `shift` and its width multiplied by exp(log_stretch).
+        """
         encoder, decoder = DiagonalGaussian(nn.Identity(), D, L), Linear(L, D)
         vae = VAE(
             encoder, Gaussian(nn.Sequential(decoder, nn.Unflatten(1, (1, D))), SIGMA), Prior(), (D,)
@@ -379,7 +385,10 @@ def test_a_log_density_handed_over_by_a_flow_changes_no_gradient(goal: Goal) -> 
 
 
 class Skewed(DiagonalGaussian):
-    """The exponential of a Gaussian: log q of a sample depends on the parameters in more than its constant."""
+    """The exponential of a Gaussian.
+
+    log q of a sample depends on the parameters by more than a constant.
+    """
 
     def forward(self, x: Tensor, *y: Tensor) -> Independent[LogNormal]:  # type: ignore[override]
         q = super().forward(x, *y)
@@ -433,14 +442,12 @@ def test_below_its_capacity_the_rate_is_pushed_up() -> None:
 
 
 def test_free_bits_charge_the_larger_of_bits_and_mean_rate_in_every_dimension() -> None:
-    mean = (
-        torch.tensor([[2.0, 0.1, 1.2], [1.0, 0.2, 0.0]]).double().requires_grad_()
-    )  # rates mean^2 / 2
+    # The rates are mean^2 / 2.
+    mean = torch.tensor([[2.0, 0.1, 1.2], [1.0, 0.2, 0.0]]).double().requires_grad_()
     draw = codes(mean, torch.ones_like(mean))
     value = free_bits(draw, bits=0.5)
-    same(
-        value, torch.full((2,), -(1.25 + 0.5 + 0.5)).double()
-    )  # the third, (0.72 + 0) / 2, is below in the mean only
+    # The third rate, (0.72 + 0) / 2, is below 0.5 only in the mean.
+    same(value, torch.full((2,), -(1.25 + 0.5 + 0.5)).double())
     (slope,) = torch.autograd.grad(value.mean(), mean)
     same(slope, torch.tensor([[-1.0, 0, 0], [-0.5, 0, 0]]).double())
     same(free_bits(draw, bits=0.0), elbo(draw).mean().expand(2))
@@ -495,7 +502,10 @@ def test_the_aggregate_posterior_is_unbiased_over_the_batches_that_an_image_can_
 def test_the_mutual_information_of_codes_that_do_not_overlap_is_log_of_the_number_of_images(
     batch: int,
 ) -> None:
-    """11.00 nats for 60000 images; weights along the wrong axis read 4.9 (disentangling-vae, issue 58)."""
+    """Mutual information is 11.00 nats for 60,000 images.
+
+    Weights along the wrong axis give 4.9 (disentangling-vae, issue 58).
+    """
     mean = 1000.0 * torch.arange(batch)[:, None].expand(batch, L)
     mi, _, _ = decomposition(codes(mean, torch.ones(batch, L), 3), 60_000)
     torch.testing.assert_close(mi, torch.full((batch,), math.log(60_000)))
@@ -514,7 +524,10 @@ def test_the_three_parts_sum_to_the_rate_by_samples() -> None:
 
 
 def test_the_total_correlation_of_a_correlated_gaussian_is_that_of_its_correlation() -> None:
-    """Means N(0, [[1, 0.8], [0.8, 1]]) and noise of variance 1/4: q(z) is Gaussian with correlation 0.64."""
+    """The means are N(0, [[1, 0.8], [0.8, 1]]) and the noise has variance 1/4.
+
+    So q(z) is Gaussian with correlation 0.64.
+    """
     n = 1000
     mean = (
         torch.randn(n, 2).double()
@@ -686,9 +699,7 @@ def test_the_gradient_penalty_is_that_of_the_whole_jacobian_on_average() -> None
     within(found.unflatten(0, (4000, B)).detach(), jacobian(vae, vae.encode(x)))
 
 
-def test_where_x_is_one_number_the_gradient_penalty_has_no_noise_and_its_gradient_is_right_everywhere() -> (
-    None
-):
+def test_for_scalar_x_the_gradient_penalty_has_no_noise_and_its_gradient_is_right() -> None:
     vae, x = network(Point, out=1), torch.randn(B, D).double()
     q = vae.encoder(x)
     z = q.rsample((1,))

@@ -73,7 +73,7 @@ each_size = pytest.mark.parametrize("size", [1, 2])
 
 
 def away_from_the_start(module: nn.Module) -> nn.Module:
-    """The same module in double precision, with every parameter moved by chance, as training would."""
+    """The module in double precision, its parameters moved at random as training would."""
     module = module.double()
     with torch.no_grad():
         for parameter in module.parameters():
@@ -92,7 +92,10 @@ def prior(name: str, size: int = L) -> Distribution:
 
 
 def mass(p: Distribution) -> Tensor:
-    """The integral of a density with one or two dimensions, by the trapezoid rule on a grid that holds all of it."""
+    """The integral of a density over one or two dimensions.
+
+    It uses the trapezoid rule on a grid that holds all of the density.
+    """
     with torch.no_grad():
         z = p.sample((1000,)).flatten(0, -2)
         low, high, size = z.amin(0), z.amax(0), z.shape[-1]
@@ -127,7 +130,10 @@ def test_the_density_of_a_prior_integrates_to_one(name: str, size: int) -> None:
 
 
 def samples_follow_the_density(p: Distribution, n: int = 4_000) -> None:
-    """E[h(z)] over samples is the integral of h(z) p(z) for the first two moments and cosines, within its error."""
+    """Assert that E[h(z)] over samples is the integral of h(z) p(z), within its error.
+
+    h is each of the first two moments and cosines.
+    """
     with torch.no_grad():
         z = p.sample((n,))  # (n, *batch, L)
         wide = Normal(z.mean(0), 2 * z.std(0))  # an importance sampler that covers it
@@ -258,9 +264,7 @@ def test_the_divergence_of_a_full_gaussian_from_a_product_is_that_of_two_full_on
     assert ((ratio.mean(0) - found).abs() < WIDE * ratio.std(0) / math.sqrt(len(z))).all()
 
 
-def test_the_divergence_of_a_full_gaussian_is_known_from_a_batch_of_normals_but_from_nothing_else() -> (
-    None
-):
+def test_the_kl_of_a_full_gaussian_is_known_to_a_batch_of_normals_but_to_nothing_else() -> None:
     q = posterior("full-covariance")
     means = torch.randn(B, L).double()
     one_by_one = [
@@ -270,9 +274,8 @@ def test_the_divergence_of_a_full_gaussian_is_known_from_a_batch_of_normals_but_
         for i in range(B)
     ]
     same(kl_divergence(q, Independent(Normal(means, 1.0), 1)), torch.stack(one_by_one))
-    with pytest.raises(
-        NotImplementedError
-    ):  # no closed form: `Draw.rate` then takes the sample estimate
+    # Without a closed form, `Draw.rate` takes the sample estimate.
+    with pytest.raises(NotImplementedError):
         kl_divergence(q, Independent(Laplace(means, 1.0), 1))
 
 
@@ -298,9 +301,7 @@ def test_a_mixture_works_through_its_rows_in_parts_and_forgets_none() -> None:
     torch.testing.assert_close(p.log_prob(z)[-3:], p.log_prob(z[-3:]))
 
 
-def test_the_gaussians_of_classes_all_start_at_the_standard_normal_and_are_looked_up_by_class() -> (
-    None
-):
+def test_class_gaussians_start_at_the_standard_normal_and_are_looked_up_by_class() -> None:
     module, y = PerClass(3, 4).double(), torch.tensor([2, 0, 2])
     z = torch.randn(3, 3).double()
     assert torch.equal(module(y).log_prob(z), StandardNormal(3).double()().log_prob(z))
@@ -332,9 +333,8 @@ def test_pseudo_inputs_start_as_different_images_and_stay_within_their_range() -
     module = VampPrior(POSTERIORS["gaussian"](L), (D,), C, None)
     module.start_from_images(x)
     distance = torch.cdist(module.pseudo_inputs, x)
-    assert (
-        distance.min(1).values < 0.25
-    ).all()  # the images differ by 0.9, the margin is 0.08 for each of five pixels
+    # The images differ by 0.9; the margin is 0.08 for each of five pixels.
+    assert (distance.min(1).values < 0.25).all()
     assert len(distance.argmin(1).unique()) == C
     chosen = []
     for seed in (1, 1, 2):
@@ -415,7 +415,10 @@ def test_flow_posteriors_start_close_to_their_diagonal_gaussian(name: str) -> No
 
 
 def test_an_inverse_autoregressive_flow_is_inverse_and_autoregressive() -> None:
-    """In one step z_i depends on u_i and on what came before it in the order, so its Jacobian is triangular."""
+    """In one step z_i depends on u_i and on the elements before it in the order.
+
+    The Jacobian is therefore triangular.
+    """
     module = away_from_the_start(InverseAutoregressiveFlow(network(), 7, 5, 1))
     (step,) = module(torch.rand(1, D).double()).steps
     jacobian = torch.autograd.functional.jacobian(lambda u: step(u)[0], torch.randn(1, 5).double())[

@@ -1,4 +1,7 @@
-"""The von Mises-Fisher distribution against Bessel functions, quadrature and its own samples; the modules around it."""
+"""The von Mises-Fisher distribution against Bessel functions, quadrature and samples.
+
+The modules built on it are tested last.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ def standard_errors(found: Tensor, wanted: Tensor) -> float:
     return float(away.max())
 
 
-# --- the density ------------------------------------------------------------------------------------------------------
+# --- the density ----------------------------------------------------------------------------------
 
 
 @each_size
@@ -113,9 +116,8 @@ def test_at_no_concentration_it_is_uniform(m: int) -> None:
         atol=1e-12,
     )
     assert standard_errors(z, torch.zeros(m)) < 5
-    assert (
-        standard_errors(z[:, :, None] * z[:, None], torch.eye(m) / m) < 5.5
-    )  # the worst of m^2 numbers
+    # The worst of m^2 numbers.
+    assert standard_errors(z[:, :, None] * z[:, None], torch.eye(m) / m) < 5.5
     assert float(kl_divergence(p, p)) == pytest.approx(0, abs=1e-12)
 
 
@@ -129,7 +131,7 @@ def test_rate_between_two_is_their_expected_log_ratio(m: int) -> None:
     assert standard_errors(q.log_prob(z) - uniform.log_prob(z), kl_divergence(q, uniform)) < 5
 
 
-# --- samples ----------------------------------------------------------------------------------------------------------
+# --- samples --------------------------------------------------------------------------------------
 
 
 @each_size
@@ -179,13 +181,16 @@ def test_shapes_follow_those_of_torch_distributions() -> None:
     assert q.entropy().shape == (5,)
 
 
-# --- gradients --------------------------------------------------------------------------------------------------------
+# --- gradients ------------------------------------------------------------------------------------
 
 
 def pathwise(
     m: int, kappa: float, quadratic: bool, n: int = 5000
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of <a, z>, or <a, z>^2, a sample: in mu (N, m), along the sphere, and in kappa (N,); also mu and a."""
+    """Gradients of <a, z>, or <a, z>^2, for each sample.
+
+    They are those in mu (N, m), along the sphere, and in kappa (N,). Also return mu and a.
+    """
     mu, a = normalize(torch.randn(m).double(), dim=-1), torch.randn(m).double()
     turned, kappas = (
         mu.repeat(n, 1).requires_grad_(),
@@ -202,7 +207,10 @@ def pathwise(
 def test_pathwise_gradients_are_those_of_the_expectation(
     m: int, kappa: float, quadratic: bool
 ) -> None:
-    """E[z] = A mu; E[z z'] = s mu mu' + (1 - s) / (m - 1) (I - mu mu'), s = E[cos^2 a] = 1 - (m - 1) A / kappa."""
+    """E[z] = A mu, and E[z z'] = s mu mu' + (1 - s) / (m - 1) (I - mu mu').
+
+    Here s = E[cos^2 a] = 1 - (m - 1) A / kappa.
+    """
     in_mu, in_kappa, mu, a = pathwise(m, kappa, quadratic)
     mean = mean_cosine(m, kappa)
     slope = 1 - mean**2 - (m - 1) * mean / kappa  # dA / dkappa, the variance of cos a
@@ -224,7 +232,10 @@ def test_pathwise_gradients_are_those_of_the_expectation(
 @each_size
 @each_kappa
 def test_the_angle_moves_so_that_its_cumulative_probability_stays(m: int, kappa: float) -> None:
-    """Exactly, not on average: F(a + h da/dkappa; kappa + h) - F(a - h da/dkappa; kappa - h) = 0 but for O(h^3)."""
+    """This holds exactly, not only on average.
+
+    F(a + h da/dkappa; kappa + h) - F(a - h da/dkappa; kappa - h) = 0 up to O(h^3).
+    """
     concentration = torch.full((40,), kappa, dtype=torch.float64).requires_grad_()
     mu = torch.eye(m)[0].double().expand(40, m)
     z = VonMisesFisher(mu, concentration).rsample()
@@ -254,7 +265,7 @@ def test_the_rate_pulls_the_concentration_as_its_closed_form_says() -> None:
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-9)
 
 
-# --- the modules ------------------------------------------------------------------------------------------------------
+# --- the modules ----------------------------------------------------------------------------------
 
 
 def test_the_posterior_is_a_unit_direction_and_a_concentration_above_one() -> None:

@@ -1,4 +1,4 @@
-"""The user's units: what goes in and comes out is in them, nats too, and the networks see standardised values."""
+"""Inputs, outputs and nats are in the user's units; networks see standardised values."""
 
 from __future__ import annotations
 

@@ -84,9 +84,15 @@ MANY = {
     "many": lambda look: samples(pictures(2000, 8, 8), look=look, title=""),
     "long": lambda look: reconstructions(pictures(300, 8, 8), pictures(300, 8, 8), look=look),
     "rows": lambda look: rows({f"{i} " * 40: pictures(40, 8, 8) for i in range(30)}, look=look),
-    "runs": lambda look: side_by_side({f"{i}" * 90: (CODES, None) for i in range(8)}, [], look=look),
-    "grids": lambda look: side_by_side_images({f"{i}": pictures(64, 64, 2) for i in range(8)}, look=look),
-    "walks": lambda look: interpolation(pictures(110, 128, 2).reshape(10, 11, 128, 2, 3), look=look),
+    "runs": lambda look: side_by_side(
+        {f"{i}" * 90: (CODES, None) for i in range(8)}, [], look=look
+    ),
+    "grids": lambda look: side_by_side_images(
+        {f"{i}": pictures(64, 64, 2) for i in range(8)}, look=look
+    ),
+    "walks": lambda look: interpolation(
+        pictures(110, 128, 2).reshape(10, 11, 128, 2, 3), look=look
+    ),
     "channels": lambda look: signals(np.ones((99, 30, 12)), look=look, title=""),
     "features": lambda look: feature_pairs(CODES[:, :24], CODES[:, :24], look=look),
     "plane": lambda look: manifold(pictures(100, 128, 2), grid_axis(10), look=look),

@@ -57,9 +57,8 @@ def test_an_entry_says_who_what_when_and_where(key: str) -> None:
     assert len(fields) == len(lines)
     assert {"author", "title", "year"} <= fields.keys()
     assert re.fullmatch(r"(19|20)\d\d", fields["year"])
-    assert (
-        fields.keys() & {"eprint", "doi", "url"} or key == "vaelab"
-    )  # vaelab has no published address
+    # vaelab has no published address.
+    assert fields.keys() & {"eprint", "doi", "url"} or key == "vaelab"
     assert ("eprint" in fields) == (fields.get("archiveprefix") == "arXiv")
     assert re.fullmatch(r"\d{4}\.\d{4,5}", fields.get("eprint", "1312.6114"))
     assert ("booktitle" in fields, "journal" in fields) == ("@inproc" in first, "@article" in first)
@@ -103,9 +102,7 @@ def test_references_name_up_to_three_authors_and_then_the_first() -> None:
     assert reference("vaelab") == "The vaelab authors 2026"
 
 
-def test_a_run_cites_its_row_its_parts_and_what_else_it_used_once_each_most_specific_first() -> (
-    None
-):
+def test_a_run_cites_its_row_its_parts_and_all_else_it_used_once_most_specific_first() -> None:
     settings = {
         "data.source": "mnist",
         "data.treatment": "dynamic",
@@ -200,5 +197,8 @@ def test_vaelab_s_own_entry_agrees_with_citation_cff() -> None:
 
 
 def test_citing_imports_no_torch() -> None:
-    code = "import sys, vaelab.recipes, vaelab.cli.catalogue; vaelab.cli.catalogue.table(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, vaelab.recipes, vaelab.cli.catalogue; "
+        "vaelab.cli.catalogue.table(); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -54,7 +54,7 @@ def test_what_grows_is_named_on_the_command_line_and_a_wrong_name_is_told_the_ri
     assert "'beta'" in refusal("quickstart", {"objective.grows": "betta"})
 
 
-# ---------------------------------------------------------------- the built-in ones, and what is read back
+# --- the built-in ones, and what is read back -----------------------------------------------------
 
 
 @pytest.mark.parametrize("name", available())
@@ -98,13 +98,12 @@ def test_every_field_has_a_meaning_and_a_default_of_its_own_type() -> None:
         assert field.about, key
         assert override(Recipe(), {key: field.default}) == Recipe(), key
         several = field.default if isinstance(field.default, tuple) else (field.default,)
-        assert override(Recipe(), {key: ",".join(map(str, several))}) == Recipe(), (
-            key
-        )  # as the help shows it
+        # The value is written as the help shows it.
+        assert override(Recipe(), {key: ",".join(map(str, several))}) == Recipe(), key
         assert not field.choices or set(several) <= set(field.choices)
 
 
-# ---------------------------------------------------------------- overrides and precedence
+# --- overrides and precedence ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -181,7 +180,7 @@ def test_a_number_as_text_is_the_number(data: st.DataObject) -> None:
     assert override(Recipe(), {key: str(value)}) == override(Recipe(), {key: value})
 
 
-# ---------------------------------------------------------------- what is refused, and in what words
+# --- what is refused, and in what words -----------------------------------------------------------
 
 WRONG: list[tuple[str, Any]] = [
     ("model.latent", 0),
@@ -436,9 +435,8 @@ def test_any_text_for_any_setting_gives_a_recipe_that_reads_back_or_a_user_error
 def test_any_text_for_the_name_of_a_setting_or_of_a_recipe_is_refused(text: str) -> None:
     for key in (text, f"train.{text}"):
         with pytest.raises(UserError):
-            override(
-                Recipe(), {key: None}
-            )  # no setting may be None, should one of that name be drawn
+            # No setting may be None, in case the text is the name of one.
+            override(Recipe(), {key: None})
     with pytest.raises(UserError):
         recipe(f"no {text}")
 
@@ -452,7 +450,7 @@ def test_any_text_for_a_recipe_file_gives_a_recipe_or_a_user_error(text: str) ->
     assert "here: " in message
 
 
-# ---------------------------------------------------------------- the package's face
+# --- the package's face ---------------------------------------------------------------------------
 
 
 def run_python(code: str) -> str:
@@ -469,7 +467,10 @@ def test_importing_vaelab_and_its_command_line_loads_no_torch() -> None:
 
 
 def test_recipe_stays_the_function_whatever_is_imported() -> None:
-    code = "import vaelab.recipes, vaelab.workflows.train, vaelab.runs, vaelab; print(vaelab.recipe('mlp-20d').model.latent)"
+    code = (
+        "import vaelab.recipes, vaelab.workflows.train, vaelab.runs, vaelab; "
+        "print(vaelab.recipe('mlp-20d').model.latent)"
+    )
     assert run_python(code).strip() == "20"
 
 

@@ -43,7 +43,7 @@ def refused(work: Callable[[], object], *says: str) -> str:
     return message
 
 
-# ---------------------------------------------------------------- what is there
+# --- what is there --------------------------------------------------------------------------------
 
 
 def test_a_finished_run_has_its_files_and_no_scratch(digits_run: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_run_that_training_returns_is_the_one_that_is_loaded(
     assert torch.equal(again.vae.sample(3), run.vae.sample(3))
 
 
-# ---------------------------------------------------------------- missing, truncated, foreign
+# --- missing, truncated, foreign ------------------------------------------------------------------
 
 
 def test_what_is_no_run_is_refused_with_the_way_to_one(digits_run: Path, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_no_code_in_any_file_is_ever_run(a_copy: Path, tmp_path: Path) -> None:
     assert trap.exists()  # the trap was a good one
 
 
-# ---------------------------------------------------------------- never over earlier work
+# --- never over earlier work ----------------------------------------------------------------------
 
 
 def test_a_run_is_replaced_only_when_told(quick: None, tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_a_run_that_finished_no_epoch_leaves_nothing_to_lose_and_is_begun_anew(
     refused(lambda: vaelab.train(tiny(), tmp_path, quiet=True), "holds a run already")
 
 
-# ---------------------------------------------------------------- one process at a time
+# --- one process at a time ------------------------------------------------------------------------
 
 
 def test_a_second_process_is_turned_away_and_the_first_is_undisturbed(
@@ -405,7 +405,7 @@ def test_the_lock_goes_with_a_killed_process(many: Path, start: Start, tmp_path:
         pass
 
 
-# ---------------------------------------------------------------- disks that are full, places that cannot be written
+# --- disks that are full, places that cannot be written -------------------------------------------
 
 
 def fails(number: int) -> Callable[..., Any]:
@@ -530,9 +530,8 @@ def test_a_disk_that_fills_up_while_training_leaves_the_last_good_epoch(
     assert "cannot be written (No space left on device); free some space" in err
     assert err.count("\n") == 1
     assert not [p for p in folder.iterdir() if p.name.endswith(".part")]
-    epochs = (
-        written // 4
-    )  # the recipe and the environment, then best, last, metrics and times of every epoch
+    # First the recipe and the environment, then best, last, metrics and times of every epoch.
+    epochs = written // 4
     assert (folder / "last.pt").exists() == (epochs > 0)
     if epochs:
         assert vaelab.load(folder).vae.sample(2).isfinite().all()
@@ -555,7 +554,7 @@ def test_a_limit_of_the_system_stops_a_real_training_in_one_line(
     assert ended.err.count("\n") == 1
 
 
-# ---------------------------------------------------------------- what is made of a run
+# --- what is made of a run ------------------------------------------------------------------------
 
 
 def read_back(path: Path) -> Tensor:

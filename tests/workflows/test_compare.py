@@ -55,7 +55,7 @@ def mean(each: Any) -> Estimate:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """Runs of digits that differ in one thing each from "vae", trained for an epoch, without pictures."""
+    """Runs on digits, each different from "vae" in one setting; one epoch, without pictures."""
     different: dict[str, dict[str, Any]] = {
         "vae": {},
         "wide": {"model.hidden": [24]},
@@ -100,9 +100,8 @@ def of(found: Mapping[str, Sections]) -> Callable[[Run], Sections]:
     return lambda run: found[run.folder.name]
 
 
-IMAGES = np.random.default_rng(0).gamma(
-    4, 20, 200
-)  # images differ far more from one another than runs do
+# Images differ far more from one another than runs do.
+IMAGES = np.random.default_rng(0).gamma(4, 20, 200)
 
 
 def loss(shift: float, noise: int = 0) -> Sections:
@@ -119,7 +118,10 @@ def loss(shift: float, noise: int = 0) -> Sections:
 def test_planted_differences_are_found_because_images_are_paired(
     runs: dict[str, Run], measured: Measure, tmp_path: Path
 ) -> None:
-    """0.3 nats are a tenth of a standard error of either mean, but six of the mean of the differences."""
+    """0.3 nats are a tenth of a standard error of either mean.
+
+    They are six standard errors of the mean of the differences.
+    """
     measured(of({"vae": loss(0), "wide": loss(-0.3, 1), "longer": loss(0.3, 2)}))
     found = compare([runs["vae"], runs["wide"], runs["longer"]], tmp_path, quiet=True)
     row = found.row("likelihood", "loss")
@@ -200,15 +202,17 @@ def test_what_is_no_mean_over_images_is_compared_by_its_errors(
 
 
 def test_any_winner_in_a_row_of_several_is_a_matter_of_five_percent() -> None:
-    """Four runs of the same truth: three differences to one reference, 0.05 for all of them together."""
+    """Four runs have the same true value, so there are three differences to one reference.
+
+    All of them together may find a winner in 5 % of cases.
+    """
     rng, won, times = np.random.default_rng(0), [], 300
     facts = {"test images": "the same", "treatment": "grey", "scale": "1"}
     run: Any = SimpleNamespace(recipe=vaelab.recipe("quickstart"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paired, "METRICS", {"latent": METRICS["latent"]})
-        patch.setattr(
-            paired, "bootstrap", lambda x, level: paired.t_interval(x, level)
-        )  # quicker; normal values
+        # The values are normal, and this is faster.
+        patch.setattr(paired, "bootstrap", lambda x, level: paired.t_interval(x, level))
         for _ in range(times):
             sections = [{"latent": {"probe_accuracy": mean(rng.normal(size=40))}} for _ in range(4)]
             columns = {
@@ -298,8 +302,10 @@ def test_probabilities_cross_entropies_and_densities_are_told_apart(runs: dict[s
     looks = {n: entries.checked(runs[n].data, runs[n].recipe.data) for n in names}
     kinds = {name: entries._nats(runs[name], found.binary) for name, found in looks.items()}
     assert kinds == {
-        "vae": "cross-entropies of grey levels, not a likelihood", "binary": "probabilities", "gaussian": "densities"
-    }  # fmt: skip
+        "vae": "cross-entropies of grey levels, not a likelihood",
+        "binary": "probabilities",
+        "gaussian": "densities",
+    }
 
 
 def test_what_was_not_the_same_is_said(
@@ -386,7 +392,10 @@ def test_black_and_white_are_probabilities_however_they_are_stored(
 def test_with_seeds_recipes_are_trained_alike_and_paired_seed_by_seed(
     quick: None, measured: Measure, tmp_path: Path
 ) -> None:
-    """The interval is that of scipy's paired t test, and the runs are those that the recipes give alone."""
+    """The interval is that of scipy's paired t test.
+
+    The runs equal those that the recipes train separately.
+    """
     found = {
         "a": {"quickstart": [3.0, 5.0, 4.0], "mlp-2d": [2.5, 4.6, 3.4]},
         "frechet": {"quickstart": [9.0, 1.0, 5.0], "mlp-2d": [5.0, 4.0, 1.0]},
@@ -889,7 +898,10 @@ def test_a_collapsed_model_wins_nothing(
 def test_against_an_autoencoder_the_numbers_of_the_latent_space_are_judged(
     runs: dict[str, Run], measured: Measure, tmp_path: Path
 ) -> None:
-    """Reconstructions, samples, and how codes and prior match: the lesson of report 4, in one sentence."""
+    """One sentence states the lesson of report 4.
+
+    It is about reconstructions, samples, and the match of codes and prior.
+    """
     metrics = {
         "latent": {"prior_gap_at_least": Metric("mismatch", "nats"), "smoothness": Metric("even")},
         "samples": {"mse": Metric("error", "", "lower"), "frechet": METRICS["samples"]["frechet"]},
@@ -909,8 +921,8 @@ def test_against_an_autoencoder_the_numbers_of_the_latent_space_are_judged(
         patch.setattr(paired, "METRICS", metrics)
         found = compare([runs["vae"], runs["ae"]], tmp_path, quiet=True)
     assert found.findings == {
-        "ae": "ae is better in reconstruction and is worse in match of codes and prior, smoothness of "
-        "interpolations and fidelity of samples compared with vae."
+        "ae": "ae is better in reconstruction and is worse in match of codes and prior, "
+        "smoothness of interpolations and fidelity of samples compared with vae."
     }
 
 

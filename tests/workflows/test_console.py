@@ -1,4 +1,4 @@
-"""What is printed while a training runs: on a terminal, in a pipe, and where nothing can be printed."""
+"""Output during training: on a terminal, in a pipe, and where nothing can be printed."""
 
 from __future__ import annotations
 

@@ -48,9 +48,8 @@ def test_a_fitted_prior_gains_what_the_rate_loses_and_leaves_encoder_and_decoder
         assert all(
             torch.equal(weights[name], t) for name, t in getattr(new.vae, part).state_dict().items()
         )
-    assert new.results["distortion"] == pytest.approx(
-        old.results["distortion"], rel=1e-6
-    )  # the same noise
+    # Both use the same noise.
+    assert new.results["distortion"] == pytest.approx(old.results["distortion"], rel=1e-6)
     gain, error = new.results["prior_gain"]
     data = load_data(new.recipe.data)
     images = Batches(data.test.x, data.levels, new.recipe.data, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""The reports' numbers: what the result files say, and, on the real MNIST, whether they come out again."""
+"""The reports' numbers against the result files and, where MNIST is available, against new runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vaelab.recipes import available
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 
-# Report 3 and report 2's MLP: nats per image (loss, distortion, rate) after so many epochs; what they reached.
+# Results of report 3 and of report 2's MLP: epoch -> nats per image (loss, distortion, rate).
 MLP_20D = {
     1: {"train": (165.68, 150.38, 15.30), "test": (128.35, 107.18, 21.17)},
     2: {"train": (121.77, 99.10, 22.67), "test": (116.13, 91.98, 24.15)},
@@ -72,7 +72,10 @@ def test_the_recorded_mlp_20d_follows_report_3() -> None:
 
 
 def test_chance_explains_how_far_other_seeds_lie_from_report_3() -> None:
-    """At epoch 20 the report lies within three standard deviations of ten seeds, training and test."""
+    """At epoch 20 the report lies within three standard deviations of ten seeds.
+
+    This holds for training and test images.
+    """
     module = benchmark("recipes")
     runs = json.loads((RESULTS / "seeds-mlp-20d.json").read_text())["runs"]
     assert len(runs) == 10
@@ -88,8 +91,10 @@ def test_the_recorded_mlp_2d_follows_report_2() -> None:
 
 
 def test_the_recorded_study_backs_the_lesson_of_report_4() -> None:
-    """Samples of the autoencoder are worse than the VAE's and lie further from the digits; its reconstructions are
-    better."""
+    """The autoencoder's samples are worse than the VAE's and lie further from the digits.
+
+    Its reconstructions are better.
+    """
     found = json.loads((RESULTS / "comparison-vae-vs-ae-2d.json").read_text())
     assert found["reference"] == "vae"
     rows = {row["number"]: row for row in found["numbers"] if row["run"] == "ae"}

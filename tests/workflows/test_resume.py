@@ -133,9 +133,8 @@ def test_a_run_killed_at_each_of_its_writes_ends_as_if_it_had_not_been(
 ) -> None:
     folder = tmp_path / "run"
     words: tuple[object, ...] = ("train", "quickstart", "--out", folder, *flags(EVERYTHING))
-    for count in itertools.count(
-        first
-    ):  # each process dies one write later, before or after the file is in place
+    # Each process dies one write later, before or after the file is in place.
+    for count in itertools.count(first):
         ended = start(*words, first=DIE_AT.format(count)).wait()
         if ended.code == 0:
             break
@@ -228,9 +227,8 @@ def interrupted(
             vaelab.train(tiny(overrides), folder, quiet=True)
 
 
-@pytest.mark.parametrize(
-    "after", [5, 23, 30, 45, 46, 68]
-)  # of 23 steps an epoch: within each, and at their ends
+# An epoch has 23 steps: the interruptions are within epochs and at their ends.
+@pytest.mark.parametrize("after", [5, 23, 30, 45, 46, 68])
 def test_ctrl_c_at_any_step_changes_nothing(
     after: int, quick: None, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

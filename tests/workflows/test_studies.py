@@ -1,4 +1,4 @@
-"""Studies: several runs from one recipe, on the same images in the same order; and what is written of them."""
+"""Studies: several runs from one recipe, on the same images in the same order; and their files."""
 
 from __future__ import annotations
 
@@ -128,9 +128,8 @@ def test_an_interrupted_study_goes_on_where_it_was(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, real, epochs = tmp_path / "out", vaelab.workflows.train.gallery.snapshot, iter(range(4))
-    monkeypatch.setattr(
-        "vaelab.workflows.compare.compare", lambda *_, **__: None
-    )  # what the command does afterwards
+    # The comparison that the command makes afterwards is skipped.
+    monkeypatch.setattr("vaelab.workflows.compare.compare", lambda *_, **__: None)
 
     def snapshot(*arguments: Any) -> None:
         real(*arguments)
@@ -155,15 +154,15 @@ def test_two_given_folders_of_one_name_are_compared_and_need_no_times(
 ) -> None:
     monkeypatch.setattr(comparison_page, "pictures", lambda runs: {})
     (a_copy / "times.jsonl").unlink()
-    original = shutil.copytree(
-        digits_run, tmp_path / "original" / "run"
-    )  # the shared one is only to be looked at
+    # The shared run must not be changed.
+    original = shutil.copytree(digits_run, tmp_path / "original" / "run")
     found = compare([str(original), str(a_copy)], tmp_path / "out", samples=5, images=60)
     assert found.names == ["original/run", f"{tmp_path.name}/run"]
+    # Both runs have the same weights.
     assert {row.verdicts[1] for row in found.rows if row.intervals[1]} <= {
         "",
         "no difference shown",
-    }  # the same weights
+    }
     assert str(tmp_path / "out" / "comparison.html") in capsys.readouterr().out
 
 

@@ -58,7 +58,7 @@ def losses(run: vaelab.Run, split: str = "train") -> list[float]:
     return [entry[split]["loss"] for entry in run.history]
 
 
-# ---------------------------------------------------------------- chance
+# --- chance ---------------------------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
@@ -110,13 +110,16 @@ def test_the_number_of_threads_is_recorded_and_too_many_are_warned_of(
     assert json.loads((run.folder / "environment.json").read_text())["threads"] == 1
 
 
-# ---------------------------------------------------------------- the numbers
+# --- the numbers ----------------------------------------------------------------------------------
 
 
 def test_the_training_value_is_the_mean_over_images_however_they_fall_into_batches(
     tmp_path: Path,
 ) -> None:
-    """An autoencoder draws no noise, and at this learning rate its weights stay: so the mean is known exactly."""
+    """An autoencoder samples no noise, and at this learning rate its weights stay.
+
+    The mean is therefore known exactly.
+    """
     source = write_npy(tmp_path, 100, 6, 5)
     recipe = tiny(
         {
@@ -143,14 +146,12 @@ def test_the_training_value_is_the_elbo_within_its_standard_error(tmp_path: Path
     train = batches["train"]
     with torch.no_grad():
         draw = vae.draw(train(torch.arange(len(train)), generator(0, "test")), 100)
-    noise = (-draw.log_px).var(0).sum().sqrt().item() / len(
-        train
-    )  # of the mean of one sample an image
+    # The standard error of the mean with one sample per image.
+    noise = (-draw.log_px).var(0).sum().sqrt().item() / len(train)
     for entry in run.history:
         found = entry["train"]
-        assert (
-            found["loss"] == found["distortion"] + found["rate"]
-        )  # at beta = 1, whatever is optimised
+        # The loss is reported at beta = 1, whatever is optimised.
+        assert found["loss"] == found["distortion"] + found["rate"]
         assert found["rate"] == pytest.approx(draw.rate.mean().item(), rel=1e-5)
         assert abs(found["distortion"] - draw.distortion.mean().item()) < 5 * noise
 
@@ -206,7 +207,7 @@ def test_a_large_beta_lowers_the_rate(tmp_path: Path) -> None:
     assert rates[1] < rates[0] / 2
 
 
-# ---------------------------------------------------------------- which epoch is best, and when to stop
+# --- which epoch is best, and when to stop --------------------------------------------------------
 
 OVERFITS = {
     "train.epochs": 25,
@@ -236,11 +237,8 @@ def test_the_best_epoch_has_the_lowest_validation_value_at_beta_one(
     optimised = [
         e["validation"]["distortion"] + e["beta"] * e["validation"]["rate"] for e in run.history
     ]
-    assert best not in (
-        1 + np.argmin(optimised),
-        1 + np.argmin(losses(run)),
-        len(values),
-    )  # or it would prove nothing
+    # Otherwise the test would prove nothing.
+    assert best not in (1 + np.argmin(optimised), 1 + np.argmin(losses(run)), len(values))
     assert run.contract["epoch"] == run.results["epoch"] == best
     _, batches = untrained(run.recipe)
     assert terms(run.vae, batches["validation"], run.recipe.train.seed).loss == values[best - 1]
@@ -269,11 +267,14 @@ def test_patience_stops_that_many_epochs_after_the_best(
     assert losses(run) == losses(patient)[: len(run.history)]  # up to there the same run
 
 
-# ---------------------------------------------------------------- steps
+# --- steps ----------------------------------------------------------------------------------------
 
 
 def test_clipping_limits_the_step(tmp_path: Path) -> None:
-    """Adam divides by sqrt(v) + 1e-8: where clipping leaves a gradient of 1e-12, a step is 1e-4 of what it would be."""
+    """Adam divides by sqrt(v) + 1e-8.
+
+    Where clipping leaves a gradient of 1e-12, a step is 1e-4 of what it would be.
+    """
     settings = {"train.epochs": 1, "train.batch": 5000}  # a single step
 
     def moved(clip: float) -> float:
@@ -349,7 +350,7 @@ def test_a_warm_up_that_never_ends_is_warned_of(
         assert ("warning: objective.warmup" in capsys.readouterr().out) is warned
 
 
-# ---------------------------------------------------------------- other data
+# --- other data -----------------------------------------------------------------------------------
 
 
 def test_colour_images_of_any_size_train_convolutions(tmp_path: Path) -> None:
@@ -374,7 +375,7 @@ def test_rows_of_numbers_train_and_draw_what_can_be_drawn_of_them(
     assert {p.name for p in (run.folder / "figures").rglob("*")} >= {"losses.png", "latent.png"}
 
 
-# ---------------------------------------------------------------- a loss that is not finite
+# --- a loss that is not finite --------------------------------------------------------------------
 
 
 def refusal(capsys: pytest.CaptureFixture[str]) -> str:
@@ -430,7 +431,10 @@ def test_values_of_thousands_are_warned_of_and_named_as_the_cause_with_a_remedy(
 def test_a_loss_far_above_its_start_stops_the_run_though_it_is_finite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the second epoch on the terms are 1e31 nats, and so are those of the validation images."""
+    """From the second epoch on the terms are 1e31 nats.
+
+    So are those of the validation images.
+    """
     real, steps = Step.forward, iter(range(10**6))
 
     def forward(self: Any, *arguments: Any) -> Any:
@@ -500,9 +504,8 @@ def test_after_an_explosion_the_last_good_epoch_is_named_intact_and_loadable(
     assert run.contract["epoch"] == 2
     assert run.vae.sample(3).isfinite().all()
     assert state(run.folder)["epoch"] == 2
-    assert outcome(vaelab.resume(run.folder, quiet=True).folder) == outcome(
-        good.folder
-    )  # the cause gone, it goes on
+    # Once the cause is removed, training continues.
+    assert outcome(vaelab.resume(run.folder, quiet=True).folder) == outcome(good.folder)
 
 
 def test_an_explosion_in_the_last_step_of_an_epoch_is_not_blamed_on_its_first(
@@ -545,7 +548,7 @@ def test_an_interruption_after_an_explosion_does_not_save_it(
         assert not torch.is_tensor(tensor) or tensor.isfinite().all()
 
 
-# ---------------------------------------------------------------- where the run goes
+# --- where the run goes ---------------------------------------------------------------------------
 
 
 def test_a_run_goes_to_runs_and_its_recipe_s_name_unless_told(
