@@ -73,7 +73,10 @@ def figures(arguments: argparse.Namespace) -> None:
     runs = [Run(run.folder, override(run.recipe, settings)) for run in runs]
     with devices.using(devices.threads(0)[0]):
         for run in runs:
-            gallery.plot(run, run.data, (lambda line: None) if arguments.quiet else print)
+            say = (lambda line: None) if arguments.quiet else print
+            if run.data.note:
+                say(run.data.note)
+            gallery.plot(run, run.data.with_measured(), say)
 
 
 def _opened(arguments: argparse.Namespace) -> vaelab.Run:

@@ -43,7 +43,10 @@ def doctor(arguments: argparse.Namespace) -> None:
     announce(f"diagnosing {arguments.run}")
     from vaelab.evaluation.doctor import report
 
-    print(report(vaelab.diagnose(arguments.run), arguments.run))
+    run = vaelab.load(arguments.run)
+    print(report(vaelab.diagnose(run), arguments.run))
+    if run.data.note:
+        print(run.data.note)
 
 
 def compare(arguments: argparse.Namespace) -> None:

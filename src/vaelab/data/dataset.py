@@ -52,6 +52,24 @@ class Dataset(NamedTuple):
         """The three by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
+    @property
+    def measured(self) -> str:
+        """The images that results are measured on: test if there are any, else validation."""
+        splits = {"test": self.test, "validation": self.validation, "training": self.train}
+        return next((name for name, split in splits.items() if len(split.x)), "training")
+
+    @property
+    def note(self) -> str:
+        """What is to be said where there are no test images; "" where there are."""
+        if self.measured == "test":
+            return ""
+        return f"note: without test images the {self.measured} images are measured"
+
+    def with_measured(self) -> Dataset:
+        """The same with the images that results are measured on in the place of the test set."""
+        splits = {"test": self.test, "validation": self.validation, "training": self.train}
+        return self._replace(test=splits[self.measured])
+
     def classes(self) -> tuple[int, ...]:
         """The labels that occur, in order; all named classes; none where there are no labels."""
         if self.class_names:

@@ -46,7 +46,7 @@ class Evaluator:
 
     @cached_property
     def data(self) -> Dataset:
-        return self.run.data
+        return self.run.data.with_measured()
 
     @cached_property
     def train(self) -> Batches:

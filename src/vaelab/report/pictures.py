@@ -36,7 +36,7 @@ def pictures(runs: Mapping[str, Run]) -> dict[str, tuple[Figure, dict[str, Figur
     look = Look("en", first.figures.size)
     codes, samples, originals, again = {}, {}, {}, {}
     for name, run in runs.items():
-        split = run.data.test
+        split = run.data.with_measured().test
         labels = None if split.y is None else split.y.numpy()
         some = spread(len(split.x), first.figures.points)
         x, y = treated(run, run.data.levels, split, some)

@@ -76,6 +76,8 @@ def evaluate(
         console.say(
             f"note: {results.unkept}; numbers are printed only; keep them with --out FOLDER"
         )
+    if run.data.note:
+        console.say(run.data.note)
     known = not results.unkept
     with devices.using(devices.threads(run.recipe.train.threads)[0]), untouched():
         for name, numbers in missing(evaluator, names, samples, results.sections, console.say):

@@ -85,15 +85,9 @@ class Job:
 
     @property
     def measured(self) -> tuple[str, Batches]:
-        """The images that the results are measured on and their name: test if there are any."""
+        """The images that the results are measured on, and their name."""
         splits = {"test": self.test, "validation": self.validation, "training": self.train}
-        return next((name, images) for name, images in splits.items() if len(images))
-
-    @property
-    def shown(self) -> Dataset:
-        """The data with the images that results are measured on in the place of the test set."""
-        split = {"test": self.data.test, "validation": self.data.validation}
-        return self.data._replace(test=split.get(self.measured[0], self.data.train))
+        return self.data.measured, splits[self.data.measured]
 
     @cached_property
     def largest(self) -> float:
@@ -142,8 +136,8 @@ def _remarks(job: Job) -> list[str]:
     recipe, settings, found = job.recipe, job.recipe.train, []
     if not len(job.validation):
         found.append("note: without validation images no epoch is chosen, the last weights count")
-    if not len(job.test):
-        found.append(f"note: without test images the {job.measured[0]} images are measured")
+    if job.data.note:
+        found.append(job.data.note)
     if recipe.objective.warmup >= settings.epochs:
         found.append(
             f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than "

@@ -84,7 +84,7 @@ def fit_prior(
         run.write_lines("metrics.jsonl", old.history)
         run.save_best(job.vae, old.contract["epoch"], job.data)
         results = measure(job, run) | {"prior_gain": gained}
-        gallery.plot(run, job.shown, job.say)
+        gallery.plot(run, job.data.with_measured(), job.say)
         run.write_lines("results.json", [results])
     _report(job, old, prior, *gained)
     job.say(f"run folder: {run.folder}")

@@ -128,7 +128,7 @@ def carry_out(job: Job, run: Run, state: State | None) -> Run:
             run = Run(run.folder, job.recipe)  # reads what was written
             try:
                 results = measure(job, run)
-                gallery.plot(run, job.shown, job.say)
+                gallery.plot(run, job.data.with_measured(), job.say)
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     "the training is done and saved, its figures are not"
