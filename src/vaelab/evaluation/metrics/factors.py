@@ -193,10 +193,11 @@ def disentanglement_completeness(importance: Reals) -> tuple[float, float]:
 
         D = sum_i rho_i (1 - H(R_i. / sum_j R_ij) / ln F)
 
-    rho_i is the share of row i in the sum of R. D is 1 if each dimension matters to one factor only, and 0 if each matters equally to all. C is
-    the same for columns, with ln L: 1 if each factor depends on one dimension only, and 0 if all L
-    dimensions, including unused ones, matter equally. With a single factor D is always 1, and with
-    a single dimension C is always 1; these values are not informative.
+    rho_i is the share of row i in the sum of R. D is 1 if each dimension matters to one factor
+    only, and 0 if each matters equally to all. C is the same for columns, with ln L: 1 if each
+    factor depends on one dimension only, and 0 if all L dimensions, including unused ones, matter
+    equally. With a single factor D is always 1, and with a single dimension C is always 1; these
+    values are not informative.
     """
     return _concentration(importance), _concentration(importance.T)
 

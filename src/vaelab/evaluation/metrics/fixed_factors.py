@@ -32,8 +32,8 @@ def factor_vae_score(
     A group has 64 images with the same value of one factor. It votes for the dimension with the
     smallest variance, relative to the variance over all `codes`. A majority-vote classifier is
     trained on 2,000 groups for each factor: it assigns to each dimension the factor with the most
-    votes. The score is its accuracy on 1,000 groups for each factor from `others`. Constant dimensions get
-    no votes; other unused dimensions should be removed before, as in Kim & Mnih.
+    votes. The score is its accuracy on 1,000 groups for each factor from `others`. Constant
+    dimensions get no votes; other unused dimensions should be removed before, as in Kim & Mnih.
 
     The score is 1 if each factor has dimensions on which it has the strongest effect. Chance level
     is 1 / F. The standard error covers the sampling of groups, not of images. Every factor needs a
