@@ -1,4 +1,4 @@
-"""A recipe prepared for training: device, data and model, checked before a file is written."""
+"""A recipe prepared for training: device, data and model, checked before files are written."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from vaelab.seeding import seeded
 from vaelab.training import Step, batch_sizes, schedules
 from vaelab.workflows.console import Console
 
-FEW_STEPS = 500  # of the optimiser, below which a network has hardly learned
-LARGE = 100.0  # real values beyond this are far from the scale that networks are made for
+FEW_STEPS = 500  # with fewer optimiser steps a network has hardly learned
+LARGE = 100.0  # larger real values are far from the scale that networks need
 
 
 class Job:
-    """Device, data and a model with initial weights. Raises `UserError` for what cannot be trained.
+    """Device, data and a model with initial weights.
 
-    `fitted`: the prior is fitted after the training, see `posthoc_prior`. `read` gives the data.
+    Args:
+        recipe: The recipe.
+        console: The console output.
+        fitted: Whether the prior is fitted after the training; see `posthoc_prior`.
+        read: A function that loads the data.
+
+    Raises:
+        UserError: The recipe cannot be trained.
     """
 
     def __init__(
@@ -54,7 +61,7 @@ class Job:
             start(self.vae, self.train)
         schedules.check(recipe.train)
         self._check()
-        # A run that is resumed notices other data in their place.
+        # A resumed run detects that its data were replaced.
         self.fingerprint = f"{tuple(self.data.train.x.shape)} {self.data.train.checksum()}"
 
     def _batches(self, split: Split, augment: bool = False) -> Batches:
@@ -77,23 +84,24 @@ class Job:
 
     @property
     def say(self) -> Callable[[str], None]:
+        """The function that prints a line."""
         return self.console.say
 
     @property
     def measured(self) -> tuple[str, Batches]:
-        """The images that the results are measured on and their name: test if there are any."""
+        """The split on which the results are measured and its name: the test images, if any."""
         splits = {"test": self.test, "validation": self.validation, "training": self.train}
         return next((name, images) for name, images in splits.items() if len(images))
 
     @property
     def shown(self) -> Dataset:
-        """The data with the images that results are measured on in the place of the test set."""
+        """The data, with the `measured` split as the test set."""
         split = {"test": self.data.test, "validation": self.data.validation}
         return self.data._replace(test=split.get(self.measured[0], self.data.train))
 
     @property
     def large(self) -> float:
-        """The largest value of the training data where they are far from the scale 1, else 0."""
+        """The largest absolute value of real training data if it exceeds LARGE, else 0."""
         if self.data.levels is not None or getattr(self.recipe.data, "standardise", False):
             return 0.0
         x = self.data.train.x
@@ -102,7 +110,7 @@ class Job:
 
 
 def introduce(job: Job) -> None:
-    """Print data, model, what the numbers mean, and what to know about these settings."""
+    """Print the data, the model, the meaning of the values, and remarks on the settings."""
     recipe, data, say = job.recipe, job.data, job.say
     counts = {name: len(split.x) for name, split in data.splits().items()}
     images = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
@@ -120,27 +128,31 @@ def introduce(job: Job) -> None:
     say("nats per image: loss = distortion + rate")
     if job.step.samples > 1:
         say(
-            "bound = -log of the mean of the samples' importance weights; it chooses the best epoch"
+            "bound = -log of the mean of the samples' importance weights; it selects the best epoch"
         )
     if recipe.objective != Objective():
         say("optimised = the value of the training objective")
 
 
 def _remarks(job: Job) -> list[str]:
-    """Warnings and notes about settings that work, but perhaps not as meant."""
+    """Return warnings and notes on settings that may have unintended effects."""
     recipe, settings, found = job.recipe, job.recipe.train, []
     if not len(job.validation):
-        found.append("note: without validation images no epoch is chosen, the last weights count")
+        found.append("note: there are no validation images; the weights of the last epoch are kept")
     if not len(job.test):
-        found.append(f"note: without test images the {job.measured[0]} images are measured")
+        found.append(
+            f"note: there are no test images; results are measured on {job.measured[0]} images"
+        )
     if recipe.objective.warmup >= settings.epochs:
         found.append(
             f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than "
             f"train.epochs {settings.epochs}: {', '.join(recipe.objective.grows)} "
-            "does not reach its value"
+            "will not reach its value"
         )
     if recipe.model.posterior == "point":
-        found.append("note: an autoencoder has no KL term: its rate is 0, its loss no bound")
+        found.append(
+            "note: an autoencoder has no KL term: its rate is 0, and its loss is not a bound"
+        )
     a_pass = len(batch_sizes(len(job.train), settings.batch))
     if a_pass * settings.epochs < FEW_STEPS:
         found.append(
@@ -153,7 +165,7 @@ def _remarks(job: Job) -> list[str]:
 
 
 def _changes(recipe: Recipe) -> list[str]:
-    """What differs from the built-in recipe of that name, where there is one."""
+    """Return the differences to the built-in recipe of that name, if there is one."""
     built_in = study(recipe.name).get(recipe.name) if recipe.name in available() else None
     old, new = flatten(built_in or recipe), flatten(recipe)
     return [f"{key} {value}" for key, value in new.items() if value != old[key] and "." in key]
