@@ -750,7 +750,7 @@ def test_the_terminal_says_what_was_not_the_same_and_why_some_are_not_judged(
     assert "Different (vae / longer / ae): epochs 1 / 2 / 1; batch 64 / 128 / 64." in out
     assert out.count("does not bound -log p(x)") == 1
     assert "Not judged, loss: not comparable, the loss of an autoencoder" in out
-    assert "Not judged, frechet: without a standard error" in out
+    assert "Not judged, frechet: an interval needs a standard error" in out
     compare([runs["vae"], runs["wide"]], tmp_path / "2", quiet=True)
     measured(lambda run: loss(0))
     compare([runs["vae"], runs["wide"]], tmp_path / "3")

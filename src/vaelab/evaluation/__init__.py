@@ -1,8 +1,9 @@
-"""Evaluation of trained models: numbers with units and standard errors, and what follows from them.
+"""Evaluation of trained models: metrics with units and standard errors, diagnoses, comparisons.
 
-`metrics` are pure functions of arrays; `sections` apply them to a run that an `Evaluator` prepares;
-`missing` measures the sections that are not kept yet, `Results` keeps them in files. The doctor
-turns numbers into sentences, `paired` compares runs, `intervals` says how far to trust a difference.
+`metrics` are pure functions of arrays. `sections` apply them to a run that an `Evaluator` prepares.
+`missing` measures the sections that are not stored yet, and `Results` stores them in files. The
+doctor diagnoses a run in sentences, `paired` compares runs, and `intervals` computes confidence
+intervals.
 """
 
 from vaelab.evaluation.evaluate import OPINION, missing

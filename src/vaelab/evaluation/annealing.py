@@ -1,7 +1,11 @@
-"""log p(x) by annealed importance sampling: a second opinion on importance weights, in nats per image.
+"""log p(x) by annealed importance sampling (AIS), in nats per image.
 
-Neal, Annealed importance sampling, 2001, arXiv:physics/9803008. Wu, Burda, Salakhutdinov & Grosse, On the quantitative
-analysis of decoder-based generative models, 2017, arXiv:1611.04273.
+It checks the importance-weighted estimate, which fails where q(z|x) misses a mode.
+
+References:
+    Neal, Annealed importance sampling, 2001, arXiv:physics/9803008.
+    Wu, Burda, Salakhutdinov & Grosse, On the quantitative analysis of decoder-based generative
+    models, 2017, arXiv:1611.04273.
 """
 
 from __future__ import annotations
@@ -20,11 +24,12 @@ from vaelab import devices
 from vaelab.models import VAE, outputs
 from vaelab.seeding import seeded
 
-CHAINS = 16  # for each image
-PILOTS = 4  # chains for each image, run before, that choose the sizes of the steps
+CHAINS = 16  # per image
+PILOTS = 4  # pilot chains per image, which tune the step sizes beforehand
 TEMPERATURES = 500  # from the prior to the posterior
-LEAPS = 3  # steps of a trajectory
-ACCEPTED = 0.65  # the share of trajectories that is best accepted (Neal, MCMC using Hamiltonian dynamics, 2011)
+LEAPS = 3  # leapfrog steps of a trajectory
+# Optimal acceptance rate of trajectories (Neal, MCMC using Hamiltonian dynamics, 2011)
+ACCEPTED = 0.65
 
 # z (C, B, L) -> log p(x|z) and log p(z), (2, C, B), and the gradient of each, (2, C, B, L)
 Densities: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -32,12 +37,22 @@ Densities: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @torch.no_grad()
 def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = True) -> Tensor:
-    """Log weights of C chains for each of the images x (N, *shape), labels y (N,) where conditional: (C, N), float64.
+    """Return the log weights of C annealed chains for each image: (C, N), float64, in nats.
 
-    A weight is p(x) in expectation, so the log of their mean is below log p(x) in expectation, the less the more nearly
-    they are equal. z must be real-valued. Chains start from p(z), so they find what q(z|x) overlooks (chains from
-    q(z|x) agree with one another sooner, and with q's mistakes: on a model of two dimensions they missed up to 33
-    nats). Of q they use the width. A narrow mode that hardly any chain comes by they overlook, too.
+    The expectation of a weight is p(x). The log of the mean weight is therefore a lower bound on
+    log p(x) in expectation, and the bound is tighter where the weights vary less.
+
+    Chains start from p(z), so they find modes that q(z|x) misses. Chains that start from q(z|x)
+    agree with one another sooner, but they share the errors of q: on a two-dimensional model they
+    missed up to 33 nats. Only the width of q is used. A narrow mode that few chains reach is still
+    missed.
+
+    Args:
+        vae: The model; z must be real-valued.
+        x: Images, (N, *shape).
+        y: Labels, (N,), for a conditional model, else None.
+        seed: The random seed.
+        quiet: Whether to hide the progress bar.
     """
     found = []
     bar = tqdm(total=len(x), desc="annealing", unit="image", disable=quiet or None, leave=False)
@@ -57,7 +72,7 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = Tru
                     p.sample(torch.Size([n] if p.batch_shape else [n, len(index)]))
                     for n in (PILOTS, CHAINS)
                 )
-            # Sizes chosen on the way by the chains that are weighed would bias the weights.
+            # Step sizes adapted by the weighted chains themselves would bias their weights.
             sizes = anneal(densities, pilots, widths, None, noise)[1]
             found.append(anneal(densities, chains, widths, sizes, noise)[0])
             bar.update(len(index))
@@ -65,7 +80,10 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = Tru
 
 
 def moments(p: Distribution) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each dimension, by 1000 samples, for not all distributions know theirs."""
+    """Estimate mean and standard deviation of each dimension from 1000 samples.
+
+    Not every distribution has them in closed form.
+    """
     z = p.sample(torch.Size([1000]))
     return z.mean(0), z.std(0)
 
@@ -77,13 +95,25 @@ def anneal(
     sizes: list[Tensor] | None,
     noise: AbstractContextManager[object],
 ) -> tuple[Tensor, list[Tensor]]:
-    """Log weights (C, B) in float64 of C chains for each of B images, from z ~ p(z) (C, B, L) to p(z|x):
+    """Anneal C chains for each of B images from the prior to the posterior.
 
-        log w = sum_t (t' - t) log p(x|z_t),  t = 0 .. 1 as squares, for p(x|z) is steep at first,
+        log w = sum_t (t' - t) log p(x|z_t)
 
-    z_t after a trajectory that keeps p(z) p(x|z)^t: LEAPS leapfrog steps with fresh momentum, accepted or not (Neal
-    2011), in proportion to a width between `widths`, those of p(z) and p(z|x) in each dimension. `sizes` (TEMPERATURES
-    of (B,)) are those of the steps; None: they move to where the share accepted is ACCEPTED. Those used are returned.
+    The inverse temperatures t go from 0 to 1 as squares of an even grid, because log p(x|z) changes
+    fastest near 0. A Hamiltonian Monte Carlo transition that leaves p(z) p(x|z)^t invariant gives
+    z_t: it samples a momentum, makes LEAPS leapfrog steps and accepts or rejects (Neal 2011). In
+    each dimension, steps are scaled by a width between those of p(z) and of p(z|x).
+
+    Args:
+        densities: log p(x|z) and log p(z), and their gradients.
+        z: Samples of p(z), (C, B, L).
+        widths: Standard deviations of p(z) and p(z|x) in each dimension.
+        sizes: Step sizes at each temperature, TEMPERATURES tensors (B,). With None they are adapted
+            until the acceptance rate is ACCEPTED.
+        noise: The context that provides random numbers.
+
+    Returns:
+        The log weights, (C, B), float64, and the step sizes that were used.
     """
     used, size = [], z.new_full(z.shape[1:2], 0.5)
     log_w = torch.zeros(z.shape[:2], dtype=torch.float64, device=z.device)
@@ -94,9 +124,8 @@ def anneal(
         size = size if sizes is None else sizes[i]
         width = ((1 - t) / widths[0] ** 2 + t / widths[1] ** 2) ** -0.5
         with noise:
-            jitter = 0.6 + 0.8 * torch.rand_like(
-                log_p[0]
-            )  # or trajectories might come back to where they began
+            # Step sizes vary at random, because a fixed size can return to the start.
+            jitter = 0.6 + 0.8 * torch.rand_like(log_p[0])
             momentum = torch.randn_like(z)
         step = (size * jitter)[..., None] * width  # (C, B, L)
         start = t * log_p[0] + log_p[1] - momentum.square().sum(-1) / 2
@@ -108,7 +137,7 @@ def anneal(
             momentum = momentum + step / 2 * (t * slopes_there[0] + slopes_there[1])
         change = t * log_there[0] + log_there[1] - momentum.square().sum(-1) / 2 - start
         with noise:
-            accepted = torch.rand_like(change).log() < change  # not where it is NaN
+            accepted = torch.rand_like(change).log() < change  # False where change is NaN
         z, slopes = (
             torch.where(accepted[..., None], *two) for two in ((there, z), (slopes_there, slopes))
         )

@@ -1,14 +1,18 @@
 """The reference classifier: a small network whose features compare samples with real images.
 
-It is trained on the data of the run, so nothing is downloaded. Labelled images: it learns to classify
-them. Square images without labels: it learns by how many quarter turns an image was rotated (Gidaris,
-Singh & Komodakis, Unsupervised representation learning by predicting image rotations, 2018,
-arXiv:1803.07728). Other data: its features are the first principal components of the standardised values.
+It is trained on the data of the run, so nothing is downloaded:
 
-Runs are compared by the same features. So the classifier depends on the images that are not for testing,
-whichever of them were held out for validation, on their treatment and on a seed, and is kept in the
-user's cache. Processors round differently, so weights can differ between machines: `weights` in
-`Classifier.about` says whether two runs were measured by the same features.
+- On labelled images it learns to classify them.
+- On square images without labels it learns to predict by how many quarter turns an image was
+  rotated (Gidaris, Singh & Komodakis, Unsupervised representation learning by predicting image
+  rotations, 2018, arXiv:1803.07728).
+- On other data its features are the first principal components of the standardised values.
+
+Runs must be compared with the same features. The classifier therefore depends only on the training
+and validation images together, however they are split, on their treatment, and on a seed. It is
+stored in the user's cache. Rounding differs between processors, so the weights can differ between
+machines: `weights` in `Classifier.about` tells whether two runs were measured with the same
+features.
 """
 
 from __future__ import annotations
@@ -36,18 +40,22 @@ from vaelab.evaluation.metrics.estimates import pooled
 from vaelab.files import write_atomic
 from vaelab.seeding import CPU, derive, generator, seeded
 
-VERSION = 1  # raised when the same data would give other weights
-FEATURES = 64  # few, so that 10,000 images determine their covariances well
+VERSION = 1  # increase it when the same data would give other weights
+FEATURES = 64  # few, so that 10,000 images determine their covariance well
 BATCH = 128
-CLASSES = 1000  # with more, labels are not learned
-SHOWN = 30_000, 120_000  # images in all of training: each twice, but at least and at most so many
+CLASSES = 1000  # with more classes, labels are not used
+# Least and greatest number of images shown in the whole training; within them, two epochs
+SHOWN = 30_000, 120_000
 
 
 class Classifier(nn.Module):
-    """Features (N, F) of images (N, *shape) as the model sees them, and, but for "components", probabilities (N, C).
+    """A network that maps images (N, *shape) to features (N, F) and class probabilities (N, C).
 
-    The features come before the last activation. Where they were learned, their mean is 0 and their variance 1, each,
-    over the images of training, so distances have a scale: all images put into the mean one lie sqrt(F) from it.
+    Images are those that the model sees. With the task "components" there are no probabilities.
+
+    The features are taken before the last activation. Learned features have mean 0 and variance 1
+    over the training images, so distances have a scale: the root mean square distance of an image
+    from the mean is sqrt(F).
     """
 
     def __init__(self, images: Batches) -> None:
@@ -72,29 +80,38 @@ class Classifier(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (B, F) of images (B, *shape); of counts, as in the encoders, their logarithm is looked at."""
+        """Return features (B, F) of images (B, *shape); counts x enter as log(1 + x)."""
         features: Tensor = self.body(x.clamp(min=0).log1p() if self.counts else x)
         return features
 
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
-        """Features (N, F) of any number of images."""
+        """Return features (N, F) of any number of images, computed in chunks."""
         return torch.cat([self(some) for some in x.split(devices.at_once(64 * x[0].numel()))])
 
     @torch.no_grad()
     def probabilities(self, features: Tensor) -> Tensor:
-        """(N, C), of the labels in order or of 0 .. 3 quarter turns, of features (N, F)."""
+        """Return class probabilities (N, C) from features (N, F).
+
+        Classes are the sorted labels, or 0 .. 3 quarter turns.
+        """
         probabilities: Tensor = self.head(features).softmax(1)
         return probabilities
 
     def shows(self, x: Tensor, label: Tensor | int) -> Tensor:
-        """Whether each of x (N, *shape) is taken for its label, or was turned that often: (N,), bool."""
+        """Return whether each image of x (N, *shape) is classified as `label`: (N,), bool.
+
+        For the task "turns" the label is the number of quarter turns.
+        """
         best = self.probabilities(self.features(x)).argmax(1)
         known = torch.tensor(self.labels if self.task == "classes" else range(4), device=x.device)
         return known[best] == label
 
     def about(self, x: Tensor, y: Tensor | None) -> dict[str, Any]:
-        """What it learned, how often it is right on test images x (N, *shape) with labels y, its size, its weights."""
+        """Describe the classifier: task, size, hash of its weights, and accuracy on test images.
+
+        The images are x (N, *shape) with labels y (N,).
+        """
         turns = torch.arange(len(x), device=x.device) % 4
         found: dict[str, Any] = {"task": self.task, "features": self.features(x[:1]).shape[1]}
         found["parameters"] = sum(parameter.numel() for parameter in self.parameters())
@@ -107,10 +124,10 @@ class Classifier(nn.Module):
 
 
 def classifier(evaluator: Evaluator, seed: int = 0) -> Classifier:
-    """Return the classifier of the data and treatment of a run: from the cache, or trained and kept there.
+    """Return the classifier for the data and treatment of a run, trained if the cache lacks it.
 
-    The cache is classifiers/ in VAELAB_CACHE_DIR, or else in the user's own cache. What is damaged there is replaced;
-    where the cache cannot be written, the next run trains again.
+    The cache is the folder classifiers/ in VAELAB_CACHE_DIR, by default in the user's cache.
+    Damaged files are replaced. Where the cache cannot be written, every run trains again.
     """
     images, key = _images(evaluator)
     folder = devices.cache() / "classifiers"
@@ -127,7 +144,7 @@ def classifier(evaluator: Evaluator, seed: int = 0) -> Classifier:
 
 
 def learn(images: Batches, seed: int) -> Classifier:
-    """Train a classifier on the CPU with one thread: the same bits every time on one kind of processor."""
+    """Train a classifier on the CPU with one thread: bit-identical on one kind of processor."""
     stream = generator(seed, "classifier data")
     with devices.using(1):
         with seeded(seed, "classifier"):
@@ -140,7 +157,7 @@ def learn(images: Batches, seed: int) -> Classifier:
 
 
 def turned(x: Tensor, turns: Tensor) -> Tensor:
-    """Images x (N, *shape), square, each turned by its own number of quarter turns, (N,) of 0 .. 3."""
+    """Rotate square images x (N, *shape) by `turns` (N,) quarter turns, 0 .. 3 for each image."""
     x = x.clone()
     for turn in range(1, 4):
         x[turns == turn] = x[turns == turn].rot90(turn, (-2, -1))
@@ -148,15 +165,16 @@ def turned(x: Tensor, turns: Tensor) -> Tensor:
 
 
 def fingerprint(tensors: dict[str, Tensor]) -> str:
-    """The first 12 hexadecimal digits of the SHA-256 of the tensors' bytes, in the order of their names."""
+    """Return the first 12 hexadecimal digits of the SHA-256 of the tensors, sorted by name."""
     content = (tensors[name].cpu().contiguous().numpy().tobytes() for name in sorted(tensors))
     return hashlib.sha256(b"".join(content)).hexdigest()[:12]
 
 
 def _layers(shape: tuple[int, ...]) -> nn.Module:
-    """(B, *shape) -> (B, width): one hidden layer for flat data; else three convolutions that see about 32 pixels.
+    """Return layers that map (B, *shape) to (B, width).
 
-    Normalised after their first layer, they do not ask for the scale of the values.
+    Flat data pass through one hidden layer, images through three convolutions after pooling to
+    about 32 pixels. Batch normalisation makes the output independent of the scale of the values.
     """
     if len(shape) == 1:
         return nn.Sequential(nn.Linear(shape[0], 256, bias=False), nn.BatchNorm1d(256), nn.ReLU())
@@ -178,7 +196,7 @@ def _layers(shape: tuple[int, ...]) -> nn.Module:
 
 
 def _train(network: Classifier, images: Batches, stream: torch.Generator) -> None:
-    """Adam on the cross-entropy, its learning rate in one cycle."""
+    """Minimise the cross-entropy with Adam and a one-cycle learning rate."""
     n, batch = len(images), min(BATCH, len(images))
     steps = min(max(2 * n, SHOWN[0]), SHOWN[1]) // batch
     order = torch.cat([torch.randperm(n, generator=stream) for _ in range(steps * batch // n + 1)])
@@ -201,24 +219,27 @@ def _train(network: Classifier, images: Batches, stream: torch.Generator) -> Non
 
 @torch.no_grad()
 def _set_components(network: Classifier, images: Batches, stream: torch.Generator) -> None:
-    """W = V / s and b = -W m: means m and deviations s of up to 20,000 images, V the standardised ones' components."""
-    from sklearn.decomposition import PCA  # here, for it takes a second to import
+    """Set W = V / s and b = -W m: the principal components V of standardised images.
 
-    layer: nn.Linear = network.body[1]  # type: ignore[assignment]  # a Sequential does not say what it holds
+    The means m and standard deviations s are those of up to 20,000 images.
+    """
+    from sklearn.decomposition import PCA  # imported here because it takes a second
+
+    layer: nn.Linear = network.body[1]  # type: ignore[assignment]  # Sequential is untyped
     some = min(len(images), 20_000, max(1000, 2**27 // layer.in_features))  # bounds the memory
     x = images(torch.arange(some), stream).flatten(1)
     x = x.clamp(min=0).log1p() if network.counts else x
     s, m = torch.std_mean(x, 0)
-    s = torch.where(s > 1e-6 * s.max(), s, s.max())  # what never varied must not be blown up
+    s = torch.where(s > 1e-6 * s.max(), s, s.max())  # constant elements must not be amplified
     pca = PCA(layer.out_features, random_state=derive(stream.initial_seed(), "components") % 2**32)
     layer.weight.copy_(torch.from_numpy(pca.fit(((x - m) / s).numpy()).components_) / s)
     layer.bias.copy_(-layer.weight @ m)
 
 
 def _images(evaluator: Evaluator) -> tuple[Batches, str]:
-    """Training and validation images, in the order of their hashes, treated; and a name for them and their treatment.
+    """Return the treated training and validation images, sorted by hash, and their cache key.
 
-    "fixed" images are one draw of the "dynamic" ones, so both are compared by the features of the latter.
+    The treatment "fixed" is one sample of "dynamic", so both use the features of "dynamic".
     """
     data, settings = evaluator.data, evaluator.run.recipe.data
     settings = msgspec.structs.replace(
@@ -244,8 +265,8 @@ def _images(evaluator: Evaluator) -> tuple[Batches, str]:
 
 
 def _cached(path: Path, images: Batches) -> Classifier | None:
-    """The classifier in that file; None where there is none, or not what was written."""
-    with seeded(0, "classifier"):  # its first weights are drawn, only to be replaced
+    """Load the classifier of a file; return None if the file is missing or damaged."""
+    with seeded(0, "classifier"):  # keeps the global RNG unchanged; the weights are replaced
         network = Classifier(images)
     try:
         with safetensors.safe_open(path, framework="pt") as file:

@@ -1,4 +1,4 @@
-"""What a column of a comparison is: a run, its numbers, its cost, and what should be the same for all."""
+"""A column of a comparison: a run, its numbers, its cost, and the facts that all should share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vaelab.models import support
 from vaelab.recipes import Data, flatten
 from vaelab.runs import Run
 
-# The images are compared, not where they come from; and what was used, not what was asked for.
+# Settings that are not compared: the images themselves and the hardware used are compared instead.
 ASIDE = {f"data.{key}" for key in ("source", "dir", "test", "validation", "images", "size")}
 ASIDE |= {"train.threads", "train.device"}
 COST = ("device", "threads", "processor", "torch")  # what seconds and memory depend on
@@ -25,22 +25,22 @@ ONE_BIT = 0.6931  # nats; a posterior whose code carries less has collapsed
 
 @dataclass(frozen=True)
 class Entry:
-    """One column of a comparison: a run, or with seeds one run for each seed."""
+    """One column of a comparison: a run, or one run per seed."""
 
     runs: list[Run]
     evaluations: list[Evaluation]
-    facts: dict[str, str]  # what should be the same for all
-    nats: str  # what the nats of its likelihood measure
+    facts: dict[str, str]  # data, settings and hardware, which should be the same for all columns
+    nats: str  # what its likelihood measures, for example probabilities or densities
     cost: dict[str, float | None]
 
     @property
     def charged(self) -> bool:
-        """Whether its loss bounds -log p(x); that of an autoencoder does not."""
+        """Whether its loss bounds -log p(x). The loss of an autoencoder does not."""
         return self.runs[0].recipe.model.posterior != "point"
 
     @property
     def collapsed(self) -> bool:
-        """Whether the latent code carries less than one bit per image (an autoencoder has no rate)."""
+        """Whether the code carries less than one bit per image; False for an autoencoder."""
         return self.charged and any(
             rate is not None and rate.value < ONE_BIT
             for rate in (self.number(e, "likelihood", "rate") for e in self.evaluations)
@@ -48,25 +48,25 @@ class Entry:
 
     @staticmethod
     def number(evaluation: Evaluation, section: str, key: str) -> Estimate | None:
-        """One number of an evaluation."""
+        """Return one number of an evaluation, or None."""
         return number(evaluation.sections.get(section, {}).get(key))
 
     @property
     def classifier(self) -> Any:
-        """The hash of the weights of the classifier whose features compared samples with images."""
+        """The hash of the weights of the reference classifier."""
         return self.evaluations[0].sections.get("samples", {}).get("classifier", {}).get("weights")
 
 
 class Checked(NamedTuple):
-    """The data of a run."""
+    """Facts about the data of a run."""
 
     shape: tuple[int, ...]
-    images: dict[str, str]  # by split: how many, and a checksum
-    binary: bool  # whether all test images, after their treatment, contain 0 and 1 alone
+    images: dict[str, str]  # for each split the number of images and a checksum
+    binary: bool  # whether the treated test images contain only 0 and 1
 
 
 def checked(data: Dataset, settings: Data) -> Checked:
-    """What says whether two runs used the same data."""
+    """Return the facts that tell whether two runs used the same data."""
     images = {
         f"{name} images": f"{len(s.x):,} (checksum {s.checksum()})"
         for name, s in data.splits().items()
@@ -79,14 +79,17 @@ def checked(data: Dataset, settings: Data) -> Checked:
 
 
 def entry(runs: list[Run], evaluations: list[Evaluation], data: Sequence[Checked]) -> Entry:
-    """A run, or one run for each seed, with its evaluations. Raises `UserError` for a damaged results.json."""
+    """Return the entry of a run, or of one run per seed.
+
+    Raises `UserError` for a damaged results.json.
+    """
     facts = [_facts(run, one.images) for run, one in zip(runs, data, strict=True)]
     together = {key: ", ".join(dict.fromkeys(of[key] for of in facts)) for key in facts[0]}
     return Entry(runs, evaluations, together, _nats(runs[0], data[0].binary), _cost(runs))
 
 
 def _facts(run: Run, images: Mapping[str, str]) -> dict[str, str]:
-    """All that should be the same for a fair comparison."""
+    """Return everything that should be the same in a fair comparison."""
     ran, trained = _environment(run), len(run.history)
     settings = {
         key.partition(".")[2].replace("_", " "): plain(value)
@@ -99,7 +102,7 @@ def _facts(run: Run, images: Mapping[str, str]) -> dict[str, str]:
 
 
 def _environment(run: Run) -> dict[str, Any]:
-    """What it was trained on; empty if environment.json is missing or damaged."""
+    """Return the training environment; empty if environment.json is missing or damaged."""
     try:
         found: dict[str, Any] = json.loads((run.folder / "environment.json").read_text("utf-8"))
         return found | {"torch": found["packages"]["torch"]}
@@ -108,12 +111,12 @@ def _environment(run: Run) -> dict[str, Any]:
 
 
 def plain(value: Any) -> str:
-    """A setting as text."""
+    """Return a setting as text."""
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}" or "–"
 
 
 def _nats(run: Run, binary: bool) -> str:
-    """What the nats of its likelihood measure; only nats of one kind can be compared."""
+    """Return what the likelihood measures; only likelihoods of one kind can be compared."""
     model = run.recipe.model
     given = " given the label" if model.conditional else ""
     if support(model) in ("levels", "counts"):
@@ -128,9 +131,10 @@ def _nats(run: Run, binary: bool) -> str:
 
 
 def _cost(runs: Sequence[Run]) -> dict[str, float | None]:
-    """The cost of training: medians over epochs and runs, and the highest peak. None where it was not recorded.
+    """Return the cost of training: medians over epochs and runs, and the peak memory.
 
-    Raises `UserError` if results.json lacks the number of parameters.
+    Values that were not recorded are None. Raises `UserError` if results.json lacks the number of
+    parameters.
     """
     parameters = runs[0].results.get("parameters")
     if parameters is None:

@@ -1,4 +1,4 @@
-"""Measure the sections that an evaluation still lacks, one after the other."""
+"""Measure the sections that an evaluation lacks, one by one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vaelab.evaluation import sections as parts
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.results import Section, stored_name
 
-OPINION = "second-opinion"  # on log p(x), the same for every K
+OPINION = "second-opinion"  # log p(x) without importance weights, the same for every K
 DOING = {
     OPINION: "annealed importance sampling of log p(x)",
     "likelihood": "importance-weighted bound on log p(x)",
@@ -26,9 +26,14 @@ def missing(
     kept: Mapping[str, Section],
     say: Callable[[str], None],
 ) -> Iterator[tuple[str, Section]]:
-    """Yield the sections `names` that are not yet in `kept`, under the names that files have for them.
+    """Yield each section of `names` that `kept` lacks, with its name in the result files.
 
-    `k` is the number of importance weights per image. `say` hears what is measured next.
+    Args:
+        evaluator: The run.
+        names: The names of the sections.
+        k: The number of importance weights per image.
+        kept: The sections that are already measured, by their names in the result files.
+        say: Called with a line of text before each measurement.
     """
     opinion = kept.get(OPINION)
     for name in parts.SECTIONS:

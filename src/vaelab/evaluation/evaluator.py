@@ -1,4 +1,4 @@
-"""A run made ready to be measured."""
+"""A run that is prepared for measurement."""
 
 from __future__ import annotations
 
@@ -20,10 +20,17 @@ from vaelab.seeding import CPU, generator, seeded
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A run's best model and its data, treated as in its training; what several measures need is worked out once.
+    """The best model of a run and its data, treated as in training.
 
-    `images` caps how many validation and test images are looked at (0: all), evenly spread, for data may be sorted;
-    `n_samples` how many samples of the prior are decoded.
+    Values that several sections need are computed once and cached.
+
+    Args:
+        run: The run.
+        images: The number of validation images and of test images that are used; 0 for all. They
+            are evenly spaced, because data may be sorted.
+        n_samples: The number of prior samples.
+        seed: The random seed.
+        quiet: Whether to hide progress bars.
     """
 
     run: Run
@@ -34,15 +41,17 @@ class Evaluator:
 
     @cached_property
     def device(self) -> torch.device:
-        """The CPU where the run asked for it, else what is here: a run from a GPU can be measured without one."""
+        """The CPU if the run was set to it, else the best device that is available here.
+
+        A run that was trained on a GPU can be measured without one.
+        """
         return devices.device("cpu" if self.run.recipe.train.device == "cpu" else "auto")
 
     @cached_property
     def vae(self) -> VAE:
-        vae = deepcopy(self.run.vae).to(self.device)  # the run's own stays on the CPU
-        return vae.requires_grad_(
-            False
-        )  # annealing asks for slopes in z: half of its time would go into the weights'
+        vae = deepcopy(self.run.vae).to(self.device)  # the model of the run stays on the CPU
+        # Annealing needs gradients in z only; those of the weights would double its time.
+        return vae.requires_grad_(False)
 
     @cached_property
     def data(self) -> Dataset:
@@ -61,21 +70,20 @@ class Evaluator:
         return self._batches(self.data.test)
 
     def chosen(self, split: Split) -> Tensor:
-        """The indices of the images of a split that are looked at."""
+        """Return the indices of the images of a split that are used."""
         capped = self.images and split is not self.data.train
         return torch.from_numpy(spread(len(split.x), self.images if capped else len(split.x)))
 
     def _batches(self, split: Split) -> Batches:
         images = Batches(split.x, self.data.levels, self.run.recipe.data, self.device, y=split.y)
-        some = self.chosen(split).to(
-            self.device
-        )  # only now: "fixed" images are drawn one after the other
+        # The subset is taken after the treatment: "fixed" images are sampled in order.
+        some = self.chosen(split).to(self.device)
         images.x, images.y = images.x[some], None if images.y is None else images.y[some]
         return images
 
     @cached_property
     def x_train(self) -> Tensor:
-        """The training images as the model sees them, (N, *shape), one draw of their treatment, on the device."""
+        """The training images as the model sees them, treated once: (N, *shape), on the device."""
         return self._treated(self.data.train, "train")
 
     @cached_property
@@ -84,7 +92,7 @@ class Evaluator:
         return self._treated(self.data.test, "test")
 
     def _treated(self, split: Split, name: str) -> Tensor:
-        """On the CPU, whose chance is another than a GPU's: runs are compared on the same binary images."""
+        """Treat images on the CPU, so that the binary images are the same on every device."""
         images = Batches(split.x, self.data.levels, self.run.recipe.data, CPU)
         return images(self.chosen(split), generator(self.seed, f"evaluation {name}")).to(
             self.device
@@ -102,7 +110,7 @@ class Evaluator:
 
     @cached_property
     def prior_codes(self) -> tuple[Tensor, Tensor | None]:
-        """Codes of `n_samples` samples of the prior, (S, L), those of `VAE.sample`; and their classes."""
+        """The codes of `n_samples` prior samples, (S, L), as in `VAE.sample`, and their classes."""
         known, n = self.vae.classes, self.n_samples
         y = known[torch.arange(n) * len(known) // n] if len(known) else None
         with seeded(self.seed, "sample"), torch.no_grad():
@@ -110,14 +118,14 @@ class Evaluator:
             return prior.sample((n,) if not prior.batch_shape else ()), y
 
     def samples(self, which: Tensor | None = None) -> Iterator[Tensor]:
-        """Yield E[x|z] of the samples with the indices `which` (None: all), as many at once as fit memory."""
+        """Yield E[x|z] of the prior samples with indices `which` (None: all), in chunks."""
         z, y = self.prior_codes
         index = torch.arange(len(z)) if which is None else which.cpu()
         for chunk in index.split(self.vae.rows_at_once()):
             yield self.vae.decode(z[chunk], None if y is None else y[chunk])
 
     def reconstructions(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield test images and E[x|z] at their codes, as many at once as fit memory."""
+        """Yield test images and their reconstructions E[x|z], in chunks."""
         rows, y = self.vae.rows_at_once(), self.test.y
         for start in range(0, len(self.x_test), rows):
             x = self.x_test[start : start + rows]

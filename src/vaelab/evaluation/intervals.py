@@ -1,4 +1,4 @@
-"""How far a mean may be trusted: intervals for the mean of paired differences."""
+"""Confidence intervals for the mean of paired differences."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-DRAWS = 4000  # resamples of a bootstrap: at level 0.95 a hundred of them lie beyond each end
-LEAST = 10  # values that must not all be alike before resampling them says anything
-BLOCK = 2_000_000  # values resampled at once: bounds the memory
+DRAWS = 4000  # bootstrap resamples; at level 0.95, 100 of them lie beyond each end
+LEAST = 10  # the bootstrap needs this many values, and as many that differ from the mode
+BLOCK = 2_000_000  # values resampled at once, which bounds the memory
 
 
 class Interval(NamedTuple):
-    """A mean, and where it may lie."""
+    """A mean and the ends of its confidence interval."""
 
     value: float
     low: float
@@ -27,12 +27,18 @@ class Interval(NamedTuple):
 
 
 def t_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
-    """mean +- t sd / sqrt(N), t the quantile of Student's distribution at N - 1 degrees of freedom; N at least 2.
+    """Return the t interval for the mean of N >= 2 values.
 
-    Exact for independent normal values (Student 1908, Biometrika 6), such as differences of two runs seed by seed. None
-    where all values are equal: these are no normal values, and say nothing about how far the next may lie.
+        mean +- t sd / sqrt(N),    t the quantile of Student's t with N - 1 degrees of freedom
+
+    The interval is exact for independent normal values, such as differences of two runs by seed.
+    It is None where all values are equal: they are not normal and do not show how much another
+    value would vary.
+
+    References:
+        Student, The probable error of a mean, 1908, Biometrika 6.
     """
-    from scipy.stats import t  # here, for it takes a second to import
+    from scipy.stats import t  # imported here because it takes a second
 
     x = np.asarray(values, dtype=np.float64)
     if (x == x[0]).all():
@@ -44,9 +50,10 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
 def unpaired(
     first: float, second: float, errors: tuple[float, float], level: float = 0.95
 ) -> Interval:
-    """second - first +- z sqrt(e1^2 + e2^2) of two numbers with standard errors, as if they were independent.
+    """Return second - first +- z sqrt(e1^2 + e2^2) for two numbers with independent errors.
 
-    Numbers that share their test images are not: their errors go up and down together, and the interval is too long.
+    Numbers that are measured on the same test images have positively correlated errors, for which
+    the interval is too long (conservative).
     """
     reach = NormalDist().inv_cdf((1 + level) / 2) * float(np.hypot(*errors))
     return Interval(second - first, second - first - reach, second - first + reach)
@@ -55,14 +62,27 @@ def unpaired(
 def bootstrap(
     values: ArrayLike, level: float = 0.95, draws: int = DRAWS, seed: int = 0
 ) -> Interval | None:
-    """The studentised bootstrap (bootstrap-t) for the mean of N independent values.
+    """Return the studentised bootstrap (bootstrap-t) interval for the mean of N independent values.
 
-    Each resample x* of N values, drawn with replacement, gives t* = (mean(x*) - mean) / sd(x*); the interval is
-    mean - sd q, q the upper and the lower quantile of t*. It is longer on the side to which the values are skewed: what
-    each side covers errs by O(1/N), of plain percentiles by O(1/sqrt(N)) (Hall 1988, Annals of Statistics 16). None
-    where some values, but fewer than `LEAST`, differ from the most frequent one: two models that are right about the
-    same images but for three leave nothing to resample. Where all are equal, so is every resample: an interval of no
-    length. The same seed, the same interval.
+    Each resample x* of N values with replacement gives t* = (mean(x*) - mean) / sd(x*). The
+    interval is mean - sd q, with q the upper and the lower quantile of t*. It is longer on the side
+    to which the values are skewed. The coverage error of each side is O(1/N), that of percentile
+    intervals O(1/sqrt(N)) (Hall 1988).
+
+    Args:
+        values: The values, (N,).
+        level: The coverage.
+        draws: The number of resamples.
+        seed: The random seed; the same seed gives the same interval.
+
+    Returns:
+        The interval, of length 0 where all values are equal. None where N is below `LEAST`, or
+        where some values, but fewer than `LEAST`, differ from the most frequent one: if two models
+        disagree on only three images, there is too little to resample.
+
+    References:
+        Hall, Theoretical comparison of bootstrap confidence intervals, 1988, Annals of
+        Statistics 16.
     """
     x = np.asarray(values, dtype=np.float64)
     alike = int(np.unique(x, return_counts=True)[1].max(initial=0))
@@ -83,5 +103,5 @@ def bootstrap(
 def _studentised(
     means: NDArray[np.float64], deviations: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """means / deviations, 0 where all the values were alike."""
+    """Return means / deviations, 0 where the deviation is 0."""
     return np.divide(means, deviations, out=np.zeros_like(means), where=deviations > 0)

@@ -14,30 +14,36 @@ from vaelab.evaluation.metrics.weights import curve
 from vaelab.models import VAE, Draw, Point, outputs, sampled
 from vaelab.seeding import generator, seeded
 
-ROWS = 10_000  # codes that are decoded at once, at most
-ELEMENTS = 400_000  # numbers put out by the decoder at once: 500 images of 784 pixels, which a processor's cache holds
+ROWS = 10_000  # the most codes that are decoded at once
+# Decoder outputs computed at once: 500 images of 784 pixels, which fit a processor's cache
+ELEMENTS = 400_000
+IMAGES, DRAWN = 100, 100  # images encoded at once, and samples per image drawn at once
 
-
-IMAGES, DRAWN = 100, 100  # images encoded at once, samples drawn at once for each of them
-
-
-Pieces: TypeAlias = Iterable[
-    tuple[Tensor, Tensor | None]
-]  # images (B, *shape) and their labels (B,), if any
+# Images (B, *shape) and their labels (B,), or None
+Pieces: TypeAlias = Iterable[tuple[Tensor, Tensor | None]]
 
 
 def log_likelihood(vae: VAE, batches: Batches, k: int, seed: int) -> Tensor:
-    """log (1/k) sum_k p(x, z_k) / q(z_k|x), (N,), in nats: for k -> infinity log p(x), below it in expectation.
+    """Estimate log p(x) of images by importance sampling from q(z|x).
 
-    Each image is encoded once, and its k samples are decoded in bulk. Burda, Grosse & Salakhutdinov 2016,
-    arXiv:1509.00519. Raises `UserError` for a k below 1, and for an autoencoder, whose point has no density.
+        log (1/k) sum_k p(x, z_k) / q(z_k|x),    z_k ~ q(z|x)
+
+    In expectation this is a lower bound on log p(x), which it approaches as k grows. Each image is
+    encoded once, and its k samples are decoded in bulk.
+
+    Returns:
+        The estimates, (N,), in nats.
+
+    Raises:
+        UserError: k is below 1, or the model is an autoencoder, whose code has no density.
+
+    References:
+        Burda, Grosse & Salakhutdinov, Importance weighted autoencoders, 2016, arXiv:1509.00519.
     """
     if k < 1:
         raise UserError(f"k: expected a number of samples of at least 1, got {k}")
     if isinstance(vae.encoder, Point):
-        raise UserError(
-            "an autoencoder has no likelihood: its code is a point and has no density to weigh it by"
-        )
+        raise UserError("an autoencoder has no likelihood: its code is a point without a density")
     device = batches.x.device
     chance = generator(seed, "evaluation data", device=device)
     indices = torch.arange(len(batches), device=device).split(IMAGES)
@@ -46,10 +52,11 @@ def log_likelihood(vae: VAE, batches: Batches, k: int, seed: int) -> Tensor:
 
 
 def draws(vae: VAE, pieces: Pieces, k: int, seed: int) -> Iterator[Draw]:
-    """k samples for each image of every piece, as `VAE.draw`, but without z, which would fill the memory.
+    """Yield k samples for each image of every piece, as `VAE.draw` does.
 
-    Piece i has a stream of chance of its own, from which only its z are drawn, DRAWN at a time: how many codes are
-    decoded at once changes nothing.
+    The draws lack z, which would fill the memory. Each piece has its own RNG stream, used only to
+    sample z, DRAWN samples at a time. The number of codes that are decoded at once
+    therefore does not change the result.
     """
     for i, (x, y) in enumerate(pieces):
         noise = seeded(seed, "likelihood", i)
@@ -67,7 +74,7 @@ def draws(vae: VAE, pieces: Pieces, k: int, seed: int) -> Iterator[Draw]:
 
 
 def decoded(vae: VAE, z: Tensor, x: Tensor, given: tuple[Tensor, ...]) -> Tensor:
-    """log p(x|z), (K, B), of codes z (K, B, L) for images x (B, *shape), a part of them at a time."""
+    """Return log p(x|z), (K, B), of images x (B, *shape) and codes z (K, B, L), in chunks."""
     rows = max(1, min(ROWS, ELEMENTS // outputs(vae, z[0], given)))
     images = min(len(x), rows)
     columns = zip(

@@ -1,8 +1,8 @@
-"""Compared runs: numbers, paired differences to the first run, and what they show.
+"""Comparison of runs: metrics, paired differences to the first run, and verdicts.
 
-A difference has an interval where it can be paired: by image between two runs, or with seeds by seed between two
-recipes. Only a few numbers are judged, those that mean something for the two models, and only an interval that excludes
-zero calls one of them better.
+Differences between two runs are paired by image, differences between two recipes by seed. Only the
+metrics that are meaningful for both models are judged. One run is called better only if the
+confidence interval of the difference excludes zero.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from vaelab.evaluation.metrics.estimates import Estimate, Metric, number
 from vaelab.evaluation.sections import METRICS
 from vaelab.recipes import flatten
 
-LEVEL = 0.95  # of all intervals of a row together
-# The numbers of samples that need no classifier
+LEVEL = 0.95  # joint confidence level of all intervals of a row
 WITHOUT_CLASSIFIER = ("mse", "psnr", "ssim", "nearest_train", "copies")
 
-# What is judged between two models, by section and key, with the side that is better and what the number stands for.
+# The judged metrics of two generative models: (section, key) -> better side and meaning.
 GENERATIVE: dict[tuple[str, str], tuple[str, str]] = {
     ("likelihood", "nll"): ("lower", "log-likelihood"),
     ("likelihood", "loss"): ("lower", "loss"),
@@ -30,7 +29,7 @@ GENERATIVE: dict[tuple[str, str], tuple[str, str]] = {
     ("samples", "coverage"): ("higher", "diversity of samples"),
     ("latent", "probe_accuracy"): ("higher", "separation of classes"),
 }
-# Against an autoencoder, whose loss bounds nothing: reconstructions, samples, and the latent space they come from.
+# The judged metrics if one of the models is an autoencoder, whose loss does not bound -log p(x).
 AUTOENCODER: dict[tuple[str, str], tuple[str, str]] = {
     ("samples", "mse"): ("lower", "reconstruction"),
     ("samples", "frechet"): ("lower", "fidelity of samples"),
@@ -39,32 +38,27 @@ AUTOENCODER: dict[tuple[str, str], tuple[str, str]] = {
 }
 
 HOLE_NOTE = (
-    "hole share: nothing keeps the codes of an autoencoder near the prior. Where they reach far beyond it, all prior "
-    "samples lie among them and none in a hole; `prior gap at least` measures the mismatch"
+    "hole share: nothing keeps the codes of an autoencoder near the prior. Where they reach far "
+    "beyond it, all prior samples lie among them and none in a hole; `prior gap at least` measures "
+    "the mismatch"
 )
 
 
 class Row(NamedTuple):
-    """One number of all the runs."""
+    """One metric of all runs. Lists have one element per run; the first run is the reference."""
 
     section: str
     key: str
     metric: Metric
-    sides: list[str]  # for each run the side that is better against the first, "" where not judged
-    values: list[
-        Estimate | None
-    ]  # of each run; with seeds the mean over them and their standard deviation
-    intervals: list[
-        Interval | None
-    ]  # of each run's difference to the first; None for the first itself
+    sides: list[str]  # the better side ("lower", "higher"), "" where the metric is not judged
+    values: list[Estimate | None]  # with seeds, their mean with their standard deviation
+    intervals: list[Interval | None]  # of the difference to the first run
     reasons: list[str]  # why a difference is not judged, "" where it is
-    real: (
-        Estimate | None
-    )  # what images of the data reach in the place of samples, where all say the same
+    real: Estimate | None  # the value of real images in place of samples, if all runs agree on it
 
     @property
     def verdicts(self) -> list[str]:
-        """For each run against the first: better, worse or no difference shown; "" where it is not judged."""
+        """For each run, relative to the first: better, worse, no difference shown, or ""."""
         words = {1: "better", -1: "worse", 0: "no difference shown"}
         return [
             words[interval.sign * (1 if side == "higher" else -1)]
@@ -75,12 +69,12 @@ class Row(NamedTuple):
 
     @property
     def judged(self) -> bool:
-        """Whether one of the runs can be better than another by this number."""
+        """Whether the metric is judged for any run."""
         return any(self.sides)
 
     @property
     def means(self) -> str:
-        """What a judged number stands for."""
+        """What a judged metric measures."""
         return (GENERATIVE | AUTOENCODER)[self.section, self.key][1]
 
 
@@ -89,8 +83,8 @@ class Comparison:
     """The result of `compare`; the first entry is the reference."""
 
     entries: dict[str, Entry]
-    seeds: int  # 0: single runs
-    level: float  # of each interval
+    seeds: int  # 0 for single runs
+    level: float  # confidence level of each interval
     rows: list[Row]
 
     @property
@@ -99,7 +93,7 @@ class Comparison:
 
     @property
     def same(self) -> dict[str, str]:
-        """The facts that are the same for all."""
+        """The facts that are the same for all entries."""
         first, *others = (entry.facts for entry in self.entries.values())
         return {
             key: value
@@ -116,7 +110,7 @@ class Comparison:
 
     @property
     def compared(self) -> dict[str, dict[str, str]]:
-        """The settings of model and objective in which the entries differ: the subject of the comparison."""
+        """The settings of model and objective that differ: the subject of the comparison."""
         flat = {name: flatten(entry.runs[0].recipe) for name, entry in self.entries.items()}
         keys = [
             key for key in next(iter(flat.values())) if key.startswith(("model.", "objective."))
@@ -126,7 +120,7 @@ class Comparison:
 
     @property
     def noted(self) -> dict[str, list[str]]:
-        """The notes of the evaluations (with seeds: of the first): note -> the runs that have it."""
+        """The notes of the evaluations (with seeds, of the first seed): note -> runs."""
         found: dict[str, list[str]] = {}
         for name, entry in self.entries.items():
             for section in entry.evaluations[0].sections.values():
@@ -140,14 +134,10 @@ class Comparison:
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How the numbers were measured."""
+        """How the metrics were measured."""
         first = next(iter(self.entries.values()))
-        aside = (
-            "weights",
-            "treatment",
-            "likelihood",
-            "train_checksum",
-        )  # of a run, not of the measurement
+        # These belong to a run, not to the measurement.
+        aside = ("weights", "treatment", "likelihood", "train_checksum")
         shared = {
             k.replace("_", " "): f"{v}"
             for k, v in first.evaluations[0].protocol.items()
@@ -159,7 +149,7 @@ class Comparison:
 
     @property
     def findings(self) -> dict[str, str]:
-        """One sentence for each run but the first: what the comparison shows."""
+        """One sentence for each run except the first: what the comparison shows."""
         return {name: self._finding(i, name) for i, name in enumerate(self.names) if i}
 
     def _finding(self, i: int, name: str) -> str:
@@ -176,30 +166,31 @@ class Comparison:
             says = f"{name} {_joined(parts)} compared with {first}"
         fallen = [n for n in (first, name) if self.entries[n].collapsed]
         if fallen:
-            says += f"; the latent code of {_joined(fallen)} has collapsed, so it is called better in nothing"
+            says += f"; the latent code of {_joined(fallen)} has collapsed, "
+            says += "so no metric calls it better"
         return f"{says}."
 
     def row(self, section: str, key: str) -> Row:
-        """One row by name; `KeyError` where there is none."""
+        """Return one row by name. Raises `KeyError` if there is none."""
         return {(row.section, row.key): row for row in self.rows}[section, key]
 
 
 def comparison(entries: Mapping[str, Entry], seeds: int) -> Comparison:
-    """Every number of all the entries, and each one's difference to the first.
+    """Compare entries: every metric of each, and its difference to the first.
 
-    With m entries beside the first there are m differences in a row, so each interval is at level 1 - 0.05 / m
-    (Bonferroni): without a true difference, an interval of a row excludes zero with probability at most 5 %. Rows are not
-    corrected for one another.
+    With m entries besides the first there are m differences in a row, so each interval has level
+    1 - 0.05 / m (Bonferroni): if there is no true difference, any interval of the row excludes zero
+    with probability at most 5 %. There is no correction across rows.
     """
     level = 1 - (1 - LEVEL) / (len(entries) - 1)
     return Comparison(dict(entries), seeds, level, _rows([*entries.values()], level))
 
 
-# --- numbers ------------------------------------------------------------------------------
+# --- rows ---------------------------------------------------------------------------------
 
 
 def _rows(entries: Sequence[Entry], level: float) -> list[Row]:
-    """Every number that a run has, except those without a better side that are equal for all, like settings."""
+    """Return a row for each metric, except those without a better side that are all equal."""
     rows = []
     for section, metrics in METRICS.items():
         for key, metric in metrics.items():
@@ -227,10 +218,10 @@ def _rows(entries: Sequence[Entry], level: float) -> list[Row]:
 
 
 def _side(section: str, key: str, first: Entry, second: Entry) -> str:
-    """The better side of a number between two models, "" where it is not judged for such a pair."""
+    """Return the better side of a metric for two models, "" where it is not judged."""
     if not (first.charged and second.charged):
         return AUTOENCODER.get((section, key), ("", ""))[0]
-    # The sum of distortion and rate is judged only where no log-likelihood is: both would count one thing twice.
+    # Judging both the loss and the log-likelihood would count one quantity twice.
     instead = "loss" if "not a likelihood" in first.nats + second.nats else "nll"
     if section == "likelihood" and key != instead:
         return ""
@@ -238,7 +229,7 @@ def _side(section: str, key: str, first: Entry, second: Entry) -> str:
 
 
 def _collapse(side: str, interval: Interval | None, first: Entry, second: Entry) -> str:
-    """Why the better one of two is not called so: its posterior has collapsed."""
+    """Return why the better run is not called better (posterior collapse), or ""."""
     if not side or interval is None or not interval.sign:
         return ""
     second_wins = (interval.sign > 0) == (side == "higher")
@@ -247,12 +238,12 @@ def _collapse(side: str, interval: Interval | None, first: Entry, second: Entry)
 
 
 def _joined(parts: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
+    """Join parts as ``a``, ``a and b``, or ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
 def _real(section: str, key: str, entries: Sequence[Entry]) -> Estimate | None:
-    """The value of real images in place of samples; None if the evaluations lack it or disagree."""
+    """Return the value of real images in place of samples; None if it is missing or differs."""
     found = [
         number(e.sections.get(section, {}).get(f"{key}_real"))
         for entry in entries
@@ -262,7 +253,7 @@ def _real(section: str, key: str, entries: Sequence[Entry]) -> Estimate | None:
 
 
 def _over_seeds(numbers: Sequence[Estimate | None]) -> Estimate | None:
-    """The number of a single run; of several, their mean with their standard deviation as the error."""
+    """Return the value of one run, or the mean over seeds with their standard deviation."""
     values = [number.value for number in numbers if number]
     if len(numbers) == 1 or len(values) < len(numbers):
         return numbers[0] if len(numbers) == 1 else None
@@ -272,51 +263,40 @@ def _over_seeds(numbers: Sequence[Estimate | None]) -> Estimate | None:
 def _difference(
     first: Sequence[Estimate | None], second: Sequence[Estimate | None], level: float
 ) -> tuple[Interval | None, str]:
-    """The interval of second - first, or the reason why there is none.
+    """Return the interval of second - first, or the reason why there is none.
 
-    Paired by seed, or for single runs by image; numbers that are not means over images by their standard errors.
+    Differences are paired by seed, and for single runs by image. For metrics that are not means
+    over images, the interval follows from the two standard errors.
     """
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a and b]
     if len(pairs) < len(first):
-        return None, "one of the two lacks it"
+        return None, "one of the two runs lacks it"
     if len(pairs) > 1:
         interval = t_interval([b.value - a.value for a, b in pairs], level)
-        return (
-            interval,
-            ""
-            if interval
-            else "the difference is the same for every seed, so its variation is unknown",
-        )
+        reason = "the difference is the same for every seed, so its variation is unknown"
+        return interval, "" if interval else reason
     ((a, b),) = pairs
     if a.error is None or b.error is None or a.error == b.error == 0:
-        return (
-            None,
-            "without a standard error above 0, an interval needs several trainings: --seeds 5",
-        )
+        return None, "an interval needs a standard error above 0, or several seeds: --seeds 5"
     if a.each is None or b.each is None:
         return unpaired(a.value, b.value, (a.error, b.error), level), ""
     if a.each.shape != b.each.shape:
         return None, "the two were measured on different numbers of images"
     interval = bootstrap(b.each - a.each, level)
-    return (
-        interval,
-        "" if interval else f"the two differ on fewer than {LEAST} images, too few for an interval",
-    )
+    reason = f"the two differ on fewer than {LEAST} images, too few for an interval"
+    return interval, "" if interval else reason
 
 
 def _obstacle(section: str, key: str, first: Entry, second: Entry) -> str:
-    """Why a number of the two must not be compared, "" where it may."""
-    nats_of_images = section == "likelihood" or key.startswith(
-        "sample_nll"
-    )  # of samples, in the latent section
-    fixed = (
-        ("split seed",) if first.facts["treatment"] == "fixed" else ()
-    )  # it decides which pixels are white
+    """Return why a metric of two entries must not be compared, or ""."""
+    # sample_nll, in the section latent, is a likelihood too.
+    nats_of_images = section == "likelihood" or key.startswith("sample_nll")
+    # With the treatment "fixed", the split seed decides how pixels are binarised.
+    fixed = ("split seed",) if first.facts["treatment"] == "fixed" else ()
     for fact in ("test images", "treatment", "scale", *fixed):
         if first.facts[fact] != second.facts[fact]:
-            return (
-                f"not comparable, not the same {fact}: {first.facts[fact]} and {second.facts[fact]}"
-            )
+            found = f"{first.facts[fact]} and {second.facts[fact]}"
+            return f"not comparable, not the same {fact}: {found}"
     if (
         section == "samples"
         and key not in WITHOUT_CLASSIFIER

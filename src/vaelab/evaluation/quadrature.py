@@ -1,4 +1,4 @@
-"""log p(x) by quadrature over one or two latent dimensions, in nats."""
+"""log p(x) by numerical quadrature over one or two latent dimensions, in nats."""
 
 from __future__ import annotations
 
@@ -13,20 +13,30 @@ from vaelab.evaluation.likelihood import decoded
 from vaelab.models import VAE
 from vaelab.seeding import seeded
 
-START, HALVING, CELLS, DEEP, KEPT = 4096, 0.001, 2**18, 20, 500
+START = 4096  # cells at first
+HALVING = 0.001  # nats; the change by the last halving of cells at which the result is accepted
+CELLS = 2**18  # beyond this number cells are not halved again
+DEEP, KEPT = 20, 500  # nats below the highest cell, and number of cells, that are always refined
 
 
 @torch.no_grad()
 def quadrature(
     vae: VAE, x: Tensor, y: Tensor | None = None, quiet: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """log of the integral of p(z) p(x|z) over z of 1 or 2 dimensions, (N,), and what the last halving changed, (N,).
+    """Integrate p(z) p(x|z) over a latent space of 1 or 2 dimensions by the midpoint rule.
 
-    Midpoint rule. At first START cells cover the samples of the prior and 8 standard deviations of q(z|x). All are
-    halved in each dimension but those DEEP nats below the highest, not among the KEPT highest and beyond 4 deviations
-    of q, until they are no wider than a deviation of q and halving changes less than HALVING. For cells of width h and
-    a smooth posterior of width s the error falls as exp(-2 pi^2 s^2 / h^2): by then it is nothing. But what the first
-    cells do not show, a mode much narrower than they are and far from q, is overlooked, and halving cannot tell.
+    At first, START cells cover the prior samples and 8 standard deviations of q(z|x). Every step
+    halves the cells in each dimension. It drops cells that are DEEP nats below the highest one, are
+    not among the KEPT highest, and lie beyond 4 standard deviations of q. The steps end when a cell
+    is at most as wide as a standard deviation of q and halving changes the result by less than
+    HALVING nats, or when there are more than CELLS cells.
+
+    For cells of width h and a smooth posterior of width s the error falls as
+    exp(-2 pi^2 s^2 / h^2), so it is negligible by then. A mode that is much narrower than the first
+    cells and far from q is missed, and halving does not reveal it.
+
+    Returns:
+        log p(x), (N,), and its change when the cells were last halved, (N,), both in nats.
     """
     found = []
     with seeded(0, "quadrature"):
@@ -40,7 +50,7 @@ def quadrature(
 
 
 def _integral(vae: VAE, x: Tensor, given: tuple[Tensor, ...]) -> tuple[float, float]:
-    """`quadrature` of one image."""
+    """Return the log integral of one image and the last change."""
     p = vae.prior(*given)
     (mean,), (deviation,) = moments(vae.encoder(x, *given))  # (L,)
     prior = p.sample(torch.Size([10_000])).view(-1, len(mean))

@@ -1,12 +1,13 @@
-"""What `evaluate` measured: the numbers with their protocol, and the files that keep them.
+"""The results of `evaluate`: metrics with their protocol, and the files that store them.
 
-evaluation.json    the protocol, then the sections: numbers, or {"value", "error"} with a standard error
-evaluation.npz     the values image by image of the numbers that are means over test images
+evaluation.json    the protocol, then the sections: a number, or {"value", "error"} if it has a
+                   standard error
+evaluation.npz     the value of each test image, for metrics that are means over test images
 
-The names say what differs from the default: evaluation-500 is by 500 test images, evaluation-seed-1
-by another seed. A file that holds another protocol (another version of vaelab, other data or weights)
-is kept beside it under a digest of that protocol. The likelihood has a section for each K,
-likelihood-K; what does not depend on K is the section second-opinion.
+File names state what differs from the default: evaluation-500 uses 500 test images and
+evaluation-seed-1 uses another seed. A file with another protocol (another version of vaelab, other
+data or weights) is renamed with a digest of that protocol. The likelihood has one section for each
+K, named likelihood-K. The section second-opinion holds estimates that do not depend on K.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from vaelab.evaluation.text import summary, table
 from vaelab.files import merging, write_atomic
 from vaelab.runs import Run
 
-WEIGHTS = "importance_samples"  # what the protocol calls K
+WEIGHTS = "importance_samples"  # the name of K in the protocol
 
 Section = dict[str, Any]
 Protocol = dict[str, Any]
@@ -42,10 +43,10 @@ Protocol = dict[str, Any]
 
 @dataclass
 class Evaluation:
-    """The numbers of a run: section -> name -> `Estimate`, number, text, list or dictionary.
+    """The metrics of a run: section -> name -> `Estimate`, number, text, list or dictionary.
 
-    `protocol` says what they depend on; `path` is the file that keeps them, None where it could not
-    be written. Printed, it is a summary; `table` returns every number with its meaning.
+    `protocol` lists what they depend on. `path` is the file that stores them, or None if it could
+    not be written. `str` gives a summary, `table` every metric with its meaning.
     """
 
     protocol: Protocol
@@ -54,21 +55,21 @@ class Evaluation:
 
     @property
     def images(self) -> int:
-        """The number of test images measured; 0 for all."""
+        """The number of test images that were measured; 0 for all."""
         return 0 if self.protocol["images"] == "all" else int(self.protocol["images"])
 
     def __str__(self) -> str:
         return summary(self.protocol, self.sections)
 
     def table(self) -> str:
-        """Return every number with its error, unit and meaning, and the notes."""
+        """Return every metric with its standard error, unit and meaning, and the notes."""
         return table(self.protocol, self.sections)
 
 
 class Results:
-    """The kept results of one protocol, in the run folder or in another folder.
+    """The stored results of one protocol, in the run folder or in another folder.
 
-    `unkept` is why results could not be written, "" as long as they are.
+    `unkept` is the reason why results cannot be written, or "".
     """
 
     def __init__(self, run: Run, protocol: Protocol, out: Path | None = None) -> None:
@@ -81,11 +82,11 @@ class Results:
 
     @property
     def path(self) -> Path:
-        """The file of the numbers."""
+        """The JSON file of the results."""
         return self.folder / f"{self.stem}.json"
 
     def keep(self, sections: dict[str, Section]) -> None:
-        """Add sections to what is kept; what another process kept meanwhile stays."""
+        """Store sections; those that another process stored in the meantime are preserved."""
         self.sections |= sections
         if self.unkept:
             return
@@ -107,21 +108,22 @@ class Results:
             write_atomic(self.folder / name, payload)
 
     def _check(self) -> None:
-        """Find out before anything is measured whether the results can be written."""
+        """Check that the results can be written, before anything is measured."""
         if self.folder != self.run.folder:
             if self.path.exists() and load(self.path) is None:
-                raise UserError(f"out: {self.path} is no evaluation; choose another folder")
+                raise UserError(f"out: {self.path} is not an evaluation; choose another folder")
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise UserError(
-                    f"out: {self.folder}: cannot be made ({error.strerror}); choose another folder"
+                    f"out: {self.folder}: cannot be created ({error.strerror}); "
+                    "choose another folder"
                 ) from None
         if not os.access(self.folder, os.W_OK | os.X_OK):
             self.unkept = f"{self.folder}: cannot be written (no permission)"
 
     def _set_aside(self) -> None:
-        """Give a file of another protocol the name that its protocol has."""
+        """Rename a file of another protocol with the digest of that protocol."""
         there = load(self.path)
         if there is None or there[0] == self.protocol:
             return
@@ -132,7 +134,10 @@ class Results:
 
 
 def protocol(evaluator: Evaluator) -> Protocol:
-    """Return all but K that the numbers depend on; only `weights` may differ between compared runs."""
+    """Return everything except K that the results depend on.
+
+    Between runs that are compared, only `weights` may differ.
+    """
     run, data = evaluator.run, evaluator.run.recipe.data
     return {
         "vaelab": __version__,
@@ -155,7 +160,7 @@ def weights(run: Run) -> str:
 
 
 def stem(protocol: Protocol) -> str:
-    """Return the name, without its ending, of the files of a protocol.
+    """Return the name of the files of a protocol, without the suffix.
 
     >>> stem({"images": "all", "seed": 0}), stem({"images": 500, "seed": 1})
     ('evaluation', 'evaluation-500-seed-1')
@@ -165,15 +170,19 @@ def stem(protocol: Protocol) -> str:
 
 
 def digest(protocol: Protocol) -> str:
-    """Return eight hexadecimal digits that stand for a protocol."""
+    """Return the first eight hexadecimal digits of the SHA-256 of a protocol."""
     return hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def read(run: Run, images: int = 0, samples: int = 0) -> Evaluation | None:
-    """Return the newest complete evaluation that is kept in a run folder, of its current weights.
+    """Return the newest complete evaluation of a run's current weights from its folder.
 
-    By so many test images (0: all) and importance weights (0: the most). Without a complete one it
-    is the newest; None where there is none, or only damaged files.
+    If none is complete, the newest incomplete one is returned, and None if there is none.
+
+    Args:
+        run: The run.
+        images: The number of test images; 0 for all.
+        samples: The number K of importance weights; 0 for the largest.
     """
     wanted, current = images or "all", weights(run)
     found = [
@@ -195,7 +204,7 @@ def read(run: Run, images: int = 0, samples: int = 0) -> Evaluation | None:
 def chosen(
     protocol: Protocol, stored: dict[str, Section], samples: int, path: Path | None
 ) -> Evaluation:
-    """Return the sections by the names of `METRICS`, with the likelihood of one K (0: the largest)."""
+    """Return an evaluation with the likelihood of one K (`samples`; 0 for the largest)."""
     counts = [int(name.partition("-")[2]) for name in stored if name.startswith("likelihood-")]
     k = samples or max(counts, default=0)
     sections = {name: stored[key] for name in METRICS if (key := stored_name(name, k)) in stored}
@@ -203,12 +212,12 @@ def chosen(
 
 
 def stored_name(section: str, k: int) -> str:
-    """Return what a section is called in the files."""
+    """Return the name of a section in the files."""
     return f"likelihood-{k}" if section == "likelihood" else section
 
 
 def _kept(folder: Path) -> Iterator[tuple[Path, tuple[Protocol, dict[str, Section]]]]:
-    """The evaluations in a folder, the oldest first."""
+    """Yield the evaluations in a folder, the oldest first."""
     try:
         paths = sorted(folder.glob("evaluation*.json"), key=lambda path: path.stat().st_mtime_ns)
     except OSError:
@@ -219,7 +228,7 @@ def _kept(folder: Path) -> Iterator[tuple[Path, tuple[Protocol, dict[str, Sectio
 
 
 def _merged(folder: Path, protocol: Protocol) -> dict[str, Section]:
-    """The sections of a protocol that a folder keeps."""
+    """Return the sections of a protocol that are stored in a folder."""
     merged: dict[str, Section] = {}
     for _, (other, sections) in _kept(folder):
         if other == protocol:
@@ -228,7 +237,7 @@ def _merged(folder: Path, protocol: Protocol) -> dict[str, Section]:
 
 
 def load(path: Path) -> tuple[Protocol, dict[str, Section]] | None:
-    """Return the protocol, without K, and the sections of a file and its columns; None if damaged."""
+    """Return the protocol (without K) and the sections of a file; None if it is damaged."""
     try:
         document = json.loads(path.read_text("utf-8"))
         protocol = document["protocol"]
@@ -248,7 +257,7 @@ def load(path: Path) -> tuple[Protocol, dict[str, Section]] | None:
 
 
 def encoded(protocol: Protocol, sections: dict[str, Section]) -> tuple[bytes, bytes]:
-    """Return the contents of the two files: .npz and .json."""
+    """Return the contents of the .npz file and of the .json file."""
     columns: dict[str, Any] = {
         f"{name}.{key}": value.each
         for name, section in sections.items()
@@ -262,7 +271,7 @@ def encoded(protocol: Protocol, sections: dict[str, Section]) -> tuple[bytes, by
 
 
 def rounded(sections: dict[str, Section]) -> dict[str, Section]:
-    """Return the sections as a file would give them back, so that a second call says the same."""
+    """Return the sections as read back from a file, so that a later call returns the same."""
     return {
         name: {
             key: _revived(
@@ -277,7 +286,7 @@ def rounded(sections: dict[str, Section]) -> dict[str, Section]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can say: an `Estimate` as value and error, numbers with 9 digits, NaN as null."""
+    """Convert to JSON types: `Estimate` to value and error, 9 significant digits, NaN to null."""
     match value:
         case Estimate():
             return {"value": _plain(value.value), "error": _plain(value.error)}
@@ -296,7 +305,7 @@ def _revived(value: Any, each: dict[str, NDArray[np.float64]], name: str) -> Any
         number, error = (
             None if one is None else float(one) for one in (value["value"], value["error"])
         )
-        return Estimate(cast(float, number), error, each.get(name))  # None: not a number
+        return Estimate(cast(float, number), error, each.get(name))  # value is None for NaN
     if isinstance(value, dict):
         return {key: _revived(inner, each, "") for key, inner in value.items()}
     return value

@@ -1,4 +1,4 @@
-"""An evaluation as text: a summary of about ten lines, and a table of every number."""
+"""An evaluation as text: a summary of about ten lines, and a table of all metrics."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from vaelab.evaluation.metrics.estimates import Estimate, Metric, number
 from vaelab.evaluation.sections import METRICS
 
-NOTES = 3  # notes of a section in the summary: the first say most
+NOTES = 3  # the most notes of a section in the summary
 WIDTH = 80  # columns of the summary
 
 Sections = Mapping[str, Mapping[str, Any]]
 
-# A line of the summary: its name; the numbers in it, each with the word before it.
+# Lines of the summary: title -> metric -> label before its value.
 LINES: dict[str, dict[str, str]] = {
     "log-likelihood": {"likelihood.nll": "nll", "likelihood.bits_per_dim": ""},
     "ELBO": {"likelihood.loss": "loss", "likelihood.distortion": "distortion",
@@ -36,7 +36,7 @@ UNITS = {"nats per image": "nats", "share": "", "bits": "bits/dim", "squared val
 
 
 def summary(protocol: Mapping[str, Any], sections: Sections) -> str:
-    """Return about ten lines: the numbers that a person acts on, with errors and units, and notes."""
+    """Return about ten lines: the main metrics with standard errors and units, and notes."""
     lines = [_header(protocol)]
     widest = max(map(len, LINES))
     for title, keys in LINES.items():
@@ -60,12 +60,12 @@ def _part(key: str, word: str, sections: Sections) -> str:
 
 
 def _matters(note: str) -> bool:
-    """Whether a note says that a number misleads, not only that one does not apply."""
+    """Return whether a note warns about a metric, rather than saying that one does not apply."""
     return not any(phrase in note for phrase in ("not measured", "left out", "not applicable"))
 
 
 def table(protocol: Mapping[str, Any], sections: Sections) -> str:
-    """Return section by section a line for each number, its unit and its meaning; then the notes."""
+    """Return one line for each metric with its unit and meaning, and the notes, by section."""
     across = max(WIDTH, get_terminal_size((100, 24)).columns)
     lines = [_header(protocol)]
     for name, section in sections.items():
@@ -78,7 +78,7 @@ def table(protocol: Mapping[str, Any], sections: Sections) -> str:
 
 
 def _aligned(rows: list[tuple[str, str, str, str]], across: int) -> Iterator[str]:
-    """Columns of name, value and unit, and the meaning behind them or, without room, below."""
+    """Yield lines with name, value, unit and meaning; a meaning too long goes on the next line."""
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for *cells, about in rows:
         left = "".join(f"  {cell:<{w}}" for cell, w in zip(cells, widths, strict=True)) + "  "
@@ -105,7 +105,7 @@ def _indents(first: int, others: int) -> dict[str, Any]:
 
 
 def _rows(key: str, value: Any, metric: Metric) -> list[tuple[str, str, str, str]]:
-    """Name, value, unit and meaning; of a dictionary a row for each entry."""
+    """Return rows of name, value, unit and meaning; a dictionary has a row for each entry."""
     name = key.replace("_", " ")
     if not isinstance(value, dict):
         return [(name, _cell(value), metric.unit, metric.about)]
@@ -114,7 +114,7 @@ def _rows(key: str, value: Any, metric: Metric) -> list[tuple[str, str, str, str
 
 
 def _cell(value: Any) -> str:
-    """A value in a few characters; of many numbers the smallest and the largest."""
+    """Return a value as short text; for a list the smallest and the largest number."""
     match value:
         case Estimate():
             return str(value)

@@ -1,4 +1,4 @@
-"""Pages: what a person opens. A comparison as HTML with its pictures, as Markdown, CSV and JSON."""
+"""Reports of a comparison: an HTML page with pictures, Markdown, CSV and JSON."""
 
 from vaelab.report.comparison import brief, html, markdown, write
 from vaelab.report.tables import record

@@ -1,4 +1,4 @@
-"""A comparison for people: Markdown, a summary for the terminal, and one HTML file with the pictures in it."""
+"""A comparison as Markdown, as a summary for the terminal, and as one HTML file with pictures."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ from vaelab.plots import encode
 from vaelab.report.pictures import pictures
 from vaelab.report.tables import record, table_csv
 
-TITLES = {
-    "latent": "Latent space",
-    "samples": "Samples and reconstructions",
-}  # of sections with another name
+# Headings of sections; the others are the capitalised names.
+TITLES = {"latent": "Latent space", "samples": "Samples and reconstructions"}
 MARKS = {"better": "✓ better", "worse": "✗ worse", "no difference shown": "≈ no difference shown"}
 
 
@@ -51,17 +49,20 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
 
 
 def markdown(comparison: Comparison) -> str:
-    """The whole comparison without pictures, with aligned columns."""
+    """Return the whole comparison without pictures as Markdown with aligned columns."""
     return _templates(False).get_template("comparison.md").render(_context(comparison))
 
 
 def brief(comparison: Comparison) -> str:
-    """A summary for the terminal: what is shown, the judged numbers, the cost, and what the intervals cover."""
+    """Return a summary for the terminal.
+
+    It contains the findings, the judged metrics, the cost, and the scope of the intervals.
+    """
     return _templates(False).get_template("comparison.txt").render(_context(comparison))
 
 
 def html(comparison: Comparison, panels: Mapping[str, Mapping[str, bytes]]) -> str:
-    """One file without scripts that contains the pictures (kind -> run -> PNG)."""
+    """Return an HTML page without scripts that contains the pictures (kind -> run -> PNG)."""
     encoded = {
         kind: {whose: base64.b64encode(page).decode() for whose, page in pages.items()}
         for kind, pages in panels.items()
@@ -77,7 +78,7 @@ def html(comparison: Comparison, panels: Mapping[str, Mapping[str, bytes]]) -> s
 def _templates(escape: bool) -> Environment:
     environment = Environment(
         loader=PackageLoader("vaelab.report"),
-        autoescape=escape,  # of the words that the page shares with Markdown, too
+        autoescape=escape,  # also for the sentences that the page shares with Markdown
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -88,7 +89,7 @@ def _templates(escape: bool) -> Environment:
 
 
 def _context(comparison: Comparison) -> dict[str, Any]:
-    """The values that fill the templates."""
+    """Return the variables of the templates."""
     names = comparison.names
     judged = [row for row in comparison.rows if row.judged or _refused(row)]
     notes = list(dict.fromkeys(reason for row in judged for reason in row.reasons if reason))
@@ -129,21 +130,21 @@ def _context(comparison: Comparison) -> dict[str, Any]:
 
 
 def _refused(row: Row) -> bool:
-    """Whether a number that is usually judged is not comparable between these runs."""
+    """Return whether a metric that is usually judged is not comparable between these runs."""
     return (row.section, row.key) in GENERATIVE and any(row.reasons)
 
 
 class Cell(NamedTuple):
-    """The number of one run in a row, as text."""
+    """The metric of one run in a row, as text."""
 
-    value: str  # "" if it has none
-    difference: str  # to the first, with its interval
-    verdict: str  # a word of MARKS, or ""
-    note: int  # number, from 1, of the reason why it is not judged; 0: none
+    value: str  # "" if it is missing
+    difference: str  # to the first run, with its interval
+    verdict: str  # a key of MARKS, or ""
+    note: int  # number, from 1, of the reason why it is not judged; 0 if there is none
 
 
 def cells(row: Row, notes: Sequence[str]) -> list[Cell]:
-    """The cells of a row. The first run is marked better if all others are worse."""
+    """Return the cells of a row. The first run is marked better if all others are worse."""
     verdicts = row.verdicts
     verdicts[0] = "better" if all(verdict == "worse" for verdict in verdicts[1:]) else ""
     return [
@@ -160,7 +161,7 @@ def cells(row: Row, notes: Sequence[str]) -> list[Cell]:
 
 
 def _lines(names: Sequence[str], rows: Sequence[tuple[Row, str, list[Cell]]]) -> list[list[str]]:
-    """The rows of a section as a table of texts, with its header."""
+    """Return the rows of a section as a table of texts with a header."""
     found = [
         [
             "number",
@@ -183,7 +184,7 @@ def _lines(names: Sequence[str], rows: Sequence[tuple[Row, str, list[Cell]]]) ->
 
 
 def _about(row: Row) -> str:
-    """The meaning of a number: description, unit, better side, and the value of real images."""
+    """Describe a metric: meaning, unit, better side, and the value of real images."""
     better = f"{row.metric.better} is better" if row.metric.better else ""
     real = f"real images: {_estimate(row.real)}" if row.real else ""
     return "; ".join(part for part in (row.metric.about, row.metric.unit, better, real) if part)
@@ -197,24 +198,27 @@ def _estimate(value: Estimate) -> str:
 
 
 def _interval(found: Interval) -> str:
-    digits, nearest = (
-        _digits(found.value, (found.high - found.low) / 2),
-        min(found.low, found.high, key=abs),
-    )
-    while found.sign and not round(nearest, digits):  # an interval that excludes zero must look so
+    digits = _digits(found.value, (found.high - found.low) / 2)
+    nearest = min(found.low, found.high, key=abs)
+    # The rounded ends of an interval that excludes zero must not be zero.
+    while found.sign and not round(nearest, digits):
         digits += 1
-    return f"{_number(found.value, digits, '+')} [{_number(found.low, digits)}, {_number(found.high, digits)}]"
+    ends = f"[{_number(found.low, digits)}, {_number(found.high, digits)}]"
+    return f"{_number(found.value, digits, '+')} {ends}"
 
 
 def _digits(value: float, spread: float | None) -> int:
-    """Decimals: two digits of the error or half interval; without one, four of the value; never more than four."""
+    """Return the number of decimals, at most four.
+
+    They give two digits of the error or of half the interval, or else four digits of the value.
+    """
     if not spread and value == round(value):
         return 0
     return min(4, max(0, (1 if spread else 3) - math.floor(math.log10(spread or abs(value)))))
 
 
 def _number(value: float, digits: int, sign: str = "") -> str:
-    """With thousands separated and a true minus; no sign before zero."""
+    """Format with thousands separators and a minus sign (U+2212); zero has no sign."""
     rounded = round(value, digits) + 0.0
     return f"{rounded:{sign if rounded else ''},.{digits}f}".replace("-", "−")
 
@@ -226,7 +230,9 @@ def _cost(value: float | None, key: str) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A table in Markdown from its head and its lines, the first `left` columns to the left; a | in a cell is escaped.
+    """Return a Markdown table; `rows` begins with the header.
+
+    The first `left` columns are left-aligned, the others right-aligned. A | in a cell is escaped.
 
     >>> print(aligned([["number", "a"], ["loss", "1.5"]]))
     | number |   a |

@@ -1,4 +1,4 @@
-"""The pictures of a comparison: a figure of all runs, and one of each for the page."""
+"""The pictures of a comparison: one figure of all runs, and one figure of each run."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from vaelab.runs import Run
 
 
 def pictures(runs: Mapping[str, Run]) -> dict[str, tuple[Figure, dict[str, Figure]]]:
-    """Return the figures of a comparison by kind: one of all runs, and one of each for a page.
+    """Return the figures of a comparison by kind: one of all runs, and one of each run.
 
-    There are latent codes; samples and reconstructions unless the data are tables; and the manifold
-    where every latent space is a plane. Their number and the seed are those of the first run, the
-    language is the page's.
+    The kinds are latent codes, samples and reconstructions (unless the data are tables), and the
+    manifold (if all latent spaces are planes). The settings `figures` and the seed of the first run
+    apply to all. Labels are in English, the language of the page.
     """
     first = next(iter(runs.values())).recipe
     look = Look("en", first.figures.size)
@@ -70,10 +70,10 @@ def pictures(runs: Mapping[str, Run]) -> dict[str, tuple[Figure, dict[str, Figur
 def reconstructed(
     originals: Mapping[str, Pixels], again: Mapping[str, Pixels], word: str
 ) -> dict[str, Pixels]:
-    """Return rows of as many images as all runs have: originals, and below them reconstructions.
+    """Return rows of images: originals, and below them the reconstructions of each run.
 
-    Runs that were shown the same originals share a row of them, called by `word`, with a number
-    where there are several.
+    All rows have the same length. Runs with the same originals share one row of originals, which is
+    named `word`, with a number if there are several such rows.
     """
     count = min(map(len, originals.values()))
     sharing: dict[bytes, list[str]] = {}

@@ -1,4 +1,4 @@
-"""A comparison for other programs: records of numbers as CSV and JSON."""
+"""A comparison in machine-readable form: CSV and JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from vaelab.evaluation.paired import Comparison
 
 
 def numbers(comparison: Comparison) -> list[dict[str, Any]]:
-    """A record for each number of each run: value, error and difference to the first run, to 7 digits."""
+    """Return a record for each metric of each run, with 7 significant digits.
+
+    A record holds the value, the standard error, and the difference to the first run.
+    """
 
     def short(value: float | None) -> float | None:
         return None if value is None else float(f"{value:.7g}")
@@ -44,7 +47,7 @@ def numbers(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def table_csv(comparison: Comparison) -> str:
-    """The records of `numbers`, then the cost; texts never begin like a formula."""
+    """Return the records of `numbers`, then the cost, as CSV. No text starts like a formula."""
     records, out = numbers(comparison), io.StringIO()
     writer = csv.DictWriter(out, list(records[0]), lineterminator="\n")
     writer.writeheader()
@@ -58,7 +61,7 @@ def table_csv(comparison: Comparison) -> str:
 
 
 def record(comparison: Comparison) -> dict[str, Any]:
-    """Everything except the pictures, for JSON."""
+    """Return everything except the pictures as JSON types."""
     return {
         "reference": comparison.names[0],
         "findings": comparison.findings,
@@ -74,7 +77,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    """The record with texts that a spreadsheet does not take for formulas."""
+    """Return the record with texts that a spreadsheet does not interpret as formulas."""
     risky = ("=", "+", "-", "@", "\t", "\r")
     return {
         key: f"'{value}" if isinstance(value, str) and value.startswith(risky) else value

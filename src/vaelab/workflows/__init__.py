@@ -1,7 +1,8 @@
-"""What composes the other rooms: training a run or a study, fitting a prior afterwards, comparing.
+"""Workflows that combine the other packages: train, evaluate, compare, fit a prior afterwards.
 
-Each is a module, imported by its name: `train`, `studies`, `posthoc_prior`, `compare`. Public here is
-what they print with, which imports no torch, so that a command can print its first line at once.
+Each workflow is a module that is imported by its name: `train`, `studies`, `evaluate`, `compare`,
+`posthoc_prior`. This package exports the console output, which does not import torch, so that a
+command can print its first line immediately.
 """
 
 from vaelab.workflows.console import Console, Progress, Table, say

@@ -1,9 +1,9 @@
-"""`compare`: train what is not trained yet, evaluate all runs alike, and write them side by side.
+"""`compare`: train recipes, evaluate all runs in the same way, and write a comparison.
 
-OUT/comparison.md, .csv, .json    the numbers, their differences with intervals, what differed, the cost
-OUT/comparison.html               the same with pictures: one file that needs no other
+OUT/comparison.md, .csv, .json    metrics, differences with intervals, different settings, cost
+OUT/comparison.html               the same with pictures, in one self-contained file
 OUT/figures/                      latent, samples, reconstructions, manifold: a panel for each run
-OUT/NAME/, OUT/NAME/seed-S/       the runs that were trained for it
+OUT/NAME/, OUT/NAME/seed-S/       the runs that were trained for the comparison
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from vaelab.workflows.studies import is_study, names
 from vaelab.workflows.train import resume, train
 
 SAMPLES = 100  # importance weights per image, unless a run was evaluated with more
-FREE = {"name", "about", "data.dir", "train.threads"}  # settings that leave the numbers unchanged
+FREE = {"name", "about", "data.dir", "train.threads"}  # settings that do not change the results
 
 Given = Run | Recipe
 
@@ -46,24 +46,29 @@ def compare(
     code: str | Path | Collection[str | Path] = (),
     quiet: bool = False,
 ) -> Comparison:
-    """Evaluate runs on the same test images with the same noise, write tables and a page, print what they show.
+    """Evaluate runs on the same test images with the same noise, and write a report.
 
     Args:
-        what: runs, their folders, the folder of a study (all its runs), or names or .toml files of recipes, which are
-            trained first.
-        out: the folder of the comparison; by default runs/A-vs-B, with `seeds` runs/A-vs-B-seeds, and for a study alone
-            its own folder.
-        seeds: train every recipe (that of a run, too) with the seeds 0 .. N-1. Finished runs of the same recipe in `out`
-            are reused, interrupted ones are resumed.
-        overrides: settings over the recipes.
-        samples: K, the importance weights per image; 0 for as many as one of the runs was evaluated with, at least 100.
-        images: how many test images; 0 for all.
-        overwrite: whether runs of other recipes in `out` are replaced.
-        code: the Python files that the models may run.
-        quiet: whether to print nothing.
+        what: Runs, their folders, the folder of a study (all its runs), or names or .toml files of
+            recipes, which are trained first.
+        out: The folder of the comparison; by default runs/A-vs-B, with `seeds` runs/A-vs-B-seeds,
+            and for a single study its own folder.
+        seeds: Train every recipe, including those of runs, with the seeds 0 .. N-1. Finished runs
+            of the same recipe in `out` are reused, interrupted ones are resumed.
+        overrides: Settings that replace those of the recipes.
+        samples: The number K of importance weights per image; 0 for the largest number with which
+            one of the runs was evaluated, at least 100.
+        images: The number of test images; 0 for all.
+        overwrite: Whether to replace runs of other recipes in `out`.
+        code: The Python files that the models may run.
+        quiet: Whether to print nothing.
+
+    Returns:
+        The comparison, as written to the folder.
 
     Raises:
-        UserError: fewer than two runs, an unfinished run, data of different shapes, or a folder that cannot be written.
+        UserError: There are fewer than two runs, a run is unfinished, the data have different
+            shapes, or the folder cannot be written.
     """
     if seeds < 0 or seeds == 1:
         raise UserError(f"seeds: expected at least 2, got {seeds}: one training shows no variation")
@@ -91,12 +96,13 @@ def compare(
 
 
 class _Shared:
-    """Data sets by their settings: runs on the same data share them, so that files are read once."""
+    """A cache of data sets by their settings, so that files are read only once."""
 
     def __init__(self) -> None:
         self.known: dict[Data, Dataset] = {}
 
     def of(self, one: Recipe) -> Dataset:
+        """Return the data of a recipe."""
         settings = anchored(one.data)
         if settings not in self.known:
             self.known[settings] = load_data(settings)
@@ -106,7 +112,7 @@ class _Shared:
 def _evaluated(
     runs: Mapping[str, list[Run]], data: _Shared, samples: int, images: int, console: Console
 ) -> dict[str, entries.Entry]:
-    """The runs with their numbers, all by the same number of importance weights."""
+    """Evaluate all runs with the same number of importance weights."""
     every = [run for several in runs.values() for run in several]
     k = samples or max([SAMPLES, *(_weights(run, images) for run in every)])
     found = {}
@@ -122,13 +128,17 @@ def _evaluated(
     return found
 
 
-# --- which runs -------------------------------------------------------------------------------------------------
+# --- which runs -----------------------------------------------------------------------------
 
 
 def _folder(
     out: str | Path | None, words: Sequence[str | Path | Run], given: Iterable[str], seeds: bool
 ) -> Path:
-    """The folder of the comparison; with seeds another than without, so that neither page replaces the other."""
+    """Create and return the folder of the comparison.
+
+    The default folder with seeds differs from that without, so that neither report replaces the
+    other.
+    """
     alone = words[0]
     if out:
         folder = Path(out)
@@ -150,7 +160,7 @@ def _folder(
 def _expand(
     word: str | Path | Run, overrides: Mapping[str, Any], seeds: bool
 ) -> list[tuple[tuple[str, ...], Given]]:
-    """The runs or recipes that a word stands for, each with the parts of its path for a name."""
+    """Return the runs or recipes that an argument names, each with the parts of its path."""
     if isinstance(word, Run):
         found: list[tuple[tuple[str, ...], Given]] = [(word.folder.resolve().parts, word)]
     elif is_study(Path(word)):
@@ -167,18 +177,20 @@ def _expand(
     elif Path(word).exists() or len(Path(word).parts) > 1:
         found = [(Path(word).resolve().parts, load(word))]
     else:
-        study(word)  # raises with the nearest name
+        study(word)  # raises a UserError that suggests the nearest name
     if overrides and not seeds:
         override(_recipe(found[0][1]), overrides)  # raises for unknown settings
         raise UserError(
-            f"--{next(iter(overrides))}: {word} is already trained; settings apply to recipes, or add --seeds"
+            f"--{next(iter(overrides))}: {word} is already trained; settings apply to recipes, "
+            "or add --seeds"
         )
     for _, run in found:
         if isinstance(run, Run) and not run.finished:
             raise UserError(f"{run.folder}: is not finished; finish it with {run.resume_command}")
         if isinstance(run, Run) and seeds and "prior_gain" in run.results:
             raise UserError(
-                f"{run.folder}: its prior was fitted after training, which --seeds does not repeat; leave it out"
+                f"{run.folder}: its prior was fitted after training, which --seeds does not "
+                "repeat; leave it out"
             )
     return [(parts, override(_recipe(one), overrides) if seeds else one) for parts, one in found]
 
@@ -188,7 +200,7 @@ def _recipe(one: Given) -> Recipe:
 
 
 def _named(given: Sequence[tuple[tuple[str, ...], Given]]) -> dict[str, Given]:
-    """Names: the last part of each path, or as many of the last parts as make them unique."""
+    """Name each by the last part of its path, or by as many last parts as make names unique."""
     for count in range(1, max((len(parts) for parts, _ in given), default=0) + 1):
         names = ["/".join(parts[-count:]) for parts, _ in given]
         if len(set(names)) == len(names):
@@ -201,7 +213,11 @@ def _named(given: Sequence[tuple[tuple[str, ...], Given]]) -> dict[str, Given]:
 def _trained(
     given: Mapping[str, Given], out: Path, seeds: int, overwrite: bool, quiet: bool
 ) -> dict[str, list[Run]]:
-    """A run of each, or one for each seed; seed after seed, so that an interruption leaves complete pairs."""
+    """Return a run for each name, or one run per seed.
+
+    All recipes are trained with one seed before the next, so that an interruption leaves complete
+    pairs.
+    """
     if not seeds:
         return {
             name: [one if isinstance(one, Run) else trained(one, out / name, overwrite, quiet)]
@@ -216,7 +232,7 @@ def _trained(
 
 
 def trained(recipe: Recipe, folder: Path, overwrite: bool = False, quiet: bool = False) -> Run:
-    """The run in the folder if it has this recipe, resumed if it is unfinished; else a new run."""
+    """Return the run in the folder if it has this recipe, resumed if necessary, or a new run."""
     if not (folder / "recipe.toml").exists():
         return train(recipe, folder, quiet=quiet)
     old, wanted = load(folder), msgspec.structs.replace(recipe, data=anchored(recipe.data))
@@ -230,14 +246,15 @@ def trained(recipe: Recipe, folder: Path, overwrite: bool = False, quiet: bool =
         return old if old.finished else resume(folder, quiet=quiet)
     if not overwrite:
         key = changed[0]
+        change = f"{key} {entries.plain(was[key])}, not {entries.plain(new[key])}"
         raise UserError(
-            f"{folder}: contains a run of another recipe ({key} {entries.plain(was[key])}, not {entries.plain(new[key])}); "
+            f"{folder}: contains a run of another recipe ({change}); "
             "remove it, choose another folder, or replace it with --overwrite"
         )
     return train(recipe, folder, overwrite=True, quiet=quiet)
 
 
 def _weights(run: Run, images: int) -> int:
-    """The number of importance weights by which a run was evaluated on these test images."""
+    """Return the number of importance weights of the stored evaluation of a run, or 0."""
     found = read(run, images)
     return int(found.protocol[WEIGHTS]) if found and "likelihood" in found.sections else 0

@@ -1,8 +1,8 @@
-"""What a command prints while it works: plain lines, and on a terminal one live line below them.
+"""Console output of a command: lines, and on a terminal one live line below them.
 
-Output degrades and never ends a training: characters that the encoding lacks are replaced, and
-where nobody reads (no stdout, a closed pipe, a full disk) nothing is printed. It
-imports no torch, so a command can print its first line at once.
+Output never stops a training. Characters that the encoding lacks are replaced, and nothing is
+printed if stdout is missing, the pipe is closed or the disk is full. The module does not import
+torch, so that a command can print its first line immediately.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-WIDTH = 79  # columns of a line of the table of epochs
-LINES = 20  # about so many lines for a training, however many epochs it has
-SILENCE = 300.0  # seconds after which there is a line all the same
-TICK = 0.2  # seconds between two versions of the live line
+WIDTH = 79  # columns of the table of epochs
+LINES = 20  # approximate number of lines for a training of any length
+SILENCE = 300.0  # after this many seconds without a line, one is printed in any case
+TICK = 0.2  # seconds between updates of the live line
 
 
 def say(text: str = "", *, end: str = "\n") -> None:
-    """Print to stdout as far as that is possible."""
+    """Print to stdout; never raise an error."""
     stream = sys.stdout
-    if stream is None:  # pythonw and services have none
+    if stream is None:  # as in pythonw and services
         return
     try:
         try:
@@ -38,35 +38,35 @@ def say(text: str = "", *, end: str = "\n") -> None:
 
 
 def _silence() -> None:
-    """Discard what is still printed, so that Python does not fail to write it when it exits."""
+    """Discard all further output, so that flushing at exit does not fail."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Console:
-    """The lines of a command, and a live line while it works. `quiet` prints neither."""
+    """Print lines, and a live line on a terminal. With `quiet` nothing is printed."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self.terminal = not quiet and _is_terminal()
         self._told: set[str] = set()
-        self._shown = 0  # columns of the live line
+        self._shown = 0  # columns of the current live line
         self._next = 0.0
 
     def say(self, text: str) -> None:
-        """Print a line for good."""
+        """Print a permanent line."""
         if not self.quiet:
             self.clear()
             say(text)
 
     def once(self, text: str) -> None:
-        """Print what several trainings of a command have in common for the first of them alone."""
+        """Print a line only the first time, if several trainings share it."""
         if text not in self._told:
             self._told.add(text)
             self.say(text)
 
     def due(self) -> bool:
-        """Whether it is time for another version of the live line."""
+        """Return whether it is time to update the live line."""
         return self.terminal and time.monotonic() >= self._next
 
     def live(self, text: str) -> None:
@@ -91,7 +91,7 @@ def _is_terminal() -> bool:
 
 
 class Progress:
-    """The live line of a training: where it stands and how long it will take."""
+    """The live line of a training: its progress and the remaining time."""
 
     def __init__(self, console: Console, epochs: int) -> None:
         self.console, self.epochs = console, epochs
@@ -110,10 +110,10 @@ class Progress:
 
 
 class Table:
-    """The table of epochs: a header, then a line for some of the epochs, all within 79 columns.
+    """The table of epochs: a header and a line for some of the epochs, within 79 columns.
 
-    The columns are those of an entry of metrics.jsonl; without room for all, distortion and rate of
-    the training images go first.
+    The columns are the values of an entry of metrics.jsonl. If there is not enough room, the rate
+    and the distortion of the training images are left out first.
     """
 
     def __init__(self, console: Console, epochs: int) -> None:
@@ -122,7 +122,7 @@ class Table:
         self.last = time.monotonic()
 
     def show(self, entry: Mapping[str, Any], seconds: float, extra: Sequence[str] = ()) -> None:
-        """Print the line of an epoch: of the first, the last, and evenly spaced others."""
+        """Print the line of an epoch, if it is the first, the last or one of the spaced ones."""
         number = entry["epoch"]
         spaced = (self.epochs - number) % -(-self.epochs // LINES) == 0
         if not (number == 1 or spaced or time.monotonic() - self.last > SILENCE):
@@ -142,7 +142,7 @@ class Table:
 
 
 def _columns(entry: Mapping[str, Any], extra: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Which columns there are: for each split its terms, then `extra` ones, then the seconds."""
+    """Return the columns: the terms of each split, then `extra`, then the seconds."""
     splits = [name for name, value in entry.items() if isinstance(value, Mapping)]
     columns = [("", "epoch", 9)]
     for split in splits:
@@ -159,7 +159,7 @@ def _columns(entry: Mapping[str, Any], extra: Sequence[str]) -> list[tuple[str, 
 
 
 def _header(columns: Sequence[tuple[str, str, int]]) -> list[str]:
-    """Two lines: the splits over their columns, and the names of the columns."""
+    """Return two lines: the splits above their columns, and the names of the columns."""
     top, seen = "", set()
     for split, _, width in columns:
         if split and split not in seen:

@@ -1,4 +1,4 @@
-"""`evaluate`: measure a run, keep the numbers, and plot what they come from."""
+"""`evaluate`: measure a run, store the results, and plot the nearest training images."""
 
 from __future__ import annotations
 
@@ -43,21 +43,24 @@ def evaluate(
 ) -> Evaluation:
     """Measure the best weights of a run on its test images.
 
-    Sections that are kept, of the same weights under the same protocol, are not measured again, and
-    each section is written when it is finished.
+    Stored sections with the same weights and the same protocol are not measured again. Each section
+    is written when it is finished.
 
     Args:
         run: A run or its folder.
-        samples: K, the importance weights per image; only the section likelihood depends on it.
-        images: How many test images, evenly spread over all; 0 for all.
+        samples: The number K of importance weights per image, for the section likelihood.
+        images: The number of test images, evenly spaced; 0 for all.
         sections: The names of the sections to measure.
-        seed: Seed of everything random in the measurements.
-        out: Where the results are kept; None for the run folder.
+        seed: The random seed of all measurements.
+        out: The folder of the results; None for the run folder.
         code: The Python files that the model may run.
         quiet: Whether to print nothing.
 
-    Returns the numbers, which print as a summary. Raises `UserError` if there is no such section
-    or run, or if `out` cannot be used.
+    Returns:
+        The evaluation; `print` shows its summary.
+
+    Raises:
+        UserError: There is no such section or run, or `out` cannot be used.
     """
     if isinstance(run, str | Path):
         run = load_run(run, code=code)
@@ -73,9 +76,7 @@ def evaluate(
     console = Console(quiet)
     results = Results(run, protocol(evaluator), absolute(out, "out") if out else None)
     if results.unkept:
-        console.say(
-            f"note: {results.unkept}; numbers are printed only; keep them with --out FOLDER"
-        )
+        console.say(f"note: {results.unkept}; results are only printed; set --out FOLDER")
     if run.data.note:
         console.say(run.data.note)
     known = not results.unkept
@@ -85,7 +86,7 @@ def evaluate(
             if name == "samples":
                 _plot(evaluator, results)
             if known and results.unkept:
-                console.say(f"note: {results.unkept}; the numbers are printed only")
+                console.say(f"note: {results.unkept}; results are only printed")
                 known = False
     found = rounded({n: results.sections[stored_name(n, samples)] for n in METRICS if n in names})
     path = None if results.unkept else results.path
@@ -93,7 +94,7 @@ def evaluate(
 
 
 def _plot(evaluator: Evaluator, results: Results) -> None:
-    """Plot the samples that are nearest to a training image, over that image."""
+    """Plot the samples that are nearest to a training image, above that image."""
     run = evaluator.run
     if results.unkept or not drawable(evaluator.data.shape):
         return

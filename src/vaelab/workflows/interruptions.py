@@ -1,4 +1,4 @@
-"""Signals that ask a training to stop."""
+"""Handling of signals that interrupt a training."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def interruptions() -> Iterator[Callable[[], bool]]:
-    """Inside, Ctrl-C, SIGTERM and SIGHUP only ask to stop; a second one stops at once.
+    """Turn the first Ctrl-C, SIGTERM or SIGHUP into a request; a second one interrupts immediately.
 
-    Yields a function that says whether that was asked for.
+    Yields a function that returns whether a stop was requested.
     """
     asked: list[int] = []
 
@@ -21,7 +21,8 @@ def interruptions() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked.append(number)
 
-    if threading.current_thread() is not threading.main_thread():  # only it receives signals
+    # Only the main thread can handle signals.
+    if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
@@ -29,7 +30,7 @@ def interruptions() -> Iterator[Callable[[], bool]]:
     before = {
         number: signal.signal(number, ask)
         for number in numbers
-        if signal.getsignal(number) is not signal.SIG_IGN  # as under nohup
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup ignores SIGHUP
     }
     try:
         yield lambda: bool(asked)

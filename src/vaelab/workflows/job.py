@@ -1,4 +1,4 @@
-"""A recipe prepared for training: device, data and model, checked before a file is written."""
+"""A recipe prepared for training: device, data and model, checked before files are written."""
 
 from __future__ import annotations
 
@@ -25,9 +25,16 @@ SMALL, LARGE = 0.1, 100.0
 
 
 class Job:
-    """Device, data and a model with initial weights. Raises `UserError` for what cannot be trained.
+    """Device, data and a model with initial weights.
 
-    `fitted`: the prior is fitted after the training, see `posthoc_prior`. `read` gives the data.
+    Args:
+        recipe: The recipe.
+        console: The console output.
+        fitted: Whether the prior is fitted after the training; see `posthoc_prior`.
+        read: A function that loads the data.
+
+    Raises:
+        UserError: The recipe cannot be trained.
     """
 
     def __init__(
@@ -58,7 +65,7 @@ class Job:
             start(self.vae, self.train)
         schedules.check(recipe.train)
         self._check()
-        # A run that is resumed notices other data in their place.
+        # A resumed run detects that its data were replaced.
         self.fingerprint = f"{tuple(self.data.train.x.shape)} {self.data.train.checksum()}"
 
     def _batches(self, split: Split, augment: bool = False) -> Batches:
@@ -81,6 +88,7 @@ class Job:
 
     @property
     def say(self) -> Callable[[str], None]:
+        """The function that prints a line."""
         return self.console.say
 
     @property
@@ -104,7 +112,7 @@ class Job:
 
 
 def introduce(job: Job) -> None:
-    """Print data, model, what the numbers mean, and what to know about these settings."""
+    """Print the data, the model, the meaning of the values, and remarks on the settings."""
     recipe, data, say = job.recipe, job.data, job.say
     counts = {name: len(split.x) for name, split in data.splits().items()}
     images = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
@@ -125,14 +133,14 @@ def introduce(job: Job) -> None:
     say("nats per image: loss = distortion + rate")
     if job.step.samples > 1:
         say(
-            "bound = -log of the mean of the samples' importance weights; it chooses the best epoch"
+            "bound = -log of the mean of the samples' importance weights; it selects the best epoch"
         )
     if recipe.objective != Objective():
         say("optimised = the value of the training objective")
 
 
 def _remarks(job: Job) -> list[str]:
-    """Warnings and notes about settings that work, but perhaps not as meant."""
+    """Return warnings and notes on settings that may have unintended effects."""
     recipe, settings, found = job.recipe, job.recipe.train, []
     if not len(job.validation):
         found.append("note: without validation images no epoch is chosen, the last weights count")
@@ -142,10 +150,12 @@ def _remarks(job: Job) -> list[str]:
         found.append(
             f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than "
             f"train.epochs {settings.epochs}: {', '.join(recipe.objective.grows)} "
-            "does not reach its value"
+            "will not reach its value"
         )
     if recipe.model.posterior == "point":
-        found.append("note: an autoencoder has no KL term: its rate is 0, its loss no bound")
+        found.append(
+            "note: an autoencoder has no KL term: its rate is 0, and its loss is not a bound"
+        )
     a_pass = len(batch_sizes(len(job.train), settings.batch))
     if a_pass * settings.epochs < FEW_STEPS:
         found.append(
@@ -178,7 +188,7 @@ def _channels(shape: tuple[int, ...]) -> str:
 
 
 def _changes(recipe: Recipe) -> list[str]:
-    """What differs from the built-in recipe of that name, where there is one."""
+    """Return the differences to the built-in recipe of that name, if there is one."""
     built_in = study(recipe.name).get(recipe.name) if recipe.name in available() else None
     old, new = flatten(built_in or recipe), flatten(recipe)
     return [f"{key} {value}" for key, value in new.items() if value != old[key] and "." in key]

@@ -1,12 +1,12 @@
-"""A prior fitted to the codes of a trained run: samples without holes, and a measure of the mismatch.
+"""Fit a prior to the codes of a trained run, which improves samples and measures the mismatch.
 
-The decoder is trained where the aggregate posterior q(z) = E_x q(z|x) has mass; samples are bad where
-the prior p(z) has mass elsewhere. A prior r fitted to q(z) by maximum likelihood, with encoder and
-decoder fixed, lowers the rate by
+The decoder is trained where the aggregate posterior q(z) = E_x q(z|x) has mass. Samples are bad
+where the prior p(z) has mass elsewhere. A prior r that is fitted to q(z) by maximum likelihood,
+with fixed encoder and decoder, lowers the rate by
 
-    E_q(z)[log r(z) - log p(z)] = KL(q(z) || p) - KL(q(z) || r) <= KL(q(z) || p),
+    E_q(z)[log r(z) - log p(z)] = KL(q(z) || p) - KL(q(z) || r) <= KL(q(z) || p).
 
-so that many nats are a lower bound on the mismatch between q(z) and p.
+This gain, in nats, is a lower bound on the mismatch between q(z) and p.
 
 References:
     Ghosh et al., From variational to deterministic autoencoders, 2020, arXiv:1903.12436.
@@ -38,9 +38,9 @@ from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job
 from vaelab.workflows.train import measure
 
-# A density of a few dimensions converges within some thousand steps, at a higher learning rate than
-# a VAE's networks. Every pass over the data samples new codes, so the fit does not overfit a sample.
-STEPS, BATCH = 4000, 256  # of the optimiser; codes in each
+# A density of a few dimensions converges within a few thousand steps, at a higher learning rate
+# than a VAE. Every epoch samples new codes, so the prior does not overfit one sample.
+STEPS, BATCH = 4000, 256  # optimiser steps, and codes in each
 SETTINGS = Train(learning_rate=3e-3, schedule="cosine")
 
 
@@ -56,13 +56,19 @@ def fit_prior(
 ) -> Run:
     """Fit a prior to the codes of a run, and write a new run with the old encoder and decoder.
 
-    An interrupted fit leaves a folder that the same call replaces.
+    An interrupted fit leaves a folder that is replaced when the fit is repeated.
 
     Args:
-        prior: a name of the table, or FILE.py:NAME.
-        out: the new run folder; ``FOLDER+PRIOR`` by default.
-        components: of a mixture, or the pseudo-inputs of a VampPrior.
-        code: Python files that the run may execute.
+        folder: The run folder.
+        prior: The name of a prior, or FILE.py:NAME.
+        out: The new run folder; ``FOLDER+PRIOR`` by default.
+        components: The components of a mixture, or the pseudo-inputs of a VampPrior.
+        overwrite: Whether to replace a run in the new folder.
+        quiet: Whether to print nothing.
+        code: The Python files that the run may execute.
+
+    Returns:
+        The new run.
 
     Raises:
         UserError: The prior does not fit the posterior or has no parameters, or the folder holds a
@@ -78,7 +84,7 @@ def fit_prior(
         gained = _fit(job, old.vae.to(job.device))
         run = create(out, job.recipe, overwrite)
         origin = {"run": str(old.folder), "prior": prior, "components": components}
-        run.write_lines(FITTED, [origin])  # first: it tells an unfinished fit from a training
+        run.write_lines(FITTED, [origin])  # first, because it marks the run as a fit
         machine = devices.environment(job.device, torch.get_num_threads(), "torch")
         run.write("environment.json", json.dumps(machine, indent=2).encode())
         run.write_lines("metrics.jsonl", old.history)
@@ -92,7 +98,7 @@ def fit_prior(
 
 
 def _job(old: Run, prior: str, components: int, quiet: bool) -> Job:
-    """The old model with the new prior, its data and device."""
+    """Return a job with the old encoder and decoder and the new prior."""
     if old.recipe.model.posterior == "ladder":
         raise UserError(
             "fit-prior: the posterior of a ladder contains the networks of its prior, so no other "
@@ -125,7 +131,7 @@ def _report(job: Job, old: Run, prior: str, nats: float, error: float) -> None:
 
 
 def _default_folder(folder: Path, prior: str) -> Path:
-    """Beside the run, named after both; of a custom prior FILE.py:NAME, the NAME."""
+    """Return the folder ``FOLDER+PRIOR`` beside the run; a custom FILE.py:NAME counts as NAME."""
     folder = folder if folder.name not in ("", "..") else folder.resolve()
     return folder.with_name(f"{folder.name}+{prior.rpartition(':')[2]}")
 
@@ -133,8 +139,10 @@ def _default_folder(folder: Path, prior: str) -> Path:
 def _fit(job: Job, old: VAE) -> list[float]:
     """Maximise the likelihood of posterior samples of the training images.
 
-    The epoch with the best validation value is kept. Returns what test codes gain in nats, and its
-    standard error.
+    The weights of the epoch with the best validation likelihood are kept.
+
+    Returns:
+        The gain in log likelihood of test codes, in nats, and its standard error.
     """
     vae, seed = job.vae.to(job.device), job.recipe.train.seed
     start = getattr(vae.prior, "start_from_codes", None)
@@ -168,14 +176,14 @@ def _fit(job: Job, old: VAE) -> list[float]:
 
 
 def _log_prior(vae: VAE, z: Tensor, y: Tensor | None) -> Tensor:
-    """log p(z), (N,)."""
+    """Return log p(z), (N,)."""
     found: Tensor = vae.prior(*vae.given(y)).log_prob(z)
     return found
 
 
 @torch.no_grad()
 def _codes(vae: VAE, images: Batches, seed: int, epoch: int) -> tuple[Tensor, Tensor | None]:
-    """One posterior sample of every image, (N, L), and the labels."""
+    """Return a posterior sample for every image, (N, L), and the labels."""
     device = images.x.device
     stream = generator(seed, "codes data", epoch, device)
     with seeded(seed, "codes", epoch):

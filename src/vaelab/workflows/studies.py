@@ -1,7 +1,7 @@
 """Studies: several runs from one recipe file, on the same images in the same order.
 
 OUT/study.json    the names of the runs, in order
-OUT/NAME/         a run folder each
+OUT/NAME/         a run folder for each name
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ NAME = re.compile(r"[^/\\.][^/\\]*")  # a folder below the study, never one outs
 def train_all(
     recipes: Mapping[str, Recipe], out: str | Path, *, overwrite: bool = False, quiet: bool = False
 ) -> dict[str, Run]:
-    """Train each recipe into ``out/NAME``; `compare` shows them side by side. Raises as `train`.
+    """Train each recipe into ``out/NAME``, ready for `compare`.
 
-    All recipes and folders are checked before anything is written.
+    All recipes and folders are checked before anything is written. Raises the same errors as
+    `train`.
     """
     out, console, read = Path(out), Console(quiet), cache(load_data)
     _check_free(out, overwrite)
@@ -39,7 +40,7 @@ def train_all(
     for name in jobs:
         check_free(out / name, overwrite)
     with locked(out):
-        with ExitStack() as held:  # all or none: another process may be training one of them
+        with ExitStack() as held:  # all or none, because another process may train one of them
             for name in jobs:
                 held.enter_context(locked(out / name))
             put(out, STUDY, (json.dumps(list(jobs)) + "\n").encode())
@@ -51,19 +52,19 @@ def train_all(
 
 
 def resume_all(out: str | Path, *, quiet: bool = False) -> dict[str, Run]:
-    """Train what is left to train of a study."""
+    """Resume all unfinished runs of a study."""
     out, console = Path(out), Console(quiet)
     with locked(out):
         return {name: resume(out / name, console=console) for name in names(out)}
 
 
 def is_study(folder: Path) -> bool:
-    """Whether `train_all` made this folder."""
+    """Return whether `train_all` created this folder."""
     return (folder / STUDY).is_file()
 
 
 def names(folder: Path) -> list[str]:
-    """The runs of a study, in order: the names of folders in it."""
+    """Return the names of the runs of a study, in order."""
     with opened(folder / STUDY, "name the folder of a study") as file:
         content = file.read()
     with suppress(ValueError, RecursionError):

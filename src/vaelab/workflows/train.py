@@ -46,17 +46,22 @@ def train(
 ) -> Run:
     """Train a recipe into a run folder, measure the best weights and plot the figures.
 
-    An interruption (Ctrl-C, SIGTERM, SIGHUP) saves first, then raises KeyboardInterrupt; `resume`
+    An interruption (Ctrl-C, SIGTERM, SIGHUP) saves the state and raises KeyboardInterrupt. `resume`
     continues from there.
 
     Args:
-        out: the run folder; ``runs/NAME`` of the recipe by default.
-        overwrite: replace a run that is in the folder.
-        console: where to print, shared by several trainings of one command.
+        recipe: The recipe.
+        out: The run folder; by default ``runs/NAME`` with the name of the recipe.
+        overwrite: Whether to replace a run in the folder.
+        quiet: Whether to print nothing.
+        console: The console output, shared by all trainings of a command.
+
+    Returns:
+        The finished run.
 
     Raises:
-        UserError: for bad settings or data, before anything is written; and where the folder
-            holds a run.
+        UserError: Settings or data are invalid, or the folder contains a run; nothing is written.
+            Also if the training diverges.
     """
     folder = Path(out) if out else default_folder(recipe)
     check_free(folder, overwrite)
@@ -73,11 +78,19 @@ def resume(
     console: Console | None = None,
     code: Code = (),
 ) -> Run:
-    """Continue an interrupted or killed run: it ends with the bytes of an uninterrupted one.
+    """Continue an interrupted or killed run; the result is bit-identical to an uninterrupted one.
 
-    `overrides` may raise ``train.epochs`` where no schedule depends on it, move ``data.source`` and
-    ``data.dir``, and change ``figures``; anything else would make it another run and is refused. `code` names the
-    Python files that the run may execute.
+    Args:
+        folder: The run folder.
+        overrides: Changed settings. ``train.epochs`` can be increased if no schedule depends on it,
+            and ``data.source``, ``data.dir`` and ``figures`` can be changed. Other settings would
+            make another run and raise an error.
+        quiet: Whether to print nothing.
+        console: The console output.
+        code: The Python files that the run may execute.
+
+    Returns:
+        The finished run.
     """
     permit(code)
     run, console = recover(folder), console or Console(quiet)
@@ -87,7 +100,7 @@ def resume(
         began = parse(facts["recipe"], str(run.folder / "last.pt")) if state else run.recipe
         wanted = override(run.recipe, overrides or {})
         _check_continues(began, wanted)
-        if facts.get("history"):  # a kill may have come before it was written
+        if facts.get("history"):  # the run may have been killed before it was written
             run.write_lines("metrics.jsonl", facts["history"])
         if run.finished and wanted.train.epochs == began.train.epochs:
             console.say(
@@ -110,8 +123,8 @@ def resume(
 
 
 def carry_out(job: Job, run: Run, state: State | None) -> Run:
-    """Train, measure the best weights on the test images, plot."""
-    began = state[1] if state else run.environment  # of a run that no epoch was finished of
+    """Train, measure the best weights on the test images, and plot the figures."""
+    began = state[1] if state else run.environment  # without a finished epoch there is no state
     threads, warning = devices.threads(job.recipe.train.threads or began.get("threads", 0))
     with devices.using(threads), untouched():
         products = began.get("products") or linear.fastest(job.device)
@@ -131,9 +144,9 @@ def carry_out(job: Job, run: Run, state: State | None) -> Run:
                 gallery.plot(run, job.data.with_measured(), job.say)
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
-                    "the training is done and saved, its figures are not"
+                    "the training is finished and saved, but its figures are not"
                 ) from None
-    run.write_lines("results.json", [results])  # last: with it the run is finished
+    run.write_lines("results.json", [results])  # last, because it marks the run as finished
     found = Terms(results["distortion"], results["rate"], results.get("bound"))
     job.say(f"{results['split']} {found} nats per image, weights of epoch {results['epoch']}")
     job.say(f"run folder: {run.folder}")
@@ -141,7 +154,7 @@ def carry_out(job: Job, run: Run, state: State | None) -> Run:
 
 
 def _fit(job: Job, run: Run, state: State | None, facts: Facts) -> None:
-    """Train to the last epoch; after each the folder holds what a resume needs."""
+    """Train to the last epoch, and after each epoch save what `resume` needs."""
     settings, warmup = job.recipe.train, job.recipe.objective.warmup
     name, held_out = ("validation", job.validation) if len(job.validation) else ("test", job.test)
     history: History = state[1]["history"] if state else []
@@ -179,7 +192,7 @@ def _fit(job: Job, run: Run, state: State | None, facts: Facts) -> None:
 
 
 class _Saving:
-    """Write what an epoch leaves in the run folder."""
+    """Write the files of an epoch to the run folder."""
 
     def __init__(self, job: Job, run: Run, done: int, facts: Facts) -> None:
         self.job, self.run, self.facts = job, run, facts
@@ -189,11 +202,11 @@ class _Saving:
         y = None if images.y is None else images.y.cpu().numpy()
         few = torch.from_numpy(chosen(y, len(images), job.recipe.figures.examples))
         stream = generator(job.recipe.train.seed, "pictures", device=job.device)
-        self.shown = images(few, stream), images.labels(few)  # in every frame
+        self.shown = images(few, stream), images.labels(few)  # the same in every frame
 
     def __call__(self, epoch: Epoch) -> None:
         job, run, history = self.job, self.run, epoch.history
-        self.needed = self.needed or self.peak() or 0.0  # before a figure, which would count too
+        self.needed = self.needed or self.peak() or 0.0  # before a figure uses memory, too
         state = epoch.state()
         if best_epoch(history, job.recipe.objective.warmup) == epoch.number:
             run.save_best(job.vae, epoch.number, job.data)
@@ -206,14 +219,14 @@ class _Saving:
         run.write_lines("times.jsonl", self.times)
 
     def state(self, epoch: Epoch) -> None:
-        """Only what an interrupted epoch needs to be continued."""
+        """Write only the state that an interrupted epoch needs."""
         if not epoch.whole:
             tensors, facts = epoch.state()
             self.run.save_state(tensors, facts | self.facts)
 
 
 def _columns(objective: Objective) -> list[str]:
-    """The columns beside the terms: scheduled weights, the value that is optimised."""
+    """Return the columns besides the terms: scheduled weights and the optimised value."""
     scheduled = [*objective.grows] if objective.warmup or objective.cycles else []
     return scheduled + (["optimised"] if objective != Objective() else [])
 
@@ -225,7 +238,7 @@ def _saved(epoch: Epoch) -> str:
 
 
 def _explained(error: DivergenceError, job: Job, run: Run) -> str:
-    """The message of a training that diverged: what was found, what is intact, what to do."""
+    """Return the message for a diverged training: finding, last good checkpoint and advice."""
     done = len(run.history) if (run.folder / "metrics.jsonl").exists() else 0
     good = (
         f"the last good checkpoint is epoch {done}, {run.folder / 'last.pt'}"
@@ -242,7 +255,7 @@ def _explained(error: DivergenceError, job: Job, run: Run) -> str:
 
 
 def measure(job: Job, run: Run) -> dict[str, Any]:
-    """The best weights on the test images, or without these on others: what results.json holds."""
+    """Measure the best weights on the split `Job.measured`; return the contents of results.json."""
     vae, seed, device = job.vae, job.recipe.train.seed, job.device
     vae.load_state_dict(run.vae.state_dict())
     samples = job.step.samples
@@ -250,8 +263,9 @@ def measure(job: Job, run: Run) -> dict[str, Any]:
     found = terms(vae, images, seed, samples)
     if not math.isfinite(found.loss):
         raise UserError(
-            f"{split} images: the loss is not finite, their values may lie far from those learned; "
-            f"the weights are saved in {run.folder / 'best.safetensors'}; check the data"
+            f"{split} images: the loss is not finite, possibly because their values are far from "
+            "those of the training images; check the data (the weights are saved in "
+            f"{run.folder / 'best.safetensors'})"
         )
     stream = generator(seed, "pictures", device=device)
     codes = [
@@ -274,7 +288,7 @@ def measure(job: Job, run: Run) -> dict[str, Any]:
 
 
 def _check_continues(began: Recipe, wanted: Recipe) -> None:
-    """Refuse to resume a run with another recipe than it began with."""
+    """Raise a `UserError` if the resumed run would have another recipe."""
     old, new = flatten(began), flatten(wanted)
     free = {"name", "about", "data.source", "data.dir"}
     free |= {key for key in new if key.startswith("figures.")}

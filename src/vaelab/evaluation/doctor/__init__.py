@@ -1,7 +1,8 @@
-"""The doctor: from numbers to plain sentences that say what is wrong with a run and what to try.
+"""The doctor: rules that diagnose common failures of a run and suggest a fix.
 
-A rule is a function from an `Evidence` to a `Finding`, or to None where it does not apply to such a model or what it
-needs is missing. RULES is the table of them, the gravest first. Thresholds are constants beside their rule, with reasons.
+A rule is a function from an `Evidence` to a `Finding`. It returns None where it does not apply to
+the model or where its data are missing. `RULES` lists the rules by severity, the most severe first.
+Thresholds are constants next to the rule that uses them, with a reason.
 """
 
 from vaelab.evaluation.doctor.diagnosis import diagnose

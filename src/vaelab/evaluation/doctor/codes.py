@@ -10,36 +10,32 @@ from vaelab.evaluation.doctor.likelihood import MISFIT, fit_of
 from vaelab.recipes import part
 
 ONE_BIT = math.log(2)  # nats; a code with less cannot separate two halves of the images
-# Of the dimensions. Good models leave many inactive: 19 to 25 of 50 (Burda et al. 2016, table 1).
+# Share of dimensions. In good models 19 to 25 of 50 are active (Burda et al. 2016, table 1).
 FEW_USED = 0.25
-CODES_USED = 0.5  # of the codes that would occur if all were equally likely
+CODES_USED = 0.5  # share of the codes that would occur if all were equally likely
 
 
 def collapse(e: Evidence) -> Finding | None:
-    """The rate, or the mutual information of image and code, is less than a bit."""
+    """Diagnose a rate, or a mutual information of image and code, below one bit."""
     if e.recipe.model.posterior == "point":
         return None
-    finding, rate, shared = (
-        partial(Finding, "posterior collapse"),
-        e.look[2],
-        e.number("latent.mutual_information"),
-    )
-    told = (
-        min(rate, shared.value) if shared and len(e.evaluator.test) > 16 else rate
-    )  # it cannot exceed log N
+    finding, rate = partial(Finding, "posterior collapse"), e.look[2]
+    shared = e.number("latent.mutual_information")
+    # The estimate of the mutual information cannot exceed log N, so it needs enough images.
+    told = min(rate, shared.value) if shared and len(e.evaluator.test) > 16 else rate
     if told >= ONE_BIT:
         return finding("fine", f"The latent code carries at least {told:.1f} nats per image.")
     paid = f" (at a rate of {rate:.2g})" if rate >= ONE_BIT else ""
-    says = f"The latent code carries {max(told, 0):.2g} nats of information per image{paid}, less than one bit. "
+    says = f"The latent code carries {max(told, 0):.2g} nats of information per image{paid}, "
+    says += "less than one bit. "
     says += "The decoder ignores it and produces nearly the same output for every image."
-    if (
-        beta := e.numbers["beta"]
-    ) > 1 and e.recipe.objective.name == "elbo":  # in other objectives beta weights something else
-        return finding(
-            "fault", f"{says} The KL was weighted by beta = {beta:.3g}.", "--objective.beta 1"
-        )
+    beta = e.numbers["beta"]
+    if beta > 1 and e.recipe.objective.name == "elbo":  # elsewhere beta weights another term
+        says += f" The KL was weighted by beta = {beta:.3g}."
+        return finding("fault", says, "--objective.beta 1")
     if (fit := fit_of(e)) and fit.beta > MISFIT:
-        says += f" The likelihood's sigma is {fit.scale:.2g}, where {fit.best:.2g} would fit: no detail is worth its rate."
+        says += f" The likelihood's sigma is {fit.scale:.2g}, where {fit.best:.2g} would fit: "
+        says += "the gain of encoding a detail is less than its rate."
         return finding("fault", says, "--model.likelihood gaussian-optimal")
     if part("model.posterior", e.recipe.model.posterior).space in ("codes", "classes"):
         return finding("fault", says, f"more epochs, or --model.latent {2 * e.recipe.model.latent}")
@@ -51,7 +47,10 @@ def collapse(e: Evidence) -> Finding | None:
 
 
 def unused_dimensions(e: Evidence) -> Finding | None:
-    """Active: Var_x(E[z_j|x]) > 0.01, where z is measured by N(0, I) (Burda et al. 2016, arXiv:1509.00519)."""
+    """Count active dimensions: Var_x(E[z_j|x]) > 0.01 (Burda et al. 2016, arXiv:1509.00519).
+
+    The threshold presumes codes on the scale of a prior N(0, I).
+    """
     active, q = e.number("latent.active_units"), e.recipe.model.posterior
     total = len(e.sections.get("latent", {}).get("activity") or [])
     if (
@@ -73,7 +72,7 @@ def unused_dimensions(e: Evidence) -> Finding | None:
 
 
 def unused_codes(e: Evidence) -> Finding | None:
-    """The share of the discrete values that occur, against the share expected if all were equally likely."""
+    """Compare the share of discrete values that occur with its expectation at equal frequency."""
     share, table = e.number("latent.codes_used"), getattr(e.evaluator.vae.encoder, "table", None)
     if share is None:
         return None

@@ -1,4 +1,4 @@
-"""`diagnose`: the findings of all rules on a run."""
+"""`diagnose`: apply all rules to a run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,18 @@ from vaelab.seeding import untouched
 def diagnose(
     run: Run | str | Path, sections: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Finding]:
-    """Apply all rules to a run and return their findings, in order; rules that do not apply return none.
+    """Apply all rules to a run.
 
-    `sections` are those of an `Evaluation`; by default those that the run folder keeps, and what is missing is measured
-    on fewer images. Raises `UserError` if there is no such run, or if no epoch of it was finished.
+    Args:
+        run: A run or its folder.
+        sections: The sections of an `Evaluation`; by default those stored in the run folder.
+            Missing ones are measured on fewer images.
+
+    Returns:
+        The findings in the order of `RULES`. Rules that do not apply have none.
+
+    Raises:
+        UserError: There is no such run, or it has no finished epoch.
     """
     run = load_run(run) if isinstance(run, str | Path) else run
     few = Evaluator(run, images=LOOKED, n_samples=LOOKED)

@@ -1,4 +1,4 @@
-"""What the rules look at, and what they say: `Evidence` in, `Finding` out."""
+"""Input and output of the rules: `Evidence` and `Finding`."""
 
 from __future__ import annotations
 
@@ -20,27 +20,25 @@ from vaelab.recipes import NUMBERS, Recipe
 from vaelab.seeding import generator, seeded
 from vaelab.training import History
 
-LOOK = 1000  # test images whose outputs are judged
-LOOKED = 2000  # test images and samples, where `evaluate` has not measured them
-IMAGES = 10_000  # of each split, at most, whose loss is computed
-SURE = 2.5  # standard errors of a difference that counts; at random 6 in 1000 exceed them
-WORTH = 0.3  # nats, below which a gain or a loss is not reported
+LOOK = 1000  # test images whose decoder outputs are examined
+LOOKED = 2000  # test images and samples that are measured if `evaluate` was not run
+IMAGES = 10_000  # the most images of a split whose loss is computed
+SURE = 2.5  # standard errors of a significant difference; by chance 6 in 1000 exceed them
+WORTH = 0.3  # nats; smaller gains or losses are not reported
 
 
 class Finding(NamedTuple):
-    """What a rule says of a run."""
+    """The result of a rule. The verdict "follows" marks the consequence of a more severe fault."""
 
     rule: str
-    verdict: Literal[
-        "fault", "remark", "fine", "follows"
-    ]  # follows: a consequence of a graver fault
-    says: str  # sentences with their numbers
-    remedy: str = ""  # what to try; a fault always has one
+    verdict: Literal["fault", "remark", "fine", "follows"]
+    says: str  # sentences with numbers
+    remedy: str = ""  # what to try; every fault has one
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """How the run was trained, what it is, and the numbers of `evaluate`."""
+    """The recipe, the training history, the prepared run and the sections of `evaluate`."""
 
     recipe: Recipe
     history: History
@@ -48,7 +46,7 @@ class Evidence:
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def number(self, key: str) -> Estimate | None:
-        """The number under a key such as ``latent.prior_gap``; None where it is missing."""
+        """Return the metric of a key such as ``latent.prior_gap``, or None."""
         section, _, name = key.partition(".")
         return number(self.sections.get(section, {}).get(name))
 
@@ -58,32 +56,31 @@ class Evidence:
         return "validation" if "validation" in self.history[-1] else "test"
 
     def losses(self, split: str) -> list[float]:
-        """The loss of every epoch in nats per image; the bound where it uses several samples."""
+        """Return the loss of every epoch in nats per image; with several samples, the bound."""
         return [entry[split].get("bound", entry[split]["loss"]) for entry in self.history]
 
     @property
     def kept(self) -> dict[str, Any]:
-        """The history's entry of the epoch whose weights were kept."""
+        """The history entry of the epoch whose weights are stored."""
         epoch = self.evaluator.run.contract["epoch"]
         return next((entry for entry in self.history if entry["epoch"] == epoch), self.history[-1])
 
     @property
     def numbers(self) -> dict[str, float]:
-        """The objective's weights at the end of that epoch."""
+        """The values of the objective's weights at the end of that epoch."""
         return {name: self.kept.get(name, getattr(self.recipe.objective, name)) for name in NUMBERS}
 
     @torch.no_grad()
     def loss(self, split: str) -> Estimate:
-        """Distortion + rate of a split under the kept weights, in nats per image.
+        """Return distortion + rate of a split with the stored weights, in nats per image.
 
-        Measured in evaluation mode without augmentation, so that neither raises the training loss.
+        Evaluation mode without augmentation makes training and held-out losses comparable.
         """
         vae, images, found = self.evaluator.vae, getattr(self.evaluator, split), []
         chance = generator(self.evaluator.seed, "doctor data", device=self.evaluator.device)
         with seeded(self.evaluator.seed, "doctor"):
-            few = torch.from_numpy(spread(len(images), IMAGES)).to(
-                self.evaluator.device
-            )  # data may be sorted
+            # Evenly spaced, because data may be sorted
+            few = torch.from_numpy(spread(len(images), IMAGES)).to(self.evaluator.device)
             for index in few.split(vae.rows_at_once()):
                 draw = vae.draw(images(index, chance), 1, images.labels(index))
                 found.append(draw.distortion + draw.rate)
@@ -91,7 +88,10 @@ class Evidence:
 
     @cached_property
     def look(self) -> tuple[Tensor, Distribution, float]:
-        """Test images x (B, *shape); p(x_i|z) of their elements by one sample z each, (1, B, *shape); their rate."""
+        """Test images x (B, *shape), p(x_i|z) of each element (1, B, *shape), and the mean rate.
+
+        p(x_i|z) uses one posterior sample z for each image.
+        """
         few = torch.from_numpy(spread(len(self.evaluator.test), LOOK)).to(self.evaluator.device)
         vae, x, y = self.evaluator.vae, self.evaluator.x_test[few], self.evaluator.test.labels(few)
         with torch.no_grad(), seeded(self.evaluator.seed, "doctor"):
@@ -118,5 +118,5 @@ def said(number: Estimate) -> str:
 
 
 def error_of(*each: Estimate) -> float:
-    """The standard error of a sum or difference of independent numbers; infinite if one is unknown."""
+    """Return the standard error of a sum of independent estimates; infinite if one is unknown."""
     return math.hypot(*(math.inf if one.error is None else one.error for one in each))

@@ -1,4 +1,4 @@
-"""Rule: good reconstructions but bad samples, because prior and aggregate posterior differ."""
+"""Rule: samples are worse than reconstructions, because aggregate posterior and prior differ."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from vaelab.evaluation.metrics.densities import UNLIKELY
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.recipes import part
 
-# Nats per dimension between codes and prior: those of codes 2.1 times as wide as N(0, I), or 0.23 times.
+# Nats per dimension: the KL to N(0, I) of a normal 2.1 times, or 0.23 times, as wide
 APART = 1.0
-# Share of the coverage by real images, below which nine of ten images lack a sample near them.
+# Ratio of the coverage by samples to that by real images; below it, 9 of 10 images are not covered
 BARE = 0.1
-# Of the reconstructions' Frechet distance: samples that exceed it by less are equally blurred.
+# Share of the reconstructions' Frechet distance; samples with a smaller excess are equally blurred
 MISSED = 0.5
 
 
 def holes(e: Evidence) -> Finding | None:
-    """The aggregate posterior is not where the prior's samples are, which then decode badly.
+    """Diagnose prior samples that lie outside the aggregate posterior and therefore decode badly.
 
-    Measured by a lower bound on KL(q(z) || p(z)) (Rosca et al. 2018, arXiv:1802.06847), by the images that have a
-    sample near them (coverage: Naeem et al. 2020, arXiv:2002.09797), and by samples against reconstructions.
+    Three measures are used: a lower bound on KL(q(z) || p(z)) (Rosca et al. 2018,
+    arXiv:1802.06847), the share of test images with a sample near them (coverage, Naeem et al.
+    2020, arXiv:2002.09797), and the Frechet distances of samples and of reconstructions.
     """
     finding, model, gap = partial(Finding, "holes"), e.recipe.model, _gap(e)
     names = ("frechet", "frechet_reconstructions", "frechet_real", "coverage", "coverage_real")
@@ -30,21 +31,24 @@ def holes(e: Evidence) -> Finding | None:
     share = e.number("latent.hole_share")
     if gap is None and made is None:
         return None
-    # Reconstructions show the very images they are compared with; samples cannot do better than real images.
+    # Reconstructions are compared with their own originals, whereas even real images have a
+    # distance from the test images.
     lack = made.value - again.value - real.value if made and again and real else -math.inf
     worse = bool(made and again and real and lack > SURE * error_of(made, again, real))
     bare = bool(near and near_real and near.value < BARE * near_real.value)
-    says = (
-        [f"The mismatch between aggregate posterior and prior is at least {said(gap)} nats."]
-        if gap and gap.value > SURE * error_of(gap)
-        else []
-    )
+    says = []
+    if gap and gap.value > SURE * error_of(gap):
+        says += [
+            f"The mismatch between aggregate posterior and prior is at least {said(gap)} nats."
+        ]
     if share and share.value > 2 * UNLIKELY:
         says += [
-            f"{100 * share.value:.0f} % of the prior's samples lie where there are almost no codes (5 % without a mismatch)."
+            f"{100 * share.value:.0f} % of the prior's samples lie where there are almost no codes "
+            "(5 % without a mismatch)."
         ]
     if made and again and real:
-        three = f"samples {made.value:.3g}, reconstructions {again.value:.3g}, training images {real.value:.2g}"
+        three = f"samples {made.value:.3g}, reconstructions {again.value:.3g}"
+        three += f", training images {real.value:.2g}"
         says += [f"Frechet distance from test images: {three}."]
     if near and bare:
         says += [f"Only {100 * near.value:.0f} % of the test images have a sample near them."]
@@ -58,30 +62,23 @@ def holes(e: Evidence) -> Finding | None:
     )
     missed = worse and bare and again is not None and lack > MISSED * again.value
     if (gap and gap.value > APART * e.evaluator.vae.latent) or missed:
-        other = (
-            "or a VAE: --model.variant vae"
-            if model.posterior == "point"
-            else "or a larger --objective.beta"
-        )
-        return finding(
-            "fault",
-            " ".join(["Samples are much worse than reconstructions.", *says]),
-            f"{remedy}; {other}",
-        )
+        point = model.posterior == "point"
+        other = "or a VAE: --model.variant vae" if point else "or a larger --objective.beta"
+        says = ["Samples are much worse than reconstructions.", *says]
+        return finding("fault", " ".join(says), f"{remedy}; {other}")
     if worse or apart:
-        so = ["samples are worse than reconstructions"] * worse + [
-            "codes and prior do not match"
-        ] * apart
-        return finding(
-            "remark",
-            " ".join([f"{', and '.join(so).capitalize()}.", *says]),
-            remedy if apart else "",
-        )
+        so = ["samples are worse than reconstructions"] * worse
+        so += ["codes and prior do not match"] * apart
+        says = [f"{', and '.join(so).capitalize()}.", *says]
+        return finding("remark", " ".join(says), remedy if apart else "")
     return finding("fine", " ".join(says)) if says else None
 
 
 def _gap(e: Evidence) -> Estimate | None:
-    """A lower bound on KL(q(z) || p(z)); the estimate itself if the mutual information is below log N."""
+    """Return a lower bound on KL(q(z) || p(z)).
+
+    Without one, return the estimate, provided that the mutual information is below its limit log N.
+    """
     shared = e.number("latent.mutual_information")
     exact = shared and shared.value < math.log(min(LOOKED, len(e.evaluator.test))) - 1
     return e.number("latent.prior_gap_at_least") or (

@@ -12,91 +12,93 @@ from vaelab.evaluation.doctor.evidence import SURE, Evidence, Finding
 from vaelab.evaluation.metrics.estimates import mean
 from vaelab.models import ContinuousBernoulliOfLogits
 
-# Or 1/2: the beta that a sigma which does not fit amounts to (Rybkin et al. 2021, arXiv:2006.13202).
+# A sigma that does not fit acts like a beta (Rybkin et al. 2021, arXiv:2006.13202). A beta above
+# this value or below its inverse is a fault.
 MISFIT = 2.0
 DISPERSED = 1.5  # variance over mean of counts; 1 for a Poisson
 CERTAIN = 15.0  # a logit with odds of 3 million to 1
-CERTAIN_COST = 0.01  # share of the distortion that certain but wrong elements may cause
+CERTAIN_COST = 0.01  # the share of the distortion that may come from certain but wrong elements
 ROUNDING = 1 / math.sqrt(12)  # standard deviation of rounding, in levels
 
 
 class Fit(NamedTuple):
-    """The scale of a Gaussian or Laplace likelihood beside the one that fits the residuals of test images best."""
+    """The scale of a Gaussian or Laplace likelihood, and the best fit to test residuals."""
 
     scale: float
     best: float
-    beta: float  # (scale / best)^p: the weight of the rate that does the same where the scale fits
-    lost: float  # nats per image that the best one would save
-    error: float  # of beta, as a share of it
+    beta: float  # (scale / best)^p: the beta with the same effect at the best scale
+    lost: float  # nats per image that the best scale would save
+    error: float  # relative standard error of beta
 
     @property
     def misfits(self) -> bool:
-        """Whether beta exceeds MISFIT beyond its standard error."""
+        """Whether beta or its inverse exceeds MISFIT significantly."""
         return max(self.beta, 1 / self.beta) > MISFIT * (1 + SURE * self.error)
 
 
 def fit_of(e: Evidence) -> Fit | None:
-    """log p = -|r|^p / (p s^p) - log s + const is greatest at s = (mean |r|^p)^(1/p), p = 2 (Gaussian), 1 (Laplace)."""
+    """Compute the scale that maximises the likelihood of the residuals r of test images.
+
+    log p = -|r|^p / (p s^p) - log s + const has its maximum at s = (mean |r|^p)^(1/p), with p = 2
+    for a Gaussian and p = 1 for a Laplace.
+    """
     x, element, _ = e.look
     if not isinstance(element, Normal | Laplace):
         return None
     p, scale = 2 if isinstance(element, Normal) else 1, float(element.scale.double().mean())
-    each = mean(
-        (x - element.loc).abs().double().pow(p).flatten(2).mean(2)[0]
-    )  # |r|^p of the images, (B,)
+    # Mean |r|^p of each image, (B,)
+    each = mean((x - element.loc).abs().double().pow(p).flatten(2).mean(2)[0])
     best = max(each.value ** (1 / p), 1e-12)
     lost = x[0].numel() * (math.log(scale / best) + ((best / scale) ** p - 1) / p)
     return Fit(scale, best, (scale / best) ** p, lost, (each.error or math.inf) / best**p)
 
 
 def likelihood(e: Evidence) -> Finding | None:
-    """Values outside the likelihood's support; residuals whose spread differs from its scale."""
+    """Diagnose values outside the likelihood's support, and a scale that misfits the residuals."""
     finding, name = partial(Finding, "likelihood"), e.recipe.model.likelihood
     (x, element, _), fit = e.look, fit_of(e)
     binary = bool(((x == 0) | (x == 1)).all())
     if binary and (fit or isinstance(element, ContinuousBernoulliOfLogits)):
-        says = f"All values are 0 or 1, but {name} is a density of real numbers: its nats have no meaning here."
+        says = f"All values are 0 or 1, but {name} is a density of real numbers: "
+        says += "its log-likelihood is not meaningful here."
         return finding("fault", says, "--model.likelihood bernoulli")
     if isinstance(element, Bernoulli) and not binary:
-        says = "The cross-entropy of grey levels is not a log-likelihood: compare it only with other grey-level runs."
-        remedy = "--data.treatment dynamic or --model.likelihood continuous-bernoulli, for a log-likelihood"
+        says = "The cross-entropy of grey levels is not a log-likelihood: "
+        says += "compare it only with other grey-level runs."
+        remedy = "--data.treatment dynamic or --model.likelihood continuous-bernoulli, "
+        remedy += "for a log-likelihood"
         return finding("remark", says, remedy)
     if isinstance(element, Poisson):
         spread = float((x - element.mean).square().sum() / element.mean.sum())
-        says = f"The variance of the counts is {spread:.2f} times their mean; under a Poisson it equals the mean."
-        return (
-            finding("fault", says, "--model.likelihood negative-binomial")
-            if spread > DISPERSED
-            else finding("fine", says)
-        )
+        says = f"The variance of the counts is {spread:.2f} times their mean; "
+        says += "under a Poisson it equals the mean."
+        if spread > DISPERSED:
+            return finding("fault", says, "--model.likelihood negative-binomial")
+        return finding("fine", says)
     if fit and fit.misfits:
-        says = f"The likelihood's scale is {fit.scale:.2g}, but {fit.best:.2g} would fit the residuals of test images "
-        says += (
-            f"and save {fit.lost:.3g} nats. In training this acts like a beta of {fit.beta:.2g}."
-        )
-        learned = (
-            "more epochs"
-            if fit.beta > 1
-            else "more images: the scale fits the training images only"
-        )
-        return finding(
-            "fault", says, "--model.likelihood gaussian-optimal" if name == "gaussian" else learned
-        )
-    return (
-        finding("fine", f"{name} fits the values.")
-        if fit or isinstance(element, Bernoulli)
-        else None
-    )
+        says = f"The likelihood's scale is {fit.scale:.2g}, but {fit.best:.2g} would fit the "
+        says += f"residuals of test images and save {fit.lost:.3g} nats. "
+        says += f"In training this acts like a beta of {fit.beta:.2g}."
+        remedy = "more images: the scale fits the training images only"
+        if name == "gaussian":
+            remedy = "--model.likelihood gaussian-optimal"
+        elif fit.beta > 1:
+            remedy = "more epochs"
+        return finding("fault", says, remedy)
+    if fit or isinstance(element, Bernoulli):
+        return finding("fine", f"{name} fits the values.")
+    return None
 
 
 def saturated(e: Evidence) -> Finding | None:
-    """Elements where the decoder is certain and wrong; a density narrower than the grey levels."""
+    """Diagnose certain but wrong elements, and a density narrower than the grey levels."""
     finding, (x, element, _), fit = partial(Finding, "saturated outputs"), e.look, fit_of(e)
     if isinstance(element, Bernoulli | ContinuousBernoulliOfLogits):
         cost = -element.log_prob(x)
         wrong = (element.logits.abs() > CERTAIN) & ((x - (element.logits > 0).float()).abs() > 0.5)
         share = float(cost[wrong].sum() / cost.sum().abs().clamp(min=1e-12))
-        says = f"{100 * share:.1f} % of the distortion comes from elements where the decoder is certain (logit > 15) and wrong."
+        says = f"{100 * share:.1f} % of the distortion comes from elements where the decoder is "
+        says += "certain (logit > 15) and wrong."
         remedy = "--model.dropout 0.1, a smaller --train.learning_rate, or more images"
         return finding("fault", says, remedy) if share > CERTAIN_COST else finding("fine", says)
     levels = e.evaluator.run.contract["levels"] or 2
@@ -105,9 +107,8 @@ def saturated(e: Evidence) -> Finding | None:
     says = f"The likelihood's scale is {fit.scale * (levels - 1):.2g} grey levels."
     if fit.scale * (levels - 1) > ROUNDING:
         return finding("fine", says)
-    says += (
-        " This is less than the rounding to levels, so the density can grow without bound at them."
-    )
+    says += " This is less than the rounding error of the levels, so the density at them can grow "
+    says += "without bound."
     return finding(
         "fault", says, "--data.treatment dequantised, or --model.likelihood logistic-mixture"
     )

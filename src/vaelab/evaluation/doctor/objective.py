@@ -8,10 +8,10 @@ from functools import partial
 from vaelab.evaluation.doctor.evidence import Evidence, Finding
 from vaelab.recipes import AXES, ROWS
 
-ARRIVED = 0.05  # distance from its target at which a weight counts as reached
+ARRIVED = 0.05  # a weight within this distance of its target counts as reached
 
-# What an objective minimises instead of distortion + rate, and the weights at which the two agree.
-# The other objectives of the table are bounds on -log p(x), which weight the rate by 1.
+# What an objective minimises instead of distortion + rate, and the weights at which both are equal.
+# The other objectives are bounds on -log p(x), which weight the rate by 1.
 MINIMISED: dict[str, tuple[str, dict[str, float]]] = {
     "elbo": ("distortion + {beta:.3g} rate", {"beta": 1}),
     "capacity": ("distortion + {gamma:.3g} |rate - {capacity:.3g}|", {"gamma": -1}),
@@ -46,7 +46,7 @@ MINIMISED: dict[str, tuple[str, dict[str, float]]] = {
 
 
 def warm_up(e: Evidence) -> Finding | None:
-    """A weight that warms up has not reached its value when the training ends."""
+    """Diagnose a training that ends before the warm-up of a weight."""
     settings, finding = e.recipe.objective, partial(Finding, "warm-up")
     epochs = e.history[-1]["epoch"] if e.evaluator.run.finished else e.recipe.train.epochs
     if not settings.warmup:
@@ -56,10 +56,12 @@ def warm_up(e: Evidence) -> Finding | None:
     reached = " and ".join(
         f"{n} was {e.numbers[n]:.3g}, not {getattr(settings, n):.3g}" for n in settings.grows
     )
-    says = f"The warm-up takes {settings.warmup:g} epochs, the training took {epochs}. At the kept epoch {reached}: "
-    says += "the model was trained for another loss than the reported one."
+    says = f"The warm-up takes {settings.warmup:g} epochs, the training took {epochs}. "
+    says += f"At the epoch whose weights were kept, {reached}: "
+    says += "the training objective does not match the reported loss."
     if all(e.numbers[n] > (1 - ARRIVED) * getattr(settings, n) for n in settings.grows):
-        says = f"The warm-up of {settings.warmup:g} epochs ended only with the training, after {epochs}."
+        says = f"The warm-up of {settings.warmup:g} epochs ended only with the training, "
+        says += f"after {epochs} epochs."
     return finding(
         "fault",
         says,
@@ -68,7 +70,7 @@ def warm_up(e: Evidence) -> Finding | None:
 
 
 def effective_beta(e: Evidence) -> Finding | None:
-    """At the kept epoch, the objective is not distortion + rate with weights of 1."""
+    """Diagnose an objective that is not distortion + rate at the epoch whose weights were kept."""
     settings, now, finding = e.recipe.objective, e.numbers, partial(Finding, "beta")
     if e.recipe.model.posterior == "point" or settings.name not in AXES["objective.name"]:
         return None
@@ -78,29 +80,25 @@ def effective_beta(e: Evidence) -> Finding | None:
             "fine", "Distortion and rate have the same weights in training as in the reported loss."
         )
     train = e.kept["train"]
-    optimised = (
-        f" ({train['optimised']:.1f} nats on training images)" if "optimised" in train else ""
-    )
-    says = f"Training minimised {text.format(**now)}{optimised}, but the reported loss is distortion + rate "
-    says += f"({train['loss']:.1f} there): a model trained for it would reach a lower value."
-    if all(
-        getattr(settings, name) == value for name, value in plain.items()
-    ):  # it only had not reached its value yet
-        going = (
-            "--objective.cycles 0"
-            if settings.cycles
-            else f"vaelab train --resume {e.evaluator.run.folder}"
-        )
-        return finding("fault", f"{says} The weight was still growing.", going)
+    found = f" ({train['optimised']:.1f} nats on training images)" if "optimised" in train else ""
+    says = f"Training minimised {text.format(**now)}{found}, but the reported loss is "
+    says += f"distortion + rate ({train['loss']:.1f} there): "
+    says += "a model trained for it would reach a lower value."
+    # The settings agree with distortion + rate; the weights had not reached them yet.
+    if all(getattr(settings, name) == value for name, value in plain.items()):
+        resume = f"vaelab train --resume {e.evaluator.run.folder}"
+        remedy = "--objective.cycles 0" if settings.cycles else resume
+        return finding("fault", f"{says} The weight was still growing.", remedy)
     variant, row = e.recipe.model.variant, ROWS.get(e.recipe.model.variant)
     if (
         not row
         or row.objective == settings.name != "elbo"
         or any(f"objective.{n}" in row.settings for n in plain)
     ):
-        return finding(
-            "remark", f"{says} This is the purpose of {variant}; compare it with like models only."
+        says += (
+            f" This is intended in {variant}; compare it only with models of the same objective."
         )
+        return finding("remark", says)
     return finding(
         "fault", says, "--objective.beta 1, or --model.variant beta-vae if the weight is intended"
     )

@@ -12,14 +12,16 @@ from vaelab.evaluation.doctor.rules import RULES
 
 
 def report(findings: Sequence[Finding], folder: str | Path = "RUN") -> str:
-    """The findings as text, of the run in `folder`: a verdict, faults (the gravest first), remarks, and the other rules."""
+    """Return the findings on the run in `folder` as text.
+
+    The text has a verdict, faults (the most severe first), remarks, and a list of the other rules.
+    """
     faults, remarks, fine, follow = (
         [f for f in findings if f.verdict == wanted]
         for wanted in ("fault", "remark", "fine", "follows")
     )
-    judged = any(
-        finding.rule == "too few epochs" for finding in fine
-    )  # without it, no run is called healthy
+    # A run whose training length was not judged is not called healthy.
+    judged = any(finding.rule == "too few epochs" for finding in fine)
     none = "No fault was found: this run is healthy." if judged else "No fault was found."
     none = "No fault was found; see the remarks." if remarks else none
     found = {0: none, 1: "One fault was found."}

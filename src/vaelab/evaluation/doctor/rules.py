@@ -1,4 +1,4 @@
-"""The table of rules, the gravest first, and what follows from a fault."""
+"""The rules, the most severe first, and the consequences of faults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULES: dict[str, Callable[[Evidence], Finding | None]] = {
     "unused codes": unused_codes,
     "unused dimensions": unused_dimensions,
 }
-FOLLOWS = {  # consequences of a fault, which are not reported beside it
+FOLLOWS = {  # consequences of a fault, which are not reported as faults themselves
     "posterior collapse": ("holes", "unused codes", "unused dimensions"),
     "warm-up": ("beta",),
 }

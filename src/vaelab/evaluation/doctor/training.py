@@ -9,14 +9,15 @@ from functools import partial
 from vaelab.evaluation.doctor.evidence import SURE, WORTH, Evidence, Finding, error_of, said
 from vaelab.evaluation.metrics.estimates import Estimate
 
-NOTICED = 2.0  # standard errors of the loss: a gain that other test images would not hide
-LAST = 4  # epochs, at least, or the last quarter of all, that show a trend
+NOTICED = 2.0  # standard errors of the loss; a larger gain would show on other test images too
+LAST = 4  # a trend is fitted to at least this many epochs, or to the last quarter of all
 
 
 def overfitting(e: Evidence) -> Finding | None:
-    """After its best epoch, the held-out loss rises (a line through the later epochs) and the training loss falls.
+    """Diagnose a held-out loss that rises after its best epoch while the training loss falls.
 
-    The best epoch itself is left out: it was selected for being low, and would tilt the line.
+    Trends are lines fitted to the epochs after the best one. The best epoch itself would bias the
+    slope, because it was selected for its low loss.
     """
     finding, unseen, seen = partial(Finding, "overfitting"), e.losses(e.unseen), e.losses("train")
     first = unseen.index(min(unseen)) + 1
@@ -34,12 +35,12 @@ def overfitting(e: Evidence) -> Finding | None:
             rise > max(WORTH, _certain(len(epochs)) * error * len(epochs))
             and _trend(epochs, seen[first:])[0] < 0
         ):
-            says = f"Since epoch {first} the loss of {e.unseen} images has risen by about {rise:.1f} nats, and that of "
-            says += f"training images has fallen: the model memorises them.{looking}"
-            says += (
-                f" The kept weights are those of epoch {first}." if e.kept["epoch"] == first else ""
-            )
-            if e.recipe.train.patience:  # early stopping ended it
+            says = f"Since epoch {first} the loss of {e.unseen} images has risen by about "
+            says += f"{rise:.1f} nats, and that of training images has fallen: "
+            says += f"the model memorises them.{looking}"
+            if e.kept["epoch"] == first:
+                says += f" The kept weights are those of epoch {first}."
+            if e.recipe.train.patience:  # early stopping ended the training
                 return finding("remark", says, remedy)
             stop = "--train.patience 5 to stop earlier" + (
                 " (with --data.validation 0.1)" if looking else ""
@@ -54,21 +55,23 @@ def overfitting(e: Evidence) -> Finding | None:
 
 
 def too_few_epochs(e: Evidence) -> Finding | None:
-    """The held-out loss, fitted as a + b / epoch over the last quarter of the epochs: what would another quarter gain?
+    """Diagnose a held-out loss that is still falling.
 
-    Where the schedule lowers the learning rate to 0, the curve ends flat by design, and a remark says so.
+    The loss over the last quarter of the epochs is fitted as a + b / epoch and extrapolated to a
+    quarter more epochs. If the schedule lowers the learning rate to 0, the curve is flat at the end
+    in any case, and the rule returns a remark.
     """
     finding, run, epochs = partial(Finding, "too few epochs"), e.evaluator.run, len(e.history)
     settings = e.recipe.objective
-    if (
-        not run.finished and epochs < e.recipe.train.epochs
-    ):  # otherwise only its pictures are missing
+    # A run with all epochs may still lack its figures.
+    if not run.finished and epochs < e.recipe.train.epochs:
         says = f"The training is not finished: {epochs} of {e.recipe.train.epochs} epochs are done."
         return finding("fault", says, f"vaelab train --resume {run.folder}")
     more = math.ceil(epochs / 4)
     last = range(max(1, epochs - max(LAST, more) + 1, math.floor(settings.warmup) + 1), epochs + 1)
     if e.recipe.train.schedule != "constant":
-        says = "The schedule lowers the learning rate to 0, so the curve ends flat whether or not more epochs would help."
+        says = "The schedule lowers the learning rate to 0, so the curve ends flat whether or not "
+        says += "more epochs would help."
         return finding(
             "remark", says, f"--train.epochs {2 * e.recipe.train.epochs}, then vaelab compare"
         )
@@ -90,7 +93,7 @@ def too_few_epochs(e: Evidence) -> Finding | None:
 
 
 def _trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Slope of the least-squares line through at least three points, and its standard error."""
+    """Return the slope of the least-squares line through N >= 3 points, and its standard error."""
     from scipy.stats import linregress  # imported here because it takes a second
 
     line = linregress(x, y)
@@ -98,7 +101,10 @@ def _trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
 
 
 def _certain(points: int) -> float:
-    """The standard errors of a slope through this many points that correspond to SURE: Student's t."""
+    """Return the number of standard errors of a slope that has the probability of SURE.
+
+    The slope of a line through `points` points follows Student's t.
+    """
     from scipy.stats import norm, t  # imported here because it takes a second
 
     return float(t.ppf(norm.cdf(SURE), points - 2))

@@ -1,4 +1,4 @@
-"""Metrics as pure functions of arrays, codes, features and log weights: no run, no files, no screen."""
+"""Metrics as pure functions of arrays: codes, features, log weights. They use no run or file."""
 
 from vaelab.evaluation.metrics.estimates import Estimate, Metric, mean, number, pooled, resampled
 

@@ -1,4 +1,4 @@
-"""What a number is: its meaning, its unit, which way is better; and its standard error."""
+"""Metrics with meaning, unit and better side, and estimates with standard errors."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from vaelab.seeding import generator
 
 
 class Metric(NamedTuple):
-    """A row of a section's table of numbers."""
+    """The description of a metric in the table of a section."""
 
     about: str  # one line
     unit: str = ""  # nats, bits, nats per image, share, ...
-    better: Literal["", "lower", "higher"] = ""  # "": neither, as for a rate
-    cites: str = ""  # keys of references.bib, after spaces
+    better: Literal["", "lower", "higher"] = ""  # "": neither, for example for a rate
+    cites: str = ""  # keys of references.bib, separated by spaces
 
 
 class Estimate(NamedTuple):
-    """A number, its standard error where there is one, and what it is the mean of."""
+    """A value, its standard error if it has one, and the values of which it is the mean."""
 
     value: float
     error: float | None = None
-    each: NDArray[np.float64] | None = None  # (N,), a value for each test image, in their order
+    each: NDArray[np.float64] | None = None  # (N,), the value of each test image, in order
 
     def __str__(self) -> str:
-        """The value as far as two digits of its error reach.
+        """The value, rounded to two digits of its standard error.
 
         >>> print(Estimate(101.0432, 0.8519), Estimate(0.25))
         101.04 ± 0.85 0.25
         """
-        if self.value is None or not math.isfinite(self.value):  # None: as JSON has it
+        if self.value is None or not math.isfinite(self.value):  # JSON stores NaN as null
             return "not a number"
         if not self.error or not math.isfinite(self.error):
             return f"{self.value:.4g}"
@@ -45,21 +45,24 @@ class Estimate(NamedTuple):
 
 
 def number(found: Any) -> Estimate | None:
-    """A finite number of an evaluation as an `Estimate`; None for a text, a table, and what is missing."""
+    """Return a finite number of an evaluation as an `Estimate`, and None for anything else."""
     found = Estimate(found) if isinstance(found, int | float) else found
     known = isinstance(found, Estimate) and found.value is not None and math.isfinite(found.value)
     return found if known else None
 
 
 def pooled(each: Tensor) -> Estimate:
-    """`mean` of values that are not those of all test images in their order, so without them."""
+    """Return the `mean` without the individual values.
+
+    It is meant for values that do not belong to all test images in order.
+    """
     return mean(each)._replace(each=None)
 
 
 def resampled(
     measure: Callable[..., float], *sets: Tensor, times: int = 20, seed: int = 0
 ) -> Estimate:
-    """A number of sets (N, ...), and as its error its standard deviation over sets drawn from them with replacement."""
+    """Return a measure of sets (N, ...), with the standard deviation over bootstrap resamples."""
     chance = generator(seed, "bootstrap")
     again = (
         [x[torch.randint(len(x), x.shape[:1], generator=chance).to(x.device)] for x in sets]
@@ -72,10 +75,10 @@ def resampled(
 
 
 def mean(each: Tensor) -> Estimate:
-    """The mean of one value for each image (N,), its standard error sqrt(Var / N), and the values.
+    """Return the mean of a value for each image (N,), with the standard error sqrt(Var / N).
 
-    The error says how far the mean would move with other test images (None for a single one), not how far it would move
-    with another seed of training.
+    The standard error covers the choice of test images, but not the training seed. It is None for
+    a single image.
     """
     values = each.detach().to("cpu", torch.float64)
     error = float(values.std() / len(values) ** 0.5) if len(values) > 1 else None

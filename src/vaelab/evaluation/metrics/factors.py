@@ -1,8 +1,13 @@
-"""Disentanglement scores from mutual information and from predicting the factors.
+"""Disentanglement scores from mutual information and from prediction of the factors.
 
-Codes are (N, L), real; factors (N, F), integers from 0. Scores lie in [0, 1], higher is better, and do not
-change when dimensions are permuted, scaled or negated. Scores that train a predictor are measured on a
-second pair, `others` (M, L) and `truth` (M, F). A perfect code can score below 1: see `mig` and `sap`.
+Codes are real, (N, L). Factors are integers from 0, (N, F). Scores are in [0, 1], and higher is
+better. They are invariant to permuting, scaling and negating dimensions. Scores that train a
+predictor are measured on a second pair, `others` (M, L) and `truth` (M, F). A perfect code can
+score below 1: see `mig` and `sap`.
+
+References:
+    Locatello et al., Challenging common assumptions in the unsupervised learning of disentangled
+    representations, 2019, arXiv:1811.12359.
 """
 
 from __future__ import annotations
@@ -17,30 +22,31 @@ from vaelab.evaluation.metrics.estimates import Estimate, mean
 
 Reals = NDArray[np.float64]
 Integers = NDArray[np.int64]
-BINS = 20  # of equal width over the range of a dimension, as Locatello et al.
-TREES, LEAF = 20, 10  # of a forest: how many, and the fewest images in a leaf
+BINS = 20  # of equal width over the range of a dimension, as in Locatello et al.
+TREES, LEAF = 20, 10  # trees of a forest, and the fewest images in a leaf
 
 
 class DCI(NamedTuple):
-    """Eastwood & Williams' three numbers, and what they are made of."""
+    """The three scores of Eastwood & Williams, with accuracies and importances."""
 
     disentanglement: float
     completeness: float
-    informativeness: (
-        Estimate  # each: the share of its factors that are read right, for each held-out image
-    )
-    accuracy: list[Estimate]  # the same for each factor, (F,)
+    informativeness: Estimate  # mean accuracy; `each` is the share of factors right, by image
+    accuracy: list[Estimate]  # of each factor, (F,)
     importance: Reals  # (L, F), each column sums to 1
 
 
 def mutual_information(codes: Reals, factors: Integers) -> Reals:
-    """I(z_i; v_j) of every dimension and every factor, (L, F), in nats, at least 0.
+    """Mutual information I(z_i; v_j) of every dimension and factor: (L, F), in nats, at least 0.
 
-    I = H(z) + H(v) - H(z, v) by a histogram of z in 20 bins of equal width. The plug-in estimate is too high, by about
-    (bins - 1) (values - 1) / 2N for independent variables: 0.04 nats for 40 values and 10,000 images, 0.2 for 2,000;
-    and by much less where there is information, so that gaps come out too small. Every entropy here therefore carries
-    its first correction (Miller & Madow 1955; see `_entropy`), which Locatello et al. leave out. What remains is below
-    0.01 nats for 10,000 images; for 2,000, with many cells empty, 0.06.
+        I = H(z) + H(v) - H(z, v)
+
+    z is discretised into 20 bins of equal width. For independent variables the plug-in estimate is
+    too high by about (bins - 1) (values - 1) / 2N: 0.04 nats for 40 values and 10,000 images, 0.2
+    nats for 2,000 images. The bias is much smaller for informative dimensions, so gaps would be
+    underestimated. Each entropy therefore has the first-order correction of Miller & Madow 1955
+    (see `_entropy`), which Locatello et al. omit. The remaining bias is below 0.01 nats for 10,000
+    images, and 0.06 nats for 2,000, where many cells are empty.
     """
     low = codes.min(0)
     width = np.where(np.ptp(codes, 0) > 0, np.ptp(codes, 0), 1)
@@ -54,19 +60,27 @@ def mutual_information(codes: Reals, factors: Integers) -> Reals:
 
 
 def _entropy(values: Integers) -> float:
-    """-sum_k p_k ln p_k + (K - 1) / 2N in nats, p the shares of the K values that occur among N."""
+    """Return -sum_k p_k ln p_k + (K - 1) / 2N, in nats, for K distinct values among N."""
     counts = np.bincount(values)
     shares = counts[counts > 0] / len(values)
     return float(-(shares * np.log(shares)).sum() + (len(shares) - 1) / (2 * len(values)))
 
 
 def mig(codes: Reals, factors: Integers) -> float:
-    """Mutual information gap: mean_j (I(z_a; v_j) - I(z_b; v_j)) / H(v_j), a and b the two best dimensions for v_j.
+    """Mutual information gap (MIG), in [0, 1].
 
-    0: for every factor two dimensions know the same, or nothing is known; a single dimension is held against 0.
-    1: each factor is known in full by one dimension, and not at all by others. With 20 bins a factor of V > 20
-    values cannot come above ln 20 / ln V. Independent codes: 0. Chen, Li, Grosse & Duvenaud 2018, arXiv:1802.04942,
-    who use samples of q(z|x); the means know more. Factors of a single value are left out.
+        mean_j (I(z_a; v_j) - I(z_b; v_j)) / H(v_j)
+
+    a and b are the two dimensions with the highest mutual information with v_j. The score is 0 if
+    for every factor two dimensions are equally informative, or none is; independent codes score 0.
+    It is 1 if one dimension determines a factor completely, and the others carry no information
+    about it. A single dimension is compared with 0. With 20 bins, a factor with V > 20 values
+    contributes at most ln 20 / ln V. Factors with a single value are left out.
+
+    References:
+        Chen, Li, Grosse & Duvenaud, Isolating sources of disentanglement in variational
+        autoencoders, 2018, arXiv:1802.04942, who use samples of q(z|x). The means carry more
+        information.
     """
     entropies = np.array([_entropy(values) for values in factors.T])
     nothing = np.zeros((1, factors.shape[1]))
@@ -76,11 +90,19 @@ def mig(codes: Reals, factors: Integers) -> float:
 
 
 def modularity(codes: Reals, factors: Integers) -> float:
-    """mean_i 1 - sum_{j != a} I(z_i; v_j)^2 / (I(z_i; v_a)^2 (F - 1)), a the factor that z_i knows best.
+    """Modularity, in [0, 1]: whether each dimension is informative about one factor only.
 
-    0: every dimension knows all factors alike. 1: each knows one only; how many know the same does not matter, nor
-    does how little: a dimension of noise has a value of its own, about as high as that of a good one. Dimensions
-    that know nothing of any factor are left out; 0 where all are. Ridgeway & Mozer 2018, arXiv:1802.05312.
+        mean_i 1 - sum_{j != a} I(z_i; v_j)^2 / (I(z_i; v_a)^2 (F - 1))
+
+    a is the factor with the highest mutual information with z_i. The score is 0 if every dimension
+    is equally informative about all factors, and 1 if each is informative about one factor only. It
+    does not matter how many dimensions describe the same factor, or how informative they are: a
+    dimension of noise scores about as high as a good one. Dimensions without any information are
+    left out; the score is 0 if there are no others.
+
+    References:
+        Ridgeway & Mozer, Learning deep disentangled embeddings with the F-statistic loss, 2018,
+        arXiv:1802.05312.
     """
     squares = mutual_information(codes, factors) ** 2
     squares = squares[squares.any(1)]
@@ -90,17 +112,24 @@ def modularity(codes: Reals, factors: Integers) -> float:
 
 
 def sap(codes: Reals, factors: Integers, others: Reals, truth: Integers) -> float:
-    """Separated attribute predictability: mean_j (S_aj - S_bj), a and b the two dimensions with the highest S_ij.
+    """Separated attribute predictability (SAP): mean_j (S_aj - S_bj), in [0, 1 - mean_j 1 / V_j].
 
-    S_ij is the balanced accuracy on `truth`, each value of factor j weighing the same, of telling v_j from z_i by
-    the nearest class mean: thresholds halfway between neighbouring means, a linear classifier of one dimension. Every
-    factor is a set of classes, as for Locatello et al., because rotations have no first and last; their one-against-
-    all support vector machine cannot cut a middle value out of a line (0.1 for a perfect code of 32 values), thresholds
-    can. Kumar et al. too fit thresholds where factors are classes, but use R^2 where they are not.
+    a and b are the two dimensions with the highest S_ij. S_ij is the balanced accuracy on `truth`
+    of predicting v_j from z_i by the nearest class mean, that is, by thresholds halfway between
+    neighbouring means. All values of factor j have the same weight.
 
-    0: two dimensions tell the same; so do independent codes. A constant dimension would score 1 / V, and that is the
-    least the second best counts for, so at most 1 - mean_j 1 / V_j. Kumar, Sattigeri & Balakrishnan 2018,
-    arXiv:1711.00848.
+    Factors are classes, as in Locatello et al., because rotations have no order. Their
+    one-against-all support vector machine cannot separate a middle value on a line (0.1 for a
+    perfect code of 32 values); thresholds can. Kumar et al. also fit thresholds for classes, but
+    use R^2 for continuous factors.
+
+    The score is 0 if two dimensions predict equally well; independent codes score 0, too. The
+    accuracy of the second dimension counts as at least 1 / V, that of a constant dimension, for a
+    factor with V values.
+
+    References:
+        Kumar, Sattigeri & Balakrishnan, Variational inference of disentangled latent concepts from
+        unlabeled observations, 2018, arXiv:1711.00848.
     """
     gaps = []
     for values, wanted in zip(factors.T, truth.T, strict=True):
@@ -119,18 +148,28 @@ def sap(codes: Reals, factors: Integers, others: Reals, truth: Integers) -> floa
 
 
 def dci(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0) -> DCI:
-    """Disentanglement, completeness and informativeness, by a random forest for each factor that reads it off z.
+    """Disentanglement, completeness and informativeness (DCI), each in [0, 1].
 
-    R_ij is the importance of z_i to the forest of factor j: its share of the entropy that the splits take away; from it
-    `disentanglement_completeness`. Informativeness is the mean accuracy on `truth`.
+    A random forest for each factor predicts it from z. R_ij is the importance of z_i for factor j:
+    its share of the entropy reduction by the splits. `disentanglement_completeness` computes two
+    scores from R. Informativeness is the mean accuracy on `truth`.
 
-    Eastwood & Williams 2018 (A Framework for the Quantitative Evaluation of Disentangled Representations, ICLR) use
-    forests, Locatello et al. boosted trees, which for 40 classes take ten times as long. Here every split looks at all
-    dimensions, or perfect codes would be split along dimensions that know nothing; by entropy, because Gini impurity
-    gives nearly all weight to the last splits of many classes, where noise decides; and no leaf holds fewer than 10
-    images, for the same reason. A factor that cannot be predicted spreads its importance evenly and lowers both scores.
+    Eastwood & Williams use forests. Locatello et al. use boosted trees, which take ten times as
+    long for 40 classes. The forests here differ from the defaults in three ways:
+
+    - Every split considers all dimensions. Otherwise perfect codes would be split along
+      uninformative dimensions.
+    - Splits minimise the entropy. With many classes, Gini impurity gives nearly all weight to the
+      last splits, which noise determines.
+    - A leaf has at least 10 images, for the same reason.
+
+    The importance of a factor that cannot be predicted is spread evenly, which lowers both scores.
+
+    References:
+        Eastwood & Williams, A framework for the quantitative evaluation of disentangled
+        representations, 2018, ICLR.
     """
-    from sklearn.ensemble import RandomForestClassifier  # here, for it takes a second to import
+    from sklearn.ensemble import RandomForestClassifier  # imported here because it takes a second
 
     importance, right = [], []
     for values, wanted in zip(factors.T, truth.T, strict=True):
@@ -150,12 +189,15 @@ def dci(codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: i
 
 
 def disentanglement_completeness(importance: Reals) -> tuple[float, float]:
-    """D and C of importances R (L, F), at least 0.
+    """Return disentanglement D and completeness C of importances R (L, F), each in [0, 1].
 
-    D = sum_i rho_i (1 - H(R_i. / sum_j R_ij) / ln F), rho_i the share of row i in all of R: 1 where each dimension
-    matters to one factor only, 0 where each matters to all alike. C is the same of the columns, with ln L: 1 where one
-    dimension holds all there is of a factor, 0 where all L hold the same, unused ones included. With a single factor D,
-    with a single dimension C, is 1 and says nothing.
+        D = sum_i rho_i (1 - H(R_i. / sum_j R_ij) / ln F)
+
+    rho_i is the share of row i in the sum of R. D is 1 if each dimension matters to one factor
+    only, and 0 if each matters equally to all. C is the same for columns, with ln L: 1 if each
+    factor depends on one dimension only, and 0 if all L dimensions, including unused ones, matter
+    equally. With a single factor D is always 1, and with a single dimension C is always 1; these
+    values are not informative.
     """
     return _concentration(importance), _concentration(importance.T)
 

@@ -10,13 +10,18 @@ from vaelab.evaluation.metrics.estimates import Estimate, pooled
 
 
 def frechet(x: Tensor, y: Tensor) -> float:
-    """|m - n|^2 + tr(S + T - 2 (S T)^(1/2)) of the means and covariances of x (N, F) and y (M, F); at least 0.
+    """Frechet distance of features x (N, F) and y (M, F); at least 0.
 
-    The distance, squared, of two Gaussians with these moments. The trace of the root is the sum of the roots of the
-    eigenvalues of S^(1/2) T S^(1/2), which is symmetric, so none is complex. Few images make it larger than it is.
+        |m - n|^2 + tr(S + T - 2 (S T)^(1/2))
 
-    Heusel, Ramsauer, Unterthiner, Nessler & Hochreiter, GANs trained by a two time-scale update rule, 2017,
-    arXiv:1706.08500.
+    m, n are the means and S, T the covariances of the features. This is the squared 2-Wasserstein
+    distance of Gaussians with these moments. The trace of the root is computed from the eigenvalues
+    of the symmetric matrix S^(1/2) T S^(1/2), which are real. With few images the distance is
+    overestimated.
+
+    References:
+        Heusel, Ramsauer, Unterthiner, Nessler & Hochreiter, GANs trained by a two time-scale update
+        rule, 2017, arXiv:1706.08500.
     """
     (m, s), (n, t) = (
         (z.mean(0), torch.atleast_2d(z.T.cov())) for z in (x.double().cpu(), y.double().cpu())
@@ -28,20 +33,28 @@ def frechet(x: Tensor, y: Tensor) -> float:
 
 
 def neighbourhoods(made: Tensor, real: Tensor) -> dict[str, Estimate]:
-    """Precision, recall, density and coverage of features `made` (N, F) beside `real` (M, F), more than 5 of each.
+    """Precision, recall, density and coverage of features `made` (N, F) and `real` (M, F).
 
-    A point's k-ball reaches to its k-th neighbour among its own kind.
-        precision   share of made in the 3-ball of any real
-        recall      share of real in the 3-ball of any made
-        density     mean over made of the number of 5-balls of real around it, / 5; above 1 where made crowd together
-        coverage    share of real with a made in its 5-ball; of one distribution 1 - prod_{i=1..5} (M - i) / (N + M - i)
+    Each set needs more than 5 points. The k-ball of a point reaches to its k-th nearest neighbour
+    in its own set.
 
-    Precision and density are means over made, and have the error of one, with real as it is. Recall and coverage have
-    none: whether a real point has one made near depends on all of these at once, and counting real points alone gives
-    a third to a half of what another draw of samples shows.
+        precision   share of samples in the 3-ball of any real point, in [0, 1]
+        recall      share of real points in the 3-ball of any sample, in [0, 1]
+        density     mean over samples of the number of real points whose 5-ball contains it, / 5;
+                    above 1 where samples concentrate in dense regions
+        coverage    share of real points with a sample in their 5-ball, in [0, 1]; its expectation
+                    for one distribution is 1 - prod_{i=1..5} (M - i) / (N + M - i)
 
-    Kynkaanniemi, Karras, Laine, Lehtinen & Aila, Improved precision and recall, 2019, arXiv:1904.06991.
-    Naeem, Oh, Uh, Choi & Yoo, Reliable fidelity and diversity metrics, 2020, arXiv:2002.09797.
+    Precision and density are means over samples and have a standard error for fixed real points.
+    Recall and coverage have none: whether a real point has a sample nearby depends on all samples
+    jointly. A standard error over real points would be a third to a half of the variation between
+    sets of samples.
+
+    References:
+        Kynkaanniemi, Karras, Laine, Lehtinen & Aila, Improved precision and recall metric for
+        assessing generative models, 2019, arXiv:1904.06991.
+        Naeem, Oh, Uh, Choi & Yoo, Reliable fidelity and diversity metrics for generative models,
+        2020, arXiv:2002.09797.
     """
     made, real = made.double(), real.double()
     (made_3, _), (real_3, real_5) = _radii(made), _radii(real)
@@ -66,23 +79,25 @@ def neighbourhoods(made: Tensor, real: Tensor) -> dict[str, Estimate]:
 
 
 def _radii(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance of each of x (N, F) to its 3rd and to its 5th neighbour among x, (N,) each."""
+    """Return the distances of each of x (N, F) to its 3rd and 5th nearest neighbour, (N,) each."""
     nearest = torch.cat(
         [
             torch.cdist(some, x).topk(6, largest=False).values
             for some in x.split(devices.at_once(16 * len(x)))
         ]
     )
-    return nearest[:, 3], nearest[:, 5]  # 0 is itself
+    return nearest[:, 3], nearest[:, 5]  # column 0 is the point itself
 
 
 def kernel_mmd(x: Tensor, y: Tensor, blocks: int = 10) -> Estimate:
-    """MMD^2 of x and y (N, F) with the kernel (a.b / F + 1)^3: 0 in expectation for one distribution, so also below.
+    """Kernel distance (KID): unbiased MMD^2 of features x and y (N, F), kernel (a.b / F + 1)^3.
 
-    The mean of the unbiased estimates of disjoint blocks, and its standard error: rows must be in random order, and
-    at least twice as many as blocks.
+    The expectation is 0 for one distribution, so values can be negative. The result is the mean
+    over disjoint blocks of rows, with its standard error. Rows must be in random order, and there
+    must be at least two for each block.
 
-    Binkowski, Sutherland, Arbel & Gretton, Demystifying MMD GANs, 2018, arXiv:1801.01401.
+    References:
+        Binkowski, Sutherland, Arbel & Gretton, Demystifying MMD GANs, 2018, arXiv:1801.01401.
     """
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
@@ -99,10 +114,14 @@ def kernel_mmd(x: Tensor, y: Tensor, blocks: int = 10) -> Estimate:
 
 
 def classifier_score(probabilities: Tensor) -> float:
-    """exp E_x KL(p(y|x) || p(y)) of probabilities (N, C): 1 if all are alike, C if sure and every class as frequent.
+    """Inception score exp E_x KL(p(y|x) || p(y)) of class probabilities (N, C), in [1, C].
 
-    Salimans, Goodfellow, Zaremba, Cheung, Radford & Chen, Improved techniques for training GANs, 2016,
-    arXiv:1606.03498, by another classifier.
+    It is 1 if all images have the same probabilities, and C if each image has one certain class and
+    classes are equally frequent.
+
+    References:
+        Salimans, Goodfellow, Zaremba, Cheung, Radford & Chen, Improved techniques for training
+        GANs, 2016, arXiv:1606.03498, with another classifier.
     """
     p = probabilities.double()
     return float((torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1).mean().exp())

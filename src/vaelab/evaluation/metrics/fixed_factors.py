@@ -18,28 +18,29 @@ from vaelab.evaluation.metrics.factors import (
 )
 from vaelab.seeding import numpy_generator
 
-GROUP = 10  # images that must share a value before groups are drawn from them
-
-
-BATCH = (
-    64  # images, or pairs, in a group; as are the next two, for five factors, Locatello et al.'s
-)
-VOTES, HELD = 2_000, 1_000  # groups of each factor to learn from, and to be judged on
+GROUP = 10  # the fewest images with the same value of a factor from which groups are sampled
+# The next three are those of Locatello et al. for five factors.
+BATCH = 64  # images, or pairs, in a group
+VOTES, HELD = 2_000, 1_000  # groups for each factor, for training and for testing
 
 
 def factor_vae_score(
     codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0
 ) -> Estimate:
-    """How often the dimension that varies least in a group tells which factor the images of the group share.
+    """FactorVAE score, in [0, 1]: whether the dimension of least variance identifies a factor.
 
-    A group is 64 images with the same value of one factor, drawn from those there are. It votes for the dimension with
-    the smallest variance, in units of its variance over all of `codes`; a table says for each dimension which factor
-    had most of its votes, 2,000 for each factor. The score is that table's accuracy on 1,000 each from `others`.
-    Constant dimensions get no vote; what else a model does not use should be left out before, as Kim & Mnih do.
+    A group has 64 images with the same value of one factor. It votes for the dimension with the
+    smallest variance, relative to the variance over all `codes`. A majority-vote classifier is
+    trained on 2,000 groups for each factor: it assigns to each dimension the factor with the most
+    votes. The score is its accuracy on 1,000 groups for each factor from `others`. Constant
+    dimensions get no votes; other unused dimensions should be removed before, as in Kim & Mnih.
 
-    1: each factor has dimensions that it moves most. Chance, and the score of a useless code, is 1 / F. The error is
-    that of drawing the groups, not the images. Every factor needs a value that 10 images share.
-    Kim & Mnih 2018, arXiv:1802.05983.
+    The score is 1 if each factor has dimensions on which it has the strongest effect. Chance level
+    is 1 / F. The standard error covers the sampling of groups, not of images. Every factor needs a
+    value that 10 images share.
+
+    References:
+        Kim & Mnih, Disentangling by factorising, 2018, arXiv:1802.05983.
     """
     varies = np.ptp(codes, 0) > 0
     scale = np.where(varies, codes.var(0), 1)
@@ -59,14 +60,20 @@ def factor_vae_score(
 def beta_vae_score(
     codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0
 ) -> Estimate:
-    """How often a linear classifier tells from 64 pairs of images which factor the two of each pair share.
+    """beta-VAE score, in [0, 1]: whether a linear classifier identifies the factor pairs share.
 
-    It sees the mean of |z - z'| over the pairs, each dimension standardised, and learns, by logistic regression, from
-    2,000 such means for each factor; the score is its accuracy on 1,000 each from `others`.
+    The input is the mean of |z - z'| over 64 pairs of images that share the value of one factor,
+    with standardised dimensions. A logistic regression is trained on 2,000 such means for each
+    factor. The score is its accuracy on 1,000 means for each factor from `others`.
 
-    Mild, as the score above is: 1 also where a rotation has mixed dimensions, unless so that two factors change them
-    alike, as 45 degrees do. Chance is 1 / F, F at least 2. The error is that of drawing the pairs, not the images.
-    Every factor needs a value that 10 images share. Higgins et al. 2017 (beta-VAE, ICLR).
+    Like `factor_vae_score`, it is lenient: a rotation of a perfect code also scores 1, unless two
+    factors change the dimensions equally, as after a rotation by 45 degrees. Chance level is 1 / F,
+    with F at least 2. The standard error covers the sampling of pairs, not of images. Every factor
+    needs a value that 10 images share.
+
+    References:
+        Higgins et al., beta-VAE: Learning basic visual concepts with a constrained variational
+        framework, 2017, ICLR.
     """
 
     def difference(z: Reals, rows: Integers, alike: Integers) -> Array:
@@ -90,16 +97,18 @@ def _drawn(
     own: int,
     rng: np.random.Generator,
 ) -> tuple[Array, Integers]:
-    """Features of so many groups for each factor j, and each j: feature(codes, rows, others alike in j), 100 at once.
+    """Return the features of `groups` groups for each factor j, and the j of each group.
 
-    The others are (100, 64). With `own` = 64 rows are too, and every pair shares a value of its own; with 1 they are
-    (100, 1), and all 64 share the value of the one. A row is never its own partner.
+    `feature` is called for 100 groups at once, with the codes, rows (100, own) and partners
+    (100, 64) that share the value of factor j with the rows. With `own` = 64 each pair can have
+    another value; with `own` = 1 all 64 partners share the value of one row. A row is never its own
+    partner.
     """
     found = []
     for values in factors.T:
         order = values.argsort(kind="stable")
         first, count = np.searchsorted(values[order], values), np.bincount(values)[values]
-        place = order.argsort() - first  # of each row among those of its value
+        place = order.argsort() - first  # position of each row among those with its value
         usable = np.flatnonzero(count >= GROUP)
         for _ in range(groups // 100):
             rows = rng.choice(usable, (100, own))

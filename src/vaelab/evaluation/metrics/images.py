@@ -1,4 +1,4 @@
-"""Reconstruction quality by pixels: PSNR and structural similarity."""
+"""Reconstruction quality in pixels: PSNR and structural similarity."""
 
 from __future__ import annotations
 
@@ -12,36 +12,52 @@ PEAK = 100.0  # dB, the PSNR of a perfect reconstruction
 
 
 def psnr(mse: Tensor, span: float) -> Tensor:
-    """10 log10(span^2 / mse) in dB, of mean squared errors (N,) of values in a range of `span`; at most PEAK."""
+    """Peak signal-to-noise ratio 10 log10(span^2 / mse), in dB; at most PEAK.
+
+    `mse` (N,) are mean squared errors of values in a range of length `span`.
+    """
     return (-10 * (mse / span**2).log10()).clamp(max=PEAK)
 
 
 def ssim(x: Tensor, y: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
-    """Structural similarity of images x and y (N, H, W) or (N, C, H, W) with values in [low, high]: (N,), in [-1, 1].
+    """Structural similarity (SSIM) of images, in [-1, 1].
 
-        (2 m n + a) (2 c + b) / ((m^2 + n^2 + a) (s^2 + t^2 + b)),    a = 0.01^2, b = 0.03^2 on a range of [0, 1],
+        (2 m n + a) (2 c + b) / ((m^2 + n^2 + a) (s^2 + t^2 + b)),    a = 0.01^2, b = 0.03^2
 
-    with means m, n, variances s^2, t^2 and covariance c of the pixels in a Gaussian window of deviation 1.5, 11 x 11 or
-    as large as the image lets it be; averaged over all places where the window fits, and over channels.
+    m, n are the means, s^2, t^2 the variances and c the covariance of pixels, scaled to [0, 1], in
+    a Gaussian window with standard deviation 1.5. The window has 11 x 11 pixels, or fewer in
+    smaller images. The value is the mean over all positions where the window fits, and over
+    channels.
 
-    Wang, Bovik, Sheikh & Simoncelli, Image quality assessment: from error visibility to structural similarity, 2004,
-    doi:10.1109/TIP.2003.819861. Raises `UserError` for images of fewer than 3 x 3 pixels.
+    Args:
+        x: Images, (N, H, W) or (N, C, H, W), with values in [low, high].
+        y: Images of the same shape.
+        low: The smallest possible value.
+        high: The largest possible value.
+
+    Returns:
+        The similarity of each pair, (N,).
+
+    Raises:
+        UserError: The images have fewer than 3 x 3 pixels.
+
+    References:
+        Wang, Bovik, Sheikh & Simoncelli, Image quality assessment: from error visibility to
+        structural similarity, 2004, doi:10.1109/TIP.2003.819861.
     """
     size = min(11, *x.shape[-2:])
     size -= 1 - size % 2
     if size < 3:
         raise UserError(
-            f"ssim: images of {x.shape[-2]} x {x.shape[-1]} pixels are too small for a window of 3 x 3"
+            f"ssim: images of {x.shape[-2]} x {x.shape[-1]} pixels are too small for a window "
+            "of 3 x 3"
         )
-    line = (
-        -((torch.arange(size, dtype=torch.float64, device=x.device) - size // 2) ** 2)
-        / (2 * 1.5**2)
-    ).exp()
+    offsets = torch.arange(size, dtype=torch.float64, device=x.device) - size // 2
+    line = (-(offsets**2) / (2 * 1.5**2)).exp()
     line = line / line.sum()
-    # The window is a product, so its mean at all places is A z B, in A a row for each place down and in B across.
-    down, across = (
-        torch.eye(n).to(line).unfold(1, size, 1) @ line for n in x.shape[-2:]
-    )  # (H, H - size + 1), ...
+    # The window is separable, so the means at all positions are down.T @ z @ across, with matrices
+    # (H, H - size + 1) and (W, W - size + 1).
+    down, across = (torch.eye(n).to(line).unfold(1, size, 1) @ line for n in x.shape[-2:])
 
     def chunk(x: Tensor, y: Tensor) -> Tensor:
         u, v = (((z.double() - low) / (high - low)) for z in (x, y))

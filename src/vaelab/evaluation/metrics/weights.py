@@ -8,9 +8,10 @@ from torch import Tensor
 
 
 def curve(log_w: Tensor) -> dict[int, Tensor]:
-    """-log (1/k) sum_k w, (B,), at k = 1, 10, 100, ... and K, all from log weights (K, B).
+    """Return -log (1/k) sum_k w, (B,), in nats, for k = 1, 10, 100, ... and K, by k.
 
-    A smaller k is the mean over K // k groups of weights that share none, so all are used and each group is a fair one.
+    The log weights are (K, B). For a smaller k, the value is the mean over K // k disjoint groups
+    of weights, so that all groups are used.
     """
     total = len(log_w)
     sizes = [10**i for i in range(len(str(total))) if 10**i < total] + [total]
@@ -19,5 +20,8 @@ def curve(log_w: Tensor) -> dict[int, Tensor]:
 
 
 def effective_samples(log_w: Tensor) -> Tensor:
-    """(sum_k w)^2 / sum_k w^2, (B,), from 1 to K, of log weights (K, B): K where all are equal."""
+    """Effective sample size (sum_k w)^2 / sum_k w^2, (B,), in [1, K], of log weights (K, B).
+
+    It is K where all weights are equal.
+    """
     return (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()

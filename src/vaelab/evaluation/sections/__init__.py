@@ -1,4 +1,4 @@
-"""The sections of an evaluation: each measures a run and names its numbers in a table `METRICS`."""
+"""The sections of an evaluation. Each measures a run and describes its metrics in `METRICS`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What codes decode to: samples of the prior beside test codes, and paths between codes."""
+"""Metrics of decoded codes: prior samples compared with test codes, and interpolations."""
 
 from __future__ import annotations
 
@@ -13,23 +13,21 @@ from torch import Tensor
 from vaelab.data import Batches
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.likelihood import log_likelihood
-from vaelab.evaluation.metrics.codes import (
-    evenness,
-)
+from vaelab.evaluation.metrics.codes import evenness
 from vaelab.evaluation.metrics.densities import share_beyond
 from vaelab.evaluation.metrics.estimates import Estimate, pooled
 from vaelab.evaluation.sections.groups import Group, subset
 from vaelab.models import Code, Delta, OneHots
 from vaelab.seeding import seeded
 
-DECODED, K = 500, 100  # decoded samples that are weighed, and importance weights for each
-WALKS, STEPS = 200, 32  # interpolations, and the steps of each
+DECODED, K = 500, 100  # decoded samples whose likelihood is estimated, and weights for each
+WALKS, STEPS = 200, 32  # interpolations, and steps of each
 
 
 def decoded_codes(
     evaluator: Evaluator, groups: Sequence[Group], notes: list[str]
 ) -> dict[str, Any]:
-    """What test codes and samples of the prior decode to."""
+    """Measure lost_share, sample_nll and sample_nll_excess on decoded codes and prior samples."""
     spread = evaluator.z_test.std(0, correction=0).clamp(min=1e-6)
     with seeded(evaluator.seed, "decoded"):
         codes, prior = (
@@ -43,16 +41,14 @@ def decoded_codes(
         )
     found = {"lost_share": share_beyond(codes, prior)}
     if isinstance(groups[0].posteriors[0], Delta):
-        notes.append(
-            "sample_nll, sample_nll_excess: a code that is a point has no density to weigh it by"
-        )
+        notes.append("sample_nll, sample_nll_excess: a deterministic code has no density")
         return found
     try:
         codes, prior = (
             torch.cat([_surprise(evaluator, group, name) for group in groups])
             for name in ("z", "z_prior")
         )
-    except NotImplementedError:  # torch's answer for a distribution that cannot be sampled
+    except NotImplementedError:  # torch raises it for distributions that cannot be sampled
         notes.append("sample_nll, sample_nll_excess: the likelihood has no sampler")
         return found
     nll, own = pooled(prior), pooled(codes)
@@ -61,10 +57,14 @@ def decoded_codes(
 
 
 def _round_trip(evaluator: Evaluator, group: Group, z: Tensor, spread: Tensor) -> Tensor:
-    """sum_j ((E[z_j|x] - z_j) / spread_j)^2, (S,), of codes z (S, L) and x what they decode to.
+    """Return the change of codes z (S, L) when they are decoded to x and encoded again, (S,).
 
-    An encoder need not know what its decoder makes of a code on which neither was trained: Cemgil et al., The
-    autoencoding variational autoencoder, 2020, arXiv:2012.03715.
+        sum_j ((E[z_j|x] - z_j) / spread_j)^2
+
+    The change can be large for codes on which encoder and decoder were not trained.
+
+    References:
+        Cemgil et al., The autoencoding variational autoencoder, 2020, arXiv:2012.03715.
     """
     found = []
     for chunk in z.split(evaluator.vae.rows_at_once()):
@@ -72,7 +72,7 @@ def _round_trip(evaluator: Evaluator, group: Group, z: Tensor, spread: Tensor) -
         x = evaluator.vae.decode(chunk, y)
         if evaluator.run.recipe.data.binary:
             top = evaluator.run.recipe.data.scale
-            x = top * torch.bernoulli((x / top).clamp(0, 1))  # as in training
+            x = top * torch.bernoulli((x / top).clamp(0, 1))  # as in the training images
         codes = evaluator.vae.encode(x, y)
         found.append(((codes - chunk) / spread).double().square().sum(1).cpu())
     return torch.cat(found)
@@ -80,11 +80,12 @@ def _round_trip(evaluator: Evaluator, group: Group, z: Tensor, spread: Tensor) -
 
 @torch.no_grad()
 def _surprise(evaluator: Evaluator, group: Group, name: str) -> Tensor:
-    """-log p(x), (S,), by K importance weights, of x ~ p(x|z) for DECODED of the group's codes of that name."""
-    vae, settings = (
-        evaluator.vae,
-        msgspec.structs.replace(evaluator.run.recipe.data, treatment="grey"),
-    )
+    """Return -log p(x), (S,), of samples x ~ p(x|z) for DECODED codes, by K importance weights.
+
+    `name` is the field of the group that holds the codes.
+    """
+    vae = evaluator.vae
+    settings = msgspec.structs.replace(evaluator.run.recipe.data, treatment="grey")
     z: Tensor = getattr(group, name)
     z = z[subset(len(z), math.ceil(DECODED * len(group.z) / len(evaluator.test)), evaluator, name)]
     y = group.labels(len(z))
@@ -98,9 +99,12 @@ def _surprise(evaluator: Evaluator, group: Group, name: str) -> Tensor:
 def interpolations(
     evaluator: Evaluator, groups: Sequence[Group], notes: list[str]
 ) -> dict[str, Any]:
-    """Between test images drawn by chance; in a conditional model of the same class, decoded as that class."""
+    """Measure the smoothness of interpolations between random test images.
+
+    In a conditional model both images have the same class, and codes are decoded as that class.
+    """
     if isinstance(groups[0].posteriors[0], Code | OneHots):
-        notes.append("smoothness: there is nothing between discrete codes")
+        notes.append("smoothness: discrete codes cannot be interpolated")
         return {}
     found = []
     for group in groups:
@@ -117,7 +121,8 @@ def interpolations(
     moving = torch.cat([each[~each.isnan()] for each in found]) if found else torch.empty(0)
     if not len(moving):
         notes.append(
-            "smoothness: no two test images to walk between, or the decoder ignores its codes"
+            "smoothness: there are no two test images to interpolate between, or the decoder "
+            "ignores its codes"
         )
         return {}
     return {"smoothness": pooled(moving)}

@@ -1,7 +1,7 @@
-"""Section disentangling: codes beside the factors that the images were generated from.
+"""Section disentangling: codes compared with the factors that generated the images.
 
-Codes are the means E[z|x], as in Locatello et al. 2019, arXiv:1811.12359, who found that the scores rank
-models differently; read several.
+Codes are the posterior means E[z|x], as in Locatello et al. 2019, arXiv:1811.12359, who found that
+the scores rank models differently. It is therefore best to read several of them.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ from vaelab.evaluation.metrics.factors import (
 from vaelab.evaluation.metrics.fixed_factors import GROUP, beta_vae_score, factor_vae_score
 from vaelab.seeding import numpy_generator, seeded
 
-ROWS = 10_000  # training images that predictors learn from; and images whose information is counted
-CELLS = 100_000  # rows times dimensions that a forest is grown on: bounds the time
-WIDEST = 100  # dimensions beyond which what takes long is left out
-RESAMPLES = 50  # of the images, for a standard error
-
+ROWS = 10_000  # training images for predictors, and images for the mutual information
+CELLS = 100_000  # rows times dimensions in the training of a forest, which bounds the time
+WIDEST = 100  # with more dimensions, slow scores are left out
+RESAMPLES = 50  # bootstrap resamples of the images
 
 METRICS = {
     "mig": Metric(
@@ -92,20 +91,22 @@ METRICS = {
 
 
 def measure(evaluator: Evaluator) -> dict[str, Any]:
-    """All scores of a run whose data have known factors, by their names in METRICS; else only a note that says why not.
+    """Measure the scores in `METRICS` on data with known factors.
 
-    Predictors learn from training images, up to 10,000, and are judged on all test images; see `scores`. Factors of one
-    value are left out, with a note. Dimensions that the model does not use count as constant, with a note: their means
-    vary by a hair, in which bins and trees, blind to scale, find what the decoder never sees. Used are those with
-    Var_x(E[z|x]) > 0.01 Var(z), z sampled: for a prior N(0, I) the active units of Burda et al. 2016, arXiv:1509.00519,
-    and the like for codes of any other scale.
+    Without known factors, the result has only a note. Predictors are trained on up to 10,000
+    training images and evaluated on all test images; see `scores`.
+
+    Factors with one value are left out, with a note. Unused dimensions count as constant, with a
+    note: their means vary only slightly, but histograms and trees ignore the scale and would find
+    information that the decoder does not use. A dimension is used if Var_x(E[z|x]) > 0.01 Var(z),
+    with z sampled. For a prior N(0, I), these are the active units of Burda et al. 2016,
+    arXiv:1509.00519; the criterion also applies to codes of any other scale.
     """
     data, notes = evaluator.data, list[str]()
     if data.factors is None or data.train.factors is None or data.test.factors is None:
         return {"notes": ["the data have no known factors: disentangling not measured"]}
-    some = numpy_generator(evaluator.seed, "disentangling").permutation(len(evaluator.z_train))[
-        :ROWS
-    ]
+    rng = numpy_generator(evaluator.seed, "disentangling")
+    some = rng.permutation(len(evaluator.z_train))[:ROWS]
     codes, others = (z.cpu().double().numpy() for z in (evaluator.z_train[some], evaluator.z_test))
     factors = data.train.factors[evaluator.chosen(data.train)].numpy()[some]
     truth = data.test.factors[evaluator.chosen(data.test)].numpy()
@@ -121,19 +122,16 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
             f"{np.sum(~known)} of {len(known)} factors take one value only and are left out"
         )
     if not used.any() or not names:
-        return {
-            "notes": [
-                *notes,
-                "no dimension or no factor varies: disentangling not measured",
-            ]
-        }
+        return {"notes": [*notes, "no dimension or no factor varies: disentangling not measured"]}
     if {"shape", "rotation"} <= {*names}:
         notes.append(
-            "squares look alike every quarter turn, ellipses every half turn: no code knows all of rotation"
+            "squares are symmetric under quarter turns, and ellipses under half turns: "
+            "no code determines the rotation completely"
         )
     if len(evaluator.vae.classes):
         notes.append(
-            "the model is conditional on the label, so its code need not hold the factor that is the label"
+            "the model is conditional on the label, so its code need not contain the factor that "
+            "is the label"
         )
     found = scores(codes * used, factors[:, known], others * used, truth[:, known], evaluator.seed)
     for key in {"factor_information", "dci_accuracy"} & {*found}:
@@ -144,12 +142,22 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
 def scores(
     codes: Reals, factors: Integers, others: Reals, truth: Integers, seed: int = 0
 ) -> dict[str, Any]:
-    """Every score that makes sense, by its name in METRICS, and "notes" on those left out. No factor may be constant.
+    """Compute every applicable score by its name in `METRICS`, with "notes" on those left out.
 
-    Predictors learn from the first pair of codes and factors and are judged on the second. Histograms need many images,
-    so information is that of the second pair and of as many of the first as make 10,000. Standard errors are over
-    those images, or over groups drawn from them; `dci_disentanglement` and `dci_completeness` have none, for each
-    resample would need forests of its own. "factor_information" is a list (F, L).
+    Predictors are trained on the first pair of codes and factors and evaluated on the second. The
+    mutual information needs many images: it uses the second pair, extended by the first to 10,000.
+    Standard errors are over those images, or over groups sampled from them. `dci_disentanglement`
+    and `dci_completeness` have none, because each resample would need new forests.
+
+    Args:
+        codes: Codes for training, (N, L).
+        factors: Factors for training, (N, F); none may be constant.
+        others: Codes for evaluation, (M, L).
+        truth: Factors for evaluation, (M, F).
+        seed: The random seed.
+
+    Returns:
+        The scores; "factor_information" is a list (F, L).
     """
     n, dimensions, f = len(others), max(1, int((np.ptp(codes, 0) > 0).sum())), truth.shape[1]
     wide, notes, found = dimensions > WIDEST, list[str](), dict[str, Any]()
@@ -165,7 +173,8 @@ def scores(
     )
     if wide:
         notes.append(
-            f"DCI, the beta-VAE score and standard errors would take too long for {dimensions} dimensions"
+            "DCI, the beta-VAE score and standard errors would take too long for "
+            f"{dimensions} dimensions"
         )
     else:
         some = slice(CELLS // dimensions)
@@ -173,12 +182,13 @@ def scores(
         found |= {f"dci_{name}": value for name, value in forests.items() if name != "importance"}
     if f == 1:
         found.pop("dci_disentanglement", None)
-        notes.append("scores that tell one factor from another need two")
+        notes.append("scores that distinguish factors need two factors")
         return found | {"notes": notes}
     found["modularity"] = over_rows(lambda rows: modularity(z[rows], v[rows]), torch.arange(len(z)))
     if min(np.bincount(values).max() for values in [*factors.T, *truth.T]) < GROUP:
         notes.append(
-            f"too few images: the FactorVAE and beta-VAE scores need {GROUP} that share a value of a factor"
+            f"too few images: the FactorVAE and beta-VAE scores need {GROUP} images with the same "
+            "value of a factor"
         )
         return found | {"notes": notes}
     found["factor_vae_score"] = factor_vae_score(codes, factors, others, truth, seed)
@@ -188,13 +198,15 @@ def scores(
 
 
 def _used(evaluator: Evaluator, means: Reals) -> NDArray[np.bool_]:
-    """Which dimensions of z depend on the image, (L,), by their means (M, L) and one sample z for each test image."""
+    """Return which dimensions of z depend on the image, (L,).
+
+    The criterion compares the means (M, L) with one sample z for each test image.
+    """
     vae = evaluator.vae
     with seeded(evaluator.seed, "disentangling"):
         samples = vae.each(
             lambda x, *y: vae.encoder(x, *y).sample(), evaluator.x_test, evaluator.test.y
         )
-    used: NDArray[np.bool_] = (means.var(0) > 0.01 * samples.cpu().double().numpy().var(0)) & (
-        np.ptp(means, 0) > 0
-    )
+    variance = samples.cpu().double().numpy().var(0)
+    used: NDArray[np.bool_] = (means.var(0) > 0.01 * variance) & (np.ptp(means, 0) > 0)
     return used

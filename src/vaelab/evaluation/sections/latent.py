@@ -1,7 +1,7 @@
-"""Section latent: how much the codes carry, how far the aggregate posterior is from the prior.
+"""Section latent: information in the codes, and mismatch of aggregate posterior and prior.
 
-The aggregate posterior is q(z) = 1/N sum_n q(z|x_n) over the test images; a conditional model has one
-for each class, q(z|y), compared with p(z|y). Densities are in nats.
+The aggregate posterior is q(z) = 1/N sum_n q(z|x_n) over the test images. A conditional model has
+one for each class, q(z|y), which is compared with p(z|y). Log densities are in nats.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ from vaelab.evaluation.sections.groups import FITTED, Group, by_image, groups_of
 from vaelab.models import Code, Delta, Flowed, OneHots, VonMisesFisher
 from vaelab.seeding import derive
 
-SAMPLES = 2000  # of the aggregate posterior, whose density is worked out
-COMPARED = 2000  # images whose distances to one another are compared
-
+SAMPLES = 2000  # samples of the aggregate posterior whose density is computed
+COMPARED = 2000  # images whose pairwise distances are compared
 
 METRICS = {
     "rate": Metric("KL(q(z|x) || p(z)), mean over images", "nats per image"),
@@ -89,7 +88,8 @@ METRICS = {
         "rosca2018distribution alaa2022faithful",
     ),
     "lost_share": Metric(
-        "prior samples that decoding and encoding moves more than 95 % of test codes; 0.05 if p(z) = q(z)",
+        "prior samples that decoding and encoding moves more than 95 % of test codes; "
+        "0.05 if p(z) = q(z)",
         "share",
         "",
         "cemgil2020autoencoding",
@@ -129,7 +129,7 @@ METRICS = {
 
 
 def measure(evaluator: Evaluator) -> dict[str, Any]:
-    """Measure all of `METRICS` that apply to the model and its data; "notes" say why others do not."""
+    """Measure all applicable `METRICS`; "notes" give the reason why others are left out."""
     notes: list[str] = []
     groups = groups_of(evaluator, notes)
     parts = (
@@ -141,12 +141,12 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
         _distances,
         interpolations,
     )
-    return {
-        key: value for part in parts for key, value in part(evaluator, groups, notes).items()
-    } | {"notes": notes}
+    found = {key: value for part in parts for key, value in part(evaluator, groups, notes).items()}
+    return found | {"notes": notes}
 
 
 def _use(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
+    """Measure the rate, and the use of dimensions or codes."""
     q = groups[0].posteriors[0]
     found: dict[str, Any] = {}
     if isinstance(q, Delta) and not isinstance(q, Code):
@@ -158,9 +158,7 @@ def _use(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dic
         if groups[0].rates.shape == groups[0].z.shape:
             found["rates"] = torch.cat([group.rates for group in groups]).double().mean(0).tolist()
         else:
-            notes.append(
-                "rates: posterior and prior have no divergence in closed form by dimension"
-            )
+            notes.append("rates: the KL of each dimension has no closed form")
     if isinstance(q, Code | OneHots):
         notes.append("active_units, activity: codes are discrete; see codes_used")
         used, perplexity = usage(_counts(evaluator, groups))
@@ -170,7 +168,10 @@ def _use(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dic
 
 
 def _counts(evaluator: Evaluator, groups: Sequence[Group]) -> Tensor:
-    """How many images take each value, (1, C) where the variables share a table, else (T, C); each its likeliest."""
+    """Count the images with each value, by the most probable value of each variable.
+
+    Counts are (1, C) if the variables share a codebook, else (T, C).
+    """
     encoder: Any = evaluator.vae.encoder
     posteriors: list[Any] = [q for group in groups for q in group.posteriors]
     if isinstance(posteriors[0], Code):
@@ -185,9 +186,10 @@ def _counts(evaluator: Evaluator, groups: Sequence[Group]) -> Tensor:
 def _aggregate_posterior(
     evaluator: Evaluator, groups: Sequence[Group], notes: list[str]
 ) -> dict[str, Any]:
+    """Decompose the rate into mutual information, total correlation and dimension-wise KL."""
     reason = {
-        Delta: "an autoencoder's code is a point and has no density",
-        Flowed: "a flow's density of one image's code given another image takes a pass for every pair of images",
+        Delta: "the code of an autoencoder is a point without a density",
+        Flowed: "the density of a flow posterior needs a forward pass for every pair of images",
     }.get(type(groups[0].posteriors[0]))
     if reason:
         notes.append(
@@ -211,27 +213,30 @@ def _aggregate_posterior(
     }
     if "total_correlation" not in found:
         notes.append(
-            "total_correlation, dimension_wise_kl: the posterior has no known density by dimension"
+            "total_correlation, dimension_wise_kl: the marginal densities of the posterior are "
+            "unknown"
         )
     elif not product:
-        notes.append("dimension_wise_kl: the prior is no product over dimensions")
+        notes.append("dimension_wise_kl: the prior is not a product over dimensions")
         del found["dimension_wise_kl"]
     ceiling = sum(len(group.z) * math.log(len(group.z)) for group in groups) / n
     if found["mutual_information"].value > ceiling - 1:
         notes.append(
-            f"mutual_information: is at its ceiling, log N = {ceiling:.2f} nats for so many images, and so says only "
-            "'at least'; prior_gap, the sum of total_correlation and dimension_wise_kl, is too high by what it lacks"
+            "mutual_information: the estimate is at its upper limit for this number of images, "
+            f"log N = {ceiling:.2f} nats, and is only a lower bound; prior_gap, the sum of "
+            "total_correlation and dimension_wise_kl, is too high by the same amount"
         )
     return found
 
 
 @torch.no_grad()
 def _fitted(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
-    """A density r fitted to training codes, at test codes and at samples of the prior."""
+    """Compare test codes and prior samples under a density r fitted to training codes."""
     q = groups[0].posteriors[0]
     if isinstance(q, Code | OneHots):
         notes.append(
-            "hole_share, prior_gap_at_least, mutual_information_at_most: no density fits discrete codes"
+            "hole_share, prior_gap_at_least, mutual_information_at_most: discrete codes have no "
+            "density"
         )
         return {}
     seed = derive(evaluator.seed, "mixture") % 2**32
@@ -241,7 +246,8 @@ def _fitted(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> 
     found = {"hole_share": share_beyond(-torch.cat(codes), -torch.cat(prior))}
     if isinstance(q, VonMisesFisher):
         notes.append(
-            "prior_gap_at_least, mutual_information_at_most: the sphere has no volume for a density in space"
+            "prior_gap_at_least, mutual_information_at_most: codes on a sphere have no density in "
+            "the surrounding space"
         )
         return found
     # KL(q(z) || p(z)) is E[log r(z) - log p(z)] + KL(q(z) || r(z))
@@ -256,6 +262,7 @@ def _fitted(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> 
 
 
 def _classes(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
+    """Measure how well codes separate classes."""
     few = subset(len(evaluator.train), FITTED, evaluator, "probe").cpu()
     if (
         evaluator.train.y is None
@@ -263,17 +270,18 @@ def _classes(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) ->
         or len(evaluator.train.y.cpu()[few].unique()) < 2
     ):
         notes.append(
-            "knn_accuracy, probe_accuracy, silhouette: the images have no labels of two classes or more"
+            "knn_accuracy, probe_accuracy, silhouette: the images have no labels of at least two "
+            "classes"
         )
         return {}
     codes, others = evaluator.z_train.cpu(), evaluator.z_test.cpu()
     labels, truth = evaluator.train.y.cpu().numpy(), evaluator.test.y.cpu().numpy()
     found = {"knn_accuracy": knn_accuracy(codes, labels, others, truth)}
     classes = len(np.unique(labels[few]))
-    if devices.at_once(8 * classes, len(few)) == len(few):  # the probabilities of all fit memory
+    if devices.at_once(8 * classes, len(few)) == len(few):  # all probabilities fit into memory
         found["probe_accuracy"] = probe_accuracy(codes[few], labels[few], others, truth)
     else:
-        notes.append(f"probe_accuracy: left out, for {classes:,} classes are too many to fit")
+        notes.append(f"probe_accuracy: left out, because {classes:,} classes are too many to fit")
     few = subset(len(others), COMPARED, evaluator, "silhouette").cpu()
     if 2 <= len(np.unique(truth[few])) < len(few):
         found["silhouette"] = silhouette(others[few], truth[few])
@@ -285,6 +293,7 @@ def _classes(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) ->
 
 
 def _distances(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) -> dict[str, Any]:
+    """Compare the neighbourhoods of codes and images."""
     count = max(4, devices.at_once(8 * evaluator.x_test[0].numel(), COMPARED))
     few = subset(len(evaluator.test), count, evaluator, "trustworthiness")
     if len(few) < 4:

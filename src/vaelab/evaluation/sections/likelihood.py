@@ -22,53 +22,63 @@ from vaelab.evaluation.quadrature import HALVING, quadrature
 from vaelab.models import Bernoulli, Code, Delta
 from vaelab.recipes import table
 
-IMAGES, DRAWN = (
-    100,
-    100,
-)  # images that are encoded at once, samples that are drawn at once for each of them
-CLASSES = 100  # labels whose nll is reported one by one, at most
-FEW = 10  # effective samples, below which the weights of an image are not to be trusted
-SECOND = 50  # images about which a second opinion is asked
-
-
-SURE, WORTH = (
-    3.0,
-    0.1,
-)  # standard errors, and nats, that a second opinion must be off to be worth a word
-FAR = 5.0  # nats above nll, which is as much too low with a chance of less than 1 in 100
-
+IMAGES, DRAWN = 100, 100  # images encoded at once, and samples per image drawn at once
+CLASSES = 100  # the most labels whose nll is reported
+FEW = 10  # with fewer effective samples, the estimate of an image is unreliable
+SECOND = 50  # images on which annealing and quadrature check the nll
+SURE, WORTH = 3.0, 0.1  # standard errors, and nats, of a difference that is reported
+FAR = 5.0  # nats above nll; nll is too low by this much with a probability below 1 in 100
+UNIT = "nats per image"
 
 METRICS = {
-    "loss": Metric("-ELBO: distortion + rate", "nats per image", "lower", "kingma2014auto"),
-    "distortion": Metric("reconstruction term: -log p(x|z), averaged over q(z|x)", "nats per image"),
-    "rate": Metric("KL(q(z|x) || p(z))", "nats per image"),
-    "nll": Metric("upper bound on -log p(x); tightens as K grows", "nats per image", "lower",
-                  "burda2016importance"),
-    "ess": Metric("effective sample size of the K importance weights, (sum w)^2 / sum w^2", "samples"),
-    "curve": Metric("nll with fewer importance weights", "nats per image"),
-    "bits_per_dim": Metric("nll per pixel or element, for discrete x", "bits", "lower", "theis2016note"),
-    "nll_by_class": Metric("nll of the images of each label", "nats per image"),
-    "ais": Metric(f"upper bound on -log p(x) by annealed importance sampling, of {SECOND} images", "nats per image", "lower",
-                  "neal2001annealed wu2017quantitative"),
+    "loss": Metric("-ELBO: distortion + rate", UNIT, "lower", "kingma2014auto"),
+    "distortion": Metric("reconstruction term: -log p(x|z), averaged over q(z|x)", UNIT),
+    "rate": Metric("KL(q(z|x) || p(z))", UNIT),
+    "nll": Metric(
+        "upper bound on -log p(x); tightens as K grows", UNIT, "lower", "burda2016importance"
+    ),
+    "ess": Metric(
+        "effective sample size of the K importance weights, (sum w)^2 / sum w^2", "samples"
+    ),
+    "curve": Metric("nll with fewer importance weights", UNIT),
+    "bits_per_dim": Metric(
+        "nll per pixel or element, for discrete x", "bits", "lower", "theis2016note"
+    ),
+    "nll_by_class": Metric("nll of the images of each label", UNIT),
+    "ais": Metric(
+        f"upper bound on -log p(x) by annealed importance sampling, of {SECOND} images",
+        UNIT,
+        "lower",
+        "neal2001annealed wu2017quantitative",
+    ),
     "ais_ess": Metric(f"effective sample size of the {CHAINS} annealed chains", "samples"),
-    "ais_difference": Metric("ais - nll of the same images", "nats per image"),
-    "quadrature": Metric("-log p(x) by quadrature over 1 or 2 latent dimensions, of the same images", "nats per image", "lower"),
-    "quadrature_difference": Metric("quadrature - nll of the same images", "nats per image"),
-    "quadrature_halved": Metric("largest change when the cells were last halved", "nats per image"),
-}  # fmt: skip
+    "ais_difference": Metric("ais - nll of the same images", UNIT),
+    "quadrature": Metric(
+        "-log p(x) by quadrature over 1 or 2 latent dimensions, of the same images", UNIT, "lower"
+    ),
+    "quadrature_difference": Metric("quadrature - nll of the same images", UNIT),
+    "quadrature_halved": Metric("largest change when the cells were last halved", UNIT),
+}
 
 
 @torch.no_grad()
 def measure(evaluator: Evaluator, samples: int, opinions: Mapping[str, Any]) -> dict[str, Any]:
-    """Measure METRICS on the test images with K = `samples`; "notes" say what is left out, and why.
+    """Measure all applicable `METRICS` on the test images.
 
-    `opinions` are those of `second_opinions`: the importance weights are compared with them on the
-    same images. An autoencoder has no likelihood; of quantised codes only the bound `loss` is known.
+    An autoencoder has no likelihood. For quantised codes only the bound `loss` is known.
+
+    Args:
+        evaluator: The run.
+        samples: The number K of importance weights.
+        opinions: The result of `second_opinions`, which is compared with `nll` on the same images.
+
+    Returns:
+        The metrics, and "notes" on those that are left out or unreliable.
     """
     vae, x, y = evaluator.vae, evaluator.x_test, evaluator.test.y
     q = _posterior(evaluator)
     point, codes = isinstance(q, Delta), isinstance(q, Code)
-    k = 1 if point else samples  # of a point, all samples are the same
+    k = 1 if point else samples  # all samples of a point are equal
     each = _estimates(evaluator, k)
     loss, nll, ess = each["distortion"] + each["rate"], each[str(k)], each["ess"]
 
@@ -80,14 +90,14 @@ def measure(evaluator: Evaluator, samples: int, opinions: Mapping[str, Any]) -> 
     offset, note = bits_of_a_volume(vae.decoder, x, evaluator.test)
     notes = [note] if note else []
     if len(vae.classes):
-        notes.append("the labels are given: every number is about p(x|y)")
+        notes.append("the model is conditional: all likelihoods are those of p(x|y)")
     if offset is not None and (codes or not point):
         found["bits_per_dim"] = mean((loss if codes else nll) / x[0].numel() / math.log(2) + offset)
     if point:
         notes.append(
-            "nll: left out, for all of q(z|x) is on one sequence of codes; -log p(x) is below the loss"
+            "nll: left out, because q(z|x) is a single code sequence; -log p(x) is below the loss"
             if codes
-            else "nll: an autoencoder has none, for its code is a point and has no density to weigh it by"
+            else "nll: an autoencoder has none, because its code is a point without a density"
         )
         return found | {"notes": notes}
 
@@ -97,33 +107,28 @@ def measure(evaluator: Evaluator, samples: int, opinions: Mapping[str, Any]) -> 
     if labels is not None and len(known := labels.unique().tolist()) <= CLASSES:
         found["nll_by_class"] = {str(one): mean(nll[labels == one]) for one in known}
     elif labels is not None:
-        notes.append(f"nll_by_class: left out, for there are more than {CLASSES} classes")
+        notes.append(f"nll_by_class: left out, because there are more than {CLASSES} classes")
     unsure = float((ess < min(FEW, k / 4)).double().mean())
     if unsure > 0.05:
         notes.append(
-            f"nll: for {unsure:.0%} of the images the estimate rests on fewer than "
-            f"{min(FEW, k / 4):g} of {k} samples and is too high; raise samples"
+            f"nll: for {unsure:.0%} of the images the effective sample size is less than "
+            f"{min(FEW, k / 4):g} of {k}, and the estimate is too high; increase samples"
         )
-    return {
-        **opinions,
-        **found,
-        **_differences(nll, opinions, notes),
-        "notes": [*notes, *opinions["notes"]],
-    }
+    differences = _differences(nll, opinions, notes)
+    return {**opinions, **found, **differences, "notes": [*notes, *opinions["notes"]]}
 
 
 def _estimates(evaluator: Evaluator, k: int) -> dict[str, Tensor]:
-    """Distortion, rate, effective samples and -log p(x) by up to K weights, each (N,), float64."""
+    """Return distortion, rate, effective sample size and -log p(x) by up to K weights.
+
+    Each is (N,), float64.
+    """
     vae, x, y = evaluator.vae, evaluator.x_test, evaluator.test.y
     pieces = zip(x.split(IMAGES), repeat(None) if y is None else y.split(IMAGES), strict=False)
     rows = []
-    with tqdm(
-        total=len(x),
-        desc="importance weights",
-        unit="image",
-        disable=evaluator.quiet or None,
-        leave=False,
-    ) as bar:
+    hidden = evaluator.quiet or None
+    bar = tqdm(total=len(x), desc="importance weights", unit="image", disable=hidden, leave=False)
+    with bar:
         for draw in draws(vae, pieces, k, evaluator.seed):
             one = {
                 "distortion": draw.distortion,
@@ -136,10 +141,11 @@ def _estimates(evaluator: Evaluator, k: int) -> dict[str, Tensor]:
 
 
 def _differences(nll: Tensor, opinions: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """The second opinions less the nll (N,) of the same images; where they disagree, that goes into `notes`.
+    """Return the differences of annealing and quadrature to the nll (N,) of the same images.
 
-    An estimate of p(x) that is p(x) in expectation exceeds e^b p(x) with a probability of at most e^-b. So of nll and
-    ais the lower is nearer to -log p(x), but for a little, and what lies far above the other has failed.
+    Significant differences are added to `notes`. An unbiased estimate of p(x) exceeds e^b p(x) with
+    probability at most e^-b. The lower one of nll and ais is therefore the better estimate of
+    -log p(x), up to a few nats, and an estimate far above the other one has failed.
     """
     found: dict[str, Any] = {}
     asked = _few(len(nll))
@@ -153,52 +159,58 @@ def _differences(nll: Tensor, opinions: Mapping[str, Any], notes: list[str]) -> 
             notes.append(f"nll: {who} finds {-apart.value:.2f} ± {error:.2f} nats less on {images}")
         if apart.value > max(WORTH, SURE * error):
             notes.append(
-                f"{name}: falls short, for nll is {apart.value:.2f} ± {error:.2f} nats less on {images}"
+                f"{name}: is too high; nll is {apart.value:.2f} ± {error:.2f} nats less on {images}"
             )
         if failed := int((each > FAR).sum()):
-            says = f"failed on {failed} of {images}, more than {FAR:g} nats above nll: its mean says little"
-            notes.append(f"{name}: {says}")
+            notes.append(
+                f"{name}: failed on {failed} of {images}, more than {FAR:g} nats above nll: "
+                "its mean is not meaningful"
+            )
     return found
 
 
 def bits_of_a_volume(decoder: nn.Module, x: Tensor, batches: Batches) -> tuple[float | None, str]:
-    """What turns -log2 p(x) an element into bits: 0 where p is a probability, log2 levels where noise filled those.
+    """Return the offset that turns -log2 p(x) per element into bits per dimension, and a note.
 
-    None where p is a density of something else, or nothing normalised; and what has to be said of p.
+    The offset is 0 if p is a probability, and log2 of the number of levels for dequantised data. It
+    is None if p is another density, or is not normalised.
     """
     if isinstance(decoder, Bernoulli):
         x = x if decoder.units is None else decoder.units.inward(x)
         floor = float(-(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x)).double().sum() / len(x))
         says = (
-            "NO LIKELIHOOD: grey levels under a Bernoulli make a cross-entropy, and its floor on these images is "
-            f"{floor:.1f} nats, the entropy of their pixels, not 0; never compare it with binarised images "
-            "(data.treatment: dynamic)"
+            "NO LIKELIHOOD: grey levels under a Bernoulli make a cross-entropy, and its floor on "
+            f"these images is {floor:.1f} nats, the entropy of their pixels, not 0; never compare "
+            "it with binarised images (data.treatment: dynamic)"
         )
         return (None, says) if floor else (0.0, "")
     if getattr(decoder, "support", "real") in ("counts", "levels"):
         return 0.0, ""
     if batches.treatment == "dequantised" and batches.levels:
-        return math.log2(
-            batches.levels
-        ), "bits_per_dim: a bound, by the density of levels that noise made continuous"
+        note = "bits_per_dim: an upper bound, from the density of dequantised levels"
+        return math.log2(batches.levels), note
     return None, (
-        "nll is of a density of real values: it can be negative, it moves with the unit of x, and there are no bits; "
-        "compare it only on the same data, treated alike"
+        "nll is that of a density of real values: it can be negative, it depends on the unit of x, "
+        "and it has no bits per dimension; compare it only on the same data with the same treatment"
     )
 
 
 def second_opinions(evaluator: Evaluator) -> dict[str, Any]:
-    """-log p(x) without importance weights, on SECOND of the test images; and `notes`, as of `measure`.
+    """Estimate -log p(x) on SECOND test images without importance weights from q(z|x).
 
-    By annealing, and by quadrature where z has no more than 2 dimensions. Models without weights get none.
+    The methods are annealing and, for at most 2 latent dimensions, quadrature. Models without a
+    likelihood have no estimates.
+
+    Returns:
+        The metrics, and "notes" as in `measure`.
     """
     vae, images = evaluator.vae, evaluator.x_test
     if isinstance(_posterior(evaluator), Delta):
         return {"notes": []}
     space = table.part("model.posterior", evaluator.run.recipe.model.posterior).space
     if space not in ("reals", "levels"):
-        where = f"posterior: {space or 'your own'}"
-        return {"notes": [f"ais: left out, for z is not known to be of real numbers ({where})"]}
+        where = f"posterior: {space or 'custom'}"
+        return {"notes": [f"ais: left out, because z is not known to be real-valued ({where})"]}
     index = _few(len(images))
     x, y = images[index], None if evaluator.test.y is None else evaluator.test.y[index]
     log_w = annealed(vae, x, y, evaluator.seed, quiet=evaluator.quiet)
@@ -211,7 +223,7 @@ def second_opinions(evaluator: Evaluator) -> dict[str, Any]:
     total, change = quadrature(vae, x, y, evaluator.quiet)
     halved = float(change.max())
     says = (
-        f"quadrature: not to be trusted, for halving its cells still moves it by {halved:.2g} nats"
+        f"quadrature: unreliable, because halving the cells still changes it by {halved:.2g} nats"
     )
     notes = [says] if halved > 10 * HALVING else []
     return found | {"quadrature": mean(-total), "quadrature_halved": halved, "notes": notes}
@@ -219,12 +231,12 @@ def second_opinions(evaluator: Evaluator) -> dict[str, Any]:
 
 @torch.no_grad()
 def _posterior(evaluator: Evaluator) -> Distribution:
-    """q(z|x) of one image, to see of what kind it is."""
+    """Return q(z|x) of one image, which shows the kind of posterior."""
     vae, y = evaluator.vae, evaluator.test.y
     given = vae.given(None if y is None else y[:1])
     return cast(Distribution, vae.encoder(evaluator.x_test[:1], *given))
 
 
 def _few(images: int) -> Tensor:
-    """The indices of the images about which a second opinion is asked, spread over all."""
+    """Return the indices of the images for `second_opinions`, evenly spaced."""
     return torch.linspace(0, images - 1, min(SECOND, images)).long()

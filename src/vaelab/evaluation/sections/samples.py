@@ -1,11 +1,11 @@
 """Section samples: fidelity and diversity of samples, reconstruction error, memorisation.
 
-Images are compared by the features of the reference classifier, always the same number on both sides,
-because most of these numbers depend on it. Beside each number stands its baseline, with training
-images in place of samples. Numbers from other features are not comparable.
+Images are compared by the features of the reference classifier. Both sets have the same size,
+because most of these metrics depend on it. Each metric has a baseline with training images in place
+of samples. Values from other features are not comparable.
 
-An image of the model is a sample of the pixels for binarised data, because its mean is grey, and the
-mean E[x|z] otherwise. Where pixels are compared (mse, copies), it is always the mean.
+For binarised data, an image of the model is a sample of the pixels, because the mean is grey. For
+other data it is the mean E[x|z]. Metrics of pixels (mse, copies) always use the mean.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from vaelab.evaluation.metrics.images import psnr, ssim
 from vaelab.evaluation.metrics.memorisation import NearestAmong, copies, nearest, nearness
 from vaelab.seeding import generator
 
-FEWEST, MOST = 50, 10_000  # images that are compared
-SHOWN, SHOWN_OF = 10, 1000  # samples in the figure of nearest training images, and of how many
-
+FEWEST, MOST = 50, 10_000  # the least and the greatest number of images that are compared
+SHOWN, SHOWN_OF = 10, 1000  # samples in the figure of nearest training images, and candidates
 
 _AGAINST = {
     "frechet": Metric(
@@ -60,7 +59,6 @@ _AGAINST = {
         "naeem2020reliable",
     ),
 }
-
 
 METRICS = {
     "classifier": Metric(
@@ -101,15 +99,15 @@ WILD = "some outputs of the model are infinite or NaN"
 
 
 def measure(evaluator: Evaluator) -> dict[str, Any]:
-    """Measure all of METRICS that apply to this run; "notes" say why others are left out.
+    """Measure all applicable `METRICS`; "notes" give the reason why others are left out.
 
-    Samples and reconstructions are decoded in chunks; what is kept of them is their features.
+    Samples and reconstructions are decoded in chunks, and only their features are kept.
     """
     n = min(MOST, evaluator.n_samples, len(evaluator.x_test), len(evaluator.x_train))
     if n < FEWEST:
         found, notes, _ = _reconstructions(evaluator, None)
         reason = f"{n} images on each side are fewer than {FEWEST}"
-        return found | {"notes": [*notes, f"samples against images: left out, for {reason}"]}
+        return found | {"notes": [*notes, f"samples against images: left out, because {reason}"]}
     reference = classifier(evaluator)
     found, notes, rebuilt = _reconstructions(evaluator, reference)
     order = {
@@ -124,7 +122,7 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
         "reconstructions": rebuilt[order["reconstructions"]],
     }
     if not all(bool(values.isfinite().all()) for values in features.values()):
-        return found | {"notes": [*notes, f"samples against images: left out, for {WILD}"]}
+        return found | {"notes": [*notes, f"samples against images: left out, because {WILD}"]}
     found |= {"classifier": reference.about(evaluator.x_test, evaluator.test.y), "compared": n}
     for suffix, name in (("", "samples"), ("_real", "train")):
         pair = features[name], features["test"]
@@ -140,7 +138,7 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
     if reference.task == "classes":
         found |= _classes(evaluator, reference, features, found["classifier"], notes)
     else:
-        notes.append("classifier_score: left out, for the images have no classes")
+        notes.append("classifier_score: left out, because the images have no classes")
     return found | {"notes": notes}
 
 
@@ -151,7 +149,7 @@ def _classes(
     about: dict[str, Any],
     notes: list[str],
 ) -> dict[str, Any]:
-    """The classifier score, and, of a conditional model, whether it makes what is asked for."""
+    """Measure the classifier score and, for a conditional model, the accuracy of its classes."""
     found: dict[str, Any] = {
         f"classifier_score{suffix}": resampled(
             classifier_score, reference.probabilities(features[name])
@@ -161,7 +159,8 @@ def _classes(
     accuracy = about.get("accuracy")
     if accuracy and accuracy.value < 0.9:
         notes.append(
-            f"the reference classifier is right on only {accuracy.value:.0%} of test images: its features say little"
+            f"the reference classifier has an accuracy of only {accuracy.value:.0%} on test "
+            "images: metrics from its features are less informative"
         )
     known = evaluator.vae.classes.tolist()
     if known:
@@ -178,7 +177,7 @@ def _classes(
 def _reconstructions(
     evaluator: Evaluator, reference: Classifier | None
 ) -> tuple[dict[str, Any], list[str], Tensor]:
-    """Errors of reconstruction by image; notes; and features (M, F) of the reconstructions."""
+    """Return reconstruction errors, notes, and the features (M, F) of the reconstructions."""
     shape, (low, high) = evaluator.x_test.shape[1:], evaluator.run.contract["range"]
     windows, pixels = len(shape) > 1 and min(shape[-2:]) >= 3, _pixels(evaluator)
     errors, alike, features = [], [], []
@@ -197,9 +196,9 @@ def _reconstructions(
         )
     notes = [f"samples and reconstructions are {kind}"]
     if not mse.isfinite().all():
-        return {}, [*notes, f"mse, psnr, ssim: left out, for {WILD}"], seen
+        return {}, [*notes, f"mse, psnr, ssim: left out, because {WILD}"], seen
     if not windows:
-        reason = "psnr, ssim: left out, for the data are no images of 3 x 3 pixels or more"
+        reason = "psnr, ssim: left out, because the data are not images of at least 3 x 3 pixels"
         return {"mse": mean(mse)}, [*notes, reason], seen
     found = {"mse": mse, "psnr": psnr(mse, high - low), "ssim": torch.cat(alike)}
     return {key: mean(values) for key, values in found.items()}, notes, seen
@@ -208,9 +207,9 @@ def _reconstructions(
 def _memorisation(
     evaluator: Evaluator, order: dict[str, Tensor], notes: list[str]
 ) -> dict[str, Estimate]:
-    """Distances, in pixels, of samples and of test images to all training images.
+    """Measure pixel distances of samples and of test images to all training images.
 
-    Of tables no copies are counted: with few columns the mean of p(x|z) lies near some row anyway.
+    In tables, copies are not counted: with few columns, a mean of p(x|z) is always near some row.
     """
     to_train, to_test = NearestAmong(evaluator.x_train), NearestAmong(evaluator.x_test)
     test = evaluator.x_test[order["test"]]
@@ -219,15 +218,16 @@ def _memorisation(
     real = to_train(test)[0]
     found = {"nearest_train": pooled(made), "nearest_train_real": pooled(real)}
     if evaluator.x_train.dim() < 3:
-        notes.append("copies: left out, for the data are no images")
+        notes.append("copies: left out, because the data are not images")
         return found
     return found | {"copies": copies(nearness(made, beside), nearness(real, to_test(test, 2)[0]))}
 
 
 def _pixels(evaluator: Evaluator) -> Callable[[Tensor], Tensor]:
-    """A function from means E[x|z] to images like those of the data, called chunk by chunk.
+    """Return a function from means E[x|z] to images like those of the data.
 
-    For binarised data it samples pixels with the means as probabilities.
+    For binarised data it samples pixels with the means as probabilities. It is called for each
+    chunk in order.
     """
     if not evaluator.run.recipe.data.binary:
         return lambda means: means
@@ -247,12 +247,12 @@ def _sizes(evaluator: Evaluator) -> dict[str, int]:
 
 
 def _order(size: int, n: int, seed: int, name: str) -> Tensor:
-    """n of `size` indices in random order, because files and conditional samples come by class."""
+    """Return n random indices below `size`; files and conditional samples are sorted by class."""
     return torch.randperm(size, generator=generator(seed, f"evaluation {name}"))[:n]
 
 
 def neighbours(evaluator: Evaluator) -> dict[str, Tensor]:
-    """Return the ten of a thousand samples that are nearest to a training image, and those images."""
+    """Return the SHOWN of SHOWN_OF samples that are nearest to a training image, and the images."""
     n = evaluator.n_samples
     made = torch.cat([*evaluator.samples(torch.linspace(0, n - 1, min(SHOWN_OF, n)).long())])
     to_train, which = nearest(made, evaluator.x_train)
