@@ -140,6 +140,7 @@ WRONG: dict[str, tuple[Callable[[Path], str] | str, dict[str, Any]]] = {
         {"model.likelihood": "gaussian-learned", "train.learning_rate": 3.0},
     ),
     "a scale far too large": (array(7 * UNIT), {"data.scale": 65535.0}),
+    "values far too small": (array(1e-6 * FLAT), {"model.likelihood": "gaussian-learned"}),
     "few steps": (array(UNIT), {"train.epochs": 1, "train.batch": 4}),
     "one image a batch": (array(UNIT), {"model.batch_norm": True, "train.batch": 1}),
     "flat data convolved": (array(FLAT), GAUSSIAN | {"model.network": "conv"}),

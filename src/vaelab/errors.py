@@ -51,6 +51,8 @@ def _escaped(character: str) -> str:
 def nearest(name: str, known: Iterable[str], listing: str = "vaelab train --help") -> str:
     """Return ``did you mean 'x'?`` for a misspelt name, else what there is to choose from.
 
+    Of more than 12 names, `listing` is the command that shows all; "" if there is none.
+
     >>> nearest("mnits", ["mnist", "digits"])
     "did you mean 'mnist'?"
     >>> nearest("zebra", ["mnist", "digits"])
@@ -60,4 +62,6 @@ def nearest(name: str, known: Iterable[str], listing: str = "vaelab train --help
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"choose one of: {', '.join(known)}" if len(known) <= 12 else f"{listing} lists them all"
+    if len(known) > 12 and listing:
+        return f"{listing} lists them all"
+    return f"choose one of: {', '.join(known[:12])}" + ", ..." * (len(known) > 12)

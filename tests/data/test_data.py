@@ -603,3 +603,9 @@ def test_too_little_memory_is_named_with_the_megabytes(
 
     monkeypatch.setattr(reading.np, "empty", empty)
     assert "not enough memory for the data (2 MB needed); use" in refused(tmp_path / "x.npy")
+
+
+def test_labels_of_bytes_are_text(tmp_path: Path) -> None:
+    y = np.array(["Müller".encode(), b"Meier"] * 30)
+    np.savez(tmp_path / "b.npz", x=np.zeros((60, 8, 8), np.uint8), y=y)
+    assert data.load(Data(source=str(tmp_path / "b.npz"))).class_names == ("Meier", "Müller")

@@ -149,7 +149,13 @@ def test_test_images_are_found_below_the_folder_of_an_archive(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "folders",
-    [("training_set", "test_set"), ("train2017", "test2017"), ("seg_train/seg_train", "seg_test")],
+    [
+        ("training_set", "test_set"),
+        ("train2017", "test2017"),
+        ("seg_train/seg_train", "seg_test"),
+        ("TrainSet", "TestSet"),
+        ("trainset", "testset"),
+    ],
 )
 def test_longer_names_of_splits_are_splits(tmp_path: Path, folders: tuple[str, str]) -> None:
     for folder, count in zip(folders, (6, 3), strict=True):
@@ -165,6 +171,8 @@ def test_longer_names_of_splits_are_splits(tmp_path: Path, folders: tuple[str, s
         (("cat/train", "cat/test", "dog/train"), "a split within cat"),
         (("test", "images"), "a folder test, none for training"),
         (("test",), "a folder test, none for training"),
+        (("seg_train/a", "seg_test/a", "seg_pred"), "seg_pred beside seg_train: is it a class"),
+        (("trainA", "trainB", "testA", "testB"), "are both for (train|test); keep one"),
     ],
 )
 def test_folders_that_would_train_on_test_images_are_refused(
@@ -209,3 +217,19 @@ def test_sixteen_bit_colours_are_read_with_eight_and_that_is_said(tmp_path: Path
     rows = chunk(b"IDAT", compress((b"\0" + bytes(24)) * 4))
     (tmp_path / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + rows + chunk(b"IEND", b""))
     assert "16-bit colour" in load(tmp_path, test=0, validation=0).notes[0]
+
+
+def test_classes_whose_names_contain_such_words_are_classes(tmp_path: Path) -> None:
+    for folder in ("toy train", "test tube", "strain", "ball"):
+        for i in range(4):
+            put(tmp_path / folder / f"{i}.png")
+    assert load(tmp_path).class_names == ("ball", "strain", "test tube", "toy train")
+
+
+def test_images_of_16_bits_with_a_transparent_level_are_read(tmp_path: Path) -> None:
+    levels = np.arange(256, dtype=np.uint16).reshape(16, 16) * 200
+    for i in range(12):
+        Image.fromarray(levels).save(tmp_path / f"{i}.png", transparency=0)
+    found = load(tmp_path)
+    np.testing.assert_array_equal(found.train.x[0].numpy(), levels.astype("f4"))
+    assert "transparency of 12 images of 16 bits is left out" in found.notes[0]

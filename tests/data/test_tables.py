@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vaelab import data
+from vaelab.data import checking
 from vaelab.errors import UserError
 from vaelab.recipes import Data
 
@@ -232,3 +233,120 @@ def test_separators_of_thousands_are_named(tmp_path: Path, cell: str) -> None:
     (tmp_path / "t.csv").write_text(f"a{separator}b\n" + f"{cell}{separator}{cell}\n" * 9)
     with pytest.raises(UserError, match="without separators of thousands"):
         load(str(tmp_path / "t.csv"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [
+        ([["0,637", "0,27", "St. Pauli"], ["0,041", "1,5", "Altona"]] * 5, "label"),
+        ([["0,637", "0,27", "01.03.2021"], ["0,041", "1,5", "02.03.2021"]] * 5, "label"),
+        ([["0", "0", "a"]] * 300 + [["0,637", "1,5", "b"]] * 5, "label"),  # a sensor at rest
+    ],
+)
+def test_decimal_commas_are_found_beside_words_dates_and_whole_numbers(
+    tmp_path: Path, rows: list[list[object]], labels: str
+) -> None:
+    lines = ["a;b;label", *(";".join(map(str, row)) for row in rows)]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    found = load(str(tmp_path / "t.csv"), labels=labels)
+    wanted = np.array([[float(str(c).replace(",", ".")) for c in row[:2]] for row in rows], "f4")
+    np.testing.assert_array_equal(found.train.x.numpy(), wanted)
+    assert "decimal commas" in found.notes[0]
+
+
+def test_a_quote_that_is_not_closed_is_refused_where_it_begins(tmp_path: Path) -> None:
+    rows = [[*row, "red"] for row in ROWS[:, :2]]
+    rows[40][2] = '"5 inch'
+    source = write(tmp_path / "t.csv", ["a", "b", "label"], rows)
+    with pytest.raises(UserError, match="line 42: a quote is not closed"):
+        load(source)
+
+
+@pytest.mark.parametrize(
+    ("words", "encoding", "says"),
+    [
+        (["猫狗", "重量"], "gbk", "unknown encoding .*save it as UTF-8"),
+        (["Кошка", "Вес"], "cp1251", "unknown encoding .*save it as UTF-8"),
+        (["猫犬", "重量"], "cp932", "unknown encoding.*save it as UTF-8"),
+        (["Müller", "Weiß"], "utf-16-le", "zero bytes.*save it as UTF-8"),
+        (["Müller", "Weiß"], "cp1252", ""),
+    ],
+)
+def test_names_in_an_encoding_that_cannot_be_told_are_refused(
+    tmp_path: Path, words: list[str], encoding: str, says: str
+) -> None:
+    rows = [[*row, words[i % 2]] for i, row in enumerate(ROWS[:, :2])]
+    source = write(tmp_path / "t.csv", ["a", "b", "label"], rows, encoding=encoding)
+    if says:
+        with pytest.raises(UserError, match=says):
+            load(source)
+    else:
+        assert load(source).class_names == tuple(words)
+
+
+@pytest.mark.parametrize("separator", [",", "\t", " "])
+def test_the_sign_before_a_header_of_numpy_is_no_name(tmp_path: Path, separator: str) -> None:
+    kinds = np.arange(len(ROWS)) % 3
+    names = separator.join(["label", "a", "b"])
+    table = np.c_[kinds, ROWS[:, :2]]
+    np.savetxt(tmp_path / "t.csv", table, delimiter=separator, header=names, fmt="%g")
+    found = load(str(tmp_path / "t.csv"))
+    assert found.train.y is not None
+    np.testing.assert_array_equal(found.train.y, kinds)
+
+
+@pytest.mark.parametrize("place", [0, 2])
+@pytest.mark.parametrize("name", ["id", "index", "#"])
+@pytest.mark.parametrize("kind", ["shuffled", "words"])
+def test_a_column_that_names_the_rows_is_left_out_wherever_it_stands(
+    tmp_path: Path, place: int, name: str, kind: str
+) -> None:
+    numbers = np.random.default_rng(1).permutation(60) + 842_302
+    cells = [f"P-{n}" if kind == "words" else n for n in numbers]
+    rows = [[*row] for row in ROWS[:, :2]]
+    for row, cell in zip(rows, cells, strict=True):
+        row.insert(place, cell)
+    head: list[object] = ["a", "b"]
+    head.insert(place, name)
+    found = load(write(tmp_path / "t.csv", head, rows))
+    np.testing.assert_array_equal(found.train.x.numpy(), ROWS[:, :2].astype("f4"))
+    assert f"column '{name}' is left out" in found.notes[0]
+
+
+def test_names_of_rows_as_r_writes_them_and_a_header_that_ends_with_a_comma(
+    tmp_path: Path,
+) -> None:
+    rows: list[list[object]] = [[f"car {i}", *row] for i, row in enumerate(ROWS)]
+    named = load(write(tmp_path / "r.csv", [*NAMES], rows))
+    np.testing.assert_array_equal(named.train.x.numpy(), ROWS.astype("f4"))
+    assert "names of the rows" in named.notes[0]
+    ended = load(write(tmp_path / "k.csv", [*NAMES, ""], ROWS))
+    np.testing.assert_array_equal(ended.train.x.numpy(), ROWS.astype("f4"))
+
+
+def test_empty_columns_at_the_end_are_no_columns(tmp_path: Path) -> None:
+    rows = [[*row, "", "", ""] for row in ROWS]
+    found = load(write(tmp_path / "t.csv", [*NAMES, "", "", ""], rows))
+    np.testing.assert_array_equal(found.train.x.numpy(), ROWS.astype("f4"))
+
+
+def test_labels_that_are_one_number_are_one_class(tmp_path: Path) -> None:
+    rows = [[*row, ("007", "7", "07")[i % 3]] for i, row in enumerate(ROWS)]
+    found = load(write(tmp_path / "t.csv", [*NAMES, "label"], rows))
+    assert "(1 class;" in found.notes[0]
+    assert len(found.classes()) == 1
+
+
+def test_two_columns_of_the_name_of_the_labels_are_refused(tmp_path: Path) -> None:
+    source = write(tmp_path / "t.csv", ["kind", "kind", *NAMES[2:]], ROWS)
+    with pytest.raises(UserError, match="several columns 'kind'; rename"):
+        load(source, labels="kind")
+
+
+def test_columns_that_float32_hardly_resolves_are_named() -> None:
+    rng = np.random.default_rng(0)
+    seconds = 1.7e12 + 10 * np.arange(60)
+    x = np.c_[seconds, 47.37 + 1e-5 * rng.normal(size=60), rng.normal(size=60), np.full(60, 2021)]
+    found = checking.check(data.Arrays(x.astype(np.float32)), Data(source="x", test=0.0), "x.npy")
+    assert [note[:8] for note in found.notes] == ["column 1", "column 2"]
+    assert all("subtract a constant" in note for note in found.notes)

@@ -12,6 +12,7 @@ from typing import get_args
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from plot_helpers import CODES, EN, LABELS_OF, PT, coarse, history, pictures, png_size, texts
 
@@ -260,3 +261,20 @@ def test_rows_of_different_lengths_keep_their_pictures() -> None:
         tile = shown[top : top + 8 * scale : scale, left : left + 8 * scale : scale]
         np.testing.assert_array_equal(tile, x[i])
     assert (shown[9 * scale :, 18 * scale :] == 255).all()
+
+
+def test_titles_that_are_wider_than_the_page_are_broken() -> None:
+    @style.page
+    def narrow(look: style.Look) -> Figure:
+        figure = Figure(figsize=(2, 2), layout="constrained")
+        figure.subplots().set_title("Codes decoded across the latent plane")
+        return figure
+
+    title = narrow(look=style.Look()).axes[0].title
+    assert title.get_text() == "Codes decoded across\nthe latent plane"
+
+
+@pytest.mark.parametrize("most", [12, 24])
+def test_names_without_a_font_are_cut_to_their_length_on_the_page(most: int) -> None:
+    for name in ("x" * 60, "हिन्दी" * 9, "ラーメン" * 9, "a"):
+        assert len(style.plain(name, most)) <= most

@@ -1,4 +1,7 @@
-"""The page of a comparison in a browser: one file, nothing asked of the network, nothing cut off, the CSV's numbers."""
+"""The page of a comparison in a browser.
+
+It is one file, asks nothing of the network, cuts nothing off and shows the numbers of the CSV.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two comparisons, their numbers made up: of two runs with pictures, and of six with long names.
+    """Two comparisons with made-up numbers: of two runs with pictures, of six with long names.
 
     Of the six, the second is clearly better than the first, and the third clearly worse.
     """
@@ -140,7 +143,8 @@ def test_the_page_is_whole_and_fits(
         f"{texts}.every(text => text.scrollWidth <= text.clientWidth)"
     )  # none runs into the next cell
     beyond = page.evaluate(
-        "w => [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > w + 1)"
+        "w => [...document.querySelectorAll('main *')]"
+        ".filter(e => e.getBoundingClientRect().right > w + 1)"
         ".map(e => e.outerHTML.slice(0, 80))",
         width,
     )

@@ -97,7 +97,7 @@ def _label(run: vaelab.Run, text: str) -> int:
     if text.isascii() and text.isdigit():
         return int(text)
     names = run.class_names or [str(label) for label in run.vae.classes.tolist()]
-    hint = nearest(text, names) if names else "leave it out, the model is not conditional"
+    hint = nearest(text, names, "") if names else "leave it out, the model is not conditional"
     raise UserError(f"label: there is no class {text!r}; {hint}")
 
 

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from vaelab.data.dataset import Array, Arrays, Split
+from vaelab.data.reading import classes
 from vaelab.errors import UserError
 from vaelab.recipes import Data
+
+COARSE = 256  # steps of float32 that a column should span
 
 
 class Checked(NamedTuple):
@@ -36,7 +39,7 @@ def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
     if len({(part.dtype, part.shape[1:]) for part in parts.values()}) > 1:
         found = " but ".join(f"{key} {part.dtype} {part.shape[1:]}" for key, part in parts.items())
         raise UserError(f"{origin}: {found}; store all with one type and one shape")
-    parts, levels = _levels(parts, arrays.levels, settings.scale, origin)
+    parts, levels = _levels(parts, arrays.levels, settings.scale, origin, notes)
     labels = {"x": arrays.y, "x_validation": arrays.y_validation, "x_test": arrays.y_test}
     labels, names = _named(labels, arrays.class_names, notes)
     splits = {}
@@ -107,7 +110,7 @@ def _channels_last(shape: tuple[int, ...], origin: str) -> bool:
 
 
 def _levels(
-    parts: dict[str, Array], levels: int | None, scale: float, origin: str
+    parts: dict[str, Array], levels: int | None, scale: float, origin: str, notes: list[str]
 ) -> tuple[dict[str, Array], int | None]:
     """uint8 levels and their number, or float32 and None; all parts decide together."""
     x = parts["x"]
@@ -127,12 +130,29 @@ def _levels(
             levels or (2 if high == 1 else 256),
         )
     else:
-        return {key: _real(part, f"{origin}: {key}") for key, part in parts.items()}, None
+        parts = {key: _real(part, f"{origin}: {key}") for key, part in parts.items()}
+        notes += _coarse(parts["x"])
+        return parts, None
     if scale != 1:
         raise UserError(
             f"data.scale: {origin} has {levels} grey levels, not real values; set data.scale to 1"
         )
     return parts, levels
+
+
+def _coarse(x: Array) -> list[str]:
+    """Columns far from 0, of whose variation float32 keeps little."""
+    if x.ndim != 2:
+        return []
+    low, high = x.min(0), x.max(0)
+    step = np.spacing(np.maximum(abs(low), abs(high)))
+    constant = (low == high) & (step > 1)
+    few = constant | ((low < high) & (high - low < COARSE * step))
+    return [
+        f"column {i + 1} is near {high[i]:.6g}, where float32 has steps of {step[i]:.2g}: "
+        "subtract a constant from it"
+        for i in np.flatnonzero(few)[:3]
+    ]
 
 
 def _real(x: Array, origin: str) -> Array:
@@ -178,7 +198,7 @@ def _named(
             if y is not None:
                 found[key] = np.array([number[str(word)] for word in y])
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        notes.append(f"{len(names)} class{'es' * (len(names) != 1)}: {shown}")
+        notes.append(f"{classes(len(names))}: {shown}")
     return found, names
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vaelab.data.cells import Layout, is_number, number, rows_of
 from vaelab.data.dataset import Array
-from vaelab.data.reading import natural
+from vaelab.data.reading import classes, natural
 from vaelab.errors import UserError, nearest
 
 LABELS = ("label", "labels", "class", "target", "y")  # names of a column that may hold labels
@@ -186,9 +186,10 @@ def classes_of(
             word: int(word) if word.isdecimal() else int(number(word, layout)) for word in distinct
         }
         count = len({*value.values()})
-        said = f"labels: column {name!r} ({count} class{'es' * (count != 1)}; --data.labels none leaves them out)"
+        leave = "--data.labels none leaves them out"
+        said = f"labels: column {name!r} ({classes(count)}; {leave})"
         return np.array([value[word] for word in words]), (), [said]
     order = {word: i for i, word in enumerate(distinct)}
     shown = ", ".join(distinct[:5]) + (", ..." if len(distinct) > 5 else "")
-    said = f"labels: column {name!r} ({len(distinct)} class{'es' * (len(distinct) != 1)}: {shown})"
+    said = f"labels: column {name!r} ({classes(len(distinct))}: {shown})"
     return np.array([order[word] for word in words]), tuple(distinct), [said]

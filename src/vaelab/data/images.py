@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from vaelab.data.dataset import Array, Arrays
 from vaelab.data.folders import part_of, splits
-from vaelab.data.reading import natural, reading
+from vaelab.data.reading import classes, natural, reading
 from vaelab.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -59,9 +59,8 @@ def read_images(folder: Path, resize: int = 0) -> Arrays:
                 labels[split] = np.array([number[name] for name in part.classes])
         counts = Counter(c for part in parts.values() for c in part.classes if c)
         shown = ", ".join(f"{name} {counts[name]}" for name in names[:8])
-        notes.append(
-            f"{len(names)} class{'es' * (len(names) != 1)} by folder: {shown}{', ...' if len(names) > 8 else ''}"
-        )
+        more = ", ..." if len(names) > 8 else ""
+        notes.append(f"{classes(len(names))} by folder: {shown}{more}")
     if len(parts) > 1:
         found = ", ".join(f"{name} {len(part.paths)}" for name, part in parts.items())
         notes.append(f"splits by folder: {found}")

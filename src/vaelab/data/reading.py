@@ -58,6 +58,14 @@ def visible(folder: Path) -> list[Path]:
     return sorted((e for e in entries if e.name.lower() not in ignored), key=lambda e: e.name)
 
 
+def classes(count: int) -> str:
+    """
+    >>> classes(1), classes(3)
+    ('1 class', '3 classes')
+    """
+    return f"{count} class{'es' * (count != 1)}"
+
+
 def natural(name: str) -> list[tuple[int, int, str]]:
     """A key that sorts numbers within names by their value: a2 before a10."""
     parts = re.split(r"(\d+)", name)

@@ -80,7 +80,7 @@ def _report(run: Run, names: list[str], moving: bool, say: Callable[[str], None]
     if missing := unwritable((run.recipe.name, *run.class_names)):
         say(
             f"note: no font of this system has the characters {missing}: figures show their code "
-            "points; install a font that has them, such as Noto Sans CJK"
+            "points; install a font that has them, such as Noto Sans"
         )
     files = ", ".join([*names, *(["progress.gif"] if moving else [])])
     say(f"figures: {run.folder / 'figures'}: {files}")

@@ -127,7 +127,8 @@ def signal_steps(steps: Array, *, look: Look, title: str, xlabel: str = "step") 
 def feature_densities(x: Array, made: Array, names: Sequence[str] = (), *, look: Look) -> Figure:
     """The density of each feature in the data x (N, D) and in samples (M, D)."""
     figure, axes = _feature_panels(x.shape[1], names, look, look.text("samples"))
-    for ax, real, sampled in zip(axes, x.T, made.T, strict=True):
+    wide = x.T.astype(np.float64), made.T.astype(np.float64)  # squares of 1e30, steps at 1e9
+    for ax, real, sampled in zip(axes, *wide, strict=True):
         low, high = min(real.min(), sampled.min()), max(real.max(), sampled.max())
         at = np.linspace(low, high if high > low else low + 1, 200)
         ax.fill_between(at, density(real, at), color=_ORIGINAL, alpha=0.5, lw=0)

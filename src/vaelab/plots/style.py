@@ -161,8 +161,12 @@ def plain(name: object, most: int = 40) -> str:
     """
     text = unicodedata.normalize("NFC", str(name))
     text = "".join(c if c.isprintable() else " " for c in text).strip()
-    text = text if len(text) <= most else text[: most - 1] + "…"
-    return "".join(c if _font(c) else f"U+{ord(c):04X}" for c in text)
+    parts = [c if _font(c) else f"U+{ord(c):04X}" for c in text]
+    if len("".join(parts)) <= most:
+        return "".join(parts)
+    while len("".join(parts)) > most - 1:
+        parts.pop()
+    return "".join(parts) + "…"
 
 
 def unwritable(names: tuple[str, ...]) -> str:

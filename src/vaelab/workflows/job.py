@@ -21,7 +21,7 @@ from vaelab.workflows.console import Console
 
 FEW_STEPS = 500  # of the optimiser, below which a network has hardly learned
 # Real values beyond these are far from the scale that networks are made for.
-SMALL, LARGE = 0.1, 100.0
+TINY, SMALL, LARGE = 0.01, 0.1, 100.0
 
 
 class Job:
@@ -164,11 +164,16 @@ def _remarks(job: Job) -> list[str]:
         )
     if job.large:
         found.append(f"warning: the values reach {job.large:g}; set data.standardise to true")
-    if 0 < job.largest < SMALL and recipe.data.scale != 1:
+    unit = recipe.data.scale != 1 or support(recipe.model) == "unit"
+    if unit and 0 < job.largest < SMALL:
         top = job.largest * recipe.data.scale
         found.append(
             f"warning: the values reach {job.largest:.2g} of data.scale {recipe.data.scale:g}; "
             f"set data.scale to {math.ceil(top) if top > 1 else top:g}"
+        )
+    elif 0 < job.largest < TINY:
+        found.append(
+            f"warning: the values reach only {job.largest:.2g}; set data.standardise to true"
         )
     return found
 

@@ -52,8 +52,8 @@ class Evidence:
 
     @property
     def unseen(self) -> str:
-        """The held-out split: validation images, or test images where there are none."""
-        return "validation" if "validation" in self.history[-1] else "test"
+        """The held-out split: validation, else test, else there is none and it is "train"."""
+        return next(split for split in ("validation", "test", "train") if split in self.history[-1])
 
     def losses(self, split: str) -> list[float]:
         """Return the loss of every epoch in nats per image; with several samples, the bound."""

@@ -19,6 +19,8 @@ def overfitting(e: Evidence) -> Finding | None:
     Trends are lines fitted to the epochs after the best one. The best epoch itself would bias the
     slope, because it was selected for its low loss.
     """
+    if e.unseen == "train":
+        return None
     finding, unseen, seen = partial(Finding, "overfitting"), e.losses(e.unseen), e.losses("train")
     first = unseen.index(min(unseen)) + 1
     epochs = range(first, len(unseen))
