@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,6 +16,7 @@ from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 
 from vaelab.errors import UserError
+from vaelab.evaluation.metrics.codes import principal_axes
 from vaelab.plots.classes import NO_CLASSES, Classes, draw_key
 from vaelab.plots.style import COLOURS, Array, Labels, Look, grid, localise, page, plain
 
@@ -46,12 +48,8 @@ def pca(z: Array) -> tuple[Array, Array]:
     z = checked(z, None)
     if z.shape[1] < 2:
         raise UserError("figures: codes of one dimension have no principal plane; use latent()")
-    centred = z - z.mean(0)
-    variance, axes = np.linalg.eigh(centred.T @ centred)  # ascending
-    variance, axes = variance[::-1].clip(0), axes[:, :-3:-1]
-    # The sign of an eigenvector is arbitrary: its largest component is positive here.
-    axes = axes * np.where(axes[np.abs(axes).argmax(0), range(2)] < 0, -1, 1)
-    return z @ axes, variance / (variance.sum() or 1.0)
+    shares, axes = principal_axes(torch.from_numpy(z))
+    return z @ axes[:, :2].numpy(), shares.numpy()
 
 
 def tsne(z: Array, seed: int) -> Array:

@@ -106,11 +106,23 @@ def evenness(paths: Tensor) -> Tensor:
     return ratio
 
 
+def principal_axes(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Principal axes of codes (N, L): their shares of the variance (L,), descending, and the axes.
+
+    The axes are the columns of (L, L), the eigenvectors of the covariance of the codes. The sign of
+    an eigenvector is arbitrary; here its largest component is positive. Both are float64, and the
+    shares are 0 if all codes are equal.
+    """
+    centred = codes.double() - codes.double().mean(0)
+    variances, axes = torch.linalg.eigh(centred.T @ centred)  # ascending
+    variances, axes = variances.flip(0).clamp(min=0), axes.flip(1)
+    largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
+    return variances / variances.sum().clamp(min=torch.finfo().tiny), axes * largest.sign()
+
+
 def explained_variance(means: Tensor, components: int = 2) -> float:
     """Share of the variance of codes (N, L) explained by the first principal components, in [0, 1].
 
     It is 0 if all codes are equal.
     """
-    centred = (means - means.mean(0)).double()
-    variances = torch.linalg.svdvals(centred) ** 2
-    return float(variances[:components].sum() / variances.sum()) if variances.any() else 0.0
+    return float(principal_axes(means)[0][:components].sum())
