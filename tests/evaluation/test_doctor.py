@@ -732,7 +732,7 @@ def test_a_report_begins_with_the_whole_and_ends_with_what_was_not_judged() -> N
         "No fault was found.": [fine],
         "No fault was found; see the remarks.": [remark, fine],
         "One fault was found.": [fault, remark, fine],
-        "2 faults were found, the gravest first.": [fault, fault],
+        "2 faults were found, the most severe first.": [fault, fault],
     }
     for begin, findings in begins.items():
         text = report(findings)

@@ -25,7 +25,7 @@ def report(findings: Sequence[Finding], folder: str | Path = "RUN") -> str:
     none = "No fault was found: this run is healthy." if judged else "No fault was found."
     none = "No fault was found; see the remarks." if remarks else none
     found = {0: none, 1: "One fault was found."}
-    lines = [found.get(len(faults), f"{len(faults)} faults were found, the gravest first.")]
+    lines = [found.get(len(faults), f"{len(faults)} faults were found, the most severe first.")]
     for finding in faults + remarks:
         title = (
             f"fault: {finding.rule}" if finding.verdict == "fault" else f"remark on {finding.rule}:"
