@@ -134,3 +134,20 @@ def test_reconstructions_stand_under_their_originals_in_rows_of_at_most_ten() ->
 def test_a_grid_of_given_columns_has_a_row_for_each_class() -> None:
     x = picture(images(6, 4, 4))
     np.testing.assert_array_equal(square(x, 2), tiles(x, 2))
+
+
+def test_a_spike_of_a_long_signal_is_drawn() -> None:
+    x = np.zeros((1, 50_000, 1), np.float32)
+    x[0, 33_333] = 1
+    (shown,) = picture(x[..., 0])
+    reached = (shown[:12] < 150).any((0, 2)).nonzero()[0]  # near the top
+    assert len(reached)
+    assert abs(reached.mean() / shown.shape[1] - 2 / 3) < 0.03
+
+
+def test_each_of_many_channels_is_a_row() -> None:
+    x = np.zeros((2, 8, 400), np.float32)
+    x[:, 1::2] = 1
+    shown = picture(x)
+    assert shown.shape == (2, 72, 96, 3)
+    np.testing.assert_array_equal(shown[0, 4::9, 50, 0], [0, 255] * 4)

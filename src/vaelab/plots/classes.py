@@ -91,7 +91,11 @@ def draw_key(where: Figure | Axes, classes: Classes, look: Look) -> None:
     if isinstance(where, Figure):
         legend = where.legend(dots, blank, loc="outside right center", **words)
     else:
+        # Beside one panel of several there is less room.
+        most = 16 if columns == 1 else 8
+        names = [name if len(name) <= most else f"{name[: most - 1]}…" for name in names]
         words |= {"bbox_to_anchor": (1.0, 0.5), "borderaxespad": 0.2}
+        words |= {"fontsize": "x-small", "columnspacing": 0.8} if columns == 2 else {}
         legend = where.legend(dots, blank, loc="center left", **words)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(name)

@@ -21,6 +21,7 @@ Form = Literal["image", "signal", "table"]
 
 WHITE, GREY = 230, 200  # a mean above it is nearly white; the grey between such pictures
 SIDE = 128  # pixels of the longer side of an image on a page: a tile at 200 dots per inch
+LANES = 6  # of more channels of a signal, each is a row of grey values and not a curve
 CHANNELS, MANY = 12, 64  # at most, of a signal and of a long one; a wider array is an image
 FEATURES = 24  # at most, of a table; a longer row is a signal
 _CURVE = (72, 96)  # height and width of the small picture of a signal
@@ -66,7 +67,8 @@ def picture(x: Array, span: tuple[float, float] = (0, 1), side: int = SIDE) -> P
     if np.ndim(x) < 2 or np.ndim(x) > 4 or not np.size(x):
         raise UserError(f"figures: expected images or signals (N, ...), got {np.shape(x)}")
     if form(np.shape(x)[1:]) != "image":
-        return _curves(signals(x), span)
+        many = signals(x)
+        return _strips(many, span) if many.shape[2] > LANES else _curves(many, span)
     low, high = span
     y = np.asarray(x, dtype=np.float32)
     y = y[:, None] if y.ndim == 3 else y
@@ -97,9 +99,9 @@ def _curves(x: Array, span: tuple[float, float]) -> Pixels:
     (h, w), fine = _CURVE, 3  # drawn larger and reduced, for smooth lines
     low, high = span
     margin = 0.1 * ((high - low) or 1.0)
-    across = np.linspace(0, w * fine - 1, x.shape[1]).astype(int)
     sheets = []
-    for one in x:  # (T, C)
+    for one in (_thinned(signal, w) for signal in x):  # (T, C)
+        across = np.linspace(0, w * fine - 1, len(one)).astype(int)
         unit = (one - (low - margin)) / ((high - low) + 2 * margin or 1.0)
         ups = ((1 - unit.clip(0, 1)) * (h * fine - 1)).astype(int)
         sheet = Image.new("RGB", (w * fine, h * fine), "white")
@@ -110,6 +112,27 @@ def _curves(x: Array, span: tuple[float, float]) -> Pixels:
             pen.line(points, COLOURS[(channel + 1) % len(COLOURS)], 2 * fine, "curve")
         sheets.append(np.asarray(sheet.resize((w, h), Image.Resampling.BOX)))
     return np.stack(sheets)
+
+
+def _strips(x: Array, span: tuple[float, float]) -> Pixels:
+    """Pictures of signals (N, T, C) of many channels: a row for each, time to the right."""
+    h, w = _CURVE
+    low, high = span
+    grey = (((x - low) / ((high - low) or 1.0)).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    sheets = []
+    for one in grey.swapaxes(1, 2):  # (C, T)
+        reduced = Image.fromarray(one).resize((w, len(one)), Image.Resampling.BOX)
+        sheets.append(np.asarray(reduced.resize((w, h), Image.Resampling.NEAREST).convert("RGB")))
+    return np.stack(sheets)
+
+
+def _thinned(x: Array, columns: int) -> Array:
+    """A signal (T, C) with at most the lowest and the highest value of each of the columns."""
+    if len(x) <= 2 * columns:
+        return x
+    starts = np.arange(columns) * len(x) // columns
+    ends = [extreme.reduceat(x, starts, axis=0) for extreme in (np.minimum, np.maximum)]
+    return np.stack(ends, 1).reshape(2 * columns, -1)
 
 
 def gap(pictures: Pixels) -> int:
