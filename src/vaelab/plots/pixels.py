@@ -118,10 +118,10 @@ def _strips(x: Array, span: tuple[float, float]) -> Pixels:
     """Pictures of signals (N, T, C) of many channels: a row for each, time to the right."""
     h, w = _CURVE
     low, high = span
-    grey = (((x - low) / ((high - low) or 1.0)).clip(0, 1) * 255 + 0.5).astype(np.uint8)
     sheets = []
-    for one in grey.swapaxes(1, 2):  # (C, T)
-        reduced = Image.fromarray(one).resize((w, len(one)), Image.Resampling.BOX)
+    for one in x.swapaxes(1, 2):  # (C, T)
+        grey = (((one - low) / ((high - low) or 1.0)).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        reduced = Image.fromarray(grey).resize((w, len(one)), Image.Resampling.BOX)
         sheets.append(np.asarray(reduced.resize((w, h), Image.Resampling.NEAREST).convert("RGB")))
     return np.stack(sheets)
 
