@@ -166,6 +166,7 @@ def main() -> None:
         "range": [min(ratios), max(ratios)],
         "pairs": rows,
         "threads": threads,
+        "processor": devices.processor(),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

@@ -153,7 +153,7 @@ def environment(device: torch.device, threads: int, products: str) -> dict[str, 
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "platform": platform.platform(),
-        "processor": torch.cuda.get_device_name(device) if on_gpu else _processor(),
+        "processor": torch.cuda.get_device_name(device) if on_gpu else processor(),
         "device": device.type,
         "threads": threads,
         "products": products,  # who multiplies matrices, see models.linear
@@ -192,7 +192,7 @@ def _anonymous(word: str) -> str:
     return word
 
 
-def _processor() -> str:
+def processor() -> str:
     """The model of the CPU, as Linux names it; elsewhere as far as it is known."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
