@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import vaelab
 from vaelab import data
 from vaelab.data import reading
 from vaelab.errors import UserError
@@ -609,3 +610,10 @@ def test_labels_of_bytes_are_text(tmp_path: Path) -> None:
     y = np.array(["Müller".encode(), b"Meier"] * 30)
     np.savez(tmp_path / "b.npz", x=np.zeros((60, 8, 8), np.uint8), y=y)
     assert data.load(Data(source=str(tmp_path / "b.npz"))).class_names == ("Meier", "Müller")
+
+
+def test_an_error_in_a_custom_reader_is_named_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def read(settings):\n    return {}['x']\n")
+    source = f"{tmp_path / 'mine.py'}:read"
+    with pytest.raises(vaelab.UserError, match=r"KeyError: 'x' \(mine.py, line 2\); correct it"):
+        vaelab.train(vaelab.recipe("quickstart", {"data.source": source}), tmp_path / "run")

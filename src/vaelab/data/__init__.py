@@ -6,7 +6,10 @@ everything after it (layout, levels, labels, splits) is the same for all.
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -100,7 +103,7 @@ def _check_applies(settings: Data) -> None:
 
 def _read(settings: Data) -> Arrays:
     named = settings.source in NAMED or ".py:" in settings.source
-    arrays = code("data.source", settings.source if named else "PATH")(settings)
+    arrays = _called(code("data.source", settings.source if named else "PATH"), settings)
     if not isinstance(arrays, Arrays):
         raise UserError(
             f"data.source: {settings.source} returns {type(arrays).__name__}; "
@@ -112,6 +115,22 @@ def _read(settings: Data) -> Arrays:
             y=None, y_validation=None, y_test=None, class_names=(), notes=notes
         )
     return _lent(arrays) if ".py:" in settings.source else arrays
+
+
+def _called(reader: Callable[[Data], Any], settings: Data) -> Any:
+    """What the reader returns; an error in a custom one is named with its place in that file."""
+    try:
+        return reader(settings)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        if ".py:" not in settings.source:
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise UserError(
+            f"data.source: {settings.source} failed with {type(error).__name__}: {error} "
+            f"({Path(place.filename).name}, line {place.lineno}); correct it there"
+        ) from error
 
 
 def _lent(arrays: Arrays) -> Arrays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -116,6 +117,7 @@ class _Training:
         self.held_out, self.pause = held_out, pause
         self.device = data.x.device
         precision = PRECISION[settings.precision]
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # vaelab says what it does
         self.fabric = Fabric(accelerator=self.device.type, devices=1, precision=precision)
         self.optimiser = optimisers.make(step.to(self.device).parameters(), settings)
         self.wrapped = self.fabric.setup(step, self.optimiser)
