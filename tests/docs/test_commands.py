@@ -12,6 +12,7 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -107,6 +108,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("vaelab.data.mnist.load", mnist)
+        unplotted = SimpleNamespace(plot=lambda *_: None, is_frame=lambda *_: False)
+        for module in ("train", "posthoc_prior"):  # `vaelab figures` plots; that is enough
+            patch.setattr(f"vaelab.workflows.{module}.gallery", unplotted)
         patch.setattr("vaelab.devices._idle_cores", lambda: 1.0)
         patch.setattr("vaelab.workflows.posthoc_prior.STEPS", 20)
         patch.setattr("vaelab.evaluation.classifier.SHOWN", (500, 1000))

@@ -64,12 +64,7 @@ def evaluate(
     """
     if isinstance(run, str | Path):
         run = load_run(run, code=code)
-    names = [sections] if isinstance(sections, str) else [*sections]
-    for name in names:
-        if name not in METRICS:
-            raise UserError(f"sections (--only): there is no {name!r}; {nearest(name, METRICS)}")
-    if samples < 1 or images < 0:
-        raise UserError(f"samples, images: expected at least 1 and 0, got {samples} and {images}")
+    names = _checked(sections, samples, images)
     evaluator = Evaluator(run, images=images, seed=seed, quiet=quiet)
     if images >= len(evaluator.data.test.x):
         evaluator = replace(evaluator, images=0)
@@ -91,6 +86,17 @@ def evaluate(
     found = rounded({n: results.sections[stored_name(n, samples)] for n in METRICS if n in names})
     path = None if results.unkept else results.path
     return Evaluation(results.protocol | {WEIGHTS: samples}, found, path)
+
+
+def _checked(sections: str | Collection[str], samples: int, images: int) -> list[str]:
+    """Return the names of the sections, after a check of all arguments."""
+    names = [sections] if isinstance(sections, str) else [*sections]
+    for name in names:
+        if name not in METRICS:
+            raise UserError(f"sections (--only): there is no {name!r}; {nearest(name, METRICS)}")
+    if samples < 1 or images < 0:
+        raise UserError(f"samples, images: expected at least 1 and 0, got {samples} and {images}")
+    return names
 
 
 def _plot(evaluator: Evaluator, results: Results) -> None:
