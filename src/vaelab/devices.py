@@ -63,9 +63,10 @@ def threads(asked: int) -> tuple[int, str]:
         )
     if count > round(idle):
         remedy = "lower train.threads, or wait" if count > 1 else "wait, or expect slow epochs"
+        uses = f"{count} thread{'s' * (count > 1)}"
         return count, (
-            f"other programs keep {allowed - idle:.1f} of {allowed} cores busy, training asks for "
-            f"{count}; {remedy}"
+            f"other programs use {allowed - idle:.1f} of {allowed} cores, training uses {uses}; "
+            f"{remedy}"
         )
     return count, ""
 
@@ -164,8 +165,8 @@ def describe(machine: Mapping[str, Any], began: Mapping[str, Any]) -> list[str]:
     """Lines about the machine of a run, and about what differs from the one that it began on."""
     count = machine["threads"]
     lines = [
-        f"device: {machine['device']}, {count} thread{'s' * (count > 1)}, products by "
-        f"{machine['products']} (recorded: they decide the last bits)"
+        f"device: {machine['device']}, {count} thread{'s' * (count > 1)}, matrix products by "
+        f"{machine['products']} (stored in the run: rounding depends on them)"
     ]
     for name in ("processor", "threads"):
         if name in began and began[name] != machine[name]:

@@ -313,7 +313,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
         "set --train.batch to 2 or more",
     ),
     # runs
-    "no run": (["sample", "nowhere"], "nowhere", "vaelab train makes one"),
+    "no run": (["sample", "nowhere"], "nowhere", "create it with vaelab train"),
     "a folder that is no run": (["sample", "empty"], "empty", "check the path"),
     "a folder of runs": (["sample", "."], "recipe.toml", "name one"),
     "run in use": (
@@ -336,7 +336,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
         "notes.txt/run",
         "another --out",
     ),
-    "resume nothing": ([*RESUME, "nowhere"], "nowhere", "vaelab train makes one"),
+    "resume nothing": ([*RESUME, "nowhere"], "nowhere", "create it with vaelab train"),
     "resume with a recipe": (
         ["train", "quickstart", "--resume", "run"],
         "--resume",

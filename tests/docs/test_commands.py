@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from conftest import TINY, flags
 import vaelab
 from vaelab.cli.main import main
 from vaelab.data.dataset import Arrays
+from vaelab.evaluation import Evaluator
 from vaelab.recipes import available
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +114,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for module in ("train", "posthoc_prior"):  # `vaelab figures` plots; that is enough
             patch.setattr(f"vaelab.workflows.{module}.gallery", unplotted)
         patch.setattr("vaelab.devices._idle_cores", lambda: 1.0)
+        few = partial(Evaluator, n_samples=200)
+        patch.setattr("vaelab.workflows.evaluate.Evaluator", few)
         patch.setattr("vaelab.workflows.posthoc_prior.STEPS", 20)
         patch.setattr("vaelab.evaluation.classifier.SHOWN", (500, 1000))
         patch.setattr("vaelab.evaluation.annealing.TEMPERATURES", 5)

@@ -108,7 +108,7 @@ def test_what_is_no_run_is_refused_with_the_way_to_one(digits_run: Path, tmp_pat
     refused(
         lambda: vaelab.load(tmp_path / "no"),
         str(tmp_path / "no"),
-        "no such run folder; vaelab train makes one",
+        "no such run folder; create it with vaelab train",
     )
     refused(lambda: vaelab.load(tmp_path), str(tmp_path), "check the path")
     refused(

@@ -262,7 +262,7 @@ def test_patience_stops_that_many_epochs_after_the_best(
     settings = OVERFITS | {"data.source": few}
     patient = trained(tmp_path / "patient", settings)
     run = vaelab.train(tiny(settings | {"train.patience": 4}), tmp_path / "run")
-    assert "stopped early: no better validation value in 4 epochs" in capsys.readouterr().out
+    assert "stopped early: no lower validation loss for 4 epochs" in capsys.readouterr().out
     assert len(run.history) == run.contract["epoch"] + 4 < 25
     assert losses(run) == losses(patient)[: len(run.history)]  # up to there the same run
 

@@ -18,7 +18,7 @@ LISTS = {  # what `vaelab list` lists, and the setting that it is for
 EXAMPLES = """\
 examples:
   vaelab train quickstart              digits of 8x8 pixels, a few seconds
-  vaelab train mlp-20d                 MNIST: downloaded once unless found
+  vaelab train mlp-20d                 MNIST: downloaded once if it is not here
   vaelab train cnn-16d --train.epochs 40 --objective.beta 4 --out runs/beta4
   vaelab train my-recipe.toml --data.source faces.npy
   vaelab train --resume runs/beta4     continue after Ctrl-C or a power cut
@@ -29,9 +29,9 @@ examples:
   vaelab compare runs/mlp-2d runs/cnn-16d
   vaelab compare mlp-2d cnn-16d --seeds 5
 
-MNIST is looked for in --data.dir, in $VAELAB_DATA_DIR and in the user's cache
-before it is downloaded. vaelab COMMAND --help says what a command takes,
-vaelab help settings lists every setting of a training."""
+vaelab looks for MNIST in --data.dir, $VAELAB_DATA_DIR and the user's cache,
+and downloads it if it is in none of them. vaelab COMMAND --help prints the
+options of a command, vaelab help settings every setting of a training."""
 
 
 def overview(commands: Mapping[str, Command]) -> str:
@@ -54,7 +54,7 @@ def of_command(command: Command, complete: bool = False) -> str:
     lines += ["", "options:", *(line for option in named for line in _option(option))]
     lines += columns("--help", "print this help", 20)
     if command.settings:
-        lines += columns("--help-all", "print it with every setting", 20)
+        lines += columns("--help-all", "print this help with all settings", 20)
         lines += ["", settings(complete)]
     return "\n".join(lines)
 

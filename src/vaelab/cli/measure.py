@@ -9,7 +9,7 @@ from vaelab.cli.arguments import CODE, OVERWRITE, QUIET, RUN, Command, Option, w
 from vaelab.cli.output import announce
 from vaelab.workflows.console import say
 
-IMAGES = Option("--images", "use so many test images (default: all)", "N", whole(1), default=0)
+IMAGES = Option("--images", "number of test images (default: all)", "N", whole(1), default=0)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -78,7 +78,7 @@ COMMANDS = {
                 "--samples", "importance weights per image", "K", whole(1), default=1000,
             ),
             IMAGES,
-            Option("--only", "of likelihood,latent,samples,disentangling", "SECTIONS"),
+            Option("--only", "some of likelihood,latent,samples,disentangling", "SECTIONS"),
             Option("--all", "print every number, not a summary"),
             Option("--out", "keep the results in FOLDER (default: the run folder)", "FOLDER"),
             CODE,
@@ -89,17 +89,17 @@ COMMANDS = {
         memory="lower --images or --samples",
     ),
     "doctor": Command(
-        "say what is wrong with a run and what to try",
+        "diagnose a run and suggest remedies",
         [RUN, CODE],
         doctor,
         ["vaelab doctor RUN [options]"],
         memory="close other programs; vaelab evaluate RUN --images 1000 measures fewer images",
     ),
     "compare": Command(
-        "compare runs or recipes with the first of them",
+        "compare runs or recipes; the first is the reference",
         [
             Option("RUN", "a run folder, a study, or a recipe (trained first)", number="+"),
-            Option("--seeds", "train each N times, with the seeds 0 to N-1", "N", whole(2),
+            Option("--seeds", "train each recipe N times, seeds 0 to N-1", "N", whole(2),
                 default=0),
             Option("--out", "folder of the comparison (default: runs/A-vs-B)", "FOLDER"),
             Option("--samples", "importance weights per image (default: at least 100)", "K",

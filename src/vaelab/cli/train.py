@@ -122,7 +122,7 @@ COMMANDS = {
         [
             Option("RECIPE", "a name from `vaelab list recipes`, or a .toml file", number="?"),
             Option("--out", "the run folder (default: runs/RECIPE)", "FOLDER"),
-            Option("--resume", "continue this run", "RUN"),
+            Option("--resume", "run folder of the training to continue", "RUN"),
             OVERWRITE,
             LANG,
             CODE,

@@ -53,11 +53,11 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     split_seed: Annotated[Whole, _doc("random seed of both splits")] = 0
     treatment: Annotated[str, _doc("how grey levels become values", common=True)] = "grey"
     scale: Annotated[
-        Positive, _doc("real values (not grey levels) reach the networks divided by this")
+        Positive, _doc("divisor of real values (not grey levels) before the networks")
     ] = 1.0
     standardise: Annotated[
         bool,
-        _doc("values reach the networks less their mean over their deviation, by element"),
+        _doc("standardise every element to mean 0 and deviation 1 over the training rows"),
     ] = False
     rotate: Annotated[
         float, Meta(ge=0, le=180), _doc("augmentation: largest rotation in degrees")
@@ -96,8 +96,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _doc("published variant (vaelab list models), or a Python file with a ROW", common=True),
     ] = "vae"
     likelihood: Annotated[str, _doc("p(x|z)", common=True)] = "bernoulli"
-    prior: Annotated[str, _doc("p(z); set by the variant unless named", common=True)] = "normal"
-    posterior: Annotated[str, _doc("q(z|x); set by the variant unless named")] = "gaussian"
+    prior: Annotated[str, _doc("p(z); default: that of the variant", common=True)] = "normal"
+    posterior: Annotated[str, _doc("q(z|x); default: that of the variant")] = "gaussian"
     conditional: Annotated[
         bool, _doc("condition encoder, decoder and prior on the class", cites="sohn2015learning")
     ] = False
@@ -138,10 +138,10 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Objective(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is optimised. What is reported is always distortion + rate, with beta = 1."""
+    """The training objective. The reported loss is always distortion + rate, with beta = 1."""
 
-    name: Annotated[str, _doc("objective; set by the variant unless named")] = "elbo"
-    k: Annotated[Count, _doc("posterior samples per image in one bound", common=True)] = 1
+    name: Annotated[str, _doc("objective; default: that of the variant")] = "elbo"
+    k: Annotated[Count, _doc("importance samples per image", common=True)] = 1
     m: Annotated[Count, _doc("bounds that miwae and piwae average")] = 1
     beta: Annotated[
         NonNegative,
@@ -154,12 +154,12 @@ class Objective(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _doc("order of renyi; share of the ELBO in ciwae; alpha of info"),
     ] = 0.0
     capacity: Annotated[NonNegative, _doc("capacity: the KL's target, in nats")] = 0.0
-    bits: Annotated[NonNegative, _doc("free-bits: least cost of a dimension, in nats")] = 0.0
+    bits: Annotated[NonNegative, _doc("free-bits: minimum KL of a dimension, in nats")] = 0.0
     grows: Annotated[tuple[str, ...], _doc("weights that are scheduled by warmup or cycles")] = (
         "beta",
     )
     warmup: Annotated[
-        NonNegative, _doc("epochs over which these weights grow linearly from 0", common=True)
+        NonNegative, _doc("epochs over which the weights in grows rise from 0", common=True)
     ] = 0.0
     cycles: Annotated[
         Whole, _doc("how many times these weights grow from 0 during training (0: never)")
@@ -175,9 +175,7 @@ class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     learning_rate: Annotated[
         Positive, _doc("learning rate; its maximum where a schedule changes it", common=True)
     ] = 1e-3
-    weight_decay: Annotated[
-        NonNegative, _doc("adamw: share of every weight taken off, times lr")
-    ] = 0.0
+    weight_decay: Annotated[NonNegative, _doc("adamw: coefficient of the weight decay")] = 0.0
     epsilon: Annotated[Positive, _doc("Adam's epsilon, added to the root of the second moment")] = (
         1e-8
     )
@@ -200,7 +198,7 @@ class Figures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Language and size of the figures."""
 
     lang: Annotated[Literal["en", "pt"], _doc("language of the labels", common=True)] = "en"
-    size: Annotated[Literal["column", "slide"], _doc("size of figures and letters")] = "column"
+    size: Annotated[Literal["column", "slide"], _doc("size of figures and fonts")] = "column"
     format: Annotated[
         tuple[Literal["png", "pdf", "svg"], ...], _doc("formats of the files, one or several")
     ] = ("png",)

@@ -31,7 +31,7 @@ def load(folder: str | Path, *, code: Code = ()) -> Run:
     folder = Path(folder)
     path = folder / "recipe.toml"
     if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such run folder; vaelab train makes one")
+        raise UserError(f"{folder}: there is no such run folder; create it with vaelab train")
     with opened(path, f"{folder} is not a run; {_hint(folder)}") as file:
         content = file.read()
     try:

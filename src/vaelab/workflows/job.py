@@ -143,7 +143,7 @@ def _remarks(job: Job) -> list[str]:
     """Return warnings and notes on settings that may have unintended effects."""
     recipe, settings, found = job.recipe, job.recipe.train, []
     if not len(job.validation):
-        found.append("note: without validation images no epoch is chosen, the last weights count")
+        found.append("note: without validation images the weights of the last epoch are kept")
     if job.data.note:
         found.append(job.data.note)
     if recipe.objective.warmup >= settings.epochs:
@@ -159,7 +159,7 @@ def _remarks(job: Job) -> list[str]:
     a_pass = len(batch_sizes(len(job.train), settings.batch))
     if a_pass * settings.epochs < FEW_STEPS:
         found.append(
-            f"warning: {a_pass * settings.epochs:,} steps are few for a network; set "
+            f"warning: {a_pass * settings.epochs:,} steps of the optimiser are few; set "
             f"train.epochs to {-(-FEW_STEPS // a_pass)}, or lower train.batch"
         )
     if job.large:

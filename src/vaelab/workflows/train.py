@@ -177,7 +177,7 @@ def _fit(job: Job, run: Run, state: State | None, facts: Facts) -> None:
                         break
                     if not stopping() and exhausted(epoch.history, settings.patience, warmup):
                         job.say(
-                            "stopped early: no better validation value in "
+                            "stopped early: no lower validation loss for "
                             f"{settings.patience} epochs"
                         )
                         break
