@@ -123,7 +123,7 @@ def test_the_printed_table_has_every_number_its_unit_and_its_meaning(
             ]
             assert metric.unit in line
     assert str(found.sections["likelihood"]["nll"]) in printed
-    assert "NO LIKELIHOOD" in printed  # grey levels under a Bernoulli
+    assert "NOT A LIKELIHOOD" in printed  # grey levels under a Bernoulli
     assert str(measured / "evaluation.json") in printed
     monkeypatch.setenv("COLUMNS", "80")
     narrow = found.table()

@@ -428,8 +428,8 @@ def test_grey_levels_under_a_bernoulli_are_loudly_no_likelihood_and_have_a_floor
     # p(x|z) is 2^-12 for every z.
     assert floor - noise < found["nll"].value < found["loss"].value + noise
     assert "bits_per_dim" not in found
-    assert found["notes"][0].startswith("NO LIKELIHOOD: ")
-    assert f"its floor on these images is {12 * math.log(2):.1f} nats" in found["notes"][0]
+    assert found["notes"][0].startswith("NOT A LIKELIHOOD: ")
+    assert f"minimum on these images at {12 * math.log(2):.1f} nats" in found["notes"][0]
 
 
 def test_classes_are_averaged_apart_and_one_image_has_no_error(

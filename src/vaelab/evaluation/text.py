@@ -23,7 +23,7 @@ LINES: dict[str, dict[str, str]] = {
     "annealing": {"likelihood.ais": "nll", "likelihood.ais_difference": "difference"},
     "latent use": {"latent.active_units": "active units", "latent.codes_used": "codes used",
                    "latent.mutual_information": "mutual information"},
-    "prior mismatch": {"latent.prior_gap": "KL(q(z) || p(z))", "latent.hole_share": "holes"},
+    "prior mismatch": {"latent.prior_gap": "KL(q(z) || p(z))", "latent.hole_share": "hole share"},
     "classes": {"latent.probe_accuracy": "probe accuracy", "latent.knn_accuracy": "15-NN"},
     "reconstructions": {"samples.mse": "mse", "samples.psnr": "psnr", "samples.ssim": "ssim"},
     "Frechet distance": {"samples.frechet": "samples", "samples.frechet_real": "real images"},

@@ -81,7 +81,7 @@ def zuko_flows() -> ModuleType:
         return import_module("zuko.flows")
     except ImportError:
         raise UserError(
-            "model: normalising flows need zuko; pip install 'vaelab[flows]', "
+            "model: normalising flows need zuko; run pip install zuko, "
             "or choose another prior and posterior"
         ) from None
     finally:

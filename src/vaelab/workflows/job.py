@@ -118,7 +118,7 @@ def introduce(job: Job) -> None:
     images = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     say(f"{recipe.name}: {recipe.about}" if recipe.about else recipe.name)
     if job.changes:
-        say(f"changed: {', '.join(job.changes)}")
+        say(f"changed settings: {', '.join(job.changes)}")
     labels = "with labels" if data.train.y is not None else "no labels"
     shape = "x".join(map(str, data.shape))
     say(f"data: {data.name}, shape {shape}, {labels}; {images}")

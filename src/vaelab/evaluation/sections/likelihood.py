@@ -179,9 +179,9 @@ def bits_of_a_volume(decoder: nn.Module, x: Tensor, batches: Batches) -> tuple[f
         x = x if decoder.units is None else decoder.units.inward(x)
         floor = float(-(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x)).double().sum() / len(x))
         says = (
-            "NO LIKELIHOOD: grey levels under a Bernoulli make a cross-entropy, and its floor on "
-            f"these images is {floor:.1f} nats, the entropy of their pixels, not 0; never compare "
-            "it with binarised images (data.treatment: dynamic)"
+            "NOT A LIKELIHOOD: the Bernoulli cross-entropy of grey levels has its minimum on these "
+            f"images at {floor:.1f} nats, the entropy of their pixels, and not at 0; do not "
+            "compare it with numbers of binarised images (data.treatment: dynamic)"
         )
         return (None, says) if floor else (0.0, "")
     if getattr(decoder, "support", "real") in ("counts", "levels"):

@@ -154,7 +154,7 @@ def _library(posterior: str) -> Any:
     except ImportError:
         raise UserError(
             f"model.posterior: {posterior} needs vector-quantize-pytorch; "
-            "pip install 'vaelab[codes]'"
+            "run pip install vector-quantize-pytorch"
         ) from None
 
 
