@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import string
 import subprocess
 import sys
 import warnings
@@ -28,7 +27,6 @@ from vaelab.plots.images import (
     samples,
     side_by_side_images,
 )  # fmt: skip
-from vaelab.plots.labels import LABELS, Lang, decimal, label
 from vaelab.plots.latent import latent, side_by_side
 from vaelab.plots.manifold import grid_axis, manifold
 from vaelab.plots.overview import Pictures, overview
@@ -134,21 +132,6 @@ def test_no_page_is_larger_than_its_size_allows(name: str, size: style.Size) -> 
     width, height = make(look).get_size_inches()
     assert width <= look.width + 1e-6
     assert height <= look.height + 1e-6
-
-
-def test_every_label_has_both_languages_and_the_same_slots() -> None:
-    for key, words in LABELS.items():
-        slots = [
-            {name for _, name, _, _ in string.Formatter().parse(text) if name} for text in words
-        ]
-        assert slots[0] == slots[1], key
-        for lang in get_args(Lang):
-            shown = label(key, lang, **dict.fromkeys(slots[0], 1))
-            assert "{" not in shown
-            assert shown.strip()
-    assert decimal("-0.5", "pt") == "−0,5"
-    with pytest.raises(UserError, match="choose one of: en, pt"):
-        label("epoch", "fr")  # type: ignore[arg-type]
 
 
 NAMES = ["run_$SEED_$LR", "cost $5 to $9", r"\frac{1}{0}", "_hidden", "a\nb\tc", "<b>&", "^_$"]

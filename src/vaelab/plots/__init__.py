@@ -8,7 +8,6 @@ a run, `exports` writes what a user asks for by a command.
 
 from vaelab.plots.classes import Classes, classes_of
 from vaelab.plots.images import rows, side_by_side_images
-from vaelab.plots.labels import label
 from vaelab.plots.latent import side_by_side
 from vaelab.plots.pixels import Pixels, form, picture
 from vaelab.plots.style import Look, encode
@@ -35,7 +34,6 @@ __all__ = [
     "encode",
     "form",
     "is_plane",
-    "label",
     "latent_grid",
     "look_of",
     "picture",

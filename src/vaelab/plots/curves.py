@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vaelab.errors import UserError
-from vaelab.plots.labels import number
+from vaelab.language import number
 from vaelab.plots.style import Array, Look, localise, page
 
 History = Sequence[Mapping[str, Any]]

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vaelab.errors import UserError
+from vaelab.language import decimal
 from vaelab.plots.images import draw_picture
-from vaelab.plots.labels import decimal
 from vaelab.plots.pixels import Pixels, gap, tiles
 from vaelab.plots.style import Array, Look, page
 

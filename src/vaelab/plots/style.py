@@ -24,7 +24,7 @@ from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
 
 from vaelab.errors import UserError
-from vaelab.plots.labels import Lang, decimal, label
+from vaelab.language import Lang, decimal, text
 
 Array = NDArray[Any]
 Labels = Array | None
@@ -56,8 +56,8 @@ class Look(NamedTuple):
     size: Size = "column"
 
     def text(self, key: str, **values: object) -> str:
-        """The label `key` in the language of the figure."""
-        return label(key, self.lang, **values)
+        """The text `key` in the language of the figure."""
+        return text("figures", key, self.lang, **values)
 
     @property
     def width(self) -> float:

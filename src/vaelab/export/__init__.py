@@ -1,0 +1,3 @@
+"""Models in other forms: the programs that a page in a browser runs."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+import { readPayload } from "../shared/payload";
+
+void readPayload();
