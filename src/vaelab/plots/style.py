@@ -181,10 +181,16 @@ def _font(character: str) -> str:
     code = ord(character)
     if character.isspace() or code in _characters(fonts.findfont(_FONT)):
         return _FONT
-    found = {font.name: font.fname for font in reversed(fonts.fontManager.ttflist)}
+    faces = sorted(fonts.fontManager.ttflist, key=_is_regular)  # the last of a name stays
+    found = {face.name: face.fname for face in faces}
     fit = [name for name in found if not any(word in name for word in _UNFIT)]
     order = sorted(fit, key=lambda name: (name not in _PREFERRED, name))
     return next((name for name in order if code in _characters(found[name])), "")
+
+
+def _is_regular(face: fonts.FontEntry) -> bool:
+    """Whether it is the upright face of normal weight, which matplotlib takes for the name."""
+    return face.style == "normal" and face.weight in (400, "normal", "regular")
 
 
 @functools.cache
