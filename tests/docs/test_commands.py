@@ -119,6 +119,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr("vaelab.workflows.posthoc_prior.STEPS", 20)
         patch.setattr("vaelab.evaluation.classifier.SHOWN", (500, 1000))
         patch.setattr("vaelab.evaluation.annealing.TEMPERATURES", 5)
+        patch.setattr("vaelab.evaluation.sections.likelihood.SECOND", 4)
         for block in blocks():
             if named := re.match(r"# (\S+\.(toml|py))\n", block.text):
                 Path(named[1]).write_text(block.text)

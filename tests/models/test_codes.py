@@ -197,7 +197,10 @@ def test_without_the_library_the_message_says_what_to_install(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "vector_quantize_pytorch", None)
-    with pytest.raises(UserError, match=rf"^model.posterior: {kind} needs .*'vaelab\[codes\]'"):
+    with pytest.raises(
+        UserError,
+        match=rf"^model.posterior: {kind} needs .*run pip install vector-quantize-pytorch$",
+    ):
         quantised(kind)
 
 

@@ -112,14 +112,16 @@ def test_onednn_is_chosen_only_where_it_is_clearly_faster(
     monkeypatch.setattr(linear, "_onednn", takes(cost))
     monkeypatch.setattr(linear.time, "perf_counter", lambda: clock[0])
     linear._measured.cache_clear()
-    assert fastest(CPU) == wanted
-    linear._measured.cache_clear()
-    assert fastest(torch.device("cuda")) == "torch"
+    layer = Linear(784, 400)
+    assert fastest(CPU, layer, 128) == wanted
+    monkeypatch.setattr(linear, "_measured", lambda threads: pytest.fail("measured"))
+    assert fastest(torch.device("cuda"), layer, 128) == "torch"
+    assert fastest(CPU, layer, 8) == "torch"  # no product is large enough for it to matter
 
 
 def test_without_onednn_torch_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "AVAILABLE", False)
-    assert fastest(CPU) == "torch"
     layer, x = Linear(300, 200), torch.randn(100, 300)
+    assert fastest(CPU, layer, 100) == "torch"
     with using("onednn"):
         assert type(layer(x).grad_fn).__name__ == "AddmmBackward0"

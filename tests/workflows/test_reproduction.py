@@ -99,8 +99,10 @@ def test_the_recorded_study_backs_the_lesson_of_report_4() -> None:
     assert found["reference"] == "vae"
     rows = {row["number"]: row for row in found["numbers"] if row["run"] == "ae"}
     assert rows["nearest_train"]["low"] > 0.1
-    assert rows["frechet"]["verdict"] == rows["kernel_mmd"]["verdict"] == "worse"
-    assert rows["frechet_reconstructions"]["verdict"] == rows["mse"]["verdict"] == "better"
+    assert rows["frechet"]["verdict"] == "worse"
+    assert rows["kernel_mmd"]["low"] > 0  # larger, but not judged: it says the same once more
+    assert rows["frechet_reconstructions"]["high"] < 0
+    assert rows["mse"]["verdict"] == "better"
 
 
 def test_a_vaelab_epoch_is_three_times_as_fast_as_the_conventional_one() -> None:

@@ -27,9 +27,10 @@ PICTURES = {"latent.png", "manifold.png", "reconstructions.png", "samples.png"}
 
 @pytest.fixture(scope="module", autouse=True)
 def _coarse() -> Iterator[None]:
-    """Pictures of few pixels, which are drawn sooner."""
+    """Pictures of few pixels and second opinions on few images, which are there sooner."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(style.DPI, "column", 40)
+        patch.setattr("vaelab.evaluation.sections.likelihood.SECOND", 5)
         yield
 
 

@@ -49,13 +49,15 @@ def using(products: str) -> Iterator[None]:
         _products.reset(token)
 
 
-def fastest(device: torch.device) -> str:
+def fastest(device: torch.device, model: nn.Module, rows: int) -> str:
     """Whose products are faster here, "torch" or "onednn", by a measurement of at most 40 ms.
 
-    oneDNN is chosen only if it is clearly faster in each of several rounds, so that a busy moment
-    does not change the choice; within a process it stays the same.
+    Where no layer of the model is large enough for oneDNN at this number of rows, it is "torch"
+    without a measurement. oneDNN is chosen only if it is clearly faster in each of several rounds,
+    so that a busy moment does not change the choice; within a process it stays the same.
     """
-    if device.type != "cpu" or not AVAILABLE:
+    largest = max((m.weight.numel() for m in model.modules() if isinstance(m, Linear)), default=0)
+    if device.type != "cpu" or not AVAILABLE or rows * largest < WORTHWHILE:
         return "torch"
     return _measured(torch.get_num_threads())
 

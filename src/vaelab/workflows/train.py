@@ -127,7 +127,8 @@ def carry_out(job: Job, run: Run, state: State | None) -> Run:
     began = state[1] if state else run.environment  # without a finished epoch there is no state
     threads, warning = devices.threads(job.recipe.train.threads or began.get("threads", 0))
     with devices.using(threads), untouched():
-        products = began.get("products") or linear.fastest(job.device)
+        rows = job.recipe.train.batch * job.recipe.objective.k
+        products = began.get("products") or linear.fastest(job.device, job.vae, rows)
         machine = devices.environment(job.device, threads, products)
         introduce(job)
         for line in (*devices.describe(machine, began), f"warning: {warning}" if warning else ""):
