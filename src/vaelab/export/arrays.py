@@ -1,4 +1,4 @@
-"""Arrays as a page carries them: one block of deflated bytes, and the places of the arrays in it."""
+"""Arrays as a page carries them: one block of deflated bytes, and where each array is in it."""
 
 from __future__ import annotations
 

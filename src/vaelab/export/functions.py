@@ -2,99 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, kl_divergence
 
-from vaelab.errors import UserError
 from vaelab.export.kernels import run
 from vaelab.export.program import Program
+from vaelab.export.reasons import Reason, UntraceableError
 from vaelab.export.trace import trace
-from vaelab.models import VAE, Delta
+from vaelab.models import VAE, Code, Delta, OneHots
 
-Functions: TypeAlias = dict[str, Program | str]
-
-# 16-bit fixed point with a scale for each row is as small as float16 and a few times as exact: its
-# error is at most 2^-16 of the largest weight of a row, that of float16 2^-12 of each weight.
-PARITY = 5e-5  # the largest difference that it may make to an output
-TRIES = 8  # random inputs, beside the given ones, on which the difference is measured
-
-
-class _Function(nn.Module):
-    def __init__(self, vae: VAE) -> None:
-        super().__init__()
-        self.vae = vae
+# A page holds weights as 16-bit fixed point with a scale for each row where that changes no output
+# by more than this. It is as small as float16 and more exact: its error is at most 2^-16 of the
+# largest weight of the row, that of float16 2^-12 of each weight.
+PARITY = 5e-5  # of an output, or of 1 where the output is less
+SAME = 2e-5  # more than the rounding of float32 explains is a mistake, and refused
+ROWS = 8  # rows of data on which programs are compared with the model, and random ones as many
 
 
-class Encode(_Function):
+class Encode(nn.Module):
     """x -> E[z|x] and, where the posterior has one in closed form, the deviation of each z_i."""
 
+    def __init__(self, vae: VAE) -> None:
+        super().__init__()
+        self.encoder = vae.encoder
+
     def forward(self, x: Tensor, *y: Tensor) -> tuple[Tensor, ...]:
-        q = self.vae.encoder(x, *y)
+        q = self.encoder(x, *y)
         if isinstance(q, Delta):
             return q.mean, torch.zeros_like(q.mean)
-        try:
+        with suppress(NotImplementedError):
             return q.mean, q.variance.sqrt()
-        except NotImplementedError:
-            return (q.mean,)
+        return (q.mean,)
 
 
-class Decode(_Function):
+class Decode(nn.Module):
     """z -> E[x|z] and, where the likelihood has one in closed form, the variance of each x_i."""
 
+    def __init__(self, vae: VAE) -> None:
+        super().__init__()
+        self.decoder = vae.decoder
+
     def forward(self, z: Tensor, *y: Tensor) -> tuple[Tensor, ...]:
-        p = self.vae.decoder(z, *y)
-        try:
+        p = self.decoder(z, *y)
+        with suppress(NotImplementedError):
             return p.mean, p.variance
-        except NotImplementedError:
-            return (p.mean,)
+        return (p.mean,)
 
 
-class Distortion(_Function):
+class Distortion(nn.Module):
     """x, z -> -log p(x|z), in nats."""
 
-    def forward(self, x: Tensor, z: Tensor, *y: Tensor) -> Tensor:
-        log_p: Tensor = self.vae.decoder(z, *y).log_prob(x)
-        return -log_p
+    def __init__(self, vae: VAE) -> None:
+        super().__init__()
+        self.decoder = vae.decoder
+
+    def forward(self, x: Tensor, z: Tensor, *y: Tensor) -> tuple[Tensor, ...]:
+        return (-self.decoder(z, *y).log_prob(x),)
 
 
-class Rates(_Function):
+class Rates(nn.Module):
     """x -> KL(q(z|x) || p(z)) of each dimension where they factorise, else the whole, in nats."""
 
-    def forward(self, x: Tensor, *y: Tensor) -> Tensor:
-        q, p = self.vae.encoder(x, *y), self.vae.prior(*y)
+    def __init__(self, vae: VAE) -> None:
+        super().__init__()
+        self.encoder, self.prior = vae.encoder, vae.prior
+
+    def forward(self, x: Tensor, *y: Tensor) -> tuple[Tensor, ...]:
+        q, p = self.encoder(x, *y), self.prior(*y)
         if isinstance(q, Independent) and isinstance(p, Independent):
-            return kl_divergence(q.base_dist, p.base_dist)
-        return kl_divergence(q, p)[:, None]
+            return (kl_divergence(q.base_dist, p.base_dist),)
+        return (kl_divergence(q, p)[:, None],)
 
 
-def functions(vae: VAE, x: Tensor) -> Functions:
+def functions(vae: VAE, x: Tensor) -> dict[str, Program | Reason]:
     """Return the programs `encode`, `decode`, `distortion` and `rates` of a model.
 
     Each takes a batch of one row, and in a conditional model the index of the class last. Where a
-    function has no program, the reason is there instead, as a sentence.
+    function has no program, the reason is there instead, a sentence.
 
     Args:
         vae: The model, in evaluation mode.
         x: Some rows of its data (N, *shape), on which the programs are compared with the model.
     """
-    given = (torch.zeros(1, dtype=torch.int64),) if len(vae.classes) else ()
-    x = vae._images(x).cpu()
-    z = torch.randn(TRIES, vae.latent, generator=torch.Generator().manual_seed(0))
-    found = {
-        "encode": _traced(Encode(vae), (x[:1], *given)),
-        "decode": _traced(Decode(vae), (z[:1], *given)),
-        "distortion": _traced(Distortion(vae), (x[:1], z[:1], *given)),
-        "rates": _traced(Rates(vae), (x[:1], *given)),
-    }
+    x, z, y = _examples(vae, x)
+    found = _refused(vae, x[:1], *(index[:1] for index in y))
+    if "encode" not in found:
+        found["encode"] = _program(Encode(vae), x, *y)
+    found["decode"] = _program(Decode(vae), z, *y)
+    # What shares the weights of these holds them in the same form, so that a page has them once.
+    fixed = {name: isinstance(one, Program) and one.fixed for name, one in found.items()}
+    found["distortion"] = _program(Distortion(vae), x, z, *y, fixed=fixed["decode"])
+    if "rates" not in found:
+        found["rates"] = _program(Rates(vae), x, *y, fixed=fixed["encode"])
     return found
 
 
-def _traced(function: nn.Module, example: tuple[Tensor, ...]) -> Program | str:
+@torch.no_grad()
+def _refused(vae: VAE, x: Tensor, *y: Tensor) -> dict[str, Program | Reason]:
+    """What makes no sense for a posterior and a prior, and why."""
+    q, p = vae.encoder(x, *y), vae.prior(*y)
+    if isinstance(q, Code | OneHots):
+        return {"encode": Reason("discrete"), "rates": Reason("discrete")}
+    if isinstance(q, Delta):
+        return {"rates": Reason("point")}
     try:
-        return trace(function, *example)
-    except UserError as error:
-        return str(error)
+        kl_divergence(q, p)
+    except NotImplementedError:
+        return {"rates": Reason("open")}
+    return {}
+
+
+def _examples(vae: VAE, x: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Rows of data and random ones; the codes of the former and random ones; classes, if any."""
+    generator = torch.Generator().manual_seed(0)
+    x = x[:ROWS].to(torch.float32).cpu()
+    noise = torch.rand(x.shape, generator=generator) * (x.max() - x.min()) + x.min()
+    z = torch.randn(len(x), vae.latent, generator=generator)
+    y = (torch.arange(2 * len(x)) % len(vae.classes),) if len(vae.classes) else ()
+    codes = vae.encode(x, *(vae.classes[index[: len(x)]] for index in y))
+    return torch.cat([x, noise]), torch.cat([codes, z]), y
+
+
+@torch.no_grad()
+def _program(function: nn.Module, *examples: Tensor, fixed: bool | None = None) -> Program | Reason:
+    """Return the program of a function, its weights as fixed point if `fixed`, or if that is None
+    and changes nothing that matters.
+    """
+    try:
+        program = trace(function, *(given[:1] for given in examples))
+    except UntraceableError as error:
+        return error.reason
+    rows = list(zip(*(given.split(1) for given in examples), strict=True))
+    wanted = [function(*row) for row in rows]
+
+    def close(tried: Program, tolerance: float) -> bool:
+        return all(
+            bool(((found - one).abs() <= tolerance * one.abs().clamp(min=1)).all())
+            for row, outputs in zip(rows, wanted, strict=True)
+            for found, one in zip(run(tried, *row), outputs, strict=True)
+        )
+
+    if not close(program, SAME):
+        return Reason("different")
+    rounded = program.rounded()
+    return rounded if fixed or (fixed is None and close(rounded, PARITY)) else program

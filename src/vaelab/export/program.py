@@ -67,7 +67,7 @@ class Program:
 
     sizes: tuple[int, ...]
     doubles: frozenset[int]
-    constants: Mapping[int, NDArray[np.float64] | NDArray[np.float32]]
+    constants: Mapping[int, NDArray[np.float32]]
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
     steps: tuple[Step, ...]
