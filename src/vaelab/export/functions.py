@@ -14,10 +14,6 @@ from vaelab.export.reasons import Reason, UntraceableError
 from vaelab.export.trace import trace
 from vaelab.models import VAE, Code, Delta, OneHots
 
-# A page holds weights as 16-bit fixed point with a scale for each row where that changes no output
-# by more than this. It is as small as float16 and more exact: its error is at most 2^-16 of the
-# largest weight of the row, that of float16 2^-12 of each weight.
-PARITY = 5e-5  # of an output, or of 1 where the output is less
 SAME = 2e-5  # more than the rounding of float32 explains is a mistake, and refused
 ROWS = 4  # rows of data on which programs are compared with the model, and random ones as many
 
@@ -92,11 +88,9 @@ def functions(vae: VAE, x: Tensor) -> dict[str, Program | Reason]:
     if "encode" not in found:
         found["encode"] = _program(Encode(vae), x, *y)
     found["decode"] = _program(Decode(vae), z, *y)
-    # What shares the weights of these holds them in the same form, so that a page has them once.
-    fixed = {name: isinstance(one, Program) and one.fixed for name, one in found.items()}
-    found["distortion"] = _program(Distortion(vae), x, z, *y, fixed=fixed["decode"])
+    found["distortion"] = _program(Distortion(vae), x, z, *y)
     if "rates" not in found:
-        found["rates"] = _program(Rates(vae), x, *y, fixed=fixed["encode"])
+        found["rates"] = _program(Rates(vae), x, *y)
     return found
 
 
@@ -127,25 +121,16 @@ def _examples(vae: VAE, x: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
 
 
 @torch.no_grad()
-def _program(function: nn.Module, *examples: Tensor, fixed: bool | None = None) -> Program | Reason:
-    """Return the program of a function, its weights as fixed point if `fixed`, or if that is None
-    and changes nothing that matters.
-    """
+def _program(function: nn.Module, *examples: Tensor) -> Program | Reason:
+    """Return the program of a function, if it gives the same results for the examples."""
     try:
         program = trace(function, *(given[:1] for given in examples))
     except UntraceableError as error:
         return error.reason
-    wanted = function(*examples)
-    rows = list(zip(*(given.split(1) for given in examples), strict=True))
-
-    def close(tried: Program, tolerance: float) -> bool:
-        found = [torch.cat(rows) for rows in zip(*(run(tried, *row) for row in rows), strict=True)]
-        return all(
-            bool(((one - other).abs() <= tolerance * other.abs().clamp(min=1)).all())
-            for one, other in zip(found, wanted, strict=True)
-        )
-
-    if not close(program, SAME):
-        return Reason("different")
-    rounded = program.rounded()
-    return rounded if fixed or (fixed is None and close(rounded, PARITY)) else program
+    rows = zip(*(given.split(1) for given in examples), strict=True)
+    found = map(torch.cat, zip(*(run(program, *row) for row in rows), strict=True))
+    same = all(
+        bool(((one - other).abs() <= SAME * other.abs().clamp(min=1)).all())
+        for one, other in zip(found, function(*examples), strict=True)
+    )
+    return program if same else Reason("different")
