@@ -22,6 +22,10 @@ class Arrays:
         self._places: dict[bytes, int] = {}  # by the bytes of the part, in their order
         self._size = 0
 
+    def __len__(self) -> int:
+        """The bytes of all arrays."""
+        return self._size
+
     def add(self, array: NDArray[Any]) -> Ref:
         """Add an array: uint8 and int16 as they are, all other types as float32."""
         kept = array.dtype if array.dtype in (np.uint8, np.int16) else np.dtype(np.float32)

@@ -82,9 +82,9 @@ class Builder:
         return Value(self._known[key], torch.empty(array.shape, device="meta"))
 
     def map(self, name: str, *inputs: Input, into: Value | None = None) -> Value:
-        """Apply a function of `kernels.MAPS` elementwise, with broadcasting."""
+        """Apply a function of `kernels.MAPS` elementwise, with broadcasting, also to `into`."""
         values = [self._value(given) for given in inputs]
-        shape = torch.broadcast_shapes(*(value.shape for value in values))
+        shape = into.shape if into else torch.broadcast_shapes(*(v.shape for v in values))
         double = any(value.meta.dtype == torch.float64 for value in values)
         output = into or self.new(shape, double)
         views = [value.meta.expand(shape) for value in values] + [output.meta]

@@ -5,6 +5,7 @@ Views and operations on constants alone need no entry: see `trace`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -100,25 +101,28 @@ def conv_transpose2d(
     """A transposed convolution, as one convolution for each phase of the stride.
 
     Row y of the result is the sum over k of row (y + p - k) / s of x times row k of the kernel. All
-    y of one remainder r = (y + p) mod s see the rows r, r + s, ... of the kernel.
+    y of one remainder (y + p) mod s see the rows of the kernel with that remainder.
     """
     _check_convolution(x, dilation, groups)
-    (sy, sx), (py, px), (oy, ox) = _pair(stride), _pair(padding), _pair(output_padding)
-    outputs, high, wide = weight.shape[1:]
-    height = (x.shape[2] - 1) * sy - 2 * py + high + oy
-    width = (x.shape[3] - 1) * sx - 2 * px + wide + ox
-    output = b.new((1, outputs, height, width))
-    flipped = weight.transpose(0, 1)
-    for y in range(sy):  # the first row of the result with this phase
-        for x0 in range(sx):
-            r, c = (y + py) % sy, (x0 + px) % sx
-            part = flipped[:, :, r::sy, c::sx].flip(2, 3)
-            above, left = (
-                n - 1 - (first + p) // s
-                for n, first, p, s in ((part.shape[2], y, py, sy), (part.shape[3], x0, px, sx))
-            )
-            view = Value(output.array, output.meta[:, :, y::sy, x0::sx])
-            b.conv(x, part, _bias(bias, outputs), (1, 1), (above, left), view)
+    strides, before, after = _pair(stride), _pair(padding), _pair(output_padding)
+    height, width = (
+        (n - 1) * s - 2 * p + k + more
+        for n, s, p, k, more in zip(
+            x.shape[2:], strides, before, weight.shape[2:], after, strict=True
+        )
+    )
+    outputs = weight.shape[1]
+    output, bias = b.new((1, outputs, height, width)), _bias(bias, outputs)
+    for phase in itertools.product(*map(range, strides)):  # the first row and column with it
+        (down, right), shifted = strides, [n + p for n, p in zip(phase, before, strict=True)]
+        part = weight.transpose(0, 1)[:, :, shifted[0] % down :: down, shifted[1] % right :: right]
+        view = Value(output.array, output.meta[:, :, phase[0] :: down, phase[1] :: right])
+        if part.numel():
+            above = part.shape[2] - 1 - shifted[0] // down
+            left = part.shape[3] - 1 - shifted[1] // right
+            b.conv(x, part.flip(2, 3), bias, (1, 1), (above, left), view)
+        else:  # the kernel is smaller than the stride
+            b.map("copy", bias.view(-1, 1, 1), into=view)
     return output
 
 
