@@ -1,6 +1,6 @@
 // Elementwise steps and reductions, over operands with any strides.
 import { FUNCTIONS } from "./functions";
-import type { Floats, Operand, Step } from "./program";
+import type { Floats, Step } from "./program";
 
 /** The places of the elements of an operand, in order, over some of its dimensions. */
 function places(shape: number[], strides: number[], offset = 0): Int32Array {
@@ -17,12 +17,12 @@ export function elementwise(step: Step, arrays: Floats[]): () => void {
   const f = FUNCTIONS[step.name]!;
   const outer = step.shape.slice(0, -1);
   const n = step.shape.at(-1)!;
-  const operands = [step.output, 0, 1, 2].map(
-    (which) => (typeof which === "number" ? step.inputs[which] ?? step.inputs[0]! : which) as Operand,
-  );
+  const first = step.inputs[0]!; // stands in where f takes fewer than three
+  const operands = [step.output, first, step.inputs[1] ?? first, step.inputs[2] ?? first];
   const starts = operands.map(({ strides, offset }) => places(outer, strides, offset));
   const steps = operands.map(({ strides }) => strides.at(-1)!);
-  const [out, a, b, c] = operands.map(({ array }) => arrays[array]!) as [Floats, Floats, Floats, Floats];
+  const found = operands.map(({ array }) => arrays[array]!);
+  const [out, a, b, c] = found as [Floats, Floats, Floats, Floats];
   const [so, sa, sb, sc] = steps as [number, number, number, number];
   const [os, as, bs, cs] = starts as [Int32Array, Int32Array, Int32Array, Int32Array];
   return () => {
