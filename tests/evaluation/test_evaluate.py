@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from vaelab.cli.main import main
 from vaelab.errors import UserError
 from vaelab.evaluation import annealing, results
 from vaelab.evaluation import evaluate as measuring
+from vaelab.evaluation.meanings import about
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.results import read
 from vaelab.evaluation.sections import METRICS
@@ -98,7 +100,7 @@ UNITS = {
 @pytest.mark.parametrize("section", METRICS)
 def test_every_number_says_what_it_is_in_a_known_unit_or_none(section: str) -> None:
     for key, metric in METRICS[section].items():
-        assert len(metric.about) > 5, key
+        assert len(about(section, key)) > 5, key
         assert metric.unit in UNITS | {""}, key
         assert metric.better in ("", "lower", "higher"), key
         assert not key.endswith("_real") or (
@@ -115,13 +117,13 @@ def test_the_printed_table_has_every_number_its_unit_and_its_meaning(
     found = evaluate(measured, samples=20, quiet=True)
     for name, section in found.sections.items():
         for key in section.keys() - {"notes"}:
-            metric = METRICS[name][key]
             (line,) = [
                 line
                 for line in printed.splitlines()
-                if line.startswith(f"  {key.replace('_', ' ')}  ") and line.endswith(metric.about)
+                if line.startswith(f"  {key.replace('_', ' ')}  ")
+                and line.endswith(about(name, key))
             ]
-            assert metric.unit in line
+            assert METRICS[name][key].unit in line
     assert str(found.sections["likelihood"]["nll"]) in printed
     assert "NOT A LIKELIHOOD" in printed  # grey levels under a Bernoulli
     assert str(measured / "evaluation.json") in printed
@@ -349,6 +351,30 @@ def test_the_doctor_speaks_from_the_command_line(
             " ".join(finding.says.split()) in " ".join(printed.split())
         )
     assert main(["doctor", str(measured.with_name("nowhere"))]) == 2
+
+
+def test_evaluation_and_doctor_speak_portuguese(
+    measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", str(measured), "--lang", "pt"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "falha" in printed.partition(".")[0]
+    for finding in vaelab.diagnose(measured):
+        assert finding.name("pt") in printed
+        if finding.verdict in ("fault", "remark"):
+            assert " ".join(finding.text("pt").split()) in printed
+            assert finding.tries("pt") in printed
+    assert main(["evaluate", str(measured), "--samples", "20", "--lang", "pt"]) == 0
+    summary = capsys.readouterr().out
+    found = evaluate(measured, samples=20, quiet=True)
+    assert f"nll {found.sections['likelihood']['nll'].written('pt')} nats" in summary
+    assert re.search(r"\n  reconstruções +mse 0,\d+ ± ", summary)
+    assert main(["evaluate", str(measured), "--samples", "20", "--lang", "pt", "--all"]) == 0
+    table = capsys.readouterr().out
+    assert "\nespaço latente\n" in table
+    assert " nats por imagem " in table
+    assert about("latent", "rates", "pt") in table
+    assert main(["doctor", str(measured), "--lang", "fr"]) == 2
 
 
 def test_an_estimate_is_printed_as_far_as_its_error_reaches() -> None:

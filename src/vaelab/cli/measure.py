@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 
 import vaelab
-from vaelab.cli.arguments import CODE, OVERWRITE, QUIET, RUN, Command, Option, whole
+from vaelab.cli.arguments import CODE, LANG, OVERWRITE, QUIET, RUN, Command, Option, whole
 from vaelab.cli.output import announce
 from vaelab.workflows.console import say
 
 IMAGES = Option("--images", "number of test images (default: all)", "N", whole(1), default=0)
+SPOKEN = LANG._replace(about="language of the output", default="en")
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -33,7 +34,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
             "what was measured is kept; run the same command again to continue"
         ) from None
     if not arguments.quiet:
-        print(found.table() if arguments.all else found)
+        lang = arguments.lang
+        print(found.table(lang) if arguments.all else found.summary(lang))
         if found.path:
             print(found.path)
 
@@ -44,7 +46,7 @@ def doctor(arguments: argparse.Namespace) -> None:
     from vaelab.evaluation.doctor import report
 
     run = vaelab.load(arguments.run)
-    print(report(vaelab.diagnose(run), arguments.run))
+    print(report(vaelab.diagnose(run), arguments.run, arguments.lang))
     if run.data.note:
         print(run.data.note)
 
@@ -81,6 +83,7 @@ COMMANDS = {
             Option("--only", "some of likelihood,latent,samples,disentangling", "SECTIONS"),
             Option("--all", "print every number, not a summary"),
             Option("--out", "keep the results in FOLDER (default: the run folder)", "FOLDER"),
+            SPOKEN,
             CODE,
             QUIET,
         ],
@@ -90,7 +93,7 @@ COMMANDS = {
     ),
     "doctor": Command(
         "diagnose a run and suggest remedies",
-        [RUN, CODE],
+        [RUN, SPOKEN, CODE],
         doctor,
         ["vaelab doctor RUN [options]"],
         memory="close other programs; vaelab evaluate RUN --images 1000 measures fewer images",
