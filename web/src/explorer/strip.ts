@@ -1,0 +1,68 @@
+// A row of decoded codes; a click on one moves the point there.
+import type { Context } from "./context";
+import { el } from "./dom";
+
+const BUDGET = 10; // ms of decoding before the browser gets a turn
+
+export class Strip {
+  readonly element: HTMLElement;
+  private cells: HTMLButtonElement[] = [];
+  private codes: number[][] = [];
+  private turn = 0;
+
+  constructor(
+    private readonly context: Context,
+    private readonly run: number,
+    private readonly size = 64,
+    kind = "strip",
+  ) {
+    this.element = el("div", { class: kind });
+  }
+
+  /** Shows codes, each under its caption; what is painted already stays until it is replaced. */
+  show(codes: number[][], caption: (code: number[], i: number) => string): void {
+    this.codes = codes;
+    while (this.cells.length > codes.length) this.cells.pop()!.remove();
+    while (this.cells.length < codes.length) this.add(this.cells.length);
+    codes.forEach((code, i) => {
+      const cell = this.cells[i]!;
+      const text = caption(code, i);
+      cell.lastElementChild!.textContent = text;
+      cell.setAttribute("aria-label", this.context.words.t("go_to", { name: text || String(i + 1) }));
+    });
+    this.paint(++this.turn, 0);
+  }
+
+  private add(i: number): void {
+    const cell = el(
+      "button",
+      { type: "button", class: "cell", onclick: () => this.go(i) },
+      el("canvas", { class: "picture" }), el("span"),
+    );
+    this.cells.push(cell);
+    this.element.append(cell);
+  }
+
+  private go(i: number): void {
+    this.context.store.setRun(this.run, { z: [...this.codes[i]!] });
+    this.context.store.commit();
+  }
+
+  private paint(turn: number, from: number): void {
+    const { context, run } = this;
+    const model = context.models[run]!;
+    const start = performance.now();
+    for (let i = from; i < this.codes.length; i++) {
+      if (turn !== this.turn) return;
+      if (i > from && performance.now() - start > BUDGET) {
+        requestAnimationFrame(() => this.paint(turn, i));
+        return;
+      }
+      const canvas = this.cells[i]!.firstElementChild as HTMLCanvasElement;
+      const values = model.decode(this.codes[i]!, context.state.noisy);
+      context.pictures[run]!.paint(canvas, values, this.size, this.size * 0.75);
+      const { fade } = context.state.fade ? model.thinness(this.codes[i]!) : { fade: 0 };
+      canvas.style.opacity = String(1 - 0.8 * fade);
+    }
+  }
+}
