@@ -1,0 +1,348 @@
+"""The operations of torch that a program can do: for each a function that adds its steps.
+
+Views and operations on constants alone need no entry: see `trace`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaelab.errors import UserError
+from vaelab.export.builder import Builder, Input, Value
+
+# Elementwise operations of torch by their name, and what programs call them. Their other arguments
+# are numbers that the function of `MAPS` takes too, or have the defaults that it implies.
+MAPS = {
+    "abs": "abs",
+    "atan": "atan",
+    "bitwise_and": "mul",  # of 0 and 1, as are all truth values here
+    "clamp_max": "minimum",
+    "clamp_min": "maximum",
+    "cos": "cos",
+    "div": "div",
+    "eq": "eq",
+    "exp": "exp",
+    "expm1": "expm1",
+    "ge": "ge",
+    "gt": "gt",
+    "le": "le",
+    "lgamma": "lgamma",
+    "log": "log",
+    "log1p": "log1p",
+    "log_sigmoid": "log_sigmoid",
+    "logical_and": "mul",
+    "lt": "lt",
+    "maximum": "maximum",
+    "minimum": "minimum",
+    "mul": "mul",
+    "ne": "ne",
+    "neg": "neg",
+    "pow": "pow",
+    "reciprocal": "reciprocal",
+    "relu": "relu",
+    "round": "round",
+    "rsqrt": "rsqrt",
+    "sigmoid": "sigmoid",
+    "silu": "silu",
+    "sin": "sin",
+    "softplus": "softplus",
+    "sqrt": "sqrt",
+    "square": "square",
+    "tanh": "tanh",
+    "where": "where",
+    "__and__": "mul",
+}
+
+
+class UnknownOperation(UserError):
+    """A program cannot do an operation of the module."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(f"the model uses {operation}, an operation that pages cannot run")
+
+
+def linear(b: Builder, x: Input, weight: Input, bias: Input | None = None) -> Value:
+    if not isinstance(weight, Tensor) or not (bias is None or isinstance(bias, Tensor)):
+        raise UnknownOperation("a product of two computed matrices")
+    return b.linear(x, weight, bias)
+
+
+def conv2d(
+    b: Builder,
+    x: Value,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sequence[int] = (1, 1),
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
+    groups: int = 1,
+) -> Value:
+    _check_convolution(x, dilation, groups)
+    stride, padding = _pair(stride), _pair(padding)
+    size = [
+        (n + 2 * p - k) // s + 1
+        for n, p, k, s in zip(x.shape[2:], padding, weight.shape[2:], stride, strict=True)
+    ]
+    output = b.new((1, len(weight), *size))
+    b.conv(x, weight, _bias(bias, len(weight)), stride, padding, output)
+    return output
+
+
+def conv_transpose2d(
+    b: Builder,
+    x: Value,
+    weight: Tensor,  # (C, O, height, width)
+    bias: Tensor | None = None,
+    stride: Sequence[int] = (1, 1),
+    padding: Sequence[int] = (0, 0),
+    output_padding: Sequence[int] = (0, 0),
+    groups: int = 1,
+    dilation: Sequence[int] = (1, 1),
+) -> Value:
+    """A transposed convolution, as one convolution for each phase of the stride.
+
+    Row y of the result is the sum over k of row (y + p - k) / s of x times row k of the kernel. All
+    y of one remainder r = (y + p) mod s see the rows r, r + s, ... of the kernel.
+    """
+    _check_convolution(x, dilation, groups)
+    (sy, sx), (py, px), (oy, ox) = _pair(stride), _pair(padding), _pair(output_padding)
+    outputs, high, wide = weight.shape[1:]
+    height = (x.shape[2] - 1) * sy - 2 * py + high + oy
+    width = (x.shape[3] - 1) * sx - 2 * px + wide + ox
+    output = b.new((1, outputs, height, width))
+    flipped = weight.transpose(0, 1)
+    for y in range(sy):  # the first row of the result with this phase
+        for x0 in range(sx):
+            r, c = (y + py) % sy, (x0 + px) % sx
+            part = flipped[:, :, r::sy, c::sx].flip(2, 3)
+            above, left = (
+                n - 1 - (first + p) // s
+                for n, first, p, s in ((part.shape[2], y, py, sy), (part.shape[3], x0, px, sx))
+            )
+            view = Value(output.array, output.meta[:, :, y::sy, x0::sx])
+            b.conv(x, part, _bias(bias, outputs), (1, 1), (above, left), view)
+    return output
+
+
+def batch_norm(
+    b: Builder,
+    x: Input,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor,
+    variance: Tensor,
+    momentum: float,
+    epsilon: float,
+) -> tuple[Value]:
+    """Batch normalisation in evaluation mode: an affine map of each channel."""
+    scale, shift = affine_of(weight, bias, mean, variance, epsilon)
+    rank = len(x.shape) if isinstance(x, Value | Tensor) else 2
+    shape = (-1, *(1 for _ in range(rank - 2)))
+    return (b.map("fma", x, scale.float().view(shape), shift.float().view(shape)),)
+
+
+def affine_of(
+    weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, epsilon: float
+) -> tuple[Tensor, Tensor]:
+    """Return scale and shift of a batch normalisation in evaluation mode, in float64."""
+    scale = (variance.double() + epsilon).rsqrt()
+    scale = scale if weight is None else scale * weight.double()
+    shift = -mean.double() * scale
+    return scale, shift if bias is None else shift + bias.double()
+
+
+def add(b: Builder, x: Input, other: Input, alpha: float = 1) -> Value:
+    return b.map("add", x, other if alpha == 1 else b.map("mul", other, alpha))
+
+
+def sub(b: Builder, x: Input, other: Input, alpha: float = 1) -> Value:
+    return b.map("sub", x, other if alpha == 1 else b.map("mul", other, alpha))
+
+
+def clamp(b: Builder, x: Input, low: Input | None = None, high: Input | None = None) -> Value:
+    if low is not None:
+        x = b.map("maximum", x, low)
+    return b.map("minimum", x, high) if high is not None else b.contiguous(x)
+
+
+def elu(b: Builder, x: Input, alpha: float = 1) -> Value:
+    return b.map("elu", x, alpha)
+
+
+def leaky_relu(b: Builder, x: Input, slope: float = 0.01) -> Value:
+    return b.map("leaky_relu", x, slope)
+
+
+def gelu(b: Builder, x: Input, approximate: str = "none") -> Value:
+    if approximate != "none":
+        raise UnknownOperation("the approximation of gelu by tanh")
+    return b.map("gelu", x)
+
+
+def reduce(name: str, b: Builder, x: Input, dims: Any = None, keep: bool = False) -> Value:
+    return b.reduce(name, x, [dims] if isinstance(dims, int) else dims, keep)
+
+
+def mean(b: Builder, x: Value, dims: Any = None, keep: bool = False) -> Value:
+    total = reduce("sum", b, x, dims, keep)
+    return b.map("div", total, x.meta.numel() / total.meta.numel())
+
+
+def norm(b: Builder, x: Value, order: float = 2, dims: Any = None, keep: bool = False) -> Value:
+    if order != 2:
+        raise UnknownOperation(f"a norm of order {order}")
+    return b.map("sqrt", reduce("sum", b, b.map("square", x), dims, keep))
+
+
+def log_softmax(b: Builder, x: Value, dim: int) -> Value:
+    return b.map("sub", x, b.reduce("logsumexp", x, [dim], keep=True))
+
+
+def softmax(b: Builder, x: Value, dim: int) -> Value:
+    return b.map("exp", log_softmax(b, x, dim))
+
+
+def one_hot(b: Builder, index: Value, classes: int) -> Value:
+    return b.map("eq", Value(index.array, index.meta[..., None]), torch.arange(classes))
+
+
+def embedding(b: Builder, weight: Tensor, index: Value) -> Value:
+    return b.linear(one_hot(b, index, len(weight)), weight.T, None)
+
+
+def take(b: Builder, x: Tensor, index: Sequence[Value | None]) -> Value:
+    """x[index] for rows of a constant."""
+    if not isinstance(x, Tensor) or len(index) != 1 or not isinstance(index[0], Value):
+        raise UnknownOperation("indexing by computed numbers")
+    rows = embedding(b, x.flatten(1), index[0])
+    return Value(rows.array, rows.meta.view(*index[0].shape, *x.shape[1:]))
+
+
+def put(b: Builder, x: Tensor, index: Sequence[Tensor | None], values: Value) -> Value:
+    """x[index] = values, at constant places of a constant, by copies of what is contiguous."""
+    if not isinstance(x, Tensor) or any(isinstance(i, Value) for i in index):
+        raise UnknownOperation("assignment to computed places")
+    numbers = torch.arange(values.meta.numel()).view(values.shape)
+    origin = torch.full(x.shape, -1).index_put(tuple(index), numbers).flatten().tolist()
+    output, source = b.map("copy", x), b.contiguous(values)
+    first = 0
+    for i in range(1, len(origin) + 1):
+        if i == len(origin) or origin[i] != origin[i - 1] + 1 or origin[i - 1] < 0:
+            if origin[first] >= 0:
+                part = source.meta.flatten()[origin[first] : origin[i - 1] + 1]
+                into = Value(output.array, output.meta.flatten()[first:i])
+                b.map("copy", Value(source.array, part), into=into)
+            first = i
+    return output
+
+
+def cat(b: Builder, parts: Sequence[Input], dim: int = 0) -> Value:
+    shapes = [part.shape for part in parts if isinstance(part, Value | Tensor)]
+    dim = dim % len(shapes[0])
+    total = sum(shape[dim] for shape in shapes)
+    output, start = b.new((*shapes[0][:dim], total, *shapes[0][dim + 1 :])), 0
+    for part, shape in zip(parts, shapes, strict=True):
+        view = output.meta.narrow(dim, start, shape[dim])
+        b.map("copy", part, into=Value(output.array, view))
+        start += shape[dim]
+    return output
+
+
+def cross_entropy_with_logits(
+    b: Builder,
+    x: Input,
+    target: Input,
+    weight: None = None,
+    positive: None = None,
+    reduction: int = 0,
+) -> Value:
+    """(1 - t) x - log sigmoid(x)."""
+    if weight is not None or positive is not None or reduction != 0:
+        raise UnknownOperation("a weighted or averaged binary cross-entropy")
+    missing = b.map("mul", b.map("sub", 1.0, target), x)
+    return b.map("sub", missing, b.map("log_sigmoid", x))
+
+
+def cross_entropy(
+    b: Builder,
+    x: Value,
+    target: Value,
+    weight: None = None,
+    reduction: int = 1,
+    ignored: int = -100,
+) -> Value:
+    """-log softmax(x)[target], over dimension 1."""
+    if weight is not None or reduction != 0:
+        raise UnknownOperation("a weighted or averaged cross-entropy")
+    classes = torch.arange(x.shape[1]).view(-1, *(1 for _ in x.shape[2:]))
+    chosen = b.map("eq", Value(target.array, target.meta[:, None]), classes)
+    log_p = b.map("where", chosen, log_softmax(b, x, 1), 0.0)
+    return b.map("neg", b.reduce("sum", log_p, [1]))
+
+
+def cast(b: Builder, x: Value, dtype: torch.dtype | None = None, **_: Any) -> Value:
+    """A change of type: only that to float64, from it, and that to whole numbers are steps."""
+    if dtype is None:
+        return x
+    if dtype in (torch.int64, torch.int32):
+        return b.map("trunc", x)
+    double = dtype == torch.float64
+    if double == (x.meta.dtype == torch.float64):
+        return x
+    return b.map("copy", x, into=b.new(x.shape, double))
+
+
+def _check_convolution(x: Value, dilation: Sequence[int], groups: int) -> None:
+    if not isinstance(x, Value) or groups != 1 or set(dilation) != {1} or x.shape[0] != 1:
+        raise UnknownOperation("a convolution with groups or dilation")
+
+
+def _pair(numbers: Sequence[int]) -> tuple[int, int]:
+    return (numbers[0], numbers[-1])
+
+
+def _bias(bias: Tensor | None, outputs: int) -> Tensor:
+    return torch.zeros(outputs) if bias is None else bias
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    **{
+        name: partial(lambda kernel, b, *x: b.map(kernel, *x), kernel)
+        for name, kernel in MAPS.items()
+    },
+    "_native_batch_norm_legit_no_training": batch_norm,
+    "_to_copy": cast,
+    "add": add,
+    "amax": partial(reduce, "max"),
+    "binary_cross_entropy_with_logits": cross_entropy_with_logits,
+    "cat": cat,
+    "clamp": clamp,
+    "clone": lambda b, x, **_: x,
+    "conv2d": conv2d,
+    "conv_transpose2d": conv_transpose2d,
+    "cross_entropy_loss": cross_entropy,
+    "elu": elu,
+    "embedding": embedding,
+    "gelu": gelu,
+    "index": take,
+    "index_put": put,
+    "leaky_relu": leaky_relu,
+    "linalg_vector_norm": norm,
+    "linear": linear,
+    "log_softmax": log_softmax,
+    "logsumexp": partial(reduce, "logsumexp"),
+    "mean": mean,
+    "one_hot": one_hot,
+    "rsub": lambda b, x, other, alpha=1: sub(b, other, x, alpha),
+    "softmax": softmax,
+    "sub": sub,
+    "sum": partial(reduce, "sum"),
+    "type_as": lambda b, x, other: cast(
+        b, x, other.dtype if isinstance(other, Tensor) else other.meta.dtype
+    ),
+}
