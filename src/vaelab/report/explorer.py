@@ -28,13 +28,13 @@ from vaelab.plots.view import classes_in
 from vaelab.recipes import table, to_toml
 from vaelab.report import gathered
 from vaelab.report.gathered import POINTS, Codes, Shown
-from vaelab.report.page import Arrays, Ref, render
+from vaelab.export import Arrays, Ref
+from vaelab.report.page import render
 from vaelab.report.programs import programs
 from vaelab.runs import Run, load
 
 NAME = "explorer.html"
 HEIGHT = 860  # pixels of the frame in a notebook
-NOISE = {"bernoulli": "bernoulli", "gaussian": "gaussian"}
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,12 @@ def page_of(runs: Sequence[Run], points: int, lang: Lang) -> str:
             gathered.shown(run, one, len(fewer)) for run, one in zip(runs, data, strict=True)
         ]
     names = next((run.class_names for run in runs if run.class_names), ())
+    classes = classes_in(data[0], names)
     document = {
         "version": __version__,
-        "data": _data(data[0], images[0], classes_in(data[0], names), arrays),
+        "data": _data(data[0], images[0], classes, arrays),
         "runs": [
-            _run(run, one, its, arrays)
+            _run(run, one, its, classes, arrays)
             for run, one, its in zip(runs, data, images, strict=True)
         ],
     }
@@ -137,6 +138,7 @@ def _data(data: Dataset, images: Shown, classes: Classes, arrays: Arrays) -> dic
         "name": data.name,
         "form": form(data.shape),
         "shape": list(data.shape),
+        "features": [],
         "split": data.measured,
         "total": images.total,
         "index": arrays.add(images.which.astype(np.float32)),
@@ -157,13 +159,15 @@ def _positions(y: np.ndarray[Any, Any], classes: Classes) -> np.ndarray[Any, Any
     return np.array([place.get(int(label), -1) for label in y], np.int16)
 
 
-def _run(run: Run, data: Dataset, images: Shown, arrays: Arrays) -> dict[str, Any]:
+def _run(
+    run: Run, data: Dataset, images: Shown, classes: Classes, arrays: Arrays
+) -> dict[str, Any]:
     codes = gathered.codes_of(run, images)
     model = run.recipe.model
     posterior = table.part("model.posterior", model.posterior)
     low, high = run.contract.get("display", run.contract["range"])
     pixels, whole = gathered.embedded(run, images.x)
-    parts, reasons = programs(run, images.x, codes.mean, arrays)
+    parts, reasons = programs(run, images.x, arrays)
     sampled = gathered.from_prior(run) if "decode" in parts else None
     cloud, quantiles = gathered.thinness(codes)
     return {
@@ -178,6 +182,7 @@ def _run(run: Run, data: Dataset, images: Shown, arrays: Arrays) -> dict[str, An
         "prior": model.prior,
         "likelihood": model.likelihood,
         "noise": _noise(run),
+        "given": _given(run, classes) if len(run.vae.classes) else None,
         "display": [low, high],
         "levels": _levels(run, data),
         "binary": run.recipe.data.binary,
@@ -198,16 +203,18 @@ def _run(run: Run, data: Dataset, images: Shown, arrays: Arrays) -> dict[str, An
     }
 
 
-def _noise(run: Run) -> dict[str, Any] | None:
+def _noise(run: Run) -> str | None:
     """Return how the page samples p(x|z); None where it shows only the mean."""
-    decoder, kind = run.vae.decoder, run.recipe.model.likelihood
-    if decoder.units is not None:
+    if run.vae.decoder.units is not None:
         return None
-    if kind == "bernoulli":
-        return {"kind": "bernoulli"}
-    if kind.startswith("gaussian") and hasattr(decoder, "log_sigma"):
-        return {"kind": "gaussian", "sigma": float(decoder.log_sigma.exp())}
-    return None
+    kind = run.recipe.model.likelihood
+    return next((name for name in ("bernoulli", "gaussian") if kind.startswith(name)), None)
+
+
+def _given(run: Run, classes: Classes) -> list[int] | None:
+    """Return what a conditional model takes for each class of the data."""
+    known = run.vae.classes.tolist()
+    return [known.index(label) if label in known else 0 for label in classes.labels] or None
 
 
 def _levels(run: Run, data: Dataset) -> int:

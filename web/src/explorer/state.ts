@@ -32,6 +32,7 @@ export interface State {
   from: number; // classes of a direction; -1: all, -2: the region
   to: number;
   strength: number;
+  label: number; // the class that a conditional model decodes
   lang: Lang;
   theme: string; // "", "light" or "dark"
   large: boolean;
@@ -104,6 +105,7 @@ export function read(hash: string, initial: State, document: ExplorerDocument): 
   state.page = whole("page", 0, 1e6, initial.page);
   state.from = whole("from", -2, classes, initial.from);
   state.to = whole("to", -2, classes, initial.to);
+  state.label = whole("label", 0, classes, initial.label);
   const strength = Number(fields.get("strength") ?? Number.NaN);
   if (Math.abs(strength) <= 5) state.strength = strength;
   state.lang = choose("lang", ["en", "pt"], initial.lang) as Lang;

@@ -8,7 +8,9 @@ export class Strip {
   readonly element: HTMLElement;
   private cells: HTMLButtonElement[] = [];
   private codes: number[][] = [];
-  private turn = 0;
+  private next = -1;
+  private left = 0;
+  private running = false;
 
   constructor(
     private readonly context: Context,
@@ -30,7 +32,8 @@ export class Strip {
       cell.lastElementChild!.textContent = text;
       cell.setAttribute("aria-label", this.context.words.t("go_to", { name: text || String(i + 1) }));
     });
-    this.paint(++this.turn, 0);
+    this.left = codes.length;
+    if (!this.running) this.paint();
   }
 
   private add(i: number): void {
@@ -48,21 +51,27 @@ export class Strip {
     this.context.store.commit();
   }
 
-  private paint(turn: number, from: number): void {
+  /** Paints the cells that are left, in turn, so that in a long gesture each is renewed. */
+  private paint(): void {
+    const start = performance.now();
+    this.running = true;
+    while (this.left > 0) {
+      this.next = (this.next + 1) % this.codes.length;
+      this.paintCell(this.next);
+      this.left--;
+      if (performance.now() - start > BUDGET) break;
+    }
+    this.running = this.left > 0;
+    if (this.running) requestAnimationFrame(() => this.paint());
+  }
+
+  private paintCell(i: number): void {
     const { context, run } = this;
     const model = context.models[run]!;
-    const start = performance.now();
-    for (let i = from; i < this.codes.length; i++) {
-      if (turn !== this.turn) return;
-      if (i > from && performance.now() - start > BUDGET) {
-        requestAnimationFrame(() => this.paint(turn, i));
-        return;
-      }
-      const canvas = this.cells[i]!.firstElementChild as HTMLCanvasElement;
-      const values = model.decode(this.codes[i]!, context.state.noisy);
-      context.pictures[run]!.paint(canvas, values, this.size, this.size * 0.75);
-      const { fade } = context.state.fade ? model.thinness(this.codes[i]!) : { fade: 0 };
-      canvas.style.opacity = String(1 - 0.8 * fade);
-    }
+    const canvas = this.cells[i]!.firstElementChild as HTMLCanvasElement;
+    const values = model.decode(this.codes[i]!, context.state.noisy);
+    context.pictures[run]!.paint(canvas, values, this.size, this.size * 0.75);
+    const { fade } = context.state.fade ? model.thinness(this.codes[i]!) : { fade: 0 };
+    canvas.style.opacity = String(1 - 0.8 * fade);
   }
 }
