@@ -20,6 +20,7 @@ from vaelab.data import Dataset
 from vaelab.errors import UserError
 from vaelab.evaluation.metrics.codes import principal_axes
 from vaelab.evaluation.metrics.information import ACTIVE, variance_of_means
+from vaelab.export import Arrays, Ref
 from vaelab.files import absolute, claim, put, write_atomic
 from vaelab.language import Lang
 from vaelab.plots.classes import Classes
@@ -28,7 +29,6 @@ from vaelab.plots.view import classes_in
 from vaelab.recipes import table, to_toml
 from vaelab.report import gathered
 from vaelab.report.gathered import POINTS, Codes, Shown
-from vaelab.export import Arrays, Ref
 from vaelab.report.page import render
 from vaelab.report.programs import programs
 from vaelab.runs import Run, load
@@ -79,7 +79,10 @@ def explore(
 def write(
     runs: Sequence[Run], out: str | None = None, *, points: int = POINTS, lang: Lang | None = None
 ) -> Path:
-    """Write the explorer of runs as `out`, by default into the folder of the first; return its path.
+    """Write the explorer of runs to `out`, by default into the folder of the first.
+
+    Returns:
+        The path of the page.
 
     Raises:
         UserError: As `explore`, or the file cannot be written.
@@ -99,9 +102,7 @@ def page_of(runs: Sequence[Run], points: int, lang: Lang) -> str:
     images = [gathered.shown(run, one, points) for run, one in zip(runs, data, strict=True)]
     if len(runs) > 1 and not np.array_equal(images[0].which, images[1].which):
         fewer = min((one.which for one in images), key=len)  # the same images in both
-        images = [
-            gathered.shown(run, one, len(fewer)) for run, one in zip(runs, data, strict=True)
-        ]
+        images = [gathered.shown(run, one, len(fewer)) for run, one in zip(runs, data, strict=True)]
     names = next((run.class_names for run in runs if run.class_names), ())
     classes = classes_in(data[0], names)
     document = {
@@ -138,7 +139,7 @@ def _data(data: Dataset, images: Shown, classes: Classes, arrays: Arrays) -> dic
         "name": data.name,
         "form": form(data.shape),
         "shape": list(data.shape),
-        "features": [],
+        "features": list(data.features),
         "split": data.measured,
         "total": images.total,
         "index": arrays.add(images.which.astype(np.float32)),

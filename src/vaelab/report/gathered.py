@@ -89,8 +89,10 @@ def codes_of(run: Run, images: Shown) -> Codes:
             mean = draw.q.mean
             parts.append((mean, mean if std is None else std, draw.z[0], draw.rates,
                           draw.distortion))  # fmt: skip
-    mean, std, z, rates, distortion = (torch.cat(p).float().numpy() for p in zip(*parts, strict=True))
-    return Codes(mean, std if known and std.any() else None, z, rates, distortion)
+    means, stds, z, rates, distortion = (
+        torch.cat(part).float().numpy() for part in zip(*parts, strict=True)
+    )
+    return Codes(means, stds if known and stds.any() else None, z, rates, distortion)
 
 
 def _std(draw: Draw) -> Tensor | None:
@@ -129,7 +131,8 @@ def from_prior(run: Run) -> tuple[Array, Array | None] | None:
     Of a conditional model they are the same number of every class.
     """
     vae = run.vae
-    labels = vae.classes[torch.arange(PRIOR) * len(vae.classes) // PRIOR] if len(vae.classes) else None
+    count = len(vae.classes)
+    labels = vae.classes[torch.arange(PRIOR) * count // PRIOR] if count else None
     try:
         with seeded(0, "sample"):
             prior = vae.prior(*vae.given(labels))

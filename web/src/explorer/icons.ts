@@ -9,7 +9,7 @@ const PATHS = {
   undo: "M9 6L4 11l5 5M4 11h10a6 6 0 0 1 0 12h-2",
   redo: "M15 6l5 5-5 5M20 11H10a6 6 0 0 0 0 12h2",
   fit: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
-  theme: "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18",
+  theme: "M12 3a9 9 0 1 0 0 18a9 9 0 1 0 0-18",
 };
 
 export type Icon = keyof typeof PATHS;
@@ -19,9 +19,13 @@ export function icon(name: Icon): SVGElement {
   svg.setAttribute("viewBox", name === "undo" || name === "redo" ? "0 3 24 24" : "0 0 24 24");
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", PATHS[name]);
-  if (name === "theme") path.setAttribute("class", "half");
-  svg.append(path);
+  const add = (d: string, kind: string) => {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("d", d);
+    path.setAttribute("class", kind);
+    svg.append(path);
+  };
+  add(PATHS[name], "");
+  if (name === "theme") add("M12 3a9 9 0 0 1 0 18z", "filled");
   return svg;
 }

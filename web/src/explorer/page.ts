@@ -76,10 +76,11 @@ export class Page {
       name: data.name, count: context.count,
       latent: runs.map((run) => String(run.latent)).join(" / "),
     });
+    const decodes = context.models.some((model) => model.can("decode"));
     const tools = el("div", { class: "tools" },
       this.undo, this.redo, button(words.t("reset"), () => store.reset()),
-      check(words.t("honest"), state.fade, (fade) => store.commit({ fade })),
-      runs.some((run) => run.noise)
+      decodes ? check(words.t("honest"), state.fade, (fade) => store.commit({ fade })) : null,
+      decodes && runs.some((run) => run.noise)
         ? check(words.t("noisy"), state.noisy, (noisy) => store.commit({ noisy })) : null,
       this.classes(),
       button("Aa", () => store.commit({ large: !context.state.large }),

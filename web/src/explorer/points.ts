@@ -28,9 +28,10 @@ export function paintPoints(
   pen.fillStyle = colours.paper;
   pen.fillRect(0, 0, width, height);
   paintGrid(pen, camera, colours, words, layer);
-  paintPrior(pen, camera, layer, colours);
+  paintSamples(pen, camera, layer, colours);
   const shown = thumbnails(camera, layer);
   paintDots(pen, camera, layer, shown);
+  paintPrior(pen, camera, layer, colours);
   paintThumbnails(pen, camera, layer, shown);
 }
 
@@ -81,19 +82,25 @@ function stroke(pen: CanvasRenderingContext2D, a: number, b: number, c: number, 
   pen.stroke();
 }
 
+/** Samples of a prior without contours, as small crosses. */
+function paintSamples(
+  pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, colours: Palette,
+): void {
+  if (layer.prior !== "samples" || !layer.priorPlaces) return;
+  const [xs, ys] = layer.priorPlaces;
+  pen.fillStyle = colours.quiet;
+  pen.globalAlpha = 0.35;
+  for (let i = 0; i < xs.length; i++) {
+    pen.fillRect(camera.px(xs[i]!) - 1.5, camera.py(ys[i]!) - 0.5, 3, 1);
+    pen.fillRect(camera.px(xs[i]!) - 0.5, camera.py(ys[i]!) - 1.5, 1, 3);
+  }
+  pen.globalAlpha = 1;
+}
+
+/** One and two standard deviations of N(0, I): in any orthonormal plane the same circles. */
 function paintPrior(
   pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, colours: Palette,
 ): void {
-  if (layer.prior === "samples" && layer.priorPlaces) {
-    const [xs, ys] = layer.priorPlaces;
-    pen.fillStyle = colours.quiet;
-    pen.globalAlpha = 0.35;
-    for (let i = 0; i < xs.length; i++) {
-      pen.fillRect(camera.px(xs[i]!) - 1.5, camera.py(ys[i]!) - 0.5, 3, 1);
-      pen.fillRect(camera.px(xs[i]!) - 0.5, camera.py(ys[i]!) - 1.5, 1, 3);
-    }
-    pen.globalAlpha = 1;
-  }
   pen.strokeStyle = colours.ink;
   pen.setLineDash([5, 5]);
   pen.lineWidth = 1.25;

@@ -28,6 +28,7 @@ export class Sliders {
     const model = context.models[run]!;
     this.rows = model.order.map((j) => this.row(j));
     const { kl, active } = model.document.dimensions;
+    if (model.latent < 3) for (const row of this.rows) this.toggle(row); // there is room
     const total = kl?.reduce((sum, value) => sum + value, 0) ?? 0;
     const said = words.t(kl ? "active_units" : "active_units_only", {
       active: active.filter(Boolean).length, all: active.length, nats: words.short(total),

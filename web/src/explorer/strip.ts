@@ -2,7 +2,7 @@
 import type { Context } from "./context";
 import { el } from "./dom";
 
-const BUDGET = 10; // ms of decoding before the browser gets a turn
+const BUDGET = 6; // ms of decoding before the browser gets a turn
 
 export class Strip {
   readonly element: HTMLElement;
@@ -33,7 +33,8 @@ export class Strip {
       cell.setAttribute("aria-label", this.context.words.t("go_to", { name: text || String(i + 1) }));
     });
     this.left = codes.length;
-    if (!this.running) this.paint();
+    if (!this.running) requestAnimationFrame(() => this.paint());
+    this.running = true; // after the picture of the point itself
   }
 
   private add(i: number): void {
@@ -54,7 +55,6 @@ export class Strip {
   /** Paints the cells that are left, in turn, so that in a long gesture each is renewed. */
   private paint(): void {
     const start = performance.now();
-    this.running = true;
     while (this.left > 0) {
       this.next = (this.next + 1) % this.codes.length;
       this.paintCell(this.next);

@@ -41,8 +41,11 @@ export class RunView {
       el("div", { class: "right" }, this.readout.element,
         this.plane.decodes ? this.sliders.element : null),
     );
-    this.element.addEventListener("pointerdown", () => this.element.classList.add("touched"));
-    this.element.addEventListener("keydown", () => this.element.classList.add("touched"));
+    for (const gesture of ["pointerdown", "wheel", "keydown"]) {
+      this.element.addEventListener(gesture, () => this.element.classList.add("touched"), {
+        passive: true,
+      });
+    }
   }
 
   private toolbar(): HTMLElement {
