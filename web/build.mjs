@@ -1,6 +1,6 @@
 // Bundles each page's script into src/vaelab/report/static/NAME.js, which is committed, so that
-// nobody who uses vaelab needs Node. `node build.mjs DIR` writes elsewhere: the test that the
-// committed scripts are fresh compares the two.
+// nobody who uses vaelab needs Node; and tests/export/engine.js, the programs' engine alone.
+// `node build.mjs DIR` writes elsewhere: the test that the committed scripts are fresh compares.
 import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,10 +9,8 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const out = process.argv[2] ?? join(here, "../src/vaelab/report/static");
 
-const result = await build({
+const options = {
   absWorkingDir: here,
-  entryPoints: { explorer: "src/explorer/main.ts", report: "src/report/main.ts" },
-  outdir: out,
   bundle: true,
   minify: true,
   charset: "utf8",
@@ -20,6 +18,16 @@ const result = await build({
   target: "es2022",
   legalComments: "none",
   metafile: true,
+};
+const result = await build({
+  ...options,
+  entryPoints: { explorer: "src/explorer/main.ts", report: "src/report/main.ts" },
+  outdir: out,
+});
+await build({
+  ...options,
+  entryPoints: { engine: "src/engine/page.ts" },
+  outdir: process.argv[2] ?? join(here, "../tests/export"),
 });
 
 // The licences of the packages that ended up in a bundle.

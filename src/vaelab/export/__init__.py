@@ -1,9 +1,19 @@
 """Models in other forms: the programs that a page in a browser runs."""
 
 from vaelab.export.arrays import Arrays, Ref
-from vaelab.export.functions import functions
-from vaelab.export.operations import UnknownOperation
+from vaelab.export.model import functions
 from vaelab.export.program import Program, embedded
+from vaelab.export.reasons import Reason, UnknownOperationError, UntraceableError
 from vaelab.export.trace import trace
 
-__all__ = ["Arrays", "Program", "Ref", "UnknownOperation", "embedded", "functions", "trace"]
+__all__ = [
+    "Arrays",
+    "Program",
+    "Reason",
+    "Ref",
+    "UnknownOperationError",
+    "UntraceableError",
+    "embedded",
+    "functions",
+    "trace",
+]

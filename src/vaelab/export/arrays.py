@@ -1,17 +1,15 @@
-"""Arrays as a page carries them: one block of deflated bytes, and the places of the arrays in it."""
+"""Arrays as a page carries them: one block of deflated bytes, and where each array is in it."""
 
 from __future__ import annotations
 
 import base64
 import zlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ref = dict[str, Any]  # the place of an array in the bytes of a page: `Ref` of payload.ts
-
-_TOP = 32767  # the largest 16-bit integer
 
 
 class Arrays:
@@ -24,6 +22,10 @@ class Arrays:
         self._places: dict[bytes, int] = {}  # by the bytes of the part, in their order
         self._size = 0
 
+    def __len__(self) -> int:
+        """The bytes of all arrays."""
+        return self._size
+
     def add(self, array: NDArray[Any]) -> Ref:
         """Add an array: uint8 and int16 as they are, all other types as float32."""
         kept = array.dtype if array.dtype in (np.uint8, np.int16) else np.dtype(np.float32)
@@ -34,23 +36,28 @@ class Arrays:
             self._size += len(part)
         return {"dtype": kept.name, "shape": list(array.shape), "offset": self._places[part]}
 
-    def fixed(self, array: NDArray[Any]) -> Ref:
-        """Add an array as 16-bit fixed point with a scale for each row of its first axis.
+    def fixed(self, array: NDArray[Any], bits: Literal[16, 24] = 16) -> Ref:
+        """Add an array as fixed point with a scale for each row of its first axis.
 
-        The error of an element is at most 1/65534 of the largest magnitude of its row.
+        The error of an element is at most 2^-bits of the largest magnitude of its row; with 24
+        bits it is that of float32, in three quarters of the bytes.
         """
-        stored, scale = fixed_point(array)
-        return self.add(stored) | {"scale": self.add(scale)}
+        stored, scale = fixed_point(array, bits)
+        if bits == 16:
+            return self.add(stored.astype(np.int16)) | {"scale": self.add(scale)}
+        high, low = (stored >> 8).astype(np.int16), (stored & 255).astype(np.uint8)
+        return self.add(high) | {"low": self.add(low), "scale": self.add(scale)}
 
     def packed(self) -> str:
         """The bytes of all arrays, deflated, in base64."""
         return base64.b64encode(zlib.compress(b"".join(self._places), 6)).decode()
 
 
-def fixed_point(array: NDArray[Any]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-    """Return an array (R, ...) as 16-bit integers and the scale (R,) of each row."""
+def fixed_point(array: NDArray[Any], bits: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return an array (R, ...) as integers of so many bits and the scale (R,) of each row."""
+    largest = 2 ** (bits - 1) - 1
     rows = np.asarray(array, np.float64).reshape(len(array), -1)
     top = np.abs(rows).max(1, initial=0)
-    scale = (np.where(top > 0, top, 1) / _TOP).astype(np.float32)
-    stored = np.rint(rows / scale[:, None]).clip(-_TOP, _TOP).astype(np.int16)
+    scale = (np.where(top > 0, top, 1) / largest).astype(np.float32)
+    stored = np.rint(rows / scale[:, None]).clip(-largest, largest).astype(np.int32)
     return stored.reshape(array.shape), scale

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
 from vaelab.export.program import Operand, Program, Slot, Step
 
@@ -40,7 +41,7 @@ class Builder:
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.doubles: set[int] = set()
-        self.constants: dict[int, NDArray[Any]] = {}
+        self.constants: dict[int, NDArray[np.float32]] = {}
         self.steps: list[Step] = []
         self._known: dict[tuple[Any, ...], int] = {}  # constants by their content
 
@@ -81,9 +82,9 @@ class Builder:
         return Value(self._known[key], torch.empty(array.shape, device="meta"))
 
     def map(self, name: str, *inputs: Input, into: Value | None = None) -> Value:
-        """Apply a function of `kernels.MAPS` elementwise, with broadcasting."""
+        """Apply a function of `kernels.MAPS` elementwise, with broadcasting, also to `into`."""
         values = [self._value(given) for given in inputs]
-        shape = torch.broadcast_shapes(*(value.shape for value in values))
+        shape = into.shape if into else torch.broadcast_shapes(*(v.shape for v in values))
         double = any(value.meta.dtype == torch.float64 for value in values)
         output = into or self.new(shape, double)
         views = [value.meta.expand(shape) for value in values] + [output.meta]
@@ -101,7 +102,7 @@ class Builder:
         """Reduce over some dimensions, all of them if None, by sum, max or logsumexp."""
         value = self._value(given)
         rank = len(value.shape)
-        gone = {d % rank for d in (range(rank) if not dims else dims)}
+        gone = {d % rank for d in dims or range(rank)}
         order = [d for d in range(rank) if d not in gone] + sorted(gone)
         view = value.meta.permute(order)
         kept = [1 if d in gone else n for d, n in enumerate(value.shape) if keep or d not in gone]
@@ -140,6 +141,25 @@ class Builder:
         value = self._value(given)
         return value if value.meta.is_contiguous() else self.map("copy", value)
 
+    def view(self, function: Callable[..., Any], given: Input, args: Any, kwargs: Any) -> Any:
+        """Apply a function that only looks at the elements in another way, such as `permute`.
+
+        They are copied first where no strides can do that.
+        """
+        if not isinstance(given, Value):
+            return function(given, *args, **kwargs)
+        args = [one.meta if isinstance(one, Value) else one for one in args]
+        try:
+            found = function(given.meta, *args, **kwargs)
+            shared = all(_storage(view) == _storage(given.meta) for view in tree_leaves(found))
+        except (RuntimeError, ValueError):
+            shared = False
+        if not shared:
+            given = self.contiguous(given)
+            found = function(given.meta, *args, **kwargs)
+        array = given.array
+        return tree_map(lambda view: Value(array, view), found)
+
     def _step(
         self, kind: str, shape: Sequence[int], x: Value, weight: Tensor, bias: Tensor, out: Value
     ) -> None:
@@ -165,6 +185,10 @@ class Builder:
         if value.meta.numel() != self.sizes[value.array]:
             value = self.map("copy", value)
         return Slot(value.array, value.shape)
+
+
+def _storage(view: Tensor) -> int:
+    return int(view.untyped_storage()._cdata)
 
 
 def _collapsed(
@@ -205,7 +229,7 @@ def _pruned(program: Program) -> Program:
     return Program(
         tuple(program.sizes[array] for array in order),
         frozenset(order[array] for array in program.doubles & needed),
-        {order[array]: np.array(v) for array, v in program.constants.items() if array in order},
+        {order[array]: v for array, v in program.constants.items() if array in order},
         tuple(Slot(order[array], shape) for array, shape in program.inputs),
         tuple(Slot(order[array], shape) for array, shape in program.outputs),
         tuple(

@@ -5,6 +5,7 @@ Views and operations on constants alone need no entry: see `trace`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaelab.errors import UserError
 from vaelab.export.builder import Builder, Input, Value
+from vaelab.export.reasons import UnknownOperationError
 
 # Elementwise operations of torch by their name, and what programs call them. Their other arguments
 # are numbers that the function of `MAPS` takes too, or have the defaults that it implies.
@@ -59,16 +60,9 @@ MAPS = {
 }
 
 
-class UnknownOperation(UserError):
-    """A program cannot do an operation of the module."""
-
-    def __init__(self, operation: str) -> None:
-        super().__init__(f"the model uses {operation}, an operation that pages cannot run")
-
-
 def linear(b: Builder, x: Input, weight: Input, bias: Input | None = None) -> Value:
     if not isinstance(weight, Tensor) or not (bias is None or isinstance(bias, Tensor)):
-        raise UnknownOperation("a product of two computed matrices")
+        raise UnknownOperationError("matmul")
     return b.linear(x, weight, bias)
 
 
@@ -107,25 +101,28 @@ def conv_transpose2d(
     """A transposed convolution, as one convolution for each phase of the stride.
 
     Row y of the result is the sum over k of row (y + p - k) / s of x times row k of the kernel. All
-    y of one remainder r = (y + p) mod s see the rows r, r + s, ... of the kernel.
+    y of one remainder (y + p) mod s see the rows of the kernel with that remainder.
     """
     _check_convolution(x, dilation, groups)
-    (sy, sx), (py, px), (oy, ox) = _pair(stride), _pair(padding), _pair(output_padding)
-    outputs, high, wide = weight.shape[1:]
-    height = (x.shape[2] - 1) * sy - 2 * py + high + oy
-    width = (x.shape[3] - 1) * sx - 2 * px + wide + ox
-    output = b.new((1, outputs, height, width))
-    flipped = weight.transpose(0, 1)
-    for y in range(sy):  # the first row of the result with this phase
-        for x0 in range(sx):
-            r, c = (y + py) % sy, (x0 + px) % sx
-            part = flipped[:, :, r::sy, c::sx].flip(2, 3)
-            above, left = (
-                n - 1 - (first + p) // s
-                for n, first, p, s in ((part.shape[2], y, py, sy), (part.shape[3], x0, px, sx))
-            )
-            view = Value(output.array, output.meta[:, :, y::sy, x0::sx])
-            b.conv(x, part, _bias(bias, outputs), (1, 1), (above, left), view)
+    strides, before, after = _pair(stride), _pair(padding), _pair(output_padding)
+    height, width = (
+        (n - 1) * s - 2 * p + k + more
+        for n, s, p, k, more in zip(
+            x.shape[2:], strides, before, weight.shape[2:], after, strict=True
+        )
+    )
+    outputs = weight.shape[1]
+    output, bias = b.new((1, outputs, height, width)), _bias(bias, outputs)
+    for phase in itertools.product(*map(range, strides)):  # the first row and column with it
+        (down, right), shifted = strides, [n + p for n, p in zip(phase, before, strict=True)]
+        part = weight.transpose(0, 1)[:, :, shifted[0] % down :: down, shifted[1] % right :: right]
+        view = Value(output.array, output.meta[:, :, phase[0] :: down, phase[1] :: right])
+        if part.numel():
+            above = part.shape[2] - 1 - shifted[0] // down
+            left = part.shape[3] - 1 - shifted[1] // right
+            b.conv(x, part.flip(2, 3), bias, (1, 1), (above, left), view)
+        else:  # the kernel is smaller than the stride
+            b.map("copy", bias.view(-1, 1, 1), into=view)
     return output
 
 
@@ -136,14 +133,18 @@ def batch_norm(
     bias: Tensor | None,
     mean: Tensor,
     variance: Tensor,
+    training: bool,
     momentum: float,
     epsilon: float,
-) -> tuple[Value]:
+    *_: Any,
+) -> Value:
     """Batch normalisation in evaluation mode: an affine map of each channel."""
+    if training:
+        raise UnknownOperationError("batch_norm(training=True)")
     scale, shift = affine_of(weight, bias, mean, variance, epsilon)
     rank = len(x.shape) if isinstance(x, Value | Tensor) else 2
     shape = (-1, *(1 for _ in range(rank - 2)))
-    return (b.map("fma", x, scale.float().view(shape), shift.float().view(shape)),)
+    return b.map("fma", x, scale.float().view(shape), shift.float().view(shape))
 
 
 def affine_of(
@@ -180,7 +181,7 @@ def leaky_relu(b: Builder, x: Input, slope: float = 0.01) -> Value:
 
 def gelu(b: Builder, x: Input, approximate: str = "none") -> Value:
     if approximate != "none":
-        raise UnknownOperation("the approximation of gelu by tanh")
+        raise UnknownOperationError(f"gelu(approximate={approximate!r})")
     return b.map("gelu", x)
 
 
@@ -195,7 +196,7 @@ def mean(b: Builder, x: Value, dims: Any = None, keep: bool = False) -> Value:
 
 def norm(b: Builder, x: Value, order: float = 2, dims: Any = None, keep: bool = False) -> Value:
     if order != 2:
-        raise UnknownOperation(f"a norm of order {order}")
+        raise UnknownOperationError(f"linalg_vector_norm(ord={order})")
     return b.map("sqrt", reduce("sum", b, b.map("square", x), dims, keep))
 
 
@@ -218,7 +219,7 @@ def embedding(b: Builder, weight: Tensor, index: Value) -> Value:
 def take(b: Builder, x: Tensor, index: Sequence[Value | None]) -> Value:
     """x[index] for rows of a constant."""
     if not isinstance(x, Tensor) or len(index) != 1 or not isinstance(index[0], Value):
-        raise UnknownOperation("indexing by computed numbers")
+        raise UnknownOperationError("index")
     rows = embedding(b, x.flatten(1), index[0])
     return Value(rows.array, rows.meta.view(*index[0].shape, *x.shape[1:]))
 
@@ -226,9 +227,11 @@ def take(b: Builder, x: Tensor, index: Sequence[Value | None]) -> Value:
 def put(b: Builder, x: Tensor, index: Sequence[Tensor | None], values: Value) -> Value:
     """x[index] = values, at constant places of a constant, by copies of what is contiguous."""
     if not isinstance(x, Tensor) or any(isinstance(i, Value) for i in index):
-        raise UnknownOperation("assignment to computed places")
+        raise UnknownOperationError("index_put")
     numbers = torch.arange(values.meta.numel()).view(values.shape)
-    origin = torch.full(x.shape, -1).index_put(tuple(index), numbers).flatten().tolist()
+    places = torch.full(x.shape, -1)  # which of the values is where
+    places[tuple(slice(None) if i is None else i for i in index)] = numbers
+    origin = places.flatten().tolist()
     output, source = b.map("copy", x), b.contiguous(values)
     first = 0
     for i in range(1, len(origin) + 1):
@@ -263,7 +266,7 @@ def cross_entropy_with_logits(
 ) -> Value:
     """(1 - t) x - log sigmoid(x)."""
     if weight is not None or positive is not None or reduction != 0:
-        raise UnknownOperation("a weighted or averaged binary cross-entropy")
+        raise UnknownOperationError(f"binary_cross_entropy_with_logits(reduction={reduction})")
     missing = b.map("mul", b.map("sub", 1.0, target), x)
     return b.map("sub", missing, b.map("log_sigmoid", x))
 
@@ -278,28 +281,38 @@ def cross_entropy(
 ) -> Value:
     """-log softmax(x)[target], over dimension 1."""
     if weight is not None or reduction != 0:
-        raise UnknownOperation("a weighted or averaged cross-entropy")
+        raise UnknownOperationError(f"cross_entropy_loss(reduction={reduction})")
     classes = torch.arange(x.shape[1]).view(-1, *(1 for _ in x.shape[2:]))
     chosen = b.map("eq", Value(target.array, target.meta[:, None]), classes)
     log_p = b.map("where", chosen, log_softmax(b, x, 1), 0.0)
     return b.map("neg", b.reduce("sum", log_p, [1]))
 
 
-def cast(b: Builder, x: Value, dtype: torch.dtype | None = None, **_: Any) -> Value:
+def cast(
+    b: Builder, x: Input, like: torch.dtype | Tensor | Value | None = None, *_: Any, **options: Any
+) -> Input:
     """A change of type: only that to float64, from it, and that to whole numbers are steps."""
-    if dtype is None:
-        return x
+    like = like or options.get("dtype")
+    dtype = like.meta.dtype if isinstance(like, Value) else getattr(like, "dtype", like)
+    if not isinstance(x, Value):
+        return torch.as_tensor(x).to(dtype)
     if dtype in (torch.int64, torch.int32):
         return b.map("trunc", x)
     double = dtype == torch.float64
-    if double == (x.meta.dtype == torch.float64):
+    if dtype is None or double == (x.meta.dtype == torch.float64):
         return x
     return b.map("copy", x, into=b.new(x.shape, double))
 
 
+def dropout(b: Builder, x: Value, p: float, training: bool) -> Value:
+    if training:
+        raise UnknownOperationError("dropout(training=True)")
+    return x
+
+
 def _check_convolution(x: Value, dilation: Sequence[int], groups: int) -> None:
     if not isinstance(x, Value) or groups != 1 or set(dilation) != {1} or x.shape[0] != 1:
-        raise UnknownOperation("a convolution with groups or dilation")
+        raise UnknownOperationError(f"convolution(dilation={tuple(dilation)}, groups={groups})")
 
 
 def _pair(numbers: Sequence[int]) -> tuple[int, int]:
@@ -315,10 +328,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         name: partial(lambda kernel, b, *x: b.map(kernel, *x), kernel)
         for name, kernel in MAPS.items()
     },
-    "_native_batch_norm_legit_no_training": batch_norm,
-    "_to_copy": cast,
     "add": add,
     "amax": partial(reduce, "max"),
+    "batch_norm": batch_norm,
     "binary_cross_entropy_with_logits": cross_entropy_with_logits,
     "cat": cat,
     "clamp": clamp,
@@ -326,6 +338,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "conv2d": conv2d,
     "conv_transpose2d": conv_transpose2d,
     "cross_entropy_loss": cross_entropy,
+    "dropout": dropout,
     "elu": elu,
     "embedding": embedding,
     "gelu": gelu,
@@ -342,7 +355,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "softmax": softmax,
     "sub": sub,
     "sum": partial(reduce, "sum"),
-    "type_as": lambda b, x, other: cast(
-        b, x, other.dtype if isinstance(other, Tensor) else other.meta.dtype
-    ),
+    "to": cast,
+    "type_as": cast,
 }

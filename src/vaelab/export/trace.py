@@ -1,21 +1,24 @@
-"""From a module of torch to a program: its graph by torch.export, its operations by the table."""
+"""From a module to a program: its graph by torch.export, its operations by the table."""
 
 from __future__ import annotations
 
+import logging
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export.graph_signature import InputKind
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 from torch.utils import _pytree as pytree
 
 from vaelab.export.builder import Builder, Value
-from vaelab.export.operations import OPERATIONS, UnknownOperation, affine_of
+from vaelab.export.operations import OPERATIONS, affine_of
 from vaelab.export.program import Program
+from vaelab.export.reasons import UnknownOperationError, UntraceableError
 
 SHAPE_ONLY = {
     "empty_like",
@@ -26,7 +29,6 @@ SHAPE_ONLY = {
     "ones_like",
     "zeros_like",
 }
-VIEWS = {"_unsafe_view", "reshape", "broadcast_tensors"}  # beside those that torch knows as views
 IGNORED = {"_assert_tensor_metadata"}
 AFFINE = {"linear": 0, "conv2d": 0, "conv_transpose2d": 1}  # the dimension of the outputs
 
@@ -38,12 +40,29 @@ def trace(module: nn.Module, *example: Tensor) -> Program:
     vanishes, and what does not depend on the inputs is computed here.
 
     Raises:
-        UnknownOperation: If a program cannot do what the module does; the error names it.
+        UnknownOperationError: If a program cannot do what the module does; the error names it.
+        UntraceableError: If what the module does depends on the values of its inputs.
     """
-    with torch.no_grad(), warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet(), torch.enable_grad():  # no change of it is in the way
         warnings.simplefilter("ignore")
-        exported = torch.export.export(module, example).run_decompositions({})
+        try:
+            exported = torch.export.export(module, example)
+        except RuntimeError as error:  # the base of those by which torch.export gives up
+            raise UntraceableError("untraceable") from error
+    with torch.no_grad():
         return _Tracer(exported).program()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch logs of a failure, which the error says in a sentence."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Tracer:
@@ -54,89 +73,90 @@ class _Tracer:
         self.known: dict[Node, Any] = {}
 
     def program(self) -> Program:
-        inputs, outputs = [], []
-        specs = {spec.arg.name: spec for spec in self.exported.graph_signature.input_specs}
+        inputs, given = [], []
         tensors = {**self.exported.constants, **self.exported.state_dict}
-        for node in self.exported.graph.nodes:
-            if node.op == "placeholder":
-                spec = specs[node.name]
-                if spec.kind == InputKind.USER_INPUT:
-                    self.known[node] = self.builder.new(node.meta["val"].shape)
-                    inputs.append(self.known[node])
-                else:
-                    self.known[node] = tensors[spec.target].detach().cpu()
-            elif node.op == "call_function":
-                if node not in self.known:
-                    self.known[node] = self._called(node)
+        signature = self.exported.graph_signature.input_specs
+        nodes = [node for node in self.exported.graph.nodes if node.op == "placeholder"]
+        for node, spec in zip(nodes, signature, strict=True):
+            if spec.kind == InputKind.USER_INPUT:
+                inputs.append(self.builder.new(node.meta["val"].shape))
+                given.append(inputs[-1])
             else:
-                outputs = [self._looked_up(given) for given in node.args[0]]
+                given.append(tensors[spec.target].detach().cpu())
+        outputs = self._walked(self.exported.graph_module, given)
         return self.builder.program(inputs, outputs)
+
+    def _walked(self, module: GraphModule, given: Sequence[Any]) -> Any:
+        """Return the outputs of a graph for the given inputs."""
+        arguments = iter(given)
+        for node in module.graph.nodes:
+            if node.op == "placeholder":
+                self.known[node] = next(arguments)
+            elif node.op == "get_attr":
+                self.known[node] = getattr(module, node.target)
+            elif node.op == "call_function" and node not in self.known:
+                self.known[node] = self._called(node)
+        return self._looked_up(node.args[0])
 
     def _called(self, node: Node) -> Any:
         args, kwargs = self._looked_up(node.args), self._looked_up(node.kwargs)
         target: Any = node.target
         if target is operator.getitem:
             return args[0][args[1]]
-        name = getattr(target, "_schema").name.removeprefix("aten::")
+        inner = next((i for i, one in enumerate(args) if isinstance(one, GraphModule)), None)
+        if inner is not None:  # under another setting of autocast or of gradients
+            return self._walked(args[inner], args[inner + 1 :])
+        name = _name(target)
         if name in IGNORED:
             return None
         if not any(isinstance(leaf, Value) for leaf in pytree.tree_leaves((args, kwargs))):
             return target(*args, **kwargs)
         if name in SHAPE_ONLY:
             return target(*_replaced(args, _blank), **_replaced(kwargs, _blank))
-        if target.is_view or name in VIEWS:
-            return self._view(target, args, kwargs)
-        if name not in OPERATIONS:
-            raise UnknownOperation(name)
+        if name.endswith("_") and len(node.all_input_nodes[0].users) == 1:
+            name = name.removesuffix("_")  # in place, which nothing sees
+        if name in OPERATIONS:
+            return self._step(node, name, args, kwargs)
+        if name == "broadcast_tensors":
+            shape = torch.broadcast_shapes(*(given.shape for given in args[0]))
+            return [self.builder.view(Tensor.expand, given, (shape,), {}) for given in args[0]]
+        if target.is_view:
+            return self.builder.view(target, args[0], args[1:], kwargs)
+        raise UnknownOperationError(name)
+
+    def _step(self, node: Node, name: str, args: Any, kwargs: Any) -> Any:
         norm = self._normalised(node, name)
         if norm is not None:
             args = _with_norm(AFFINE[name], *args, norm=self._looked_up(norm.args[1:]))
         options = {key: value for key, value in kwargs.items() if value is not None}
         result = OPERATIONS[name](self.builder, *args, **options)
         if norm is not None:
-            self.known[norm] = (result,)
+            self.known[norm] = result
         return result
 
     def _normalised(self, node: Node, name: str) -> Node | None:
         """The batch normalisation that alone uses an affine layer, None if there is none."""
         users = [*node.users]
-        norm = getattr(getattr(users[0].target, "_schema", None), "name", "") if users else ""
-        alone = len(users) == 1 and norm == "aten::_native_batch_norm_legit_no_training"
+        alone = len(users) == 1 and _name(users[0].target) == "batch_norm"
         layer = name in AFFINE and not isinstance(self._looked_up(node.args[1]), Value)
         plain = name != "linear" or node.meta["val"].dim() == 2  # else channels are not outputs
         return users[0] if alone and layer and plain else None
 
-    def _view(self, target: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        if target is torch.ops.aten.broadcast_tensors.default:
-            shape = torch.broadcast_shapes(*(given.shape for given in args[0]))
-            expand = torch.ops.aten.expand.default
-            return [self._called_view(expand, given, (shape,), {}) for given in args[0]]
-        return self._called_view(target, args[0], args[1:], kwargs)
-
-    def _called_view(
-        self, target: Callable[..., Any], given: Value | Tensor, args: Any, kwargs: Any
-    ) -> Any:
-        if isinstance(given, Tensor):
-            return target(given, *args, **kwargs)
-        try:
-            found = target(given.meta, *args, **kwargs)
-        except (RuntimeError, ValueError):  # a shape that needs the elements in another order
-            given = self.builder.contiguous(given)
-            found = target(given.meta, *args, **kwargs)
-        array = given.array
-        return _replaced(
-            found, lambda leaf: Value(array, leaf) if isinstance(leaf, Tensor) else leaf
-        )
-
     def _looked_up(self, given: Any) -> Any:
         return _replaced(given, lambda leaf: self.known[leaf] if isinstance(leaf, Node) else leaf)
+
+
+def _name(target: Any) -> str:
+    """The name of an operation of torch without its namespace, as the table has it."""
+    schema = getattr(target, "_schema", None)
+    return schema.name.removeprefix("aten::") if schema else str(target)
 
 
 def _with_norm(
     dim: int, x: Any, weight: Tensor, bias: Tensor | None = None, *options: Any, norm: Any
 ) -> tuple[Any, ...]:
     """The arguments of an affine layer that does the batch normalisation after it too."""
-    gamma, beta, mean, variance, _, epsilon = norm
+    gamma, beta, mean, variance, _, _, epsilon, *_ = norm
     scale, shift = affine_of(gamma, beta, mean, variance, epsilon)
     shape = [-1 if d == dim else 1 for d in range(weight.dim())]
     shift = shift if bias is None else shift + scale * bias.double()

@@ -116,8 +116,10 @@ def numbers(run: Run, images: Shown, codes: Codes) -> dict[str, Array]:
     if "distortion" not in each:
         rate = codes.rates.sum(1)
         each = {"loss": codes.distortion + rate, "distortion": codes.distortion, "rate": rate}
+    if not codes.rates.any():  # a point has no rate, and its loss is its distortion
+        each = {name: each[name] for name in each if name not in ("rate", "loss")}
     each = {name: values for name, values in each.items() if np.isfinite(values).all()}
-    judged = each.get("nll", each.get("loss"))
+    judged = next((each[name] for name in ("nll", "loss", "distortion") if name in each), None)
     if judged is not None:  # the share of images that are less surprising, in per cent
         ranks = np.argsort(np.argsort(judged, kind="stable"), kind="stable")
         each["surprise"] = 100 * ranks / max(1, len(ranks) - 1)

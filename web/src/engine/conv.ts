@@ -3,9 +3,9 @@ import type { Step } from "./program";
 
 /**
  * A convolution; its result may go to every other row and column of an array, as a phase of a
- * transposed convolution does. The image is first copied to where it has a margin of zeros and
- * 64-bit numbers, so that the inner loop neither checks bounds nor converts; there, four columns
- * of the result and two channels share what is read.
+ * transposed convolution does. The image is first copied to where it has a margin of zeros, or
+ * loses one, and 64-bit numbers, so that the inner loop neither checks bounds nor converts; there,
+ * four columns of the result and two channels share what is read.
  */
 export function convolution(step: Step, arrays: Float32Array[]): () => void {
   const [outputs, height, width, channels, h, w, high, wide, down, right, above, left] =
@@ -16,7 +16,7 @@ export function convolution(step: Step, arrays: Float32Array[]): () => void {
   const [from, weights, biases] = step.inputs;
   const x = arrays[from!.array]!.subarray(from!.offset);
   const taps = channels * high * wide;
-  // Two spare columns of results and an even number of channels: the blocks are always whole.
+  // Room for columns and a channel that nobody needs: blocks are always whole.
   const columns = Math.ceil(width / 4) * 4;
   const weight = new Float64Array((outputs + 1) * taps);
   weight.set(arrays[weights!.array]!);
@@ -36,9 +36,10 @@ export function convolution(step: Step, arrays: Float32Array[]): () => void {
 
   return () => {
     for (let c = 0; c < channels; c++)
-      for (let i = 0; i < h; i++) {
+      for (let i = Math.max(0, -above); i < h; i++) {
         const start = (c * rows + above + i) * stride + left;
-        for (let j = 0, p = (c * h + i) * w; j < w; j++) padded[start + j] = x[p + j]!;
+        const p = (c * h + i) * w;
+        for (let j = Math.max(0, -left); j < w; j++) padded[start + j] = x[p + j]!;
       }
     for (let o = 0; o < outputs; o += 2)
       for (let i = 0; i < height; i++)

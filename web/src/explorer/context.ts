@@ -36,7 +36,7 @@ export class Context {
     readonly store: Store,
   ) {
     const { data, runs } = document;
-    this.words = new Words(document.texts, store.state.lang);
+    this.words = new Words(document.texts, store.state.lang, data.form);
     this.models = runs.map((run) => new Model(run, payload));
     this.pictures = runs.map((run) => new Pictures(data, run, payload, this.colours));
     this.labels = data.labels && (payload.raw(data.labels) as Int16Array);

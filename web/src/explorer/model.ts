@@ -227,7 +227,7 @@ export class Model {
     }
     const [common, rare] = this.document.quantiles;
     const distance = Math.sqrt(nearest[Math.min(NEIGHBOUR, size) - 1]!);
-    const fade = Math.min(1, Math.max(0, (distance - common) / (2 * rare - common || 1)));
+    const fade = Math.min(1, Math.max(0, (distance - common) / (1.5 * rare - common || 1)));
     return { distance, beyond: distance > rare ? 99 : distance > common ? 95 : 0, fade };
   }
 }

@@ -203,7 +203,7 @@ export function dress(context: Context, state: State): void {
     context.colours = colours;
     for (const pictures of context.pictures) pictures.repaint(colours);
   }
-  context.words = new Words(context.document.texts, state.lang);
+  context.words = new Words(context.document.texts, state.lang, context.document.data.form);
   const { display } = context.models[0]!.document;
   const size = context.document.data.shape.reduce((a, b) => a * b, 1);
   if (state.image === DRAWN && state.drawn !== context.drawnText) {

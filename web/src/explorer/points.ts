@@ -101,28 +101,48 @@ function paintSamples(
 function paintPrior(
   pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, colours: Palette,
 ): void {
-  pen.strokeStyle = colours.ink;
-  pen.setLineDash([5, 5]);
-  pen.lineWidth = 1.25;
-  pen.globalAlpha = 0.65;
-  for (const radius of [1, 2]) {
+  const outline = (radius: number) => {
     if (layer.prior === "circles") {
       pen.beginPath();
       pen.arc(camera.px(0), camera.py(0), radius * camera.scale, 0, 2 * Math.PI);
       pen.stroke();
-      pen.fillStyle = colours.ink;
-      pen.font = `${layer.large ? 15 : 11}px system-ui, sans-serif`;
-      pen.textAlign = "center";
-      pen.textBaseline = "bottom";
-      pen.fillText(`${radius}σ`, camera.px(0), camera.py(0) - radius * camera.scale - 2);
     } else if (layer.prior === "lines") {
       for (const side of [-radius, radius]) {
         stroke(pen, camera.px(side), 0, camera.px(side), camera.height);
       }
     }
+  };
+  for (const radius of [1, 2]) {
+    pen.strokeStyle = colours.paper;
+    pen.lineWidth = 3.5;
+    pen.globalAlpha = 0.6;
+    outline(radius);
+    pen.strokeStyle = colours.ink;
+    pen.lineWidth = 1.5;
+    pen.globalAlpha = 0.9;
+    pen.setLineDash([6, 5]);
+    outline(radius);
+    pen.setLineDash([]);
   }
   pen.globalAlpha = 1;
-  pen.setLineDash([]);
+  if (layer.prior === "circles") labelCircles(pen, camera, layer, colours);
+}
+
+function labelCircles(
+  pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, colours: Palette,
+): void {
+  pen.font = `600 ${layer.large ? 16 : 12}px system-ui, sans-serif`;
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.lineWidth = 4;
+  pen.strokeStyle = colours.paper;
+  pen.fillStyle = colours.ink;
+  for (const radius of [1, 2]) {
+    if (radius * camera.scale < 24) continue; // the labels would cover one another
+    const place = [camera.px(0), camera.py(0) - radius * camera.scale] as const;
+    pen.strokeText(`${radius}σ`, ...place);
+    pen.fillText(`${radius}σ`, ...place);
+  }
 }
 
 /** The size of thumbnails at the current zoom, in pixels of their longer side; 0: none. */

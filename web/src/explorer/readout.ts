@@ -95,7 +95,7 @@ export class Readout {
     if (!found) return;
     const { words } = context;
     const parts: string[] = [];
-    if (subject.values && model.can("rates")) {
+    if (subject.values && model.can("rates") && !model.document.point) {
       parts.push(words.t("rate_is", { value: words.short(model.rate(subject.values)) }));
     }
     if (subject.values && model.can("distortion")) {

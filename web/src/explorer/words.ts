@@ -1,5 +1,11 @@
 // The texts of the page in its language, and numbers as the language writes them.
-import type { ExplorerDocument, Lang } from "./document";
+import type { ExplorerDocument, Form, Lang } from "./document";
+
+/** What a text calls an image where the data are no images; of the same gender in Portuguese. */
+const NOUNS: Record<"signal" | "table", Record<Lang, [one: string, many: string]>> = {
+  table: { en: ["row", "rows"], pt: ["linha", "linhas"] },
+  signal: { en: ["series", "series"], pt: ["série", "séries"] },
+};
 
 export class Words {
   private readonly decimals = new Map<number, Intl.NumberFormat>();
@@ -7,16 +13,28 @@ export class Words {
   constructor(
     private readonly texts: ExplorerDocument["texts"],
     readonly lang: Lang,
+    private readonly form: Form,
   ) {}
 
   /** The text of a key with its {slots} filled. */
   t(key: string, values: Record<string, string | number> = {}): string {
     const text = this.texts[this.lang][key];
     if (text === undefined) throw new Error(`no text for ${key}`);
-    return text.replace(/\{(\w+)\}/g, (_, name: string) => {
+    return this.named(text).replace(/\{(\w+)\}/g, (_, name: string) => {
       const value = values[name];
       return typeof value === "number" ? this.whole(value) : (value ?? "");
     });
+  }
+
+  private named(text: string): string {
+    if (this.form === "image") return text;
+    const [one, many] = NOUNS[this.form][this.lang];
+    const like = (word: string) => (found: string) =>
+      /^[AI]/.test(found) ? word.charAt(0).toUpperCase() + word.slice(1) : word;
+    return text
+      .replace(/\b(images|imagens)\b/gi, like(many))
+      .replace(/\ban image\b/gi, like(`a ${one}`))
+      .replace(/\b(image|imagem)\b/gi, like(one));
   }
 
   /** A number with a fixed count of decimals. */

@@ -8,8 +8,10 @@ export interface Ref {
   dtype: "float32" | "int16" | "uint8";
   shape: number[];
   offset: number; // bytes, a multiple of 4
-  /** The value of element i is scale[row] * stored + shift[row]: 16-bit fixed point by row. */
+  /** Fixed point by row: the value of an element is scale[row] * stored. */
   scale?: Ref;
+  /** Eight more bits: the value is scale[row] * (256 * stored + low). */
+  low?: Ref;
 }
 
 export type Numbers = Float32Array | Int16Array | Uint8Array;
@@ -39,11 +41,14 @@ export class Payload<Document> {
     const stored = this.raw(ref);
     if (!ref.scale) return stored instanceof Float32Array ? stored : Float32Array.from(stored);
     const scale = this.floats(ref.scale);
+    const low = ref.low && this.raw(ref.low);
     const width = stored.length / scale.length;
     const values = new Float32Array(stored.length);
     for (let row = 0; row < scale.length; row++) {
       const step = scale[row]!;
-      for (let i = row * width, end = i + width; i < end; i++) values[i] = stored[i]! * step;
+      for (let i = row * width, end = i + width; i < end; i++) {
+        values[i] = (low ? 256 * stored[i]! + low[i]! : stored[i]!) * step;
+      }
     }
     return values;
   }

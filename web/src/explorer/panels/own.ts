@@ -189,7 +189,7 @@ export class OwnPanel implements Panel {
     if (subject) this.judge(state);
     else {
       this.again.parentElement!.hidden = true;
-      this.said.replaceChildren(el("p", { class: "quiet" }, context.words.t("own_about")));
+      this.said.replaceChildren(el("p", { class: "quiet" }, context.words.t(pictures.data.form === "image" ? "own_about" : "own_about_values")));
     }
   }
 
@@ -206,7 +206,7 @@ export class OwnPanel implements Panel {
     }
     const lines = [el("strong", {}, context.title(state.image))];
     const add = (text: string) => lines.push(el("p", {}, text) as HTMLElement);
-    if (found && values && model.can("rates")) {
+    if (found && values && model.can("rates") && !model.document.point) {
       add(words.t("rate_said", this.rank("rate", model.rate(values))));
     }
     if (found && values && model.can("distortion")) {
