@@ -36,7 +36,7 @@ export class RunView {
       el("div", { class: "left" },
         this.toolbar(),
         el("div", { class: "stage" }, this.plane.element, this.zoomButtons(),
-          this.plane.decodes ? el("p", { class: "hint" }, words.t("drag_me")) : null),
+          run === 0 && this.plane.decodes ? el("p", { class: "hint" }, words.t("drag_me")) : null),
         this.legend),
       el("div", { class: "right" }, this.readout.element,
         this.plane.decodes ? this.sliders.element : null),
