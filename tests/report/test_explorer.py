@@ -435,8 +435,8 @@ def test_two_runs_are_linked_by_the_image(
 ) -> None:
     path = explorer.write([runs["mlp"], runs["ae"]], str(tmp_path / "two.html"), lang="en")
     with Opened(browser, path) as opened:
-        opened.page.get_by_label("Test image").fill("11")
-        opened.page.get_by_label("Test image").blur()
+        opened.page.get_by_role("spinbutton").fill("11")
+        opened.page.get_by_role("spinbutton").blur()
         for caption in opened.page.locator(".compared figcaption").all_inner_texts():
             assert caption.startswith("selected: test image 11")
         first, second = (opened.hash[key] for key in ("z1", "z2"))
@@ -450,7 +450,7 @@ def test_names_from_a_run_folder_cannot_become_code(
 ) -> None:
     folder = Path(shutil.copytree(runs["attack"].folder, tmp_path / "run"))
     recipe = (folder / "recipe.toml").read_text("utf-8")
-    for key, attack in zip(("name", "about"), ATTACKS[:2], strict=True):
+    for key, attack in zip(("about", "name"), ATTACKS[:2], strict=True):
         recipe = re.sub(f"^{key} = .*$", lambda _, k=key, a=attack: f"{k} = {json.dumps(a)}",
                         recipe, count=1, flags=re.M)  # fmt: skip
     (folder / "recipe.toml").write_text(recipe, "utf-8")
@@ -460,8 +460,10 @@ def test_names_from_a_run_folder_cannot_become_code(
     with Opened(browser, path) as opened:
         for tab in opened.page.get_by_role("tab").all():
             tab.click()
-        assert ATTACKS[0] in opened.page.locator("h1").inner_text()
-        assert ATTACKS[1][:20] in opened.page.locator(".legend").inner_text()
+        assert ATTACKS[1] in opened.page.locator("h1").inner_text()
+        assert ATTACKS[0] in opened.page.locator(".about").inner_text()
+        legend = opened.page.locator(".legend").inner_text()
+        assert all(attack[:20] in legend for attack in ATTACKS)
         opened.drag(*AROUND, shift=True)
         assert opened.page.locator("img").count() == 0
         assert opened.page.locator("a").count() == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import vaelab
 from vaelab.cli.arguments import CODE, LANG, QUIET, RUN, Command, Option, whole
-from vaelab.cli.output import announce
+from vaelab.cli.output import announce, complain
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import CHOICES, override
 
@@ -93,8 +93,8 @@ def explore(arguments: argparse.Namespace) -> None:
     with devices.using(devices.threads(0)[0]):
         path = explorer.write(runs, arguments.out, points=arguments.points, lang=arguments.lang)
     _result(path, arguments)
-    if not (arguments.no_open or _shown(path)) and not arguments.quiet:
-        announce(f"no browser could be opened; open {path} yourself")
+    if not (arguments.no_open or _shown(path)):
+        complain(f"no browser could be opened; open {path} yourself")
 
 
 def _shown(path: Path) -> bool:

@@ -38,6 +38,7 @@ export function choice(
   change: (value: string) => void,
 ): HTMLLabelElement {
   const select = el("select", {
+    "aria-label": label,
     onchange: (event: Event) => change((event.target as HTMLSelectElement).value),
   });
   for (const [key, text] of options) select.append(el("option", { value: key }, text));

@@ -86,10 +86,9 @@ export class Page {
       button("Aa", () => store.commit({ large: !context.state.large }),
         { title: words.t("large"), "aria-label": words.t("large"), "aria-pressed": String(state.large) }),
       this.press("theme", () => store.commit({ theme: context.colours.dark ? "light" : "dark" })),
-      button(state.lang === "en" ? "PT" : "EN",
+      button(words.t("other_language"),
         () => store.commit({ lang: context.state.lang === "en" ? "pt" : "en" }),
-        { title: words.t("other_language"), "aria-label": words.t("other_language"),
-          lang: state.lang === "en" ? "pt-BR" : "en" }),
+        { lang: state.lang === "en" ? "pt-BR" : "en" }),
       button("?", () => this.help.toggle(), { title: words.t("help"), "aria-label": words.t("help") }));
     return el("header", {},
       el("h1", {}, runs.map((run) => run.name).join(" · "), el("small", {}, about)), tools);
