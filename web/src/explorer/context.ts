@@ -25,6 +25,7 @@ export class Context {
   readonly index: Float32Array;
   readonly factors: Record<string, Float32Array>;
   drawn: Float32Array | null = null; // as the model sees it
+  strokes = 0; // how often it was changed
   drawnText = ""; // its text form, as the state has it
   hovered = NONE; // the test image under the pointer, in any plane
   onHover: (image: number, run: number) => void = () => {};

@@ -19,7 +19,7 @@ function initial(payload: Payload<ExplorerDocument>): State {
     })),
     active: 0, image: plane ? NONE : 0, drawn: "", mode: "move", tab: "image",
     colour: data.classes.length ? "class" : (Object.keys(runs[0]!.numbers).at(-1) ?? "none"),
-    fade: true, noisy: false, curved: false, page: 0, label: 0,
+    map: false, fade: true, noisy: false, curved: false, page: 0, label: 0,
     from: 0, to: Math.min(1, data.classes.length - 1), strength: 0,
     lang: document.lang, theme: "", large: false,
   };

@@ -91,7 +91,7 @@ export class Page {
         { lang: state.lang === "en" ? "pt-BR" : "en" }),
       button("?", () => this.help.toggle(), { title: words.t("help"), "aria-label": words.t("help") }));
     return el("header", {},
-      el("h1", {}, runs.map((run) => run.name).join(" · "), el("small", {}, about)), tools);
+      el("h1", { class: runs.length > 1 ? "several" : "" }, runs.map((run) => run.name).join(" · "), el("small", {}, about)), tools);
   }
 
   private press(name: Icon & ("undo" | "redo" | "theme"), work: () => void): HTMLButtonElement {

@@ -6,6 +6,7 @@ import { type Context, DRAWN, NONE } from "./context";
 import { el } from "./dom";
 import { Ghost } from "./ghost";
 import { Gestures } from "./gestures";
+import { DecodedMap } from "./map";
 import { paintOverlay } from "./overlay";
 import { type Layer, paintPoints } from "./points";
 import type { Point, State } from "./state";
@@ -21,6 +22,7 @@ export class Plane {
   private readonly over = el("canvas", { "aria-hidden": "true" });
   private readonly order: Uint32Array;
   private readonly ghost: Ghost;
+  private readonly map: DecodedMap;
   private tree: Quadtree<number> = quadtree<number>();
   private pending = 0;
   private shown = ""; // what the lower canvas depends on, as it was painted
@@ -33,6 +35,7 @@ export class Plane {
   ) {
     const { words } = context;
     this.ghost = new Ghost(context, run);
+    this.map = new DecodedMap(context, run, () => this.paintSoon());
     this.element = el(
       "div",
       {
@@ -104,9 +107,11 @@ export class Plane {
     const run = state.runs[this.run]!;
     if (run.axes !== this.axes) this.project(run.axes);
     this.camera.look(run.view);
-    const { theme, colour, large, lang } = state;
+    const { theme, colour, large, lang, map, fade, noisy, label } = state;
+    const sliced = map && this.model.latent > 2 ? this.model.lift([0, 0], run.z, run.axes) : [];
     const shown = JSON.stringify([run.view, run.axes, state.runs.map((r) => r.lasso), colour, theme,
-      large, lang, this.context.colours.dark]);
+      large, lang, map, fade, noisy, label, sliced.map((value) => Math.round(value * 1e3)),
+      this.context.colours.dark]);
     if (shown !== this.shown) {
       this.shown = shown;
       this.colouring = this.context.colouring(this.run, colour);
@@ -144,6 +149,7 @@ export class Plane {
         pictures: this.context.pictures[this.run]!, marked: this.marked, prior: this.prior,
         priorPlaces: samples && this.prior === "samples" ? this.projected(samples) : null,
         large: this.context.state.large,
+        map: this.context.state.map && this.decodes ? this.map : null,
       };
       const pen = this.under.getContext("2d")!;
       paintPoints(pen, this.camera, layer, this.context.colours, this.context.words);

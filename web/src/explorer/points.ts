@@ -2,6 +2,7 @@
 import { ticks } from "d3-array";
 import type { Camera } from "./camera";
 import type { Colouring, Palette } from "./colours";
+import type { DecodedMap } from "./map";
 import type { Pictures } from "./images";
 import type { Words } from "./words";
 
@@ -18,6 +19,7 @@ export interface Layer {
   prior: "circles" | "lines" | "samples" | "none";
   priorPlaces: [Float32Array, Float32Array] | null;
   large: boolean;
+  map: DecodedMap | null;
 }
 
 /** Paints the layer and returns the images that it shows as thumbnails, by their pixel places. */
@@ -27,10 +29,11 @@ export function paintPoints(
   const { width, height } = camera;
   pen.fillStyle = colours.paper;
   pen.fillRect(0, 0, width, height);
+  layer.map?.paint(pen, camera);
   paintGrid(pen, camera, colours, words, layer);
   paintSamples(pen, camera, layer, colours);
   const shown = thumbnails(camera, layer);
-  paintDots(pen, camera, layer, shown);
+  paintDots(pen, camera, layer, shown, colours);
   paintPrior(pen, camera, layer, colours);
   paintThumbnails(pen, camera, layer, shown);
 }
@@ -180,12 +183,13 @@ function thumbnails(camera: Camera, layer: Layer): Set<number> {
 
 function paintDots(
   pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, thumbs: Set<number>,
+  colours: Palette,
 ): void {
   const { xs, ys, order, colouring, marked } = layer;
   const n = xs.length;
   const zoom = Math.min(2.2, Math.max(1, camera.view.k ** 0.35));
   const radius = Math.min(4.5, Math.max(1.5, 130 / Math.sqrt(n))) * zoom * (layer.large ? 1.3 : 1);
-  const dots = colouring.styles.map((style) => dot(style.colour, style.marker, radius));
+  const dots = colouring.styles.map((style) => dot(style.colour, style.marker, radius, layer.map ? colours.paper : ""));
   const half = dots[0]!.width / 2 / DENSITY;
   pen.globalAlpha = n > 3000 ? 0.72 : 0.88;
   const alpha = pen.globalAlpha;
@@ -203,9 +207,10 @@ function paintDots(
 
 const DENSITY = 3; // pixels of a dot's image for one CSS pixel
 
-function dot(colour: string, marker: string, radius: number): HTMLCanvasElement {
+/** The image of a point; on decoded pictures it has a rim. */
+function dot(colour: string, marker: string, radius: number, rim: string): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = Math.ceil((2 * radius + 2) * DENSITY);
+  canvas.width = canvas.height = Math.ceil((2 * radius + 4) * DENSITY);
   const pen = canvas.getContext("2d")!;
   const [c, r] = [canvas.width / 2, radius * DENSITY];
   pen.fillStyle = colour;
@@ -218,6 +223,11 @@ function dot(colour: string, marker: string, radius: number): HTMLCanvasElement 
     pen.rect(c - r * 0.88, c - r * 0.88, r * 1.76, r * 1.76);
   } else {
     pen.arc(c, c, r, 0, 2 * Math.PI);
+  }
+  if (rim) {
+    pen.strokeStyle = rim;
+    pen.lineWidth = 1.6 * DENSITY;
+    pen.stroke();
   }
   pen.fill();
   return canvas;

@@ -1,6 +1,7 @@
 // The decoded image of the point, large, beside the image that it is compared with.
-import { type Context, DRAWN, NONE } from "./context";
+import { type Context, DRAWN, NONE, type Subject } from "./context";
 import { el } from "./dom";
+import type { Posterior } from "./model";
 import { posterior } from "./posterior";
 import type { State } from "./state";
 
@@ -15,6 +16,8 @@ export class Readout {
   private readonly decodedSide: HTMLElement;
   private readonly comparedSide: HTMLElement;
   private readonly frame: HTMLElement;
+  private own: string[] = [];
+  private ownOf = "";
 
   constructor(
     private readonly context: Context,
@@ -94,26 +97,34 @@ export class Readout {
     this.terms.hidden = !found;
     if (!found) return;
     const { words } = context;
-    const parts: string[] = [];
-    if (subject.values && model.can("rates") && !model.document.point) {
-      parts.push(words.t("rate_is", { value: words.short(model.rate(subject.values)) }));
+    const key = JSON.stringify([state.image, state.drawn, context.strokes, state.label, words.lang]);
+    if (key !== this.ownOf) {
+      this.ownOf = key;
+      this.own = this.ownTerms(subject, found);
     }
+    const parts = [...this.own];
     if (subject.values && model.can("distortion")) {
-      const own = model.distortion(subject.values, found.mean);
-      parts.push(words.t("distortion_is", { value: words.short(own) }));
       const moved = z.some((value, j) => Math.abs(value - found.mean[j]!) > 1e-3);
       if (moved) {
         const here = words.short(model.distortion(subject.values, z));
         parts.push(words.t("distortion_here", { value: here }));
       }
     }
-    if (!parts.length && state.image >= 0) {
-      for (const name of ["rate", "distortion"] as const) {
-        const value = model.numbers[name]?.[state.image];
-        if (value !== undefined) parts.push(words.t(`${name}_is`, { value: words.short(value) }));
-      }
-    }
     this.terms.textContent = parts.join(" · ");
+  }
+
+  /** Rate and distortion of the selected image at its own code: measured here, else as stored. */
+  private ownTerms({ values, image }: Subject, { mean }: Posterior): string[] {
+    const { model } = this;
+    const { words } = this.context;
+    const found: Partial<Record<"rate" | "distortion", number | undefined>> = {
+      rate: model.numbers.rate?.[image], distortion: model.numbers.distortion?.[image],
+    };
+    if (values && model.can("rates") && !model.document.point) found.rate = model.rate(values);
+    if (values && model.can("distortion")) found.distortion = model.distortion(values, mean);
+    return (["rate", "distortion"] as const).flatMap((name) =>
+      found[name] === undefined ? [] : [words.t(`${name}_is`, { value: words.short(found[name]) })],
+    );
   }
 }
 

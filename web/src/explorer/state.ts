@@ -25,6 +25,7 @@ export interface State {
   mode: Mode;
   tab: Tab;
   colour: string;
+  map: boolean; // the plane decoded, below the points
   fade: boolean;
   noisy: boolean; // samples of p(x|z) in place of its mean
   curved: boolean; // interpolation along a great circle
@@ -99,6 +100,7 @@ export function read(hash: string, initial: State, document: ExplorerDocument): 
   state.mode = choose("mode", MODES, initial.mode) as Mode;
   state.tab = choose("tab", TABS, initial.tab) as Tab;
   state.colour = fields.get("colour") ?? initial.colour;
+  state.map = flag("map", initial.map);
   state.fade = flag("fade", initial.fade);
   state.noisy = flag("noisy", initial.noisy);
   state.curved = flag("curved", initial.curved);

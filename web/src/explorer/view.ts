@@ -18,6 +18,7 @@ export class RunView {
   private readonly modes = new Map<Mode, HTMLButtonElement>();
   private readonly selects: [HTMLLabelElement, (state: State) => string][] = [];
   private vertical: HTMLElement | null = null; // the choice that the plane of PCA has not
+  private readonly map: HTMLButtonElement;
   private legendOf = "";
 
   constructor(
@@ -27,7 +28,11 @@ export class RunView {
     this.plane = new Plane(context, run);
     this.readout = new Readout(context, run);
     this.sliders = new Sliders(context, run);
-    const { words } = context;
+    const { words, store } = context;
+    this.map = button("", () => store.commit({ map: !context.state.map }), {
+      title: words.t("map_about"),
+    });
+    this.map.append(icon("map"), words.t("map"));
     const several = context.models.length > 1;
     const name = context.document.runs[run]!.name;
     this.element = el(
@@ -65,6 +70,7 @@ export class RunView {
       (colour) => store.commit({ colour }));
     const { latent } = context.models[run]!;
     if (latent > 2) this.axes(bar);
+    if (latent > 1 && this.plane.decodes) bar.append(this.map);
     return bar;
   }
 
@@ -132,6 +138,7 @@ export class RunView {
     for (const [mode, press] of this.modes) {
       press.setAttribute("aria-pressed", String(state.mode === mode));
     }
+    this.map.setAttribute("aria-pressed", String(state.map));
     for (const [label, get] of this.selects) {
       const select = label.querySelector("select")!;
       if (select.value !== get(state)) select.value = get(state);

@@ -4,7 +4,7 @@ import { button, el } from "../dom";
 import { centred, dab, fromFile, ground, pack } from "../pad";
 import { posterior } from "../posterior";
 import type { State } from "../state";
-import type { Panel } from "./panel";
+import { type Panel, whenChanged } from "./panel";
 
 const INK = 0.045; // radius of the pen, of the shorter side
 
@@ -17,6 +17,7 @@ export class OwnPanel implements Panel {
   private readonly fields: HTMLInputElement[] = [];
   private readonly base: number[];
   private readonly results: HTMLElement;
+  private readonly refresh = whenChanged(() => this.judge(this.context.state));
   private ink: HTMLInputElement | null = null;
   private last: [number, number] | null = null;
 
@@ -166,6 +167,7 @@ export class OwnPanel implements Panel {
     const { binary, display: [low, high] } = context.model.document;
     context.drawn = binary && ended ? x.map((v) => (v > (low + high) / 2 ? high : low)) : x;
     const drawn = ended ? pack(context.drawn, [low, high]) : context.state.drawn;
+    context.strokes++;
     context.drawnText = drawn;
     context.store.set({ image: DRAWN, drawn });
     const runs = context.state.runs.map((run, r) => {
@@ -186,8 +188,9 @@ export class OwnPanel implements Panel {
     if (subject?.values && !this.fields.includes(document.activeElement as HTMLInputElement)) {
       this.fields.forEach((field, i) => (field.value = String(Number(subject.values![i]!.toPrecision(6)))));
     }
-    if (subject) this.judge(state);
+    if (subject) this.refresh(state.image, state.drawn, context.strokes, state.active, state.label);
     else {
+      this.refresh(NONE);
       this.again.parentElement!.hidden = true;
       this.said.replaceChildren(el("p", { class: "quiet" }, context.words.t(pictures.data.form === "image" ? "own_about" : "own_about_values")));
     }
@@ -197,7 +200,9 @@ export class OwnPanel implements Panel {
     const { context } = this;
     const { model, words } = context;
     const found = posterior(context, state.active);
-    const { values } = context.subject(state.active)!;
+    const subject = context.subject(state.active);
+    if (!subject) return;
+    const { values } = subject;
     this.again.parentElement!.hidden = !found || !model.can("decode");
     if (found && model.can("decode")) {
       const pictures = context.pictures[state.active]!;
