@@ -81,6 +81,13 @@ export class Context {
     return { values: pictures.whole ? pictures.values(image) : null, image };
   }
 
+  /** Selects a test image: in every run the point goes to its code, in all dimensions. */
+  select(image: number, active = this.state.active): void {
+    const runs = this.state.runs.map((run, r) => ({ ...run, z: this.models[r]!.code(image) }));
+    const label = Math.max(0, this.labels?.[image] ?? 0);
+    this.store.commit({ runs, image, label, active });
+  }
+
   /** The test image whose code is nearest, in all dimensions. */
   nearestCode(run: number, z: number[]): number {
     const { mean, latent, count } = this.models[run]!;

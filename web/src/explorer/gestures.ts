@@ -88,7 +88,7 @@ export class Gestures {
       this.endLasso(clicked);
     } else if (clicked && (this.mode === "move" || (this.mode === "pan" && !plane.decodes))) {
       const image = plane.nearest(pixel, NEAR);
-      if (image !== NONE) plane.select(image);
+      if (image !== NONE) plane.context.select(image, plane.run);
     }
     plane.context.store.commit();
   }
@@ -173,7 +173,7 @@ export class Gestures {
       store.commit();
     } else if (event.key === "Enter") {
       const at = plane.camera.at(plane.model.project(plane.state.z, plane.state.axes));
-      plane.select(plane.nearest(at));
+      plane.context.select(plane.nearest(at), plane.run);
     } else if (event.key === "Escape") {
       const runs = plane.context.state.runs.map((run) => ({ ...run, lasso: [], a: [], b: [] }));
       store.commit({ image: NONE, runs });

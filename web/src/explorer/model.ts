@@ -119,7 +119,7 @@ export class Model {
     const n = this.count;
     if (this.latent === 1) {
       const spread = this.document.dimensions.spread[0] || 1;
-      return [this.mean, Float32Array.from({ length: n }, (_, i) => jitter(i) * spread)];
+      return [this.mean, Float32Array.from({ length: n }, (_, i) => 1.5 * jitter(i) * spread)];
     }
     if (axes !== "pca") {
       const [a, b] = dimensions(axes);

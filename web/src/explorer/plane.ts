@@ -176,16 +176,6 @@ export class Plane {
     return this.model.can("decode") && !this.model.discrete;
   }
 
-  /** Selects a test image: the point goes to its code, in all dimensions and in every run. */
-  select(image: number): void {
-    const { context } = this;
-    const runs = context.state.runs.map((run, r) => {
-      if (image < 0) return run;
-      return { ...run, z: context.models[r]!.code(image) };
-    });
-    context.store.commit({ runs, image, active: this.run });
-  }
-
   /** The places of the selected image and the hovered one. */
   placeOf(image: number): Point | null {
     if (image === DRAWN || image === NONE) return null;

@@ -89,7 +89,7 @@ export class OwnPanel implements Panel {
     const { words } = context;
     return el("div", { class: "buttons column" },
       el("label", {}, words.t("test_number"), this.number),
-      button(words.t("random_image"), () => this.select(Math.floor(Math.random() * context.count))),
+      button(words.t("random_image"), () => context.select(Math.floor(Math.random() * context.count))),
       button(words.t("deselect"), () => context.store.commit({ image: NONE })));
   }
 
@@ -98,13 +98,7 @@ export class OwnPanel implements Panel {
     this.context.index.forEach((value, i) => {
       if (Math.abs(value - index) < Math.abs(this.context.index[best]! - index)) best = i;
     });
-    this.select(best);
-  }
-
-  private select(image: number): void {
-    const { context } = this;
-    const runs = context.state.runs.map((run, r) => ({ ...run, z: context.models[r]!.code(image) }));
-    context.store.commit({ runs, image });
+    this.context.select(best);
   }
 
   private blank(): Float32Array {

@@ -63,12 +63,7 @@ export class RegionPanel implements Panel {
     canvas.getContext("2d")!.drawImage(source, 0, 0);
     const cell = el("button", {
       type: "button", class: "cell", title: context.title(image), "aria-label": context.title(image),
-      onclick: () => {
-        const runs = context.state.runs.map((run, r) => ({
-          ...run, z: context.models[r]!.code(image),
-        }));
-        context.store.commit({ runs, image });
-      },
+      onclick: () => context.select(image),
       onpointerenter: () => context.onHover(image, owner),
       onpointerleave: () => context.onHover(-1, owner),
     }, canvas);
