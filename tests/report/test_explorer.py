@@ -290,6 +290,17 @@ def test_thumbnails_appear_past_a_zoom(browser: Browser, pages: dict[str, Path])
         assert opened.canvas(".plane canvas") != before
 
 
+def test_the_plane_can_be_decoded(browser: Browser, pages: dict[str, Path]) -> None:
+    with Opened(browser, pages["mlp"], "#fade=0") as opened:
+        grey = "canvas => { const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width,"
+        grey += " canvas.height); let n = 0; for (let i = 0; i < data.length; i += 4)"
+        grey += " n += data[i] < 120; return n / (data.length / 4); }"
+        assert opened.page.locator(".plane canvas").first.evaluate(grey) < 0.1
+        opened.page.get_by_role("button", name="Decode the plane").click()
+        opened.until(f"({grey})(document.querySelector('.plane canvas')) > 0.3")
+        assert opened.hash["map"] == "1"
+
+
 def test_a_lasso_counts_its_images_and_saves_them(
     browser: Browser, pages: dict[str, Path], runs: dict[str, vaelab.Run]
 ) -> None:
@@ -525,7 +536,18 @@ def test_the_command_writes_the_page_and_says_when_no_browser_opens(
     assert "was not written by vaelab" in capsys.readouterr().err
 
 
-def test_a_notebook_shows_the_explorer_in_the_cell(runs: dict[str, vaelab.Run]) -> None:
+def test_a_notebook_shows_the_explorer_in_the_cell(
+    browser: Browser, runs: dict[str, vaelab.Run], tmp_path: Path
+) -> None:
     shown = vaelab.explore(runs["mlp"], points=20)._repr_html_()
-    assert shown.startswith("<iframe srcdoc=")
     assert "<script" not in shown
+    cell = tmp_path / "cell.html"
+    cell.write_text(f"<!doctype html><title>a notebook</title>{shown}", "utf-8")
+    page = browser.new_page()
+    page.goto(cell.as_uri())
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("button", name="Zoom in").click()
+    frame.get_by_role("tab", name="Samples").click()
+    assert frame.locator(".samples .cell").count() == 40
+    assert frame.locator("#error").is_hidden()
+    page.close()

@@ -58,7 +58,7 @@ function paintGrid(
     pen.globalAlpha = value === 0 ? 1 : 0.45;
     stroke(pen, x, 0, x, height);
     pen.globalAlpha = 1;
-    if (x > 24 && x < width - 24) pen.fillText(words.number(value, digits), x, height - 4);
+    if (x > 24 && x < width - 24) label(pen, words.number(value, digits), x, height - 4, colours);
   }
   if (layer.prior === "lines") return;
   pen.textAlign = "left";
@@ -69,8 +69,20 @@ function paintGrid(
     pen.globalAlpha = i === 0 ? 1 : 0.45;
     stroke(pen, 0, y, width, y);
     pen.globalAlpha = 1;
-    if (y > 14 && y < height - 26) pen.fillText(words.number(i * size, digits), 6, y);
+    if (y > 14 && y < height - 26) label(pen, words.number(i * size, digits), 6, y, colours);
   }
+}
+
+/** Text that can be read on anything. */
+function label(
+  pen: CanvasRenderingContext2D, text: string, x: number, y: number, colours: Palette,
+): void {
+  pen.save();
+  pen.lineWidth = 3;
+  pen.strokeStyle = colours.paper;
+  pen.strokeText(text, x, y);
+  pen.fillText(text, x, y);
+  pen.restore();
 }
 
 function decimals(steps: number[]): number {
@@ -137,14 +149,11 @@ function labelCircles(
   pen.font = `600 ${layer.large ? 16 : 12}px system-ui, sans-serif`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
-  pen.lineWidth = 4;
-  pen.strokeStyle = colours.paper;
   pen.fillStyle = colours.ink;
   for (const radius of [1, 2]) {
     if (radius * camera.scale < 24) continue; // the labels would cover one another
     const place = [camera.px(0), camera.py(0) - radius * camera.scale] as const;
-    pen.strokeText(`${radius}σ`, ...place);
-    pen.fillText(`${radius}σ`, ...place);
+    label(pen, `${radius}σ`, ...place, colours);
   }
 }
 

@@ -164,7 +164,9 @@ export class RunView {
       ramp.style.background = `linear-gradient(to right, ${styles.map((s) => s.colour).join(", ")})`;
       const name = this.context.colourings(this.run).find(([key]) => key === state.colour)?.[1] ?? "";
       this.legend.append(el("span", {}, name), el("span", {}, words.short(domain[0])), ramp,
-        el("span", {}, words.short(domain[1])));
+        el("span", {}, words.short(domain[1])),
+        state.colour in this.context.models[this.run]!.numbers
+          ? el("small", {}, words.t(`about_${state.colour}`)) : null);
       return;
     }
     for (const { colour, marker, name } of styles) {
