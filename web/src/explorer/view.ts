@@ -165,8 +165,8 @@ export class RunView {
       const name = this.context.colourings(this.run).find(([key]) => key === state.colour)?.[1] ?? "";
       this.legend.append(el("span", {}, name), el("span", {}, words.short(domain[0])), ramp,
         el("span", {}, words.short(domain[1])),
-        state.colour in this.context.models[this.run]!.numbers
-          ? el("small", {}, words.t(`about_${state.colour}`)) : null);
+        el("small", {}, state.colour in this.context.models[this.run]!.numbers
+          ? words.t(`about_${state.colour}`) : ""));
       return;
     }
     for (const { colour, marker, name } of styles) {
