@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FUNCTIONS = {"encode": Encode, "decode": Decode, "distortion": Distortion, "rates": Rates}
 PARITY = 1e-4
-SPEED = {  # settings, and the largest time of a decode in ms, at the 95th percentile
-    "mlp-2d": (Model(latent=2), 16),
-    "cnn-16d": (Model(network="conv", hidden=(32, 64), latent=16), 50),
+SPEED = {  # settings, and milliseconds that a decode may take: several times what it takes
+    "mlp-2d": (Model(latent=2), 2),
+    "cnn-16d": (Model(network="conv", hidden=(32, 64), latent=16), 10),
 }
 RUN = """([name, rows]) => rows.map((row) =>
     programs[name].run(...row.map((x) => Float32Array.from(x))).map((array) => Array.from(array)))
@@ -167,4 +167,4 @@ def test_convolutions_of_any_stride_and_padding(name: str, engine: Page) -> None
 @pytest.mark.parametrize("name", SPEED)
 def test_decoding_is_fast_enough_to_drag(name: str, engine: Page) -> None:
     times = engine.evaluate(TIME, f"{name}.speed")
-    assert times[len(times) * 95 // 100] < SPEED[name][1]
+    assert times[len(times) // 2] < SPEED[name][1]  # the median: a busy machine stops some

@@ -131,6 +131,8 @@ def test_a_change_in_place_that_nothing_else_sees_is_like_any_other() -> None:
         (lambda x: torch.fft.fft(x).real, "fft_fft"),
         (lambda x: x.view(2, 2) @ x.view(2, 2), "matmul"),
         (lambda x: nn.functional.gelu(x, approximate="tanh"), r"gelu\(approximate='tanh'\)"),
+        (lambda x: x.div(2, rounding_mode="floor"), r"div\(rounding_mode=floor\)"),
+        (lambda x: nn.functional.selu(x), "selu"),
     ],
 )
 def test_an_unknown_operation_is_named(function: object, named: str) -> None:
@@ -150,9 +152,19 @@ def test_a_reason_is_a_sentence_in_both_languages() -> None:
 
 
 def test_a_program_that_gives_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaelab.export.model.SAME", -1.0)
+    def wrong(program: Program, *x: Tensor) -> list[Tensor]:
+        return [output + 0.01 for output in run(program, *x)]
+
+    monkeypatch.setattr("vaelab.export.model.run", wrong)
     found = functions(made((4,), settings()), torch.rand(2, 4))
     assert {one.key for one in found.values() if isinstance(one, Reason)} == {"different"}
+
+
+def test_a_model_too_large_for_a_page_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaelab.export.model.LARGEST", 10)
+    found = functions(made((4,), settings()), torch.rand(2, 4))
+    assert {one.key for one in found.values() if isinstance(one, Reason)} == {"large"}
+    assert not any(isinstance(one, Program) for one in found.values())
 
 
 # ---------------------------------------------------------------- in a page

@@ -99,7 +99,7 @@ class Builder:
     def reduce(
         self, name: str, given: Input, dims: Sequence[int] | None = None, keep: bool = False
     ) -> Value:
-        """Reduce over some dimensions, all of them if None, by sum, max or logsumexp."""
+        """Reduce over some dimensions, all of them if None, by sum or logsumexp."""
         value = self._value(given)
         rank = len(value.shape)
         gone = {d % rank for d in dims or range(rank)}
@@ -180,10 +180,10 @@ class Builder:
         return Value(value.array, value.meta.expand(given.shape))
 
     def _whole(self, given: Input) -> Slot:
-        """An array that holds this and nothing else."""
+        """An array of float32 that holds this and nothing else."""
         value = self.contiguous(given)
-        if value.meta.numel() != self.sizes[value.array]:
-            value = self.map("copy", value)
+        if value.meta.numel() != self.sizes[value.array] or value.array in self.doubles:
+            value = self.map("copy", value, into=self.new(value.shape))
         return Slot(value.array, value.shape)
 
 

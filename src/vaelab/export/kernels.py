@@ -56,7 +56,6 @@ MAPS: dict[str, Callable[..., Tensor]] = {
 }
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sum": lambda x: x.sum(-1),
-    "max": lambda x: x.amax(-1),
     "logsumexp": lambda x: x.logsumexp(-1),
 }
 

@@ -5,7 +5,6 @@ Views and operations on constants alone need no entry: see `trace`.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,116 +13,39 @@ import torch
 from torch import Tensor
 
 from vaelab.export.builder import Builder, Input, Value
+from vaelab.export.convolutions import conv2d, conv_transpose2d
 from vaelab.export.reasons import UnknownOperationError
 
-# Elementwise operations of torch by their name, and what programs call them. Their other arguments
-# are numbers that the function of `MAPS` takes too, or have the defaults that it implies.
-MAPS = {
-    "abs": "abs",
-    "atan": "atan",
-    "bitwise_and": "mul",  # of 0 and 1, as are all truth values here
-    "clamp_max": "minimum",
-    "clamp_min": "maximum",
-    "cos": "cos",
-    "div": "div",
-    "eq": "eq",
-    "exp": "exp",
-    "expm1": "expm1",
-    "ge": "ge",
-    "gt": "gt",
-    "le": "le",
-    "lgamma": "lgamma",
-    "log": "log",
-    "log1p": "log1p",
-    "log_sigmoid": "log_sigmoid",
-    "logical_and": "mul",
-    "lt": "lt",
-    "maximum": "maximum",
-    "minimum": "minimum",
-    "mul": "mul",
-    "ne": "ne",
-    "neg": "neg",
-    "pow": "pow",
-    "reciprocal": "reciprocal",
-    "relu": "relu",
-    "round": "round",
-    "rsqrt": "rsqrt",
-    "sigmoid": "sigmoid",
-    "silu": "silu",
-    "sin": "sin",
-    "softplus": "softplus",
-    "sqrt": "sqrt",
-    "square": "square",
-    "tanh": "tanh",
-    "where": "where",
-    "__and__": "mul",
-}
+# Elementwise operations: programs have maps of the same names.
+UNARY = (
+    "abs atan cos exp expm1 lgamma log log1p log_sigmoid neg reciprocal relu round rsqrt sigmoid "
+    "silu sin sqrt square tanh"
+)
+BINARY = "div eq ge gt le lt maximum minimum mul ne pow"
+
+
+def unary(name: str, b: Builder, x: Input) -> Value:
+    return b.map(name, x)
+
+
+def binary(name: str, b: Builder, x: Input, other: Input) -> Value:
+    return b.map(name, x, other)
+
+
+def where(b: Builder, condition: Input, x: Input, other: Input) -> Value:
+    return b.map("where", condition, x, other)
+
+
+def softplus(b: Builder, x: Input, beta: float = 1) -> Value:
+    if beta != 1:
+        raise UnknownOperationError(f"softplus(beta={beta})")
+    return b.map("softplus", x)
 
 
 def linear(b: Builder, x: Input, weight: Input, bias: Input | None = None) -> Value:
     if not isinstance(weight, Tensor) or not (bias is None or isinstance(bias, Tensor)):
         raise UnknownOperationError("matmul")
     return b.linear(x, weight, bias)
-
-
-def conv2d(
-    b: Builder,
-    x: Value,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Sequence[int] = (1, 1),
-    padding: Sequence[int] = (0, 0),
-    dilation: Sequence[int] = (1, 1),
-    groups: int = 1,
-) -> Value:
-    _check_convolution(x, dilation, groups)
-    stride, padding = _pair(stride), _pair(padding)
-    size = [
-        (n + 2 * p - k) // s + 1
-        for n, p, k, s in zip(x.shape[2:], padding, weight.shape[2:], stride, strict=True)
-    ]
-    output = b.new((1, len(weight), *size))
-    b.conv(x, weight, _bias(bias, len(weight)), stride, padding, output)
-    return output
-
-
-def conv_transpose2d(
-    b: Builder,
-    x: Value,
-    weight: Tensor,  # (C, O, height, width)
-    bias: Tensor | None = None,
-    stride: Sequence[int] = (1, 1),
-    padding: Sequence[int] = (0, 0),
-    output_padding: Sequence[int] = (0, 0),
-    groups: int = 1,
-    dilation: Sequence[int] = (1, 1),
-) -> Value:
-    """A transposed convolution, as one convolution for each phase of the stride.
-
-    Row y of the result is the sum over k of row (y + p - k) / s of x times row k of the kernel. All
-    y of one remainder (y + p) mod s see the rows of the kernel with that remainder.
-    """
-    _check_convolution(x, dilation, groups)
-    strides, before, after = _pair(stride), _pair(padding), _pair(output_padding)
-    height, width = (
-        (n - 1) * s - 2 * p + k + more
-        for n, s, p, k, more in zip(
-            x.shape[2:], strides, before, weight.shape[2:], after, strict=True
-        )
-    )
-    outputs = weight.shape[1]
-    output, bias = b.new((1, outputs, height, width)), _bias(bias, outputs)
-    for phase in itertools.product(*map(range, strides)):  # the first row and column with it
-        (down, right), shifted = strides, [n + p for n, p in zip(phase, before, strict=True)]
-        part = weight.transpose(0, 1)[:, :, shifted[0] % down :: down, shifted[1] % right :: right]
-        view = Value(output.array, output.meta[:, :, phase[0] :: down, phase[1] :: right])
-        if part.numel():
-            above = part.shape[2] - 1 - shifted[0] // down
-            left = part.shape[3] - 1 - shifted[1] // right
-            b.conv(x, part.flip(2, 3), bias, (1, 1), (above, left), view)
-        else:  # the kernel is smaller than the stride
-            b.map("copy", bias.view(-1, 1, 1), into=view)
-    return output
 
 
 def batch_norm(
@@ -310,30 +232,17 @@ def dropout(b: Builder, x: Value, p: float, training: bool) -> Value:
     return x
 
 
-def _check_convolution(x: Value, dilation: Sequence[int], groups: int) -> None:
-    if not isinstance(x, Value) or groups != 1 or set(dilation) != {1} or x.shape[0] != 1:
-        raise UnknownOperationError(f"convolution(dilation={tuple(dilation)}, groups={groups})")
-
-
-def _pair(numbers: Sequence[int]) -> tuple[int, int]:
-    return (numbers[0], numbers[-1])
-
-
-def _bias(bias: Tensor | None, outputs: int) -> Tensor:
-    return torch.zeros(outputs) if bias is None else bias
-
-
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    **{
-        name: partial(lambda kernel, b, *x: b.map(kernel, *x), kernel)
-        for name, kernel in MAPS.items()
-    },
+    **{name: partial(unary, name) for name in UNARY.split()},
+    **{name: partial(binary, name) for name in BINARY.split()},
+    "__and__": partial(binary, "mul"),  # of 0 and 1, as are all truth values here
     "add": add,
-    "amax": partial(reduce, "max"),
     "batch_norm": batch_norm,
     "binary_cross_entropy_with_logits": cross_entropy_with_logits,
     "cat": cat,
     "clamp": clamp,
+    "clamp_max": partial(binary, "minimum"),
+    "clamp_min": partial(binary, "maximum"),
     "clone": lambda b, x, **_: x,
     "conv2d": conv2d,
     "conv_transpose2d": conv_transpose2d,
@@ -353,8 +262,10 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "one_hot": one_hot,
     "rsub": lambda b, x, other, alpha=1: sub(b, other, x, alpha),
     "softmax": softmax,
+    "softplus": softplus,
     "sub": sub,
     "sum": partial(reduce, "sum"),
     "to": cast,
     "type_as": cast,
+    "where": where,
 }

@@ -4,7 +4,7 @@ An operand of a step is an array with an offset and strides, so transposing, sli
 broadcasting cost no step. The kinds of steps are
 
     map       elementwise: output[i] = f(inputs[0][i], ...), f by its name (`kernels.MAPS`)
-    reduce    sum, max or logsumexp over the last `reduced` of the dimensions in `shape`
+    reduce    sum or logsumexp over the last `reduced` of the dimensions in `shape`
     linear    x W^T + b, with `shape` = (rows, outputs, inputs)
     conv      a convolution of one image, with `shape` = (outputs, height, width of the result,
               channels, height, width of the image, height, width of the kernel, stride down and

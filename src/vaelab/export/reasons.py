@@ -15,9 +15,9 @@ class Reason(str):
     """
 
     key: str
-    slots: dict[str, str]
+    slots: dict[str, object]
 
-    def __new__(cls, key: str, **slots: str) -> Reason:
+    def __new__(cls, key: str, **slots: object) -> Reason:
         reason = super().__new__(cls, text("programs", key, "en", **slots))
         reason.key, reason.slots = key, slots
         return reason
@@ -30,7 +30,7 @@ class Reason(str):
 class UntraceableError(UserError):
     """A module cannot become a program, for a `reason`."""
 
-    def __init__(self, key: str, **slots: str) -> None:
+    def __init__(self, key: str, **slots: object) -> None:
         self.reason = Reason(key, **slots)
         super().__init__(self.reason)
 

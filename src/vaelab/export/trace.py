@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import operator
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.export.graph_signature import InputKind
 from torch.fx import GraphModule, Node
-from torch.utils import _pytree as pytree
+from torch.utils._pytree import tree_leaves, tree_map
 
 from vaelab.export.builder import Builder, Value
 from vaelab.export.operations import OPERATIONS, affine_of
@@ -109,12 +110,12 @@ class _Tracer:
         name = _name(target)
         if name in IGNORED:
             return None
-        if not any(isinstance(leaf, Value) for leaf in pytree.tree_leaves((args, kwargs))):
+        if not any(isinstance(leaf, Value) for leaf in tree_leaves((args, kwargs))):
             return target(*args, **kwargs)
         if name in SHAPE_ONLY:
-            return target(*_replaced(args, _blank), **_replaced(kwargs, _blank))
-        if name.endswith("_") and len(node.all_input_nodes[0].users) == 1:
-            name = name.removesuffix("_")  # in place, which nothing sees
+            return target(*tree_map(_blank, args), **tree_map(_blank, kwargs))
+        if target._schema.is_mutable and len(node.all_input_nodes[0].users) == 1:
+            name = name.removesuffix("_")  # in place, which nothing else sees
         if name in OPERATIONS:
             return self._step(node, name, args, kwargs)
         if name == "broadcast_tensors":
@@ -129,7 +130,13 @@ class _Tracer:
         if norm is not None:
             args = _with_norm(AFFINE[name], *args, norm=self._looked_up(norm.args[1:]))
         options = {key: value for key, value in kwargs.items() if value is not None}
-        result = OPERATIONS[name](self.builder, *args, **options)
+        function = OPERATIONS[name]
+        try:
+            inspect.signature(function).bind(self.builder, *args, **options)
+        except TypeError:  # an option that programs do not have
+            given = ", ".join(f"{key}={value}" for key, value in options.items()) or "..."
+            raise UnknownOperationError(f"{name}({given})") from None
+        result = function(self.builder, *args, **options)
         if norm is not None:
             self.known[norm] = result
         return result
@@ -143,7 +150,7 @@ class _Tracer:
         return users[0] if alone and layer and plain else None
 
     def _looked_up(self, given: Any) -> Any:
-        return _replaced(given, lambda leaf: self.known[leaf] if isinstance(leaf, Node) else leaf)
+        return tree_map(lambda leaf: self.known[leaf] if isinstance(leaf, Node) else leaf, given)
 
 
 def _name(target: Any) -> str:
@@ -161,15 +168,6 @@ def _with_norm(
     shape = [-1 if d == dim else 1 for d in range(weight.dim())]
     shift = shift if bias is None else shift + scale * bias.double()
     return x, (weight.double() * scale.view(shape)).float(), shift.float(), *options
-
-
-def _replaced(given: Any, function: Callable[[Any], Any]) -> Any:
-    """A structure of lists, tuples and mappings with the function applied to what they hold."""
-    if isinstance(given, list | tuple):
-        return type(given)(_replaced(one, function) for one in given)
-    if isinstance(given, dict):
-        return {key: _replaced(one, function) for key, one in given.items()}
-    return function(given)
 
 
 def _blank(leaf: Any) -> Any:

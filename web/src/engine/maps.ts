@@ -37,7 +37,7 @@ export function elementwise(step: Step, arrays: Floats[]): () => void {
   };
 }
 
-/** Sum, max or logsumexp over the last dimensions. */
+/** Sum or logsumexp over the last dimensions. */
 export function reduction(step: Step, arrays: Floats[]): () => void {
   const { array, offset, strides } = step.inputs[0]!;
   const kept = step.shape.length - step.reduced;
@@ -45,7 +45,7 @@ export function reduction(step: Step, arrays: Floats[]): () => void {
   const steps = places(step.shape.slice(kept), strides.slice(kept));
   const x = arrays[array]!;
   const out = arrays[step.output.array]!;
-  const reduce = { sum, max, logsumexp }[step.name]!;
+  const reduce = { sum, logsumexp }[step.name]!;
   return () => {
     for (let i = 0; i < starts.length; i++) out[i] = reduce(x, starts[i]!, steps);
   };
@@ -57,14 +57,9 @@ function sum(x: Floats, start: number, steps: Int32Array): number {
   return total;
 }
 
-function max(x: Floats, start: number, steps: Int32Array): number {
+function logsumexp(x: Floats, start: number, steps: Int32Array): number {
   let top = -Infinity;
   for (let i = 0; i < steps.length; i++) top = Math.max(top, x[start + steps[i]!]!);
-  return top;
-}
-
-function logsumexp(x: Floats, start: number, steps: Int32Array): number {
-  const top = max(x, start, steps);
   let total = 0;
   for (let i = 0; i < steps.length; i++) total += Math.exp(x[start + steps[i]!]! - top);
   return top + Math.log(total);
