@@ -74,7 +74,7 @@ export class Page {
     const { state } = store;
     const about = words.t("subtitle", {
       name: data.name, count: context.count,
-      latent: runs.map((run) => String(run.latent)).join(" / "),
+      latent: [...new Set(runs.map((run) => run.latent))].join(" / "),
     });
     const decodes = context.models.some((model) => model.can("decode"));
     const tools = el("div", { class: "tools" },
