@@ -7,8 +7,9 @@
 
 `train` trains a recipe and returns a `Run`, `load` opens a run folder; ``run.vae`` encodes,
 decodes, reconstructs and samples. `evaluate`, `diagnose` and `compare` measure runs, `fit_prior`
-improves the samples of one. `Step` and `epochs` are the training loop without a run folder. Names
-that need torch are imported when they are first used, so ``import vaelab`` is quick.
+improves the samples of one, `explore` shows its latent space. `Step` and `epochs` are the training
+loop without a run folder. Names that need torch are imported when they are first used, so
+``import vaelab`` is quick.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from vaelab.recipes import Recipe, Row, recipe, study
 if TYPE_CHECKING:
     from vaelab.evaluation.doctor import diagnose
     from vaelab.models import VAE, Draw
+    from vaelab.report.explorer import explore
     from vaelab.runs import Run, load
     from vaelab.training import Epoch, Step, epochs
     from vaelab.workflows.compare import compare
@@ -44,6 +46,7 @@ __all__ = [
     "diagnose",
     "epochs",
     "evaluate",
+    "explore",
     "fit_prior",
     "load",
     "recipe",
@@ -68,6 +71,7 @@ _NEED_TORCH = {
     "evaluate": "workflows.evaluate",
     "diagnose": "evaluation.doctor",
     "fit_prior": "workflows.posthoc_prior",
+    "explore": "report.explorer",
 }
 
 

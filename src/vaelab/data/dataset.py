@@ -47,6 +47,7 @@ class Dataset(NamedTuple):
     )
     class_names: tuple[str, ...] = ()  # label i is called class_names[i]; empty for plain numbers
     notes: tuple[str, ...] = ()  # one line each: how the source was read, and what was left out
+    features: tuple[str, ...] = ()  # the names of a table's columns, where it has some
 
     def splits(self) -> dict[str, Split]:
         """The three by name."""
@@ -111,6 +112,7 @@ class Arrays(NamedTuple):
     class_names: tuple[str, ...] = ()  # by label, where labels are words or folders
     channels_first: bool = False  # where the source knows; else the shape tells
     notes: tuple[str, ...] = ()  # how the source was read
+    features: tuple[str, ...] = ()  # the names of a table's columns
 
 
 def spread(n: int, count: int) -> Array:

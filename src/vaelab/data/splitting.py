@@ -31,7 +31,16 @@ def build(arrays: Arrays, settings: Data, name: str, origin: str) -> Dataset:
         train, validation = _hold_out(train, "validation", settings.validation, settings, origin)
     shape = tuple(train.x.shape[1:])
     return Dataset(
-        name, shape, found.levels, train, validation, test, factors, found.class_names, found.notes
+        name,
+        shape,
+        found.levels,
+        train,
+        validation,
+        test,
+        factors,
+        found.class_names,
+        found.notes,
+        arrays.features,
     )
 
 

@@ -69,7 +69,14 @@ def read_table(path: Path, labels: str = "") -> Arrays:
     if layout.encoding not in ("utf-8-sig", "utf-8"):
         how += f", encoding {layout.encoding}"
     said_first = f"{len(x):,} rows of {x.shape[1]} columns ({how})"
-    return Arrays(x, y, class_names=classes, notes=("; ".join([said_first, *notes]),))
+    kept = (i for i in range(len(names)) if i not in index and (i != label or y is None))
+    return Arrays(
+        x,
+        y,
+        class_names=classes,
+        notes=("; ".join([said_first, *notes]),),
+        features=tuple(names[i] for i in kept),
+    )
 
 
 def _values(

@@ -50,7 +50,7 @@ class Arrays:
 
     def packed(self) -> str:
         """The bytes of all arrays, deflated, in base64."""
-        return base64.b64encode(zlib.compress(b"".join(self._places), 9)).decode()
+        return base64.b64encode(zlib.compress(b"".join(self._places), 6)).decode()
 
 
 def fixed_point(array: NDArray[Any], bits: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -1,0 +1,52 @@
+// Samples of the prior, decoded.
+import type { Context } from "../context";
+import { button, el } from "../dom";
+import type { State } from "../state";
+import { Strip } from "../strip";
+import { type Panel, whenChanged } from "./panel";
+
+const SHOWN = 40;
+
+export class SamplesPanel implements Panel {
+  readonly element = el("div", { class: "panel samples" });
+  private readonly refresh = whenChanged(() => this.build());
+
+  constructor(private readonly context: Context) {}
+
+  update(state: State): void {
+    const labels = this.context.models.map((model) => model.label);
+    this.refresh(state.page, state.active, state.noisy, state.fade, labels);
+  }
+
+  private build(): void {
+    const { context } = this;
+    const { words, store, state, model } = context;
+    const { samples, latent, document } = model;
+    if (!samples || !model.can("decode")) {
+      this.element.replaceChildren(el("p", {}, words.t("no_samples")));
+      return;
+    }
+    const size = samples.length / latent;
+    const [from, count] = document.given
+      ? [Math.floor((size * model.label) / document.given.length),
+        Math.floor(size / document.given.length)]
+      : [0, size];
+    const codes = Array.from({ length: Math.min(SHOWN, count) }, (_, i) => {
+      const sample = from + ((state.page * SHOWN + i) % count);
+      return Array.from({ length: latent }, (_, j) => samples[j * size + sample]!);
+    });
+    const grid = new Strip(context, state.active, 72, "grid");
+    grid.show(codes, () => "");
+    const normal = document.prior === "normal";
+    const about = words.t(document.point && normal ? "samples_point" : "samples_about", {
+      prior: normal ? "N(0, I)" : document.prior,
+    });
+    this.element.replaceChildren(
+      grid.element,
+      el("p", {}, about),
+      el("div", { class: "buttons" },
+        button(words.t("more"), () => store.commit({ page: context.state.page + 1 })),
+        state.page ? button(words.t("first_samples"), () => store.commit({ page: 0 })) : null),
+    );
+  }
+}

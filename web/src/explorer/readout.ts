@@ -1,0 +1,135 @@
+// The decoded image of the point, large, beside the image that it is compared with.
+import { type Context, DRAWN, NONE, type Subject } from "./context";
+import { el } from "./dom";
+import type { Posterior } from "./model";
+import { posterior } from "./posterior";
+import type { State } from "./state";
+
+export class Readout {
+  readonly element: HTMLElement;
+  private readonly decoded = el("canvas", { class: "picture", role: "img" });
+  private readonly compared = el("canvas", { class: "picture", role: "img" });
+  private readonly code = el("p", { class: "code" });
+  private readonly thin = el("p", { class: "thin" });
+  private readonly name = el("figcaption");
+  private readonly terms = el("p", { class: "terms" });
+  private readonly decodedSide: HTMLElement;
+  private readonly comparedSide: HTMLElement;
+  private readonly frame: HTMLElement;
+  private own: string[] = [];
+  private ownOf = "";
+
+  constructor(
+    private readonly context: Context,
+    private readonly run: number,
+  ) {
+    const { words } = context;
+    this.code.id = `where-${run}`;
+    this.frame = el("div", { class: "frame" }, this.decoded);
+    this.decodedSide = el(
+      "figure", { class: "decoded" }, this.frame,
+      el("figcaption", {}, words.t(context.state.noisy ? "decoded_sample" : "decoded")),
+    );
+    this.comparedSide = el("figure", { class: "compared" }, this.compared, this.name);
+    this.element = el(
+      "section", { class: "readout", "aria-label": words.t("decoded") },
+      el("div", { class: "pair" }, this.decodedSide, this.comparedSide),
+      this.code, this.thin, this.terms,
+    );
+  }
+
+  private get model() {
+    return this.context.models[this.run]!;
+  }
+
+  update(state: State): void {
+    const { context, model, run } = this;
+    const { words } = context;
+    const { z } = state.runs[run]!;
+    const can = model.can("decode") && !model.discrete;
+    this.decodedSide.hidden = !can;
+    const image = state.image === NONE ? context.nearestCode(run, z) : state.image;
+    this.code.textContent = can
+      ? words.t("code_is", { code: words.code(z) })
+      : words.t("no_decode", { reason: model.document.missing.decode ?? words.t("discrete") });
+    if (can) this.decode(state, z, image);
+    this.compare(image);
+    this.measure(state, z);
+  }
+
+  private decode(state: State, z: number[], image: number): void {
+    const { context, model, run } = this;
+    const { words } = context;
+    const size = this.frame.clientWidth || 280;
+    const values = model.decode(z, state.noisy);
+    context.pictures[run]!.paint(this.decoded, values, size, size * 0.75);
+    const { distance, beyond, fade } = model.thinness(z);
+    this.decoded.style.opacity = state.fade ? String(1 - 0.85 * fade) : "1";
+    const said = { distance: words.number(distance), share: beyond };
+    const text = beyond ? words.t("thin", said) : words.t("dense", said);
+    this.thin.textContent = state.fade ? text : "";
+    this.thin.classList.toggle("warned", state.fade && beyond === 99);
+    const near = image === DRAWN ? "" : context.title(image);
+    this.decoded.setAttribute("aria-label", words.t("decoded_label", { code: words.code(z), near }));
+  }
+
+  private compare(image: number): void {
+    const { context, run } = this;
+    const pictures = context.pictures[run]!;
+    const { words } = context;
+    const values = image === DRAWN ? context.drawn : pictures.values(image);
+    this.comparedSide.hidden = !values;
+    if (!values) return;
+    if (image !== DRAWN && !pictures.whole) copy(this.compared, pictures.tile(image));
+    else pictures.paint(this.compared, values, 150, 112);
+    const title = context.title(image);
+    const chosen = context.state.image !== NONE;
+    this.name.textContent = words.t(chosen ? "input_is" : "nearest_is", { title });
+    this.compared.setAttribute("aria-label", this.name.textContent);
+    this.comparedSide.classList.toggle("chosen", chosen);
+  }
+
+  /** The terms of the ELBO for the selected image, and its distortion at the point. */
+  private measure(state: State, z: number[]): void {
+    const { context, model, run } = this;
+    const subject = context.subject(run);
+    const found = subject && posterior(context, run);
+    this.terms.hidden = !found;
+    if (!found) return;
+    const { words } = context;
+    const key = JSON.stringify([state.image, state.drawn, context.strokes, state.label, words.lang]);
+    if (key !== this.ownOf) {
+      this.ownOf = key;
+      this.own = this.ownTerms(subject, found);
+    }
+    const parts = [...this.own];
+    if (subject.values && model.can("distortion")) {
+      const moved = z.some((value, j) => Math.abs(value - found.mean[j]!) > 1e-3);
+      if (moved) {
+        const here = words.short(model.distortion(subject.values, z));
+        parts.push(words.t("distortion_here", { value: here }));
+      }
+    }
+    this.terms.textContent = parts.join(" · ");
+  }
+
+  /** Rate and distortion of the selected image at its own code: measured here, else as stored. */
+  private ownTerms({ values, image }: Subject, { mean }: Posterior): string[] {
+    const { model } = this;
+    const { words } = this.context;
+    const found: Partial<Record<"rate" | "distortion", number | undefined>> = {
+      rate: model.numbers.rate?.[image], distortion: model.numbers.distortion?.[image],
+    };
+    if (values && model.can("rates") && !model.document.point) found.rate = model.rate(values);
+    if (values && model.can("distortion")) found.distortion = model.distortion(values, mean);
+    return (["rate", "distortion"] as const).flatMap((name) =>
+      found[name] === undefined ? [] : [words.t(`${name}_is`, { value: words.short(found[name]) })],
+    );
+  }
+}
+
+function copy(to: HTMLCanvasElement, from: HTMLCanvasElement): void {
+  to.width = from.width;
+  to.height = from.height;
+  to.getContext("2d")!.drawImage(from, 0, 0);
+}
