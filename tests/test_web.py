@@ -28,9 +28,17 @@ def node(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 @needs_node
-def test_the_source_has_no_type_error() -> None:
-    done = node("node_modules/typescript/bin/tsc", "--noEmit")
-    assert done.returncode == 0, done.stdout
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("node_modules/typescript/bin/tsc", "--noEmit"),
+        ("node_modules/prettier/bin/prettier.cjs", "--check", "src"),
+    ],
+    ids=["types", "format"],
+)
+def test_the_source_is_typed_and_formatted(words: tuple[str, ...]) -> None:
+    done = node(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @needs_node

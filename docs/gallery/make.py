@@ -1,6 +1,6 @@
 """Make the pages of this gallery, and the two pictures of pages in the README, from real runs.
 
-    python docs/gallery/make.py            # trains what is missing in runs/gallery, about ten minutes
+    python docs/gallery/make.py            # trains what is missing in runs/gallery: 10 minutes
     python docs/gallery/make.py --pictures # only the pictures, from the pages that are there
 
 It needs MNIST, and Chromium for the pictures.
@@ -13,6 +13,7 @@ import io
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,7 +118,7 @@ def film() -> None:
         reel.shoot(900)
         page.mouse.move(*stops[0])
         page.mouse.down()
-        for (a, b), (c, d) in zip(stops, stops[1:], strict=False):
+        for (a, b), (c, d) in pairwise(stops):
             for i in range(1, 9):
                 page.mouse.move(a + (c - a) * i / 8, b + (d - b) * i / 8)
                 page.wait_for_timeout(30)

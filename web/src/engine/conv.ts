@@ -10,8 +10,18 @@ import type { Step } from "./program";
 export function convolution(step: Step, arrays: Float32Array[]): () => void {
   const [outputs, height, width, channels, h, w, high, wide, down, right, above, left] =
     step.shape as [
-      number, number, number, number, number, number,
-      number, number, number, number, number, number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
     ];
   const [from, weights, biases] = step.inputs;
   const x = arrays[from!.array]!.subarray(from!.offset);
@@ -67,7 +77,14 @@ function block(
   taps: number,
   places: Int32Array,
 ): void {
-  let a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
+  let a0 = 0,
+    a1 = 0,
+    a2 = 0,
+    a3 = 0,
+    b0 = 0,
+    b1 = 0,
+    b2 = 0,
+    b3 = 0;
   for (let t = 0; t < taps; t++) {
     const p = start + places[t]!;
     const a = weight[first + t]!;

@@ -59,8 +59,8 @@ function roundedToEven(x: number): number {
 
 // erfc by a Chebyshev fit of relative error 1.2e-7 (Press et al., Numerical Recipes, 1992, 6.2).
 const ERFC = [
-  -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398,
-  1.48851587, -0.82215223, 0.17087277,
+  -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587,
+  -0.82215223, 0.17087277,
 ];
 
 function erfc(x: number): number {

@@ -125,7 +125,9 @@ export class Context {
     }
     const { classes } = this.document.data;
     const styles = classes.map(({ colour, marker, name }) => ({
-      colour: onPaper(colour, dark), marker, name,
+      colour: onPaper(colour, dark),
+      marker,
+      name,
     }));
     styles.push({ colour: dark ? "#7b838d" : "#b0b0b0", marker: "o", name: "" });
     const of = Uint8Array.from(this.labels, (place) => (place < 0 ? classes.length : place));

@@ -41,7 +41,8 @@ export function animation(pictures: HTMLCanvasElement[]): Uint8Array {
     const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
     const palette = quantize(data, 256);
     gif.writeFrame(applyPalette(data, palette), canvas.width, canvas.height, {
-      palette, delay: DELAY,
+      palette,
+      delay: DELAY,
     });
   }
   gif.finish();

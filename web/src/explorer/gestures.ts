@@ -65,7 +65,8 @@ export class Gestures {
     if (pointers.size > 1) return;
     const [dx, dy] = [pixel[0] - before[0], pixel[1] - before[1]];
     this.travelled = Math.max(
-      this.travelled, Math.hypot(pixel[0] - this.start[0], pixel[1] - this.start[1]),
+      this.travelled,
+      Math.hypot(pixel[0] - this.start[0], pixel[1] - this.start[1]),
     );
     if (this.mode === "pan") {
       plane.context.store.setRun(plane.run, { view: plane.camera.moved(dx, dy) });
@@ -124,7 +125,8 @@ export class Gestures {
     const region = clicked ? [] : thinned(plane.moving ?? [], 2 / plane.camera.scale);
     plane.moving = null;
     const runs = plane.context.state.runs.map((run, r) => ({
-      ...run, lasso: r === plane.run && region.length > 2 ? region : [],
+      ...run,
+      lasso: r === plane.run && region.length > 2 ? region : [],
     }));
     plane.context.store.set({ runs, active: plane.run, tab: "region" });
   }
@@ -160,7 +162,10 @@ export class Gestures {
     const { store } = plane.context;
     const step = (event.shiftKey ? 24 : 6) / plane.camera.scale;
     const moves: Record<string, Point> = {
-      ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step],
+      ArrowLeft: [-step, 0],
+      ArrowRight: [step, 0],
+      ArrowUp: [0, step],
+      ArrowDown: [0, -step],
     };
     const middle: Point = [plane.camera.width / 2, plane.camera.height / 2];
     const modes: Record<string, Mode> = { m: "move", p: "pan", l: "lasso", i: "path" };

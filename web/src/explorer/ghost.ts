@@ -22,8 +22,10 @@ export class Ghost {
     this.first = el("figure", {}, this.decoded, el("figcaption", {}, words.t("decoded_here")));
     this.second = el("figure", {}, this.nearest, this.caption);
     this.element = el(
-      "div", { class: "ghost", "aria-hidden": "true", hidden: true },
-      el("div", { class: "pair" }, this.first, this.second), this.numbers,
+      "div",
+      { class: "ghost", "aria-hidden": "true", hidden: true },
+      el("div", { class: "pair" }, this.first, this.second),
+      this.numbers,
     );
   }
 

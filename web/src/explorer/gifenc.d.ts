@@ -2,7 +2,10 @@ declare module "gifenc" {
   type Palette = number[][];
   interface Encoder {
     writeFrame(
-      index: Uint8Array, width: number, height: number, options: { palette: Palette; delay: number },
+      index: Uint8Array,
+      width: number,
+      height: number,
+      options: { palette: Palette; delay: number },
     ): void;
     finish(): void;
     bytes(): Uint8Array;

@@ -3,8 +3,14 @@ import type { Context } from "./context";
 import { button, el } from "./dom";
 
 const KEYS = [
-  ["← ↑ ↓ →", "key_arrows"], ["+ −  0", "key_zoom"], ["Enter", "key_enter"], ["Esc", "key_escape"],
-  ["M P L I", "key_modes"], ["Ctrl+Z", "key_undo"], ["Ctrl+Shift+Z", "key_redo"], ["?", "key_help"],
+  ["← ↑ ↓ →", "key_arrows"],
+  ["+ −  0", "key_zoom"],
+  ["Enter", "key_enter"],
+  ["Esc", "key_escape"],
+  ["M P L I", "key_modes"],
+  ["Ctrl+Z", "key_undo"],
+  ["Ctrl+Shift+Z", "key_redo"],
+  ["?", "key_help"],
 ] as const;
 const TIPS = ["tip_drag", "tip_click", "tip_zoom", "tip_lasso", "tip_dim", "tip_link"] as const;
 
@@ -17,13 +23,19 @@ export class Help {
       keys.append(el("dt", {}, el("kbd", {}, key)), el("dd", {}, words.t(text)));
     }
     this.element = el(
-      "dialog", { class: "help", "aria-label": words.t("help") },
+      "dialog",
+      { class: "help", "aria-label": words.t("help") },
       el("h2", {}, words.t("help")),
       el("ul", {}, ...TIPS.map((tip) => el("li", {}, words.t(tip)))),
-      el("h3", {}, words.t("keys")), keys,
-      el("form", { method: "dialog" }, button(words.t("close"), () => this.element.close(), {
-        autofocus: true,
-      })),
+      el("h3", {}, words.t("keys")),
+      keys,
+      el(
+        "form",
+        { method: "dialog" },
+        button(words.t("close"), () => this.element.close(), {
+          autofocus: true,
+        }),
+      ),
     );
     this.element.addEventListener("click", (event) => {
       if (event.target === this.element) this.element.close(); // on the shade around it

@@ -39,9 +39,7 @@ export class Pictures {
   /** Rows of the data's elements: channels, height and width of an image. */
   get layout(): [number, number, number] {
     const { shape } = this.data;
-    return shape.length === 3
-      ? [shape[0]!, shape[1]!, shape[2]!]
-      : [1, shape[0]!, shape[1] ?? 1];
+    return shape.length === 3 ? [shape[0]!, shape[1]!, shape[2]!] : [1, shape[0]!, shape[1] ?? 1];
   }
 
   repaint(palette: Palette): void {
@@ -142,7 +140,11 @@ export class Pictures {
   }
 
   private shade(
-    values: Float32Array, i: number, c: number, channels: number, size: number,
+    values: Float32Array,
+    i: number,
+    c: number,
+    channels: number,
+    size: number,
   ): number {
     if (channels === 1) return values[i]!;
     if (channels === 3) return values[c * size + i]!;
@@ -156,7 +158,10 @@ export class Pictures {
   }
 
   private paintLines(
-    pen: CanvasRenderingContext2D, values: Float32Array, width: number, height: number,
+    pen: CanvasRenderingContext2D,
+    values: Float32Array,
+    width: number,
+    height: number,
   ): void {
     const { shape } = this.data;
     const flat = shape.length < 2;
@@ -168,7 +173,11 @@ export class Pictures {
     pen.strokeStyle = this.palette.line;
     pen.lineWidth = 1;
     pen.strokeRect(0.5, 0.5, width - 1, height - 1);
-    if (low < 0 && high > 0) line(pen, [[0, up(0)], [width, up(0)]]);
+    if (low < 0 && high > 0)
+      line(pen, [
+        [0, up(0)],
+        [width, up(0)],
+      ]);
     pen.lineWidth = width > 150 ? 2 : 1.25;
     pen.lineJoin = "round";
     for (let c = 0; c < channels; c++) {
@@ -183,7 +192,10 @@ export class Pictures {
   }
 
   private paintBars(
-    pen: CanvasRenderingContext2D, values: Float32Array, width: number, height: number,
+    pen: CanvasRenderingContext2D,
+    values: Float32Array,
+    width: number,
+    height: number,
   ): void {
     const named = width > 150;
     const row = height / values.length;
@@ -210,7 +222,11 @@ export class Pictures {
       if (!named) return;
       pen.fillStyle = this.palette.ink;
       pen.textAlign = "right";
-      pen.fillText(shortened(pen, this.data.features[i] ?? `x${i + 1}`, left - 8), left - 6, middle);
+      pen.fillText(
+        shortened(pen, this.data.features[i] ?? `x${i + 1}`, left - 8),
+        left - 6,
+        middle,
+      );
       pen.textAlign = "left";
       pen.fillText(String(Number(value.toPrecision(3))), width - right + 6, middle);
     });

@@ -44,7 +44,11 @@ export class DecodedMap {
 
   /** A tile, or what a coarser one shows of its place. */
   private paintTile(
-    pen: CanvasRenderingContext2D, camera: Camera, level: number, i: number, j: number,
+    pen: CanvasRenderingContext2D,
+    camera: Camera,
+    level: number,
+    i: number,
+    j: number,
   ): void {
     const size = 2 ** -level;
     const [x, y] = [camera.px(i * size), camera.py((j + 1) * size)];

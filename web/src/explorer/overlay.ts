@@ -44,7 +44,10 @@ function paintPath(pen: CanvasRenderingContext2D, plane: Plane): void {
     const places = codes.map((z) => camera.at(model.project(z, axes)));
     halo(pen, colours.paper, colours.accent, 2.5, () => line(pen, places));
   }
-  for (const [name, z] of [["A", a], ["B", b]] as const) {
+  for (const [name, z] of [
+    ["A", a],
+    ["B", b],
+  ] as const) {
     if (!z.length) continue;
     const [x, y] = camera.at(model.project(z, axes));
     pen.fillStyle = colours.accent;
@@ -63,9 +66,16 @@ function paintPath(pen: CanvasRenderingContext2D, plane: Plane): void {
 }
 
 function halo(
-  pen: CanvasRenderingContext2D, paper: string, colour: string, width: number, draw: () => void,
+  pen: CanvasRenderingContext2D,
+  paper: string,
+  colour: string,
+  width: number,
+  draw: () => void,
 ): void {
-  for (const [style, size] of [[paper, width + 3], [colour, width]] as const) {
+  for (const [style, size] of [
+    [paper, width + 3],
+    [colour, width],
+  ] as const) {
     pen.strokeStyle = style;
     pen.lineWidth = size;
     draw();
@@ -74,14 +84,18 @@ function halo(
 
 /** Two standard deviations of a posterior, from its mean and covariance in the plane. */
 function paintEllipse(
-  pen: CanvasRenderingContext2D, plane: Plane, found: NonNullable<ReturnType<typeof ellipse>>,
+  pen: CanvasRenderingContext2D,
+  plane: Plane,
+  found: NonNullable<ReturnType<typeof ellipse>>,
 ): void {
   const { camera, context } = plane;
   const [x, y] = camera.at(found.centre);
   const [xx, yy, xy] = found.covariance;
   const middle = (xx + yy) / 2;
   const root = Math.sqrt(((xx - yy) / 2) ** 2 + xy ** 2);
-  const radii = [middle + root, middle - root].map((v) => 2 * Math.sqrt(Math.max(0, v)) * camera.scale);
+  const radii = [middle + root, middle - root].map(
+    (v) => 2 * Math.sqrt(Math.max(0, v)) * camera.scale,
+  );
   const angle = -0.5 * Math.atan2(2 * xy, xx - yy);
   const draw = () => {
     pen.beginPath();
@@ -91,7 +105,12 @@ function paintEllipse(
   halo(pen, context.colours.paper, context.colours.ink, 1.75, draw);
 }
 
-function paintRing(pen: CanvasRenderingContext2D, plane: Plane, image: number, width: number): void {
+function paintRing(
+  pen: CanvasRenderingContext2D,
+  plane: Plane,
+  image: number,
+  width: number,
+): void {
   const place = plane.placeOf(image);
   if (!place) return;
   const [x, y] = plane.camera.at(place);

@@ -12,10 +12,17 @@ export function pack(values: Float32Array, [low, high]: [number, number]): strin
     const share = Math.min(1, Math.max(0, (value - low) / (high - low || 1)));
     return Math.round(share * (LEVELS - 1)).toString(LEVELS);
   }).join("");
-  return digits.replace(/(.)\1{3,}/g, (run, digit: string) => `${digit}~${run.length.toString(36)}.`);
+  return digits.replace(
+    /(.)\1{3,}/g,
+    (run, digit: string) => `${digit}~${run.length.toString(36)}.`,
+  );
 }
 
-export function unpack(text: string, size: number, [low, high]: [number, number]): Float32Array | null {
+export function unpack(
+  text: string,
+  size: number,
+  [low, high]: [number, number],
+): Float32Array | null {
   if (!/^([0-9a-f](~[0-9a-z]{1,4}\.)?)+$/.test(text)) return null;
   const values: number[] = [];
   for (const [, digit, run] of text.matchAll(/([0-9a-f])(?:~([0-9a-z]+)\.)?/g)) {
@@ -50,7 +57,10 @@ export function ground(context: Context): number[] {
 
 /** Puts a round dot of a colour into x; its edge is soft. */
 export function dab(
-  x: Float32Array, layout: [number, number, number], at: [number, number], radius: number,
+  x: Float32Array,
+  layout: [number, number, number],
+  at: [number, number],
+  radius: number,
   colour: number[],
 ): void {
   const [channels, height, width] = layout;
@@ -73,7 +83,9 @@ export function dab(
 
 /** The row moved so that the mass that stands out from the ground lies in the middle. */
 export function centred(
-  x: Float32Array, [channels, height, width]: [number, number, number], base: number[],
+  x: Float32Array,
+  [channels, height, width]: [number, number, number],
+  base: number[],
 ): Float32Array {
   let [mass, across, down] = [0, 0, 0];
   const each = (work: (place: number, c: number, i: number, j: number) => void) => {
@@ -90,7 +102,10 @@ export function centred(
     down += weight * (i + 0.5);
   });
   if (!mass) return x;
-  const [right, below] = [Math.round(width / 2 - across / mass), Math.round(height / 2 - down / mass)];
+  const [right, below] = [
+    Math.round(width / 2 - across / mass),
+    Math.round(height / 2 - down / mass),
+  ];
   const moved = new Float32Array(x.length);
   each((place, c, i, j) => {
     const [row, column] = [i - below, j - right];
@@ -102,7 +117,10 @@ export function centred(
 
 /** An image file as a row: reduced to fit, its ground that of the data where both are plain. */
 export async function fromFile(
-  file: File, layout: [number, number, number], display: [number, number], base: number[],
+  file: File,
+  layout: [number, number, number],
+  display: [number, number],
+  base: number[],
 ): Promise<Float32Array> {
   const [channels, height, width] = layout;
   const [low, high] = display;
@@ -112,7 +130,8 @@ export async function fromFile(
   const pen = canvas.getContext("2d", { willReadFrequently: true })!;
   const scale = Math.min(width / bitmap.width, height / bitmap.height);
   const [w, h] = [bitmap.width * scale, bitmap.height * scale];
-  const level = (c: number) => Math.round((255 * (base[Math.min(c, channels - 1)]! - low)) / (high - low));
+  const level = (c: number) =>
+    Math.round((255 * (base[Math.min(c, channels - 1)]! - low)) / (high - low));
   pen.fillStyle = `rgb(${level(0)} ${level(1)} ${level(2)})`;
   const inked = scale < 1 ? reduced(bitmap, w, h) : bitmap;
   pen.fillRect(0, 0, width, height);
@@ -124,7 +143,8 @@ export async function fromFile(
     const rgb = [data[4 * i]!, data[4 * i + 1]!, data[4 * i + 2]!];
     const grey = rgb.reduce((sum, value, c) => sum + value * LUMA[c]!, 0);
     for (let c = 0; c < channels; c++) {
-      x[c * height * width + i] = low + ((channels >= 3 ? (rgb[c] ?? 255) : grey) / 255) * (high - low);
+      x[c * height * width + i] =
+        low + ((channels >= 3 ? (rgb[c] ?? 255) : grey) / 255) * (high - low);
     }
   }
   return channels === 1 ? turned(x, layout, display, base[0]!) : x;
@@ -144,7 +164,9 @@ function reduced(bitmap: ImageBitmap, w: number, h: number): CanvasImageSource {
 
 /** A grey image, inverted where its edge is the opposite of the data's ground. */
 function turned(
-  x: Float32Array, [, height, width]: [number, number, number], [low, high]: [number, number],
+  x: Float32Array,
+  [, height, width]: [number, number, number],
+  [low, high]: [number, number],
   base: number,
 ): Float32Array {
   let edge = 0;

@@ -38,8 +38,11 @@ export class Page {
     const { store } = context;
     this.own = new OwnPanel(context);
     this.panels = {
-      image: this.own, region: new RegionPanel(context), path: new PathPanel(context),
-      samples: new SamplesPanel(context), directions: new DirectionsPanel(context),
+      image: this.own,
+      region: new RegionPanel(context),
+      path: new PathPanel(context),
+      samples: new SamplesPanel(context),
+      directions: new DirectionsPanel(context),
       about: new AboutPanel(context),
     };
     this.help = new Help(context);
@@ -53,7 +56,9 @@ export class Page {
     root.replaceChildren(
       this.head(),
       el("div", { class: `runs runs-${this.views.length}` }, ...this.views.map((v) => v.element)),
-      this.below(), this.live, this.help.element,
+      this.below(),
+      this.live,
+      this.help.element,
     );
     this.built = this.kind(store.state);
     this.update(store.state);
@@ -70,28 +75,56 @@ export class Page {
 
   private head(): HTMLElement {
     const { context } = this;
-    const { document: { data, runs }, store, words } = context;
+    const {
+      document: { data, runs },
+      store,
+      words,
+    } = context;
     const { state } = store;
     const about = words.t("subtitle", {
-      name: data.name, count: context.count,
+      name: data.name,
+      count: context.count,
       latent: [...new Set(runs.map((run) => run.latent))].join(" / "),
     });
     const decodes = context.models.some((model) => model.can("decode"));
-    const tools = el("div", { class: "tools" },
-      this.undo, this.redo, button(words.t("reset"), () => store.reset()),
+    const tools = el(
+      "div",
+      { class: "tools" },
+      this.undo,
+      this.redo,
+      button(words.t("reset"), () => store.reset()),
       decodes ? check(words.t("honest"), state.fade, (fade) => store.commit({ fade })) : null,
       decodes && runs.some((run) => run.noise)
-        ? check(words.t("noisy"), state.noisy, (noisy) => store.commit({ noisy })) : null,
+        ? check(words.t("noisy"), state.noisy, (noisy) => store.commit({ noisy }))
+        : null,
       this.classes(),
-      button("Aa", () => store.commit({ large: !context.state.large }),
-        { title: words.t("large"), "aria-label": words.t("large"), "aria-pressed": String(state.large) }),
+      button("Aa", () => store.commit({ large: !context.state.large }), {
+        title: words.t("large"),
+        "aria-label": words.t("large"),
+        "aria-pressed": String(state.large),
+      }),
       this.press("theme", () => store.commit({ theme: context.colours.dark ? "light" : "dark" })),
-      button(words.t("other_language"),
+      button(
+        words.t("other_language"),
         () => store.commit({ lang: context.state.lang === "en" ? "pt" : "en" }),
-        { lang: state.lang === "en" ? "pt-BR" : "en" }),
-      button("?", () => this.help.toggle(), { title: words.t("help"), "aria-label": words.t("help") }));
-    return el("header", {},
-      el("h1", { class: runs.length > 1 ? "several" : "" }, runs.map((run) => run.name).join(" · "), el("small", {}, about)), tools);
+        { lang: state.lang === "en" ? "pt-BR" : "en" },
+      ),
+      button("?", () => this.help.toggle(), {
+        title: words.t("help"),
+        "aria-label": words.t("help"),
+      }),
+    );
+    return el(
+      "header",
+      {},
+      el(
+        "h1",
+        { class: runs.length > 1 ? "several" : "" },
+        runs.map((run) => run.name).join(" · "),
+        el("small", {}, about),
+      ),
+      tools,
+    );
   }
 
   private press(name: Icon & ("undo" | "redo" | "theme"), work: () => void): HTMLButtonElement {
@@ -105,11 +138,13 @@ export class Page {
   private classes(): HTMLElement | null {
     const { context } = this;
     if (!context.models.some((model) => model.document.given)) return null;
-    const options = context.document.data.classes.map(
-      ({ name }, i): [string, string] => [String(i), name],
+    const options = context.document.data.classes.map(({ name }, i): [string, string] => [
+      String(i),
+      name,
+    ]);
+    return choice(context.words.t("given_class"), options, String(context.state.label), (label) =>
+      context.store.commit({ label: Number(label) }),
     );
-    return choice(context.words.t("given_class"), options, String(context.state.label),
-      (label) => context.store.commit({ label: Number(label) }));
   }
 
   private below(): HTMLElement {
@@ -118,7 +153,9 @@ export class Page {
     const list = el("div", { class: "tabs", role: "tablist", "aria-label": words.t("tabs") });
     for (const tab of TABS) {
       const press = button(words.t(`tab_${tab}`), () => store.commit({ tab }), {
-        role: "tab", id: `tab-${tab}`, "aria-controls": "below",
+        role: "tab",
+        id: `tab-${tab}`,
+        "aria-controls": "below",
       });
       press.addEventListener("keydown", (event) => this.turn(event, tab));
       this.tabs.set(tab, press);

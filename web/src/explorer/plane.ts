@@ -39,10 +39,15 @@ export class Plane {
     this.element = el(
       "div",
       {
-        class: "plane", tabindex: 0, role: "application",
-        "aria-label": words.t("plane_label"), "aria-describedby": `where-${run}`,
+        class: "plane",
+        tabindex: 0,
+        role: "application",
+        "aria-label": words.t("plane_label"),
+        "aria-describedby": `where-${run}`,
       },
-      this.under, this.over, this.ghost.element,
+      this.under,
+      this.over,
+      this.ghost.element,
     );
     this.order = shuffled(context.count);
     this.colouring = context.colouring(run, context.state.colour);
@@ -99,7 +104,8 @@ export class Plane {
 
   private get prior(): Layer["prior"] {
     const { document, latent, samples } = this.model;
-    if (document.prior === "normal" && !this.model.discrete) return latent > 1 ? "circles" : "lines";
+    if (document.prior === "normal" && !this.model.discrete)
+      return latent > 1 ? "circles" : "lines";
     return samples ? "samples" : "none";
   }
 
@@ -109,9 +115,21 @@ export class Plane {
     this.camera.look(run.view);
     const { theme, colour, large, lang, map, fade, noisy, label } = state;
     const sliced = map && this.model.latent > 2 ? this.model.lift([0, 0], run.z, run.axes) : [];
-    const shown = JSON.stringify([run.view, run.axes, state.runs.map((r) => r.lasso), colour, theme,
-      large, lang, map, fade, noisy, label, sliced.map((value) => Math.round(value * 1e3)),
-      this.context.colours.dark]);
+    const shown = JSON.stringify([
+      run.view,
+      run.axes,
+      state.runs.map((r) => r.lasso),
+      colour,
+      theme,
+      large,
+      lang,
+      map,
+      fade,
+      noisy,
+      label,
+      sliced.map((value) => Math.round(value * 1e3)),
+      this.context.colours.dark,
+    ]);
     if (shown !== this.shown) {
       this.shown = shown;
       this.colouring = this.context.colouring(this.run, colour);
@@ -145,8 +163,13 @@ export class Plane {
       this.pending = 0;
       const { samples } = this.model;
       const layer: Layer = {
-        xs: this.xs, ys: this.ys, order: this.order, colouring: this.colouring,
-        pictures: this.context.pictures[this.run]!, marked: this.marked, prior: this.prior,
+        xs: this.xs,
+        ys: this.ys,
+        order: this.order,
+        colouring: this.colouring,
+        pictures: this.context.pictures[this.run]!,
+        marked: this.marked,
+        prior: this.prior,
         priorPlaces: samples && this.prior === "samples" ? this.projected(samples) : null,
         large: this.context.state.large,
         map: this.context.state.map && this.decodes ? this.map : null,

@@ -24,7 +24,11 @@ export interface Layer {
 
 /** Paints the layer and returns the images that it shows as thumbnails, by their pixel places. */
 export function paintPoints(
-  pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, colours: Palette, words: Words,
+  pen: CanvasRenderingContext2D,
+  camera: Camera,
+  layer: Layer,
+  colours: Palette,
+  words: Words,
 ): void {
   const { width, height } = camera;
   pen.fillStyle = colours.paper;
@@ -39,7 +43,11 @@ export function paintPoints(
 }
 
 function paintGrid(
-  pen: CanvasRenderingContext2D, camera: Camera, colours: Palette, words: Words, layer: Layer,
+  pen: CanvasRenderingContext2D,
+  camera: Camera,
+  colours: Palette,
+  words: Words,
+  layer: Layer,
 ): void {
   const { width, height } = camera;
   const [left, top] = camera.place([0, 0]);
@@ -75,7 +83,11 @@ function paintGrid(
 
 /** Text that can be read on anything. */
 function label(
-  pen: CanvasRenderingContext2D, text: string, x: number, y: number, colours: Palette,
+  pen: CanvasRenderingContext2D,
+  text: string,
+  x: number,
+  y: number,
+  colours: Palette,
 ): void {
   pen.save();
   pen.lineWidth = 3;
@@ -99,7 +111,10 @@ function stroke(pen: CanvasRenderingContext2D, a: number, b: number, c: number, 
 
 /** Samples of a prior without contours, as small crosses. */
 function paintSamples(
-  pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, colours: Palette,
+  pen: CanvasRenderingContext2D,
+  camera: Camera,
+  layer: Layer,
+  colours: Palette,
 ): void {
   if (layer.prior !== "samples" || !layer.priorPlaces) return;
   const [xs, ys] = layer.priorPlaces;
@@ -114,7 +129,10 @@ function paintSamples(
 
 /** One and two standard deviations of N(0, I): in any orthonormal plane the same circles. */
 function paintPrior(
-  pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, colours: Palette,
+  pen: CanvasRenderingContext2D,
+  camera: Camera,
+  layer: Layer,
+  colours: Palette,
 ): void {
   const outline = (radius: number) => {
     if (layer.prior === "circles") {
@@ -144,7 +162,10 @@ function paintPrior(
 }
 
 function labelCircles(
-  pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, colours: Palette,
+  pen: CanvasRenderingContext2D,
+  camera: Camera,
+  layer: Layer,
+  colours: Palette,
 ): void {
   pen.font = `600 ${layer.large ? 16 : 12}px system-ui, sans-serif`;
   pen.textAlign = "center";
@@ -191,14 +212,19 @@ function thumbnails(camera: Camera, layer: Layer): Set<number> {
 }
 
 function paintDots(
-  pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, thumbs: Set<number>,
+  pen: CanvasRenderingContext2D,
+  camera: Camera,
+  layer: Layer,
+  thumbs: Set<number>,
   colours: Palette,
 ): void {
   const { xs, ys, order, colouring, marked } = layer;
   const n = xs.length;
   const zoom = Math.min(2.2, Math.max(1, camera.view.k ** 0.35));
   const radius = Math.min(4.5, Math.max(1.5, 130 / Math.sqrt(n))) * zoom * (layer.large ? 1.3 : 1);
-  const dots = colouring.styles.map((style) => dot(style.colour, style.marker, radius, layer.map ? colours.paper : ""));
+  const dots = colouring.styles.map((style) =>
+    dot(style.colour, style.marker, radius, layer.map ? colours.paper : ""),
+  );
   const half = dots[0]!.width / 2 / DENSITY;
   pen.globalAlpha = n > 3000 ? 0.72 : 0.88;
   const alpha = pen.globalAlpha;
@@ -243,7 +269,10 @@ function dot(colour: string, marker: string, radius: number, rim: string): HTMLC
 }
 
 function paintThumbnails(
-  pen: CanvasRenderingContext2D, camera: Camera, layer: Layer, shown: Set<number>,
+  pen: CanvasRenderingContext2D,
+  camera: Camera,
+  layer: Layer,
+  shown: Set<number>,
 ): void {
   const size = thumbnailSize(camera, layer);
   pen.imageSmoothingEnabled = size < layer.pictures.height;
@@ -257,8 +286,13 @@ function paintThumbnails(
 
 /** A test image around a pixel, with a border in its colour. */
 export function paintTile(
-  pen: CanvasRenderingContext2D, pictures: Pictures, image: number, at: [number, number],
-  size: number, colour: string, border = 1.5,
+  pen: CanvasRenderingContext2D,
+  pictures: Pictures,
+  image: number,
+  at: [number, number],
+  size: number,
+  colour: string,
+  border = 1.5,
 ): void {
   const longest = Math.max(pictures.width, pictures.height);
   const [w, h] = [(size * pictures.width) / longest, (size * pictures.height) / longest];

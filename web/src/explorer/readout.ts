@@ -27,14 +27,19 @@ export class Readout {
     this.code.id = `where-${run}`;
     this.frame = el("div", { class: "frame" }, this.decoded);
     this.decodedSide = el(
-      "figure", { class: "decoded" }, this.frame,
+      "figure",
+      { class: "decoded" },
+      this.frame,
       el("figcaption", {}, words.t(context.state.noisy ? "decoded_sample" : "decoded")),
     );
     this.comparedSide = el("figure", { class: "compared" }, this.compared, this.name);
     this.element = el(
-      "section", { class: "readout", "aria-label": words.t("decoded") },
+      "section",
+      { class: "readout", "aria-label": words.t("decoded") },
       el("div", { class: "pair" }, this.decodedSide, this.comparedSide),
-      this.code, this.thin, this.terms,
+      this.code,
+      this.thin,
+      this.terms,
     );
   }
 
@@ -70,7 +75,10 @@ export class Readout {
     this.thin.textContent = state.fade ? text : "";
     this.thin.classList.toggle("warned", state.fade && beyond === 99);
     const near = image === DRAWN ? "" : context.title(image);
-    this.decoded.setAttribute("aria-label", words.t("decoded_label", { code: words.code(z), near }));
+    this.decoded.setAttribute(
+      "aria-label",
+      words.t("decoded_label", { code: words.code(z), near }),
+    );
   }
 
   private compare(image: number): void {
@@ -97,7 +105,13 @@ export class Readout {
     this.terms.hidden = !found;
     if (!found) return;
     const { words } = context;
-    const key = JSON.stringify([state.image, state.drawn, context.strokes, state.label, words.lang]);
+    const key = JSON.stringify([
+      state.image,
+      state.drawn,
+      context.strokes,
+      state.label,
+      words.lang,
+    ]);
     if (key !== this.ownOf) {
       this.ownOf = key;
       this.own = this.ownTerms(subject, found);
@@ -118,7 +132,8 @@ export class Readout {
     const { model } = this;
     const { words } = this.context;
     const found: Partial<Record<"rate" | "distortion", number | undefined>> = {
-      rate: model.numbers.rate?.[image], distortion: model.numbers.distortion?.[image],
+      rate: model.numbers.rate?.[image],
+      distortion: model.numbers.distortion?.[image],
     };
     if (values && model.can("rates") && !model.document.point) found.rate = model.rate(values);
     if (values && model.can("distortion")) found.distortion = model.distortion(values, mean);

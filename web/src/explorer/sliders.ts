@@ -31,10 +31,13 @@ export class Sliders {
     if (model.latent < 3) for (const row of this.rows) this.toggle(row); // there is room
     const total = kl?.reduce((sum, value) => sum + value, 0) ?? 0;
     const said = words.t(kl ? "active_units" : "active_units_only", {
-      active: active.filter(Boolean).length, all: active.length, nats: words.short(total),
+      active: active.filter(Boolean).length,
+      all: active.length,
+      nats: words.short(total),
     });
     this.element = el(
-      "section", { class: "sliders", "aria-label": words.t("sliders") },
+      "section",
+      { class: "sliders", "aria-label": words.t("sliders") },
       el("h2", {}, words.t("sliders"), el("small", {}, said)),
       el("div", { class: "rows" }, ...this.rows.map((row) => row.place)),
     );
@@ -47,8 +50,8 @@ export class Sliders {
     const [middle, wide] = [centre[dimension]!, Math.max(spread[dimension]!, 1e-3)];
     const input = el("input", {
       type: "range",
-      min: (Math.min(-REACH, middle - 4 * wide)).toPrecision(4),
-      max: (Math.max(REACH, middle + 4 * wide)).toPrecision(4),
+      min: Math.min(-REACH, middle - 4 * wide).toPrecision(4),
+      max: Math.max(REACH, middle + 4 * wide).toPrecision(4),
       step: "any",
       "aria-label": words.t("slider_label", { name: words.z(dimension) }),
       oninput: () => this.move(dimension, Number(input.value)),
@@ -58,16 +61,23 @@ export class Sliders {
     const most = Math.max(...(kl ?? [1]), 1e-6);
     const share = `width: ${Math.round((100 * Math.max(0, nats ?? 0)) / most)}%`;
     const name = button(words.z(dimension), () => this.toggle(row), {
-      class: "name", "aria-expanded": "false", title: words.t("open_traversal"),
+      class: "name",
+      "aria-expanded": "false",
+      title: words.t("open_traversal"),
     });
     const value = el("output");
     const place = el(
-      "div", { class: active[dimension] ? "row" : "row idle" },
+      "div",
+      { class: active[dimension] ? "row" : "row idle" },
       name,
-      el("span", { class: "nats", title: words.t(active[dimension] ? "active" : "inactive") },
+      el(
+        "span",
+        { class: "nats", title: words.t(active[dimension] ? "active" : "inactive") },
         el("span", { class: "bar", style: share }),
-        el("span", {}, nats === undefined ? "" : words.nats(nats))),
-      input, value,
+        el("span", {}, nats === undefined ? "" : words.nats(nats)),
+      ),
+      input,
+      value,
     );
     const row: Row = { dimension, input, value, name, strip: null, place };
     return row;

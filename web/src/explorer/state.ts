@@ -125,14 +125,17 @@ function readRun(before: RunState, r: number, fields: URLSearchParams): RunState
   const [first, second] = numbers(axes);
   const fits =
     (axes === "pca" && width > 2) ||
-    (first !== undefined && second !== undefined && first !== second &&
+    (first !== undefined &&
+      second !== undefined &&
+      first !== second &&
       [first, second].every((j) => Number.isInteger(j) && j >= 0 && j < width));
   const view = list("view");
   const flat = list("lasso");
   return {
     z: code("z", before.z),
     axes: fits ? axes : before.axes,
-    view: view.length === 3 && view[2]! > 0 ? { x: view[0]!, y: view[1]!, k: view[2]! } : before.view,
+    view:
+      view.length === 3 && view[2]! > 0 ? { x: view[0]!, y: view[1]!, k: view[2]! } : before.view,
     lasso: Array.from({ length: flat.length >> 1 }, (_, i) => [flat[2 * i]!, flat[2 * i + 1]!]),
     a: code("a", []),
     b: code("b", []),

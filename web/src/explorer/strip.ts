@@ -30,7 +30,10 @@ export class Strip {
       const cell = this.cells[i]!;
       const text = caption(code, i);
       cell.lastElementChild!.textContent = text;
-      cell.setAttribute("aria-label", this.context.words.t("go_to", { name: text || String(i + 1) }));
+      cell.setAttribute(
+        "aria-label",
+        this.context.words.t("go_to", { name: text || String(i + 1) }),
+      );
     });
     this.left = codes.length;
     if (!this.running) requestAnimationFrame(() => this.paint());
@@ -41,7 +44,8 @@ export class Strip {
     const cell = el(
       "button",
       { type: "button", class: "cell", onclick: () => this.go(i) },
-      el("canvas", { class: "picture" }), el("span"),
+      el("canvas", { class: "picture" }),
+      el("span"),
     );
     this.cells.push(cell);
     this.element.append(cell);

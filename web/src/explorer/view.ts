@@ -36,15 +36,28 @@ export class RunView {
     const several = context.models.length > 1;
     const name = context.document.runs[run]!.name;
     this.element = el(
-      "section", { class: "run", "aria-label": name },
+      "section",
+      { class: "run", "aria-label": name },
       several ? el("h2", { class: "run-name" }, name) : null,
-      el("div", { class: "left" },
+      el(
+        "div",
+        { class: "left" },
         this.toolbar(),
-        el("div", { class: "stage" }, this.plane.element, this.zoomButtons(),
-          run === 0 && this.plane.decodes ? el("p", { class: "hint" }, words.t("drag_me")) : null),
-        this.legend),
-      el("div", { class: "right" }, this.readout.element,
-        this.plane.decodes ? this.sliders.element : null),
+        el(
+          "div",
+          { class: "stage" },
+          this.plane.element,
+          this.zoomButtons(),
+          run === 0 && this.plane.decodes ? el("p", { class: "hint" }, words.t("drag_me")) : null,
+        ),
+        this.legend,
+      ),
+      el(
+        "div",
+        { class: "right" },
+        this.readout.element,
+        this.plane.decodes ? this.sliders.element : null,
+      ),
     );
     for (const gesture of ["pointerdown", "wheel", "keydown"]) {
       this.element.addEventListener(gesture, () => this.element.classList.add("touched"), {
@@ -60,14 +73,21 @@ export class RunView {
     const group = el("div", { class: "modes", role: "group", "aria-label": words.t("modes") });
     for (const mode of MODES) {
       if (!this.plane.decodes && (mode === "move" || mode === "path")) continue;
-      const press = button("", () => store.commit({ mode }), { title: words.t(`mode_${mode}_about`) });
+      const press = button("", () => store.commit({ mode }), {
+        title: words.t(`mode_${mode}_about`),
+      });
       press.append(icon(mode), words.t(`mode_${mode}`));
       this.modes.set(mode, press);
       group.append(press);
     }
     bar.append(group);
-    this.select(bar, words.t("colour_by"), context.colourings(run), (state) => state.colour,
-      (colour) => store.commit({ colour }));
+    this.select(
+      bar,
+      words.t("colour_by"),
+      context.colourings(run),
+      (state) => state.colour,
+      (colour) => store.commit({ colour }),
+    );
     const { latent } = context.models[run]!;
     if (latent > 2) this.axes(bar);
     if (latent > 1 && this.plane.decodes) bar.append(this.map);
@@ -75,8 +95,11 @@ export class RunView {
   }
 
   private select(
-    bar: HTMLElement, label: string, options: [string, string][],
-    get: (state: State) => string, set: (value: string) => void,
+    bar: HTMLElement,
+    label: string,
+    options: [string, string][],
+    get: (state: State) => string,
+    set: (value: string) => void,
   ): void {
     const made = choice(label, options, get(this.context.state), set);
     this.selects.push([made, get]);
@@ -103,12 +126,20 @@ export class RunView {
       const other = String(kept) === value ? model.order.find((j) => j !== kept)! : kept;
       return place === 0 ? `${value},${other}` : `${other},${value}`;
     };
-    this.select(bar, words.t("horizontal"),
+    this.select(
+      bar,
+      words.t("horizontal"),
       [["pca", words.t("pca_plane", { share })], ...across],
       (state) => (get(state) === "pca" ? "pca" : String(dimensions(get(state))[0])),
-      (value) => change(value === "pca" ? value : chosen(0, value)));
-    this.select(bar, words.t("vertical"), across,
-      (state) => String(dimensions(get(state))[1]), (value) => change(chosen(1, value)));
+      (value) => change(value === "pca" ? value : chosen(0, value)),
+    );
+    this.select(
+      bar,
+      words.t("vertical"),
+      across,
+      (state) => String(dimensions(get(state))[1]),
+      (value) => change(chosen(1, value)),
+    );
     this.vertical = bar.lastElementChild as HTMLElement;
   }
 
@@ -124,12 +155,19 @@ export class RunView {
       store.setRun(run, { view: null });
       store.commit();
     };
-    const whole = button("", fit, { "aria-label": words.t("zoom_fit"), title: words.t("zoom_fit") });
+    const whole = button("", fit, {
+      "aria-label": words.t("zoom_fit"),
+      title: words.t("zoom_fit"),
+    });
     whole.append(icon("fit"));
     return el(
-      "div", { class: "zoom" },
+      "div",
+      { class: "zoom" },
       button("+", () => zoom(1.6), { "aria-label": words.t("zoom_in"), title: words.t("zoom_in") }),
-      button("−", () => zoom(1 / 1.6), { "aria-label": words.t("zoom_out"), title: words.t("zoom_out") }),
+      button("−", () => zoom(1 / 1.6), {
+        "aria-label": words.t("zoom_out"),
+        title: words.t("zoom_out"),
+      }),
       whole,
     );
   }
@@ -161,18 +199,32 @@ export class RunView {
     this.legend.replaceChildren();
     if (domain) {
       const ramp = el("span", { class: "ramp" });
-      ramp.style.background = `linear-gradient(to right, ${styles.map((s) => s.colour).join(", ")})`;
-      const name = this.context.colourings(this.run).find(([key]) => key === state.colour)?.[1] ?? "";
-      this.legend.append(el("span", {}, name), el("span", {}, words.short(domain[0])), ramp,
+      const stops = styles.map((style) => style.colour).join(", ");
+      ramp.style.background = `linear-gradient(to right, ${stops})`;
+      const name =
+        this.context.colourings(this.run).find(([key]) => key === state.colour)?.[1] ?? "";
+      this.legend.append(
+        el("span", {}, name),
+        el("span", {}, words.short(domain[0])),
+        ramp,
         el("span", {}, words.short(domain[1])),
-        el("small", {}, state.colour in this.context.models[this.run]!.numbers
-          ? words.t(`about_${state.colour}`) : ""));
+        el(
+          "small",
+          {},
+          state.colour in this.context.models[this.run]!.numbers
+            ? words.t(`about_${state.colour}`)
+            : "",
+        ),
+      );
       return;
     }
     for (const { colour, marker, name } of styles) {
       if (!name) continue;
-      const swatch = el("span", { class: "swatch", "aria-hidden": "true" },
-        marker === "^" ? "▲" : marker === "s" ? "■" : "●");
+      const swatch = el(
+        "span",
+        { class: "swatch", "aria-hidden": "true" },
+        marker === "^" ? "▲" : marker === "s" ? "■" : "●",
+      );
       swatch.style.color = colour;
       this.legend.append(el("span", { class: "key" }, swatch, name));
     }

@@ -20,9 +20,15 @@ export class AboutPanel implements Panel {
     const run = model.document;
     const facts: [string, string][] = [
       ["fact_recipe", run.name],
-      ["fact_data", words.t("data_is", {
-        name: data.name, count, all: data.total, shape: data.shape.join(" × "),
-      })],
+      [
+        "fact_data",
+        words.t("data_is", {
+          name: data.name,
+          count,
+          all: data.total,
+          shape: data.shape.join(" × "),
+        }),
+      ],
       ["fact_latent", words.t("latent_is", { count: run.latent, prior: run.prior })],
       ["fact_likelihood", run.likelihood],
       ["fact_parameters", words.whole(run.parameters)],
@@ -30,17 +36,29 @@ export class AboutPanel implements Panel {
     const list = el("dl");
     for (const [key, value] of facts) list.append(el("dt", {}, words.t(key)), el("dd", {}, value));
     this.element.replaceChildren(
-      el("div", {}, el("h3", {}, words.t("about_run")), run.about ? el("p", {}, run.about) : null, list,
-        el("h3", {}, words.t("cannot")), this.missing()),
-      el("details", {}, el("summary", {}, words.t("recipe")), el("pre", { tabindex: 0 }, run.recipe)),
+      el(
+        "div",
+        {},
+        el("h3", {}, words.t("about_run")),
+        run.about ? el("p", {}, run.about) : null,
+        list,
+        el("h3", {}, words.t("cannot")),
+        this.missing(),
+      ),
+      el(
+        "details",
+        {},
+        el("summary", {}, words.t("recipe")),
+        el("pre", { tabindex: 0 }, run.recipe),
+      ),
     );
   }
 
   private missing(): HTMLElement {
     const { context } = this;
     const { words, model } = context;
-    const lines = Object.entries(model.document.missing).map(
-      ([name, reason]) => words.t("missing_line", { what: words.t(`part_${name}`), reason }),
+    const lines = Object.entries(model.document.missing).map(([name, reason]) =>
+      words.t("missing_line", { what: words.t(`part_${name}`), reason }),
     );
     if (model.discrete) lines.push(words.t("discrete"));
     if (!context.pictures[context.state.active]!.whole) lines.push(words.t("reduced"));

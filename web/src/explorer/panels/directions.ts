@@ -66,15 +66,21 @@ export class DirectionsPanel implements Panel {
     const present = classes.map((_, i) => i).filter((i) => this.images(i).length);
     if (present.length) {
       const means = new Strip(context, state.active, 72, "strip");
-      means.show(present.map((i) => model.centre(this.images(i))), (_, i) => classes[present[i]!]!.name);
+      means.show(
+        present.map((i) => model.centre(this.images(i))),
+        (_, i) => classes[present[i]!]!.name,
+      );
       parts.push(el("h3", {}, words.t("class_means")), means.element);
     }
     const pick = (label: string, key: "from" | "to") =>
-      choice(words.t(label), options, String(state[key]),
-        (value) => store.commit({ [key]: Number(value), strength: 0 }));
-    parts.push(el("h3", {}, words.t("direction")),
+      choice(words.t(label), options, String(state[key]), (value) =>
+        store.commit({ [key]: Number(value), strength: 0 }),
+      );
+    parts.push(
+      el("h3", {}, words.t("direction")),
       el("p", {}, words.t("direction_about")),
-      el("div", { class: "buttons" }, pick("direction_from", "from"), pick("direction_to", "to")));
+      el("div", { class: "buttons" }, pick("direction_from", "from"), pick("direction_to", "to")),
+    );
     if (this.direction(state)) parts.push(...this.controls());
     else parts.push(el("p", {}, words.t("direction_none")));
     this.element.replaceChildren(...parts);
@@ -85,18 +91,27 @@ export class DirectionsPanel implements Panel {
     const { words, store } = context;
     this.strip = new Strip(context, context.state.active, 72, "strip");
     const slider = el("input", {
-      type: "range", min: -REACH, max: REACH, step: 0.01, "aria-label": words.t("strength"),
+      type: "range",
+      min: -REACH,
+      max: REACH,
+      step: 0.01,
+      "aria-label": words.t("strength"),
       oninput: () => this.shift(Number(slider.value)),
       onchange: () => store.commit(),
     });
     this.slider = slider;
     return [
       this.strip.element,
-      el("div", { class: "buttons" }, el("span", {}, words.t("strength")), slider,
+      el(
+        "div",
+        { class: "buttons" },
+        el("span", {}, words.t("strength")),
+        slider,
         button(words.t("direction_zero"), () => {
           this.shift(0);
           store.commit();
-        })),
+        }),
+      ),
     ];
   }
 

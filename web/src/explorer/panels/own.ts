@@ -27,12 +27,20 @@ export class OwnPanel implements Panel {
     this.base = form === "image" ? ground(context) : [];
     const first = String(Math.min(...context.index));
     this.number = el("input", {
-      type: "number", min: first, step: 1, "aria-label": words.t("test_number"),
+      type: "number",
+      min: first,
+      step: 1,
+      "aria-label": words.t("test_number"),
       onchange: () => this.pick(Number(this.number.value)),
     });
-    this.results = el("div", { class: "results" },
-      el("figure", {}, this.again, el("figcaption", {}, words.t("reconstruction"))), this.said);
-    const encodes = context.models.some((model) => model.can("encode")) && context.pictures[0]!.whole;
+    this.results = el(
+      "div",
+      { class: "results" },
+      el("figure", {}, this.again, el("figcaption", {}, words.t("reconstruction"))),
+      this.said,
+    );
+    const encodes =
+      context.models.some((model) => model.can("encode")) && context.pictures[0]!.whole;
     this.element.append(...(encodes ? this.tools() : []), this.picker(), this.results);
     if (!encodes) this.element.prepend(el("p", {}, words.t("no_encode")));
   }
@@ -50,7 +58,9 @@ export class OwnPanel implements Panel {
       this.canvas.addEventListener(name, () => this.lift());
     }
     const file = el("input", {
-      type: "file", accept: "image/*", "aria-label": words.t("open_file"),
+      type: "file",
+      accept: "image/*",
+      "aria-label": words.t("open_file"),
       onchange: () => void (file.files?.[0] && this.open(file.files[0])),
     });
     const [channels] = this.context.pictures[0]!.layout;
@@ -59,12 +69,20 @@ export class OwnPanel implements Panel {
     }
     return [
       el("figure", {}, this.canvas, el("figcaption", {}, words.t("draw_here"))),
-      el("div", { class: "buttons column" },
+      el(
+        "div",
+        { class: "buttons column" },
         button(words.t("clear"), () => this.take(this.blank())),
-        button(words.t("centre"), () => this.context.drawn && this.take(
-          centred(this.context.drawn, this.context.pictures[0]!.layout, this.base))),
+        button(
+          words.t("centre"),
+          () =>
+            this.context.drawn &&
+            this.take(centred(this.context.drawn, this.context.pictures[0]!.layout, this.base)),
+        ),
         button(words.t("invert"), () => this.context.drawn && this.take(this.inverted())),
-        this.ink, el("label", { class: "file" }, words.t("open_file"), file)),
+        this.ink,
+        el("label", { class: "file" }, words.t("open_file"), file),
+      ),
     ];
   }
 
@@ -74,8 +92,13 @@ export class OwnPanel implements Panel {
     const place = el("div", { class: "fields" });
     for (let i = 0; i < shape[0]!; i++) {
       const input = el("input", {
-        type: "number", step: "any",
-        oninput: () => this.take(Float32Array.from(this.fields, (one) => Number(one.value)), false),
+        type: "number",
+        step: "any",
+        oninput: () =>
+          this.take(
+            Float32Array.from(this.fields, (one) => Number(one.value)),
+            false,
+          ),
         onchange: () => this.take(Float32Array.from(this.fields, (one) => Number(one.value))),
       });
       this.fields.push(input);
@@ -87,10 +110,15 @@ export class OwnPanel implements Panel {
   private picker(): HTMLElement {
     const { context } = this;
     const { words } = context;
-    return el("div", { class: "buttons column" },
+    return el(
+      "div",
+      { class: "buttons column" },
       el("label", {}, words.t("test_number"), this.number),
-      button(words.t("random_image"), () => context.select(Math.floor(Math.random() * context.count))),
-      button(words.t("deselect"), () => context.store.commit({ image: NONE })));
+      button(words.t("random_image"), () =>
+        context.select(Math.floor(Math.random() * context.count)),
+      ),
+      button(words.t("deselect"), () => context.store.commit({ image: NONE })),
+    );
   }
 
   private pick(index: number): void {
@@ -104,7 +132,10 @@ export class OwnPanel implements Panel {
   private blank(): Float32Array {
     const [channels, height, width] = this.context.pictures[0]!.layout;
     const size = height * width;
-    return Float32Array.from({ length: channels * size }, (_, i) => this.base[Math.floor(i / size)]!);
+    return Float32Array.from(
+      { length: channels * size },
+      (_, i) => this.base[Math.floor(i / size)]!,
+    );
   }
 
   private inverted(): Float32Array {
@@ -125,11 +156,19 @@ export class OwnPanel implements Panel {
     const x = this.context.drawn?.slice() ?? this.blank();
     const from = this.last ?? at;
     const radius = Math.max(0.6, INK * Math.min(layout[1], layout[2]));
-    const steps = Math.max(1, Math.ceil(Math.hypot(at[0] - from[0], at[1] - from[1]) / (radius / 2)));
+    const steps = Math.max(
+      1,
+      Math.ceil(Math.hypot(at[0] - from[0], at[1] - from[1]) / (radius / 2)),
+    );
     for (let i = 1; i <= steps; i++) {
       const share = i / steps;
-      dab(x, layout, [from[0] + share * (at[0] - from[0]), from[1] + share * (at[1] - from[1])],
-        radius, this.colour());
+      dab(
+        x,
+        layout,
+        [from[0] + share * (at[0] - from[0]), from[1] + share * (at[1] - from[1])],
+        radius,
+        this.colour(),
+      );
     }
     this.last = at;
     this.take(x, false);
@@ -158,7 +197,10 @@ export class OwnPanel implements Panel {
   /** Makes a row the selected image: the point goes to its code in every run that can encode. */
   private take(x: Float32Array, ended = true): void {
     const { context } = this;
-    const { binary, display: [low, high] } = context.model.document;
+    const {
+      binary,
+      display: [low, high],
+    } = context.model.document;
     context.drawn = binary && ended ? x.map((v) => (v > (low + high) / 2 ? high : low)) : x;
     const drawn = ended ? pack(context.drawn, [low, high]) : context.state.drawn;
     context.strokes++;
@@ -180,13 +222,21 @@ export class OwnPanel implements Panel {
     if (state.image === NONE) this.number.value = "";
     const subject = context.subject(state.active);
     if (subject?.values && !this.fields.includes(document.activeElement as HTMLInputElement)) {
-      this.fields.forEach((field, i) => (field.value = String(Number(subject.values![i]!.toPrecision(6)))));
+      this.fields.forEach(
+        (field, i) => (field.value = String(Number(subject.values![i]!.toPrecision(6)))),
+      );
     }
     if (subject) this.refresh(state.image, state.drawn, context.strokes, state.active, state.label);
     else {
       this.refresh(NONE);
       this.again.parentElement!.hidden = true;
-      this.said.replaceChildren(el("p", { class: "quiet" }, context.words.t(pictures.data.form === "image" ? "own_about" : "own_about_values")));
+      this.said.replaceChildren(
+        el(
+          "p",
+          { class: "quiet" },
+          context.words.t(pictures.data.form === "image" ? "own_about" : "own_about_values"),
+        ),
+      );
     }
   }
 

@@ -40,8 +40,9 @@ export class PathPanel implements Panel {
     const parts: Node[] = [el("p", {}, words.t("path_about")), buttons];
     if (a.length && b.length && z.length) {
       const strip = new Strip(context, run, 96, "strip wide");
-      strip.show(model.between(a, b, CELLS, state.curved),
-        (_, i) => (i === 0 ? "A" : i === CELLS - 1 ? "B" : ""));
+      strip.show(model.between(a, b, CELLS, state.curved), (_, i) =>
+        i === 0 ? "A" : i === CELLS - 1 ? "B" : "",
+      );
       parts.unshift(strip.element);
       buttons.append(
         button(words.t("walk"), () => this.play(run)),

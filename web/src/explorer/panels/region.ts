@@ -14,7 +14,11 @@ export class RegionPanel implements Panel {
   constructor(private readonly context: Context) {}
 
   update(state: State): void {
-    this.refresh(state.runs.map((run) => [run.lasso, run.axes]), state.active, state.colour);
+    this.refresh(
+      state.runs.map((run) => [run.lasso, run.axes]),
+      state.active,
+      state.colour,
+    );
   }
 
   private build(): void {
@@ -23,35 +27,52 @@ export class RegionPanel implements Panel {
     const owner = state.runs.findIndex((run) => run.lasso.length > 2);
     const images = owner < 0 ? [] : context.within(owner, state.runs[owner]!.lasso);
     if (!images.length) {
-      this.element.replaceChildren(el("p", {}, words.t(owner < 0 ? "region_none" : "region_empty")));
+      this.element.replaceChildren(
+        el("p", {}, words.t(owner < 0 ? "region_none" : "region_empty")),
+      );
       return;
     }
     const model = context.models[owner]!;
     const centre = model.centre(images);
-    const sorted = [...images].sort((a, b) => this.far(owner, a, centre) - this.far(owner, b, centre));
+    const sorted = [...images].sort(
+      (a, b) => this.far(owner, a, centre) - this.far(owner, b, centre),
+    );
     const grid = el("div", { class: "tiles" });
     for (const image of sorted.slice(0, SHOWN)) grid.append(this.tile(owner, image));
     const count = words.t("region_count", {
-      count: images.length, all: context.count, shown: Math.min(SHOWN, images.length),
+      count: images.length,
+      all: context.count,
+      shown: Math.min(SHOWN, images.length),
     });
     this.element.replaceChildren(
       el("div", { class: "wide" }, el("h3", {}, count), grid),
-      el("div", { class: "side" }, this.classes(images), this.numbers(owner, images),
+      el(
+        "div",
+        { class: "side" },
+        this.classes(images),
+        this.numbers(owner, images),
         this.mean(owner, centre),
-        el("div", { class: "buttons" },
+        el(
+          "div",
+          { class: "buttons" },
           button(words.t("download_csv"), () => this.csv(owner, images)),
-          button(words.t("region_direction"),
-            () => context.store.commit({ tab: "directions", from: -1, to: -2, strength: 0 })),
+          button(words.t("region_direction"), () =>
+            context.store.commit({ tab: "directions", from: -1, to: -2, strength: 0 }),
+          ),
           button(words.t("region_clear"), () => {
             const runs = context.state.runs.map((run) => ({ ...run, lasso: [] }));
             context.store.commit({ runs });
-          }))),
+          }),
+        ),
+      ),
     );
   }
 
   private far(owner: number, image: number, centre: number[]): number {
-    return this.context.models[owner]!.code(image)
-      .reduce((sum, value, j) => sum + (value - centre[j]!) ** 2, 0);
+    return this.context.models[owner]!.code(image).reduce(
+      (sum, value, j) => sum + (value - centre[j]!) ** 2,
+      0,
+    );
   }
 
   private tile(owner: number, image: number): HTMLElement {
@@ -61,12 +82,19 @@ export class RegionPanel implements Panel {
     canvas.width = source.width;
     canvas.height = source.height;
     canvas.getContext("2d")!.drawImage(source, 0, 0);
-    const cell = el("button", {
-      type: "button", class: "cell", title: context.title(image), "aria-label": context.title(image),
-      onclick: () => context.select(image),
-      onpointerenter: () => context.onHover(image, owner),
-      onpointerleave: () => context.onHover(-1, owner),
-    }, canvas);
+    const cell = el(
+      "button",
+      {
+        type: "button",
+        class: "cell",
+        title: context.title(image),
+        "aria-label": context.title(image),
+        onclick: () => context.select(image),
+        onpointerenter: () => context.onHover(image, owner),
+        onpointerleave: () => context.onHover(-1, owner),
+      },
+      canvas,
+    );
     return cell;
   }
 
@@ -80,17 +108,27 @@ export class RegionPanel implements Panel {
       if (place >= 0) counts[place]!++;
     }
     const { styles } = context.colouring(0, "class");
-    const rows = [...counts.keys()].filter((i) => counts[i]).sort((a, b) => counts[b]! - counts[a]!);
+    const rows = [...counts.keys()]
+      .filter((i) => counts[i])
+      .sort((a, b) => counts[b]! - counts[a]!);
     const most = Math.max(...counts, 1);
-    return el("table", { class: "bars" },
+    return el(
+      "table",
+      { class: "bars" },
       el("caption", {}, context.words.t("region_classes")),
       ...rows.map((i) => {
         const bar = el("span", { class: "bar" });
         bar.style.width = `${(100 * counts[i]!) / most}%`;
         bar.style.background = styles[i]!.colour;
-        return el("tr", {}, el("th", { scope: "row" }, classes[i]!.name),
-          el("td", { class: "wide" }, bar), el("td", {}, context.words.whole(counts[i]!)));
-      }));
+        return el(
+          "tr",
+          {},
+          el("th", { scope: "row" }, classes[i]!.name),
+          el("td", { class: "wide" }, bar),
+          el("td", {}, context.words.whole(counts[i]!)),
+        );
+      }),
+    );
   }
 
   private numbers(owner: number, images: number[]): HTMLElement {
@@ -98,13 +136,31 @@ export class RegionPanel implements Panel {
     const rows = Object.entries(this.context.models[owner]!.numbers).map(([name, values]) => {
       const here = images.reduce((sum, i) => sum + values[i]!, 0) / images.length;
       const all = values.reduce((sum, value) => sum + value, 0) / values.length;
-      return el("tr", {}, el("th", { scope: "row" }, words.t(`number_${name}`)),
-        el("td", {}, words.short(here)), el("td", {}, words.short(all)));
+      return el(
+        "tr",
+        {},
+        el("th", { scope: "row" }, words.t(`number_${name}`)),
+        el("td", {}, words.short(here)),
+        el("td", {}, words.short(all)),
+      );
     });
-    return el("table", { class: "numbers" }, el("caption", {}, words.t("region_means")),
-      el("thead", {}, el("tr", {}, el("td"), el("th", { scope: "col" }, words.t("here")),
-        el("th", { scope: "col" }, words.t("all_images")))),
-      el("tbody", {}, ...rows));
+    return el(
+      "table",
+      { class: "numbers" },
+      el("caption", {}, words.t("region_means")),
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          el("td"),
+          el("th", { scope: "col" }, words.t("here")),
+          el("th", { scope: "col" }, words.t("all_images")),
+        ),
+      ),
+      el("tbody", {}, ...rows),
+    );
   }
 
   private mean(owner: number, centre: number[]): HTMLElement | null {
@@ -120,10 +176,14 @@ export class RegionPanel implements Panel {
     const model = context.models[owner]!;
     const names = Object.keys(model.numbers);
     const head = ["index", "class", ...Array.from({ length: model.latent }, (_, j) => `z${j + 1}`)];
-    const lines = images.map((image) => [
-      context.index[image]!, quoted(context.className(image)), ...model.code(image),
-      ...names.map((name) => model.numbers[name]![image]!),
-    ].join(","));
+    const lines = images.map((image) =>
+      [
+        context.index[image]!,
+        quoted(context.className(image)),
+        ...model.code(image),
+        ...names.map((name) => model.numbers[name]![image]!),
+      ].join(","),
+    );
     const text = `${[...head, ...names].join(",")}\n${lines.join("\n")}\n`;
     save(fileName(model.document.name, "region.csv"), new Blob([text], { type: "text/csv" }));
   }

@@ -28,8 +28,10 @@ export class SamplesPanel implements Panel {
     }
     const size = samples.length / latent;
     const [from, count] = document.given
-      ? [Math.floor((size * model.label) / document.given.length),
-        Math.floor(size / document.given.length)]
+      ? [
+          Math.floor((size * model.label) / document.given.length),
+          Math.floor(size / document.given.length),
+        ]
       : [0, size];
     const codes = Array.from({ length: Math.min(SHOWN, count) }, (_, i) => {
       const sample = from + ((state.page * SHOWN + i) % count);
@@ -44,9 +46,12 @@ export class SamplesPanel implements Panel {
     this.element.replaceChildren(
       grid.element,
       el("p", {}, about),
-      el("div", { class: "buttons" },
+      el(
+        "div",
+        { class: "buttons" },
         button(words.t("more"), () => store.commit({ page: context.state.page + 1 })),
-        state.page ? button(words.t("first_samples"), () => store.commit({ page: 0 })) : null),
+        state.page ? button(words.t("first_samples"), () => store.commit({ page: 0 })) : null,
+      ),
     );
   }
 }
