@@ -34,7 +34,7 @@ def by_class(
         order = np.concatenate([order[: MOST // 2], order[-(MOST // 2) :]])
     n, gap = len(order), len(values) > MOST
     rows = -(np.arange(n) + gap * (np.arange(n) >= n // 2))  # a free row between the two parts
-    height = min(look.height, (0.022 * (n + gap) + 0.11) * look.points)
+    height = min(look.height, (0.022 * (n + gap) + 0.12) * look.points)
     figure = Figure(figsize=(0.75 * look.width, height), layout="constrained")
     ax = figure.subplots()
     ax.axvline(mean, color="0.55", linestyle="--", linewidth=look.scale)
@@ -44,7 +44,7 @@ def by_class(
     shown = [plain(names[i], 24) for i in order]
     ticks = [*rows, *([-(n // 2)] if gap else [])]
     ax.set_yticks(ticks, [*shown, *(["⋮"] if gap else [])])
-    ax.set_ylim(-(n + gap) + 0.3, 0.7)
+    ax.set_ylim(-(n + gap) + 0.3, 1.1)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", color="0.92", linewidth=0.6)
     ax.set_axisbelow(True)

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from vaelab.evaluation.metrics.information import ACTIVE
 from vaelab.language import decimal
 from vaelab.plots.latent import density
-from vaelab.plots.style import COLOURS, Array, Look, localise, page
+from vaelab.plots.style import Array, Look, localise, page
 
 HISTOGRAMS = 24  # dimensions whose codes are shown, at most
 NAMED = 40  # dimensions that have their names below a bar, at most
@@ -34,13 +34,12 @@ def named(dimension: int) -> str:
     return "z" + str(dimension + 1).translate(_SUBSCRIPTS)
 
 
-def _mark(ax: Axes, order: Array, look: Look) -> None:
+def _mark(ax: Axes, order: Array, look: Look, most: int = NAMED) -> None:
     """Name the dimensions below an axis with a place for each; of many, only count them."""
     n = len(order)
     room = max(0.7, 2.5 - 0.3 * n)  # a single bar is not as wide as the page
     ax.set_xlim(-room, n - 1 + room)
-    ax.spines.bottom.set_bounds(-0.6, n - 0.4)
-    if n <= NAMED:
+    if n <= most:
         ax.set_xticks(range(n), [named(int(j)) for j in order])
         ax.tick_params(axis="x", length=0, labelsize=(0.9 if n <= 24 else 0.7) * look.points)
         ax.set_xlabel(look.text("dimension"))
@@ -107,7 +106,7 @@ def spread(
     some = _points(len(means), n)
     for mask, colour in ((~active, _INACTIVE), (active, _ACTIVE)):
         a, b = means[some][:, mask].ravel(), scales[some][:, mask].ravel()
-        right.scatter(a, b, 3 * look.scale, color=colour, alpha=0.4, linewidths=0)
+        right.scatter(a, b, 3 * look.scale**2, color=colour, alpha=0.4, linewidths=0)
     right.set(xlabel=look.text("mean"))
     right.tick_params(axis="y", labelleft=False)
     top = max(1.0 if normal else 0.0, float(np.percentile(scales, 99.9)))
@@ -117,7 +116,7 @@ def spread(
         if normal:
             ax.axhline(1, color=_PRIOR, linestyle="--", linewidth=look.scale)
         localise(ax, look)
-    _mark(left, order, look)
+    _mark(left, order, look, NAMED // 2)
     figure.suptitle(look.text("spread"))
     lines = [
         Line2D([], [], color=colour, marker="o", ms=3 * look.scale, label=look.text(key))
@@ -152,9 +151,9 @@ def histograms(
     n = len(shown)
     columns = min(n, 6)
     rows = -(-n // columns)
-    width = look.width * min(1.0, 0.25 + 0.25 * n)
-    height = min(look.height, 0.62 * width / columns * rows + 0.1 * look.points)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    width = look.width * min(1.0, 0.4 + 0.2 * n)
+    cell = min(0.62 * width / columns, (look.height - 0.09 * look.points) / rows)  # inches
+    figure = Figure(figsize=(width, rows * cell + 0.09 * look.points), layout="constrained")
     ax = figure.subplots()
     left, right = _range(z[:, shown], None if prior is None else prior[:, shown])
     at = np.linspace(left, right, 160)
@@ -164,14 +163,14 @@ def histograms(
         steps, heights = _outline(z[:, j], left, right)
         curve = np.exp(-(at**2) / 2) / np.sqrt(2 * np.pi)
         curve = curve if prior is None else density(prior[:, j], at)
-        scale = np.array([0.9 / (right - left), 0.74 / max(heights.max(), curve.max())])
+        scale = np.array([0.9 / (right - left), 0.7 / max(heights.max(), curve.max())])
         bars.append(place + np.stack([steps - left, heights], 1) * scale)
         curves.append(place + np.stack([at - left, curve], 1) * scale)
-        ax.text(*(place + (0.02, 0.74)), named(int(j)), fontsize=0.95 * look.points, va="center")
+        ax.text(*(place + (0.02, 0.8)), named(int(j)), fontsize=0.95 * look.points, va="center")
     ax.add_collection(PolyCollection(bars, facecolor=_ACTIVE, alpha=0.55, linewidths=0))
     ax.add_collection(LineCollection(curves, colors=_PRIOR, linewidths=1.2 * look.scale))
     _draw_scales(ax, n, columns, (left, right), look)
-    ax.set(xlim=(-0.05, columns), ylim=(-rows + 0.72, 0.85))
+    ax.set(xlim=(-0.05, columns), ylim=(1 - rows - 0.025 * look.points / cell, 0.92))
     ax.axis("off")
     key = "histograms" if n == len(order) else "histograms_some"
     figure.suptitle(look.text(key, count=n, of=len(order)))
@@ -193,7 +192,8 @@ def _range(z: Array, prior: Array | None) -> tuple[float, float]:
 
 def _outline(values: Array, low: float, high: float) -> tuple[Array, Array]:
     """The outline of a histogram as a density: corners (2 B + 2,), and their heights."""
-    counts, edges = np.histogram(values, np.linspace(low, high, 61))
+    bins = int(np.clip(len(values) ** 0.5, 12, 60))
+    counts, edges = np.histogram(values, np.linspace(low, high, bins + 1))
     heights = counts / (len(values) * (edges[1] - edges[0]))
     return np.repeat(edges, 2), np.concatenate([[0], np.repeat(heights, 2), [0]])
 

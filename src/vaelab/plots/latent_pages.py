@@ -86,7 +86,7 @@ def _traversals(view: View) -> Pages:
         walk[:, j] = axis
     labels = None if y is None else y.repeat(z[..., 0].size)
     names = [named(int(j)) for j in chosen]
-    title = look.text("traversals")
+    title = look.text(f"traversals_{kind}")
     flat = z.reshape(-1, z.shape[-1])
     if kind == "table":
         steps = run.vae.decode(flat, labels).numpy().reshape(*z.shape[:2], -1)
@@ -96,7 +96,7 @@ def _traversals(view: View) -> Pages:
         return {"traversals": page}
     if found.rates is not None:
         names = [
-            look.text("dimension_kl", name=name, kl=float(found.rates[:, j].mean()))
+            f"{name}: {decimal(f'{found.rates[:, j].mean():.2f}', look.lang)} nats"
             for name, j in zip(names, chosen, strict=True)
         ]
     return {"traversals": _strips(view, flat, labels, names, _heads(view), title)}
