@@ -28,18 +28,18 @@ from vaelab.workflows.studies import train_all
 BRIEF: dict[str, Any] = TINY | {"train.epochs": 1}
 METRICS = {
     "likelihood": {
-        "loss": Metric("distortion + rate", "nats per image", "lower"),
-        "distortion": Metric("reconstruction", "nats per image", "lower"),
-        "samples": Metric("K"),
+        "loss": Metric("nats per image", "lower"),
+        "distortion": Metric("nats per image", "lower"),
+        "ess": Metric(),
     },
     "latent": {
-        "probe_accuracy": Metric("classes", "share", "higher"),
-        "sample_nll_excess": Metric("of samples", "nats per image", "lower"),
-        "rate": Metric("KL", "nats per image"),
+        "probe_accuracy": Metric("share", "higher"),
+        "sample_nll_excess": Metric("nats per image", "lower"),
+        "rate": Metric("nats per image"),
     },
     "samples": {
-        "frechet": Metric("distance", "", "lower"),
-        "ssim": Metric("likeness", "", "higher"),
+        "frechet": Metric(better="lower"),
+        "ssim": Metric(better="higher"),
     },
 }
 
@@ -661,7 +661,7 @@ def test_a_comparison_that_shows_nothing_in_common_is_still_written(
     runs: dict[str, Run], measured: Measure, tmp_path: Path
 ) -> None:
     """And settings are no rows, nor is what has no better side and is the same."""
-    setting = {"likelihood": {"samples": 5, "distortion": None}}
+    setting = {"likelihood": {"ess": 5, "distortion": None}}
     measured(of({"vae": {"latent": {"rate": 1.0}} | setting, "wide": {"latent": {"rate": 2.0}}}))
     found = compare([runs["vae"], runs["wide"]], tmp_path, quiet=True)
     assert [row.key for row in found.rows] == ["rate"]
@@ -903,8 +903,8 @@ def test_against_an_autoencoder_the_numbers_of_the_latent_space_are_judged(
     It is about reconstructions, samples, and the match of codes and prior.
     """
     metrics = {
-        "latent": {"prior_gap_at_least": Metric("mismatch", "nats"), "smoothness": Metric("even")},
-        "samples": {"mse": Metric("error", "", "lower"), "frechet": METRICS["samples"]["frechet"]},
+        "latent": {"prior_gap_at_least": Metric("nats"), "smoothness": Metric()},
+        "samples": {"mse": Metric(better="lower"), "frechet": METRICS["samples"]["frechet"]},
     }
 
     def numbers(mse: float, frechet: float, gap: float, even: float) -> Sections:
@@ -931,7 +931,7 @@ def test_the_log_likelihood_counts_once(
 ) -> None:
     """nll, annealing and the ELBO are one question; cross-entropies have only the loss."""
     metrics = {
-        "likelihood": {k: Metric(k, "nats", "lower") for k in ("loss", "nll", "ais", "quadrature")}
+        "likelihood": {k: Metric("nats", "lower") for k in ("loss", "nll", "ais", "quadrature")}
     }
     measured(lambda run: {"likelihood": {key: mean(IMAGES) for key in metrics["likelihood"]}})
     with pytest.MonkeyPatch.context() as patch:

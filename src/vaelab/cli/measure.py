@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import vaelab
-from vaelab.cli.arguments import CODE, OVERWRITE, QUIET, RUN, Command, Option, whole
+from vaelab.cli.arguments import CODE, LANG, OVERWRITE, QUIET, RUN, Command, Option, whole
 from vaelab.cli.output import announce
 from vaelab.workflows.console import say
 
@@ -33,7 +33,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
             "what was measured is kept; run the same command again to continue"
         ) from None
     if not arguments.quiet:
-        print(found.table() if arguments.all else found)
+        lang = arguments.lang
+        print(found.table(lang) if arguments.all else found.summary(lang))
         if found.path:
             print(found.path)
 
@@ -81,6 +82,7 @@ COMMANDS = {
             Option("--only", "some of likelihood,latent,samples,disentangling", "SECTIONS"),
             Option("--all", "print every number, not a summary"),
             Option("--out", "keep the results in FOLDER (default: the run folder)", "FOLDER"),
+            LANG._replace(about="language of the output", default="en"),
             CODE,
             QUIET,
         ],

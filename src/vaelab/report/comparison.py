@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vaelab.evaluation.entries import COST
 from vaelab.evaluation.intervals import Interval
+from vaelab.evaluation.meanings import about
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.paired import GENERATIVE, LEVEL, Comparison, Row
 from vaelab.files import put
@@ -187,7 +188,8 @@ def _about(row: Row) -> str:
     """Describe a metric: meaning, unit, better side, and the value of real images."""
     better = f"{row.metric.better} is better" if row.metric.better else ""
     real = f"real images: {_estimate(row.real)}" if row.real else ""
-    return "; ".join(part for part in (row.metric.about, row.metric.unit, better, real) if part)
+    parts = (about(row.section, row.key), row.metric.unit, better, real)
+    return "; ".join(part for part in parts if part)
 
 
 def _estimate(value: Estimate) -> str:
