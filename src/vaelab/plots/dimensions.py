@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from vaelab.evaluation.metrics.information import ACTIVE
 from vaelab.language import decimal
@@ -87,9 +87,7 @@ def _grid(ax: Axes) -> None:
 
 
 @page
-def spread(
-    means: Array, scales: Array, order: Array, *, look: Look, normal: bool = True
-) -> Figure:
+def spread(means: Array, scales: Array, order: Array, *, look: Look, normal: bool = True) -> Figure:
     """Standard deviations of posteriors (N, L) by dimension, and against their means (N, L).
 
     Where the prior is N(0, I) (`normal`), its standard deviation 1 is drawn.
@@ -121,7 +119,8 @@ def spread(
     lines = [
         Line2D([], [], color=colour, marker="o", ms=3 * look.scale, label=look.text(key))
         for key, colour, some in (
-            ("range_active", _ACTIVE, active), ("range_inactive", _INACTIVE, ~active),
+            ("range_active", _ACTIVE, active),
+            ("range_inactive", _INACTIVE, ~active),
         )
         if some.any()
     ]
@@ -198,9 +197,7 @@ def _outline(values: Array, low: float, high: float) -> tuple[Array, Array]:
     return np.repeat(edges, 2), np.concatenate([[0], np.repeat(heights, 2), [0]])
 
 
-def _draw_scales(
-    ax: Axes, n: int, columns: int, ends: tuple[float, float], look: Look
-) -> None:
+def _draw_scales(ax: Axes, n: int, columns: int, ends: tuple[float, float], look: Look) -> None:
     """Draw the base line of each cell, and below the lowest of each column its values."""
     low, high = ends
     ticks = MaxNLocator(nbins=4, steps=[1, 2, 5, 10]).tick_values(low, high)

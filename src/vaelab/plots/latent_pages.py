@@ -105,7 +105,9 @@ def _traversals(view: View) -> Pages:
 def _heads(view: View) -> list[str]:
     """The standard deviations above the columns of a traversal, where they are whole."""
     texts = [decimal(f"{sigma:g}", view.look.lang) for sigma in SIGMAS]
-    return [text if sigma == round(sigma) else "" for text, sigma in zip(texts, SIGMAS, strict=True)]
+    return [
+        text if sigma == round(sigma) else "" for text, sigma in zip(texts, SIGMAS, strict=True)
+    ]
 
 
 def _strips(
@@ -187,6 +189,4 @@ def _class_page(view: View, found: tuple[Mapping[str, Estimate], Estimate], what
     values = np.array([one.value for one in each.values()])
     errors = np.array([np.nan if one.error is None else one.error for one in each.values()])
     title = view.look.text(f"{what}_by_class")
-    return by_class(
-        names, values, errors, mean.value, look=view.look, title=title, unit=view.unit
-    )
+    return by_class(names, values, errors, mean.value, look=view.look, title=title, unit=view.unit)

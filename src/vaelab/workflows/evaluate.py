@@ -109,7 +109,10 @@ def _plots(evaluator: Evaluator, name: str, numbers: Section) -> Iterator[tuple[
     run, look = evaluator.run, look_of(evaluator.run)
     if name == "samples" and drawable(evaluator.data.shape):
         pairs = neighbours(evaluator)
-        yield "neighbours", rows({look.text(k): displayed(run, x) for k, x in pairs.items()}, look=look)
+        yield (
+            "neighbours",
+            rows({look.text(k): displayed(run, x) for k, x in pairs.items()}, look=look),
+        )
     if name.startswith("likelihood") and len(numbers.get("nll_by_class", {})) > 1:
         view = View(run, evaluator.data)
         yield "nll-by-class", nll_by_class(view, numbers["nll_by_class"], numbers["nll"])
