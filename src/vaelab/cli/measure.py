@@ -116,7 +116,7 @@ COMMANDS = {
                 whole(1), default=0),
             IMAGES,
             OVERWRITE._replace(about="replace runs of other recipes in the folder"),
-            LANG._replace(about="language of all texts (default: that of the figures for the page)"),
+            LANG._replace(about="language of all files (default: the page as the figures)"),
             CODE,
             QUIET,
         ],

@@ -62,8 +62,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def comment(*lines: str) -> str:
-    """Return comments, and what the preamble of a document needs."""
-    whole = " ".join(lines).split("\n") + [r"Preamble: \usepackage{booktabs}"]
+    """Return comments, each on one line, and what the preamble of a document needs."""
+    whole = [*lines, r"Preamble: \usepackage{booktabs}"]
     return "\n".join(f"% {' '.join(line.split())}" for line in whole)
 
 

@@ -38,8 +38,10 @@ def by_class(
     figure = Figure(figsize=(0.75 * look.width, height), layout="constrained")
     ax = figure.subplots()
     ax.axvline(mean, color="0.55", linestyle="--", linewidth=look.scale)
-    options = {"color": COLOURS[1], "ms": 4 * look.scale, "capsize": 2 * look.scale}
-    ax.errorbar(values[order], rows, xerr=errors[order], fmt="o", **options)
+    ax.errorbar(
+        values[order], rows, xerr=errors[order], fmt="o", color=COLOURS[1], ms=4 * look.scale,
+        capsize=2 * look.scale,
+    )  # fmt: skip
     localise(ax, look)
     shown = [plain(names[i], 24) for i in order]
     ticks = [*rows, *([-(n // 2)] if gap else [])]

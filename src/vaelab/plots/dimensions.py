@@ -158,14 +158,14 @@ def histograms(
     at = np.linspace(left, right, 160)
     bars, curves = [], []
     for i, j in enumerate(shown):
-        place = np.array([i % columns, -(i // columns)])
+        x, y = i % columns, -(i // columns)
         steps, heights = _outline(z[:, j], left, right)
         curve = np.exp(-(at**2) / 2) / np.sqrt(2 * np.pi)
         curve = curve if prior is None else density(prior[:, j], at)
         scale = np.array([0.9 / (right - left), 0.7 / max(heights.max(), curve.max())])
-        bars.append(place + np.stack([steps - left, heights], 1) * scale)
-        curves.append(place + np.stack([at - left, curve], 1) * scale)
-        ax.text(*(place + (0.02, 0.8)), named(int(j)), fontsize=0.95 * look.points, va="center")
+        bars.append((x, y) + np.stack([steps - left, heights], 1) * scale)
+        curves.append((x, y) + np.stack([at - left, curve], 1) * scale)
+        ax.text(x + 0.02, y + 0.8, named(int(j)), fontsize=0.95 * look.points, va="center")
     ax.add_collection(PolyCollection(bars, facecolor=_ACTIVE, alpha=0.55, linewidths=0))
     ax.add_collection(LineCollection(curves, colors=_PRIOR, linewidths=1.2 * look.scale))
     _draw_scales(ax, n, columns, (left, right), look)
@@ -200,9 +200,11 @@ def _outline(values: Array, low: float, high: float) -> tuple[Array, Array]:
 def _draw_scales(ax: Axes, n: int, columns: int, ends: tuple[float, float], look: Look) -> None:
     """Draw the base line of each cell, and below the lowest of each column its values."""
     low, high = ends
-    ticks = MaxNLocator(nbins=4, steps=[1, 2, 5, 10]).tick_values(low, high)
-    ticks = ticks[(ticks > low) & (ticks < high)]
-    lines = []
+    locator = MaxNLocator(nbins=4, steps=[1, 2, 5, 10])
+    ticks = [
+        float(tick) for tick in np.asarray(locator.tick_values(low, high)) if low < tick < high
+    ]
+    lines: list[list[tuple[float, float]]] = []
     for i in range(n):
         x, y = i % columns, -(i // columns)
         lines.append([(x, y), (x + 0.9, y)])

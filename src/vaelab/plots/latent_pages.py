@@ -104,10 +104,8 @@ def _traversals(view: View) -> Pages:
 
 def _heads(view: View) -> list[str]:
     """The standard deviations above the columns of a traversal, where they are whole."""
-    texts = [decimal(f"{sigma:g}", view.look.lang) for sigma in SIGMAS]
-    return [
-        text if sigma == round(sigma) else "" for text, sigma in zip(texts, SIGMAS, strict=True)
-    ]
+    lang = view.look.lang
+    return [decimal(f"{s:g}", lang) if s == round(s) else "" for s in SIGMAS.tolist()]
 
 
 def _strips(

@@ -29,11 +29,11 @@ def cells(row: Row, notes: Sequence[Said], lang: Lang = "en") -> list[Cell]:
     return [
         Cell(
             estimate(value, lang) if value else "",
-            _interval(interval, lang) if interval else "",
+            interval(difference, lang) if difference else "",
             verdict,
             notes.index(obstacle) + 1 if obstacle and obstacle in notes else 0,
         )
-        for value, interval, verdict, obstacle in zip(
+        for value, difference, verdict, obstacle in zip(
             row.values, row.intervals, verdicts, row.obstacles, strict=True
         )
     ]
@@ -46,7 +46,8 @@ def estimate(value: Estimate, lang: Lang = "en") -> str:
     return written if value.error is None else f"{written} ± {_number(value.error, digits, lang)}"
 
 
-def _interval(found: Interval, lang: Lang) -> str:
+def interval(found: Interval, lang: Lang = "en") -> str:
+    """Return a difference and the ends of its interval, to two digits of half the interval."""
     digits = _digits(found.value, (found.high - found.low) / 2)
     nearest = min(found.low, found.high, key=abs)
     # The rounded ends of an interval that excludes zero must not be zero.

@@ -27,7 +27,7 @@ def comparison(context: dict[str, Any]) -> str:
     cost = tabular("l" + "r" * len(names), [t("cost"), *names], [costs])
     tables.append(_captioned(t("heading.cost"), cost))
     notes = [context["title"], *context["findings"], context["scope"], *context["how"]]
-    return "\n\n".join([comment("\n".join(notes)), *tables]) + "\n"
+    return "\n\n".join([comment(*notes), *tables]) + "\n"
 
 
 def _rows(row: Row, unit: str, cells: Sequence[Cell]) -> list[list[str]]:
