@@ -90,7 +90,6 @@ def test_no_english_is_left_in_portuguese(written: Mapping[str, Path]) -> None:
         assert ENGLISH.findall(said.replace("--seeds", "")) == []
     english = read(written["en"], "md")
     assert "Each run was trained once" in english
-    assert "1.2" in english
 
 
 def test_numbers_have_the_marks_of_the_language() -> None:

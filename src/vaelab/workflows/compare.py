@@ -54,8 +54,8 @@ def compare(
     Args:
         what: Runs, their folders, the folder of a study (all its runs), or names or .toml files of
             recipes, which are trained first.
-        out: The folder of the comparison; by default runs/A-vs-B, with `seeds` runs/A-vs-B-seeds,
-            and for a single study its own folder.
+        out: The folder of the comparison; by default runs/A-vs-B (with `seeds` -seeds), and for a
+            single study its own folder.
         seeds: Train every recipe, including those of runs, with the seeds 0 .. N-1. Finished runs
             of the same recipe in `out` are reused, interrupted ones are resumed.
         overrides: Settings that replace those of the recipes.
@@ -63,8 +63,7 @@ def compare(
             one of the runs was evaluated, at least 100.
         images: The number of test images; 0 for all.
         overwrite: Whether to replace runs of other recipes in `out`.
-        lang: The language of all texts; by default that of the first run's figures for the page
-            and its pictures, and English for the other files.
+        lang: The language; None for that of the first run's figures on the page, else English.
         code: The Python files that the models may run.
         quiet: Whether to print nothing.
 
