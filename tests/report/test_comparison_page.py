@@ -83,7 +83,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         names = [f"a-run-of-a-rather-long-name-{i}" for i in range(6)]
         many = [vaelab.load(shutil.copytree(runs[0].folder, out / "many" / name)) for name in names]
         comparison.compare(runs, out / "two", quiet=True)
-        patch.setattr(comparison_page, "pictures", lambda runs: {})
+        patch.setattr(comparison_page, "pictures", lambda *_: {})
         comparison.compare(many, out / "six", quiet=True)
     return {"two": out / "two", "six": out / "six"}
 

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from vaelab import __version__
 from vaelab.errors import UserError
+from vaelab.evaluation import latex
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.sections import METRICS
@@ -69,6 +70,10 @@ class Evaluation:
     def table(self, lang: Lang = "en") -> str:
         """Return every metric with its standard error, unit and meaning, and the notes."""
         return table(self.protocol, self.sections, lang)
+
+    def latex(self, lang: Lang = "en", every: bool = False) -> str:
+        """Return the numbers of the summary, or every number, as a LaTeX table (booktabs)."""
+        return latex.table(self.protocol, self.sections, lang, every)
 
 
 class Results:

@@ -40,7 +40,7 @@ SHORT = {"nats per image": "nats", "share": "", "bits": "bits/dim", "squared val
 
 def summary(protocol: Mapping[str, Any], sections: Sections, lang: Lang = "en") -> str:
     """Return about ten lines: the main metrics with standard errors and units, and notes."""
-    lines = [_header(protocol, lang)]
+    lines = [header(protocol, lang)]
     widest = max(len(said("summary", title, lang)) for title in LINES)
     for title, keys in LINES.items():
         parts = [part for key, word in keys.items() if (part := _part(key, word, sections, lang))]
@@ -71,7 +71,7 @@ def _matters(note: str) -> bool:
 def table(protocol: Mapping[str, Any], sections: Sections, lang: Lang = "en") -> str:
     """Return one line for each metric with its unit and meaning, and the notes, by section."""
     across = max(WIDTH, get_terminal_size((100, 24)).columns)
-    lines = [_header(protocol, lang)]
+    lines = [header(protocol, lang)]
     for name, section in sections.items():
         there = [key for key in METRICS[name] if key in section]
         rows = [row for key in there for row in _rows(name, key, section[key], lang)]
@@ -98,7 +98,8 @@ def _aligned(rows: list[tuple[str, str, str, str]], across: int) -> Iterator[str
             yield fill(means, across, **_indents(6, 6))
 
 
-def _header(protocol: Mapping[str, Any], lang: Lang) -> str:
+def header(protocol: Mapping[str, Any], lang: Lang) -> str:
+    """Return what was measured, and how."""
     given = {key: str(value) for key, value in protocol.items()}
     given["k"] = local(f"{protocol['importance_samples']:,}", lang)
     keys = ["all" if given["images"] == "all" else "images", "treatment", "likelihood", "weights"]
@@ -114,12 +115,12 @@ def _indents(first: int, others: int) -> dict[str, Any]:
 def _rows(section: str, key: str, value: Any, lang: Lang) -> list[tuple[str, str, str, str]]:
     """Return rows of name, value, unit and meaning; a dictionary has a row for each entry."""
     entries = value.items() if isinstance(value, dict) else ()
-    own = "" if isinstance(value, dict) else _cell(value, lang)
+    own = "" if isinstance(value, dict) else written(value, lang)
     first = key.replace("_", " "), own, unit(section, key, lang), about(section, key, lang)
-    return [first, *((f"  {entry}", _cell(one, lang), "", "") for entry, one in entries)]
+    return [first, *((f"  {entry}", written(one, lang), "", "") for entry, one in entries)]
 
 
-def _cell(value: Any, lang: Lang) -> str:
+def written(value: Any, lang: Lang) -> str:
     """Return a value as short text; for a list the smallest and the largest number."""
     match value:
         case Estimate():
@@ -132,7 +133,7 @@ def _cell(value: Any, lang: Lang) -> str:
             ends = [one for one in value if isinstance(one, int | float)]
             if not ends:
                 return ""
-            least, most = (_cell(end, lang) for end in (min(ends), max(ends)))
+            least, most = (written(end, lang) for end in (min(ends), max(ends)))
             return said("summary", "range", lang, least=least, most=most)
         case _:
             return str(value)

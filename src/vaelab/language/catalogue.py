@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from vaelab.errors import UserError, nearest
 
@@ -42,6 +42,23 @@ def texts(page: str) -> dict[str, dict[str, str]]:
     return {
         lang: {key: entry[lang] for key, entry in TEXTS[page].items()} for lang in get_args(Lang)
     }
+
+
+class Said(NamedTuple):
+    """A text that is written later, in the language of its reader: its place and its slots."""
+
+    page: str
+    key: str
+    slots: tuple[tuple[str, object], ...] = ()
+
+    def text(self, lang: Lang) -> str:
+        """Return the text; a slot may hold another one.
+
+        >>> Said("figures", "channel", (("n", 3),)).text("pt")
+        'canal 3'
+        """
+        filled = {k: v.text(lang) if isinstance(v, Said) else v for k, v in self.slots}
+        return text(self.page, self.key, lang, **filled)
 
 
 class _Slots(string.Formatter):

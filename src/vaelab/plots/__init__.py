@@ -9,9 +9,11 @@ a run, `exports` writes what a user asks for by a command.
 from vaelab.plots.classes import Classes, classes_of
 from vaelab.plots.images import rows, side_by_side_images
 from vaelab.plots.latent import side_by_side
+from vaelab.plots.latent_pages import nll_by_class
 from vaelab.plots.pixels import Pixels, form, picture
 from vaelab.plots.style import Look, encode
 from vaelab.plots.view import (
+    View,
     chosen,
     classes_of_runs,
     displayed,
@@ -26,6 +28,7 @@ __all__ = [
     "Classes",
     "Look",
     "Pixels",
+    "View",
     "chosen",
     "classes_of",
     "classes_of_runs",
@@ -36,6 +39,7 @@ __all__ = [
     "is_plane",
     "latent_grid",
     "look_of",
+    "nll_by_class",
     "picture",
     "rows",
     "side_by_side",
