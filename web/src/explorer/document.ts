@@ -53,7 +53,7 @@ export interface RunDocument {
   quantiles: [number, number]; // of the distance to the 5th neighbour in the cloud
   samples: Ref | null; // (L, S), from the prior
   programs: Partial<Record<ProgramName, ProgramSpec>>;
-  missing: Partial<Record<ProgramName | "samples", string>>;
+  missing: Partial<Record<ProgramName, Record<Lang, string>>>;
 }
 
 export interface ExplorerDocument {

@@ -56,7 +56,9 @@ export class Readout {
     const image = state.image === NONE ? context.nearestCode(run, z) : state.image;
     this.code.textContent = can
       ? words.t("code_is", { code: words.code(z) })
-      : words.t("no_decode", { reason: model.document.missing.decode ?? words.t("discrete") });
+      : words.t("no_decode", {
+          reason: model.document.missing.decode?.[words.lang] ?? words.t("discrete"),
+        });
     if (can) this.decode(state, z, image);
     this.compare(image);
     this.measure(state, z);

@@ -72,6 +72,7 @@ export class Words {
 
   code(z: ArrayLike<number>): string {
     const shown = Array.from({ length: Math.min(z.length, 6) }, (_, j) => this.number(z[j]!));
-    return `(${shown.join("; ")}${z.length > 6 ? "; …" : ""})`;
+    const comma = this.lang === "pt" ? "; " : ", "; // Portuguese has a decimal comma
+    return `(${[...shown, ...(z.length > 6 ? ["…"] : [])].join(comma)})`;
   }
 }

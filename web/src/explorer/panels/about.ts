@@ -58,7 +58,7 @@ export class AboutPanel implements Panel {
     const { context } = this;
     const { words, model } = context;
     const lines = Object.entries(model.document.missing).map(([name, reason]) =>
-      words.t("missing_line", { what: words.t(`part_${name}`), reason }),
+      words.t("missing_line", { what: words.t(`part_${name}`), reason: reason[words.lang] }),
     );
     if (model.discrete) lines.push(words.t("discrete"));
     if (!context.pictures[context.state.active]!.whole) lines.push(words.t("reduced"));
