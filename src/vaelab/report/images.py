@@ -1,0 +1,73 @@
+"""Pictures of a page: PNG files at the size of the data, which the browser enlarges."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from vaelab.data.dataset import spread
+from vaelab.plots import Pixels
+from vaelab.plots.frames import HEAD, MARGIN, TILE
+
+FRAMES = 30  # of the evolution, at most
+EDGE = 56  # pixels of the longer side of an image on the page, about
+
+
+class Picture(NamedTuple):
+    """An image of the page: its data, its size in its own pixels, and what it shows."""
+
+    src: str
+    width: int
+    height: int
+    alt: str
+    scale: float = 1.0  # how much the page enlarges it
+
+
+def picture(pixels: Pixels, alt: str, scale: float = 1.0) -> Picture:
+    """Return pixels (H, W, 3) as a picture."""
+    return Picture(png(pixels), pixels.shape[1], pixels.shape[0], alt, scale)
+
+
+def png(pixels: Pixels) -> str:
+    """Return pixels (H, W, 3) as the address of a PNG file that is part of the page."""
+    grey = not np.ptp(pixels, axis=-1).any()
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels)).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def scale_of(pictures: Pixels) -> float:
+    """Return by how much a page enlarges these pictures (N, H, W, 3): a whole number, or 1."""
+    return float(max(1, round(EDGE / max(pictures.shape[1:3]))))
+
+
+def frames(folder: Path, shape: tuple[int, int]) -> list[tuple[int, Picture]]:
+    """Return epoch and picture of the frames of a run whose pictures have this height and width.
+
+    The files are enlarged by a whole number, which is undone. Of different sizes, which a run has
+    whose settings were changed, those of the last one are kept.
+    """
+    paths = sorted((folder / "figures" / "epochs").glob("*.png"))
+    scale = max(1, round(TILE / max(shape)))
+    found = []
+    for path in (paths[i] for i in spread(len(paths), FRAMES)) if paths else ():
+        with Image.open(path) as image:
+            found.append((int(path.stem), _reduced(np.asarray(image.convert("RGB")), scale)))
+    last = found[-1][1].shape if found else ()
+    return [
+        (epoch, picture(pixels, "", scale)) for epoch, pixels in found if pixels.shape == last
+    ]
+
+
+def _reduced(sheet: Pixels, scale: int) -> Pixels:
+    """A frame without its number, at the size of the data: each `scale` equal rows become one."""
+    sheet = sheet[HEAD:-MARGIN, MARGIN:-MARGIN:1][:, ::scale]
+    new = np.append(True, (sheet[1:] != sheet[:-1]).any((1, 2)))
+    starts = np.flatnonzero(new)
+    lengths = np.diff(np.append(starts, len(sheet)))
+    return np.repeat(sheet[starts], np.maximum(1, np.rint(lengths / scale)).astype(int), axis=0)

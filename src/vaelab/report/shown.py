@@ -1,0 +1,207 @@
+"""The pictures of a run: reconstructions, samples, traversals, the latent plane, interpolations."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from vaelab.plots import (
+    Array,
+    Pixels,
+    between,
+    chosen,
+    class_rows,
+    classes_of,
+    decoded,
+    displayed,
+    form,
+    gap,
+    is_discrete,
+    is_plane,
+    latent_grid,
+    sample_title,
+    square,
+    tiles,
+)
+from vaelab.report.images import Picture, picture, scale_of
+from vaelab.report.prepared import Prepared
+
+EXTREMES = 6  # best and worst reconstructions
+DIMENSIONS = 8  # whose traversals are shown, at most
+STEPS = 11  # of a traversal
+ENDS = (1, 99)  # percentiles of the codes between which a dimension is walked
+
+
+class Row(NamedTuple):
+    """A row of pictures under one name."""
+
+    name: str
+    pictures: list[Picture]
+
+
+def reconstructions(prepared: Prepared) -> dict[str, Any]:
+    """Return test images above their reconstructions: typical ones, the best and the worst."""
+    view, run = prepared.view, prepared.run
+    count = run.recipe.figures.examples
+    x, y = view.rows(chosen(view.labels, len(view.data.test.x), count))
+    again = run.vae.reconstruct(x, y)
+    names = prepared.classes_of(y) or [""] * len(x)
+    texts = [prepared.t("alt_pair", name=_class(prepared, name)) for name in names]
+    best, worst, of = _extremes(prepared)
+    return {
+        "typical": list(zip(_pairs(displayed(run, x), displayed(run, again), texts), names, strict=True)),
+        "best": best,
+        "worst": worst,
+        "of": of,
+    }
+
+
+def _pairs(x: Pixels, again: Pixels, texts: list[str]) -> list[Picture]:
+    """Return a picture of each image above its reconstruction."""
+    space = np.full((len(x), gap(x), x.shape[2], 3), 255, np.uint8)
+    both = np.concatenate([x, space, again], axis=1)
+    scale = scale_of(x)
+    return [picture(one, text, scale) for one, text in zip(both, texts, strict=True)]
+
+
+def _class(prepared: Prepared, name: str) -> str:
+    return f", {prepared.t('class_named', name=name)}" if name else ""
+
+
+def _extremes(prepared: Prepared) -> tuple[list[Any], list[Any], int]:
+    """Return the images with the lowest and the highest distortion, with it, and of how many."""
+    each = prepared.number("likelihood.distortion")
+    whole = each is not None and each.each is not None
+    distortion = each.each if each and each.each is not None else prepared.probe.distortion
+    indices = np.arange(len(distortion)) if whole else prepared.probe.which
+    order = np.argsort(distortion, kind="stable")
+    count = min(EXTREMES, len(order) // 2)
+    found = []
+    for some in (order[:count], order[len(order) - count :][::-1]):
+        if not count:
+            return [], [], len(order)
+        x, y = prepared.view.rows(indices[some])
+        again = prepared.run.vae.reconstruct(x, y)
+        names = prepared.classes_of(y) or [""] * len(x)
+        values = [prepared.say(f"{distortion[i]:.1f}") for i in some]
+        texts = [
+            prepared.t("alt_extreme", name=_class(prepared, name), value=value)
+            for name, value in zip(names, values, strict=True)
+        ]
+        pictures = _pairs(displayed(prepared.run, x), displayed(prepared.run, again), texts)
+        found.append(list(zip(pictures, values, strict=True)))
+    return found[0], found[1], len(order)
+
+
+def samples(prepared: Prepared) -> dict[str, Any]:
+    """Return samples of the prior: one picture, or of a conditional model a row for each class."""
+    run, made = prepared.run, prepared.view.samples
+    pictures, counts = displayed(run, made), class_rows(run.vae, len(made))
+    title = sample_title(run)
+    if counts is None:
+        alt = prepared.t("alt_samples", count=len(made))
+        sheets = [Row("", [picture(square(pictures), alt, scale_of(pictures))])]
+        return {"title": title, "rows": sheets}
+    labels = run.vae.classes.numpy()
+    names = classes_of(labels, run.class_names).named(labels)
+    parts = np.split(pictures, np.cumsum(counts)[:-1])
+    rows = [
+        Row(name, [_strip(part, prepared.t("alt_class", name=name))])
+        for name, part in zip(names, parts, strict=True)
+    ]
+    return {"title": title, "rows": rows}
+
+
+def _strip(pictures: Pixels, alt: str) -> Picture:
+    """Return pictures in one row."""
+    return picture(tiles(pictures, len(pictures)), alt, max(1.0, scale_of(pictures) / 2))
+
+
+def traversals(prepared: Prepared, order: Array) -> list[Row]:
+    """Return the decoded walks along the first dimensions of `order`, from one test image.
+
+    Each dimension goes from the 1st to the 99th percentile of the codes, the others keep the
+    values of the image.
+    """
+    codes, labels = prepared.view.codes
+    start = codes[[0]]
+    rows = []
+    for dimension in order[:DIMENSIONS]:
+        low, high = np.percentile(codes[:, dimension], ENDS)
+        z = np.repeat(start, STEPS, axis=0)
+        z[:, dimension] = np.linspace(low, high, STEPS)
+        y = None if labels is None else np.repeat(labels[:1], STEPS)
+        ends = [prepared.say(f"{value:.1f}") for value in (low, high)]
+        alt = prepared.t("alt_traversal", n=int(dimension) + 1, low=ends[0], high=ends[1])
+        rows.append(Row(f"z{dimension + 1}", [_strip(decoded(prepared.run, z, y), alt)]))
+    return rows
+
+
+def walkable(prepared: Prepared) -> bool:
+    """Whether one dimension of a code can change while the others stay."""
+    return prepared.space in ("reals", "levels")
+
+
+def manifold(prepared: Prepared) -> dict[str, Any] | None:
+    """Return the latent plane or line decoded; None where the latent space is neither."""
+    if not is_plane(prepared.run, (1, 2)) or (grid := latent_grid(prepared.run)) is None:
+        return None
+    pictures, axis = grid
+    plane = len(pictures) > len(axis)
+    sheet = tiles(pictures, len(axis) if plane else -(-len(axis) // 2))
+    low, high = (prepared.say(f"{value:.2f}") for value in (axis[0], axis[-1]))
+    alt = prepared.t("alt_plane" if plane else "alt_line", low=low, high=high)
+    return {"picture": picture(sheet, alt), "low": low, "high": high, "plane": plane}
+
+
+def interpolations(prepared: Prepared) -> list[tuple[Picture, Picture, Picture]]:
+    """Return first image, decoded steps and last image of each walk between two test images."""
+    if is_discrete(prepared.run):
+        return []
+    rows = []
+    for pair in prepared.view.walks:
+        ends, y = prepared.view.rows(pair)
+        codes = between(prepared.run, ends, y)
+        steps = len(codes)
+        labels = None if y is None else y[np.arange(steps) * 2 // steps]
+        images = displayed(prepared.run, ends)
+        names = [_class(prepared, name) for name in prepared.classes_of(y) or ("", "")]
+        first, last = (
+            picture(image, prepared.t("alt_end", name=name), max(1.0, scale_of(images) / 2))
+            for image, name in zip(images, names, strict=True)
+        )
+        walk = _strip(decoded(prepared.run, codes, labels), prepared.t("alt_walk", count=steps))
+        rows.append((first, walk, last))
+    return rows
+
+
+def is_smooth(prepared: Prepared) -> bool:
+    """Whether the browser smooths its pictures: curves of signals, but not pixels of images."""
+    return form(prepared.run.vae.shape) == "signal"
+
+
+def same_images(runs: list[Prepared], count: int) -> tuple[list[Picture], list[list[Picture]]]:
+    """Return test images of the first run, and each run's reconstructions of its own copies."""
+    first = runs[0]
+    n = min(len(one.view.data.test.x) for one in runs)
+    which = np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int))
+    originals = displayed(first.run, first.view.rows(which)[0])
+    scale = scale_of(originals)
+    alts = [first.t("alt_original", n=int(i)) for i in which]
+    shown = [picture(x, alt, scale) for x, alt in zip(originals, alts, strict=True)]
+    again = []
+    for one in runs:
+        x, y = one.view.rows(which)
+        made = displayed(one.run, one.run.vae.reconstruct(x, y))
+        again.append([picture(x, one.t("alt_again", n=int(i)), scale) for x, i in zip(made, which)])
+    return shown, again
+
+
+def thumbnail(run: Any, count: int = 16) -> Picture:
+    """Return samples of a run as one small picture."""
+    with torch.no_grad():
+        pictures = displayed(run, run.vae.sample(count, run.recipe.train.seed), 32)
+    sheet = tiles(pictures, max(1, round(count**0.5)))
+    return picture(sheet, "")
