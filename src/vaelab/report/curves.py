@@ -56,12 +56,23 @@ class Chart:
         return {
             "xticks": [(x(v), decimal(f"{v:g}", lang)) for v in x.ticks(5, integer=True)],
             "yticks": [(y(v), decimal(f"{v:g}", lang)) for v in y.ticks(5)],
+            "outside": self._outside(lang, low, high),
             "lines": [
                 (one.style, one.dashed, path)
                 for one in self.series
                 for path in _paths(one.values, x, y)
             ],
         }
+
+    def _outside(self, lang: Lang, low: float, high: float) -> str:
+        """Return the values of the first epoch that lie outside the visible range."""
+        first = [(one.name, one.values[0]) for one in self.series if one.values]
+        far = [
+            f"{name} {decimal(f'{value:.1f}', lang)}"
+            for name, value in first
+            if value is not None and not low <= value <= high
+        ]
+        return text("report", "outside", lang, values=", ".join(far)) if far else ""
 
     def said(self, lang: Lang) -> str:
         """Return the chart in words: the first and the last value of each line."""

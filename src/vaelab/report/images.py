@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vaelab.data.dataset import spread
-from vaelab.plots import Pixels
+from vaelab.plots import Pixels, gap
 from vaelab.plots.frames import HEAD, MARGIN, TILE
 
 FRAMES = 30  # of the evolution, at most
@@ -28,16 +29,37 @@ class Picture(NamedTuple):
     scale: float = 1.0  # how much the page enlarges it
 
 
+def sheet(pictures: Pixels, columns: int) -> Pixels:
+    """Return N pictures (N, H, W, 3) in reading order as one (H', W', 4), transparent between."""
+    n, h, w, _ = pictures.shape
+    space, rows = gap(pictures), -(-n // columns)
+    cells = np.zeros((rows * columns, h + space, w + space, 4), np.uint8)
+    cells[:n, :h, :w, :3], cells[:n, :h, :w, 3] = pictures, 255
+    cells = cells.reshape(rows, columns, h + space, w + space, 4).swapaxes(1, 2)
+    whole = cells.reshape(rows * (h + space), columns * (w + space), 4)
+    return whole[:-space, :-space]
+
+
+def squarest(pictures: Pixels) -> int:
+    """Return in how many columns N pictures make a full grid that is nearly square, or nearly full."""
+    n, h, w, _ = pictures.shape
+    side = max(1, min(n, math.ceil(math.sqrt(n * h / w))))
+    widest = max(side, math.isqrt(2 * n * h // w))
+    return next((count for count in range(side, min(n, widest) + 1) if n % count == 0), side)
+
+
 def picture(pixels: Pixels, alt: str, scale: float = 1.0) -> Picture:
-    """Return pixels (H, W, 3) as a picture."""
+    """Return pixels (H, W, 3), or (H, W, 4) with transparent ones, as a picture."""
     return Picture(png(pixels), pixels.shape[1], pixels.shape[0], alt, scale)
 
 
 def png(pixels: Pixels) -> str:
-    """Return pixels (H, W, 3) as the address of a PNG file that is part of the page."""
-    grey = not np.ptp(pixels, axis=-1).any()
+    """Return pixels (H, W, 3 or 4) as the address of a PNG file that is part of the page."""
+    grey = not np.ptp(pixels[..., :3], axis=-1).any()
+    bands = {3: "L", 4: "LA"} if grey else {3: "RGB", 4: "RGBA"}
+    image = Image.fromarray(np.ascontiguousarray(pixels)).convert(bands[pixels.shape[-1]])
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels)).save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

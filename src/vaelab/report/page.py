@@ -60,7 +60,7 @@ class Arrays:
 
     def packed(self) -> str:
         """The bytes of all arrays, deflated, in base64."""
-        return base64.b64encode(zlib.compress(b"".join(self._parts), 9)).decode()
+        return base64.b64encode(zlib.compress(b"".join(self._parts), 6)).decode()
 
 
 def fixed_point(array: NDArray[Any]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:

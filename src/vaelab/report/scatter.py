@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
+from torch import Tensor
 
 from vaelab.data.dataset import spread
 from vaelab.errors import UserError
@@ -16,6 +17,7 @@ from vaelab.plots import (
     MARKERS,
     Array,
     Labels,
+    Pixels,
     density,
     displayed,
     drawable,
@@ -43,9 +45,11 @@ class Colour(NamedTuple):
 
 def latent(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return what the template and what the script need to show the codes of test images."""
-    which, thumbnails = _points(prepared)
+    which = _points(prepared)
     x, y = prepared.view.rows(which)
-    z = prepared.run.vae.encode(x, y).numpy()
+    z = prepared.view.codes[0]
+    if len(which) < len(z):
+        z = prepared.run.vae.encode(x, y).numpy()
     classes, index = _classes(prepared, y, len(z))
     shown: dict[str, Any] = {
         "title": latent_title(prepared.run),
@@ -54,9 +58,10 @@ def latent(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[str
         "densities": None,
         "picture": None,
         "axes": ("z₁", "z₂"),
-        "share": "",
         "missing": "",
     }
+    said = [prepared.t("latent_intro", title=shown["title"], count=len(which))]
+    shown["said"] = said
     if not np.isfinite(z).all():
         return shown | {"missing": prepared.t("latent_not_finite")}, None
     if z.shape[1] == 1:
@@ -71,11 +76,15 @@ def latent(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[str
             text("figures", "component", prepared.lang, n=n, share=float(100 * share))
             for n, share in enumerate(shares[:2], 1)
         ]
-        shown |= {"axes": tuple(names), "share": prepared.say(f"{100 * shares[:2].sum():.0f}")}
+        shown["axes"] = tuple(names)
+        share = prepared.say(f"{100 * shares[:2].sum():.0f}")
+        said.append(prepared.t("latent_plane", share=share))
     model = prepared.run.recipe.model
     circles = [1, 2] if model.prior == "normal" and model.posterior != "point" else []
     shown["picture"] = _static(points, index, classes, prepared)
-    shown["circles"] = circles
+    if circles:
+        said.append(prepared.t("latent_circles"))
+    images = drawable(prepared.run.vae.shape)
     document = {
         "points": arrays.fixed(points.T),  # (2, N)
         "classes": arrays.add(index),
@@ -83,24 +92,26 @@ def latent(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[str
         "named": [one._asdict() for one in classes],
         "axes": shown["axes"],
         "circles": circles,
-        "images": None if thumbnails is None else arrays.add(thumbnails),
-        "values": arrays.add(x.numpy()) if thumbnails is None else None,
+        "images": arrays.add(_small(prepared, x)) if images else None,
+        "values": None if images else arrays.add(x.numpy()),
     }
     return shown, document
 
 
-def _points(prepared: Prepared) -> tuple[Array, Array | None]:
-    """Return the test images that are shown, and their small pictures (N, H, W, 1 or 3)."""
+def _points(prepared: Prepared) -> Array:
+    """Return the indices of the test images that are shown: as many as their pictures allow."""
     n = len(prepared.view.data.test.x)
     wanted = prepared.run.recipe.figures.points
     if not drawable(prepared.run.vae.shape):
-        return spread(n, wanted), None
-    one = displayed(prepared.run, prepared.view.rows(np.array([0]))[0], SIDE)
-    grey = not np.ptp(one, axis=-1).any()
-    size = one[0].size // 3 if grey else one[0].size
-    which = spread(n, min(wanted, max(LEAST, ROOM[not grey] // size)))
-    pictures = displayed(prepared.run, prepared.view.rows(which)[0], SIDE)
-    return which, pictures[..., :1] if not np.ptp(pictures, axis=-1).any() else pictures
+        return spread(n, wanted)
+    one = _small(prepared, prepared.view.rows(np.array([0]))[0])
+    return spread(n, min(wanted, max(LEAST, ROOM[one.shape[-1] > 1] // one.size)))
+
+
+def _small(prepared: Prepared, x: Tensor) -> Pixels:
+    """Return small pictures of images, (N, H, W, 1) where all are grey, else (N, H, W, 3)."""
+    pictures = displayed(prepared.run, x, SIDE)
+    return pictures if np.ptp(pictures, axis=-1).any() else pictures[..., :1]
 
 
 def _classes(prepared: Prepared, y: Labels, n: int) -> tuple[list[Colour], Array]:

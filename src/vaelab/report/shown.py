@@ -22,13 +22,13 @@ from vaelab.plots import (
     is_plane,
     latent_grid,
     sample_title,
-    square,
     tiles,
 )
-from vaelab.report.images import Picture, picture, scale_of
+from vaelab.report.dimensions import named, rates_of
+from vaelab.report.images import Picture, picture, scale_of, sheet, squarest
 from vaelab.report.prepared import Prepared
 
-EXTREMES = 6  # best and worst reconstructions
+EXTREMES = 5  # best and worst reconstructions
 DIMENSIONS = 8  # whose traversals are shown, at most
 STEPS = 11  # of a traversal
 ENDS = (1, 99)  # percentiles of the codes between which a dimension is walked
@@ -39,6 +39,7 @@ class Row(NamedTuple):
 
     name: str
     pictures: list[Picture]
+    about: str = ""
 
 
 def reconstructions(prepared: Prepared) -> dict[str, Any]:
@@ -60,10 +61,11 @@ def reconstructions(prepared: Prepared) -> dict[str, Any]:
 
 def _pairs(x: Pixels, again: Pixels, texts: list[str]) -> list[Picture]:
     """Return a picture of each image above its reconstruction."""
-    space = np.full((len(x), gap(x), x.shape[2], 3), 255, np.uint8)
-    both = np.concatenate([x, space, again], axis=1)
     scale = scale_of(x)
-    return [picture(one, text, scale) for one, text in zip(both, texts, strict=True)]
+    return [
+        picture(sheet(np.stack(both), 1), text, scale)
+        for *both, text in zip(x, again, texts, strict=True)
+    ]
 
 
 def _class(prepared: Prepared, name: str) -> str:
@@ -102,8 +104,8 @@ def samples(prepared: Prepared) -> dict[str, Any]:
     title = sample_title(run)
     if counts is None:
         alt = prepared.t("alt_samples", count=len(made))
-        sheets = [Row("", [picture(square(pictures), alt, scale_of(pictures))])]
-        return {"title": title, "rows": sheets}
+        grid = sheet(pictures, squarest(pictures))
+        return {"title": title, "rows": [Row("", [picture(grid, alt, scale_of(pictures))])]}
     labels = run.vae.classes.numpy()
     names = classes_of(labels, run.class_names).named(labels)
     parts = np.split(pictures, np.cumsum(counts)[:-1])
@@ -116,7 +118,7 @@ def samples(prepared: Prepared) -> dict[str, Any]:
 
 def _strip(pictures: Pixels, alt: str) -> Picture:
     """Return pictures in one row."""
-    return picture(tiles(pictures, len(pictures)), alt, max(1.0, scale_of(pictures) / 2))
+    return picture(sheet(pictures, len(pictures)), alt, scale_of(pictures))
 
 
 def traversals(prepared: Prepared, order: Array) -> list[Row]:
@@ -126,16 +128,17 @@ def traversals(prepared: Prepared, order: Array) -> list[Row]:
     values of the image.
     """
     codes, labels = prepared.view.codes
-    start = codes[[0]]
-    rows = []
+    rates, rows = rates_of(prepared), []
     for dimension in order[:DIMENSIONS]:
         low, high = np.percentile(codes[:, dimension], ENDS)
-        z = np.repeat(start, STEPS, axis=0)
+        z = np.repeat(codes[:1], STEPS, axis=0)
         z[:, dimension] = np.linspace(low, high, STEPS)
         y = None if labels is None else np.repeat(labels[:1], STEPS)
         ends = [prepared.say(f"{value:.1f}") for value in (low, high)]
         alt = prepared.t("alt_traversal", n=int(dimension) + 1, low=ends[0], high=ends[1])
-        rows.append(Row(f"z{dimension + 1}", [_strip(decoded(prepared.run, z, y), alt)]))
+        about = "" if rates is None else prepared.say(f"{rates[dimension]:.2f} nats")
+        strip = _strip(decoded(prepared.run, z, y), alt)
+        rows.append(Row(named(dimension), [strip], about))
     return rows
 
 
@@ -146,18 +149,20 @@ def walkable(prepared: Prepared) -> bool:
 
 def manifold(prepared: Prepared) -> dict[str, Any] | None:
     """Return the latent plane or line decoded; None where the latent space is neither."""
-    if not is_plane(prepared.run, (1, 2)) or (grid := latent_grid(prepared.run)) is None:
+    if not is_plane(prepared.run, (1, 2)) or (
+        decoded_grid := latent_grid(prepared.run)
+    ) is None:
         return None
-    pictures, axis = grid
+    pictures, axis = decoded_grid
     plane = len(pictures) > len(axis)
-    sheet = tiles(pictures, len(axis) if plane else -(-len(axis) // 2))
+    grid = tiles(pictures, len(axis), 0) if plane else sheet(pictures, -(-len(axis) // 2))
     low, high = (prepared.say(f"{value:.2f}") for value in (axis[0], axis[-1]))
     alt = prepared.t("alt_plane" if plane else "alt_line", low=low, high=high)
-    return {"picture": picture(sheet, alt), "low": low, "high": high, "plane": plane}
+    return {"picture": picture(grid, alt), "low": low, "high": high, "plane": plane}
 
 
-def interpolations(prepared: Prepared) -> list[tuple[Picture, Picture, Picture]]:
-    """Return first image, decoded steps and last image of each walk between two test images."""
+def interpolations(prepared: Prepared) -> list[Picture]:
+    """Return a row for each walk between two test images, which stand at its ends."""
     if is_discrete(prepared.run):
         return []
     rows = []
@@ -166,14 +171,13 @@ def interpolations(prepared: Prepared) -> list[tuple[Picture, Picture, Picture]]
         codes = between(prepared.run, ends, y)
         steps = len(codes)
         labels = None if y is None else y[np.arange(steps) * 2 // steps]
-        images = displayed(prepared.run, ends)
+        images, walk = displayed(prepared.run, ends), decoded(prepared.run, codes, labels)
+        strips = [sheet(part, len(part)) for part in (images[:1], walk, images[1:])]
+        space = np.zeros((len(strips[0]), 6 * gap(images), 4), np.uint8)
+        row = np.concatenate([strips[0], space, strips[1], space, strips[2]], axis=1)
         names = [_class(prepared, name) for name in prepared.classes_of(y) or ("", "")]
-        first, last = (
-            picture(image, prepared.t("alt_end", name=name), max(1.0, scale_of(images) / 2))
-            for image, name in zip(images, names, strict=True)
-        )
-        walk = _strip(decoded(prepared.run, codes, labels), prepared.t("alt_walk", count=steps))
-        rows.append((first, walk, last))
+        alt = prepared.t("alt_walk", first=names[0], last=names[1], count=steps)
+        rows.append(picture(row, alt, scale_of(images)))
     return rows
 
 
@@ -203,5 +207,4 @@ def thumbnail(run: Any, count: int = 16) -> Picture:
     """Return samples of a run as one small picture."""
     with torch.no_grad():
         pictures = displayed(run, run.vae.sample(count, run.recipe.train.seed), 32)
-    sheet = tiles(pictures, max(1, round(count**0.5)))
-    return picture(sheet, "")
+    return picture(sheet(pictures, squarest(pictures)), "")

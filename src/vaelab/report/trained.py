@@ -44,8 +44,7 @@ def what_was_trained(prepared: Prepared) -> dict[str, Any]:
         "about": _about(prepared),
         "shown": [row for row in rows if row[0] in SHOWN or row[2] is not None],
         "settings": rows,
-        "changed": len(base),
-        "is_built_in": built_in(recipe) is not None,
+        "intro": prepared.t(_intro(recipe, len(base)), changed=len(base)),
         "layers": [
             (*row[:3], _count(row[3], prepared) if row[3] else "")
             for row in (layers(run.vae) if prepared.trained else ())
@@ -55,6 +54,12 @@ def what_was_trained(prepared: Prepared) -> dict[str, Any]:
         "notes": prepared.view.data.notes,
         "environment": _environment(prepared, environment),
     }
+
+
+def _intro(recipe: Recipe, changed: int) -> str:
+    """The key of the sentence on what was changed."""
+    key = "trained_built_in" if built_in(recipe) else "trained_custom"
+    return key if changed > 1 else f"{key}_{changed}"
 
 
 def changed(recipe: Recipe) -> dict[str, tuple[Any, Any]]:

@@ -136,6 +136,8 @@ class Plot {
       parts.push(svg("text", name, words.tick(value)));
     }
     const base = HEIGHT - BOTTOM;
+    const axis = { x: LEFT - 6, y: HEIGHT - 12, "text-anchor": "end" };
+    parts.push(svg("text", axis, words.t("epoch")));
     parts.push(svg("line", { class: "axis", x1: LEFT, x2: end, y1: base, y2: base }));
     for (const epoch of ticks(state.first, state.last, 5)) {
       if (!Number.isInteger(epoch)) continue;
@@ -184,10 +186,22 @@ class Plot {
     return found;
   }
 
+  /** The values of the first epoch that lie outside the visible range. */
+  private outside(shown: Series[]): string {
+    const { state, words } = this.curves;
+    const [low, high] = visible(shown, state.first, state.last);
+    const far = shown.flatMap((one) => {
+      const value = one.values[0];
+      if (state.first > 1 || value == null || (low <= value && value <= high)) return [];
+      return [`${one.name} ${words.number(value, 1)}`];
+    });
+    return far.length ? words.t("outside", { values: far.join(", ") }) : "";
+  }
+
   private said(shown: Series[], span: number): string {
     const { cursor } = this.curves.state;
-    if (cursor === null) return "";
     const { words } = this.curves;
+    if (cursor === null) return this.outside(shown);
     const values = shown.flatMap((one) => {
       const value = one.values[cursor - 1];
       return value == null ? [] : [`${one.name} ${words.number(value, digitsOf(span))}`];
@@ -195,6 +209,7 @@ class Plot {
     return `${words.t("epoch")} ${cursor}: ${values.join(", ")}`;
   }
 }
+
 
 /** All charts of a page. */
 export class Curves {
