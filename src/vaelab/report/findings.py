@@ -44,7 +44,7 @@ def findings(prepared: Prepared) -> dict[str, Any]:
     sections would take longer than the rest of the page.
     """
     if not prepared.trained or not prepared.history:
-        return {"notes": [], "summary": prepared.t("doctor_early"), "unjudged": []}
+        return {"notes": [], "summary": prepared.t("diagnosis_early"), "unjudged": []}
     sections = prepared.evaluation.sections if prepared.evaluation else {}
     whole = {"latent", "samples"} <= sections.keys()
     found = (
@@ -55,8 +55,8 @@ def findings(prepared: Prepared) -> dict[str, Any]:
     notes = [_note(prepared, finding) for finding in found]
     faults = sum(note.verdict == "fault" for note in notes)
     remarks = sum(note.verdict == "remark" for note in notes)
-    key = "doctor_faults" if faults > 1 else "doctor_fault" if faults else "doctor_remarks"
-    key = key if faults or remarks else "doctor_healthy" if whole else "doctor_none"
+    key = "diagnosis_faults" if faults > 1 else "diagnosis_fault" if faults else "diagnosis_remarks"
+    key = key if faults or remarks else "diagnosis_healthy" if whole else "diagnosis_none"
     silent = [name for name in RULES if name not in {note.rule for note in notes}]
     return {
         "notes": sorted(notes, key=lambda note: note.verdict != "fault"),

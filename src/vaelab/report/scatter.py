@@ -7,6 +7,7 @@ import io
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -30,7 +31,7 @@ from vaelab.report.prepared import Prepared
 
 SIDE = 32  # pixels of the longer side of the image of a point, at most
 ROOM = 8_000_000, 3_000_000  # bytes of all images: grey ones, which deflate well, and coloured ones
-LEAST = 500  # points, whatever the size of their images
+LEAST = 300  # points, whatever the size of their images
 STATIC = 720  # pixels of the static picture
 
 
@@ -177,6 +178,7 @@ def _densities(
         ridges.append((name, light, dark, f"0,{base} {line} {width:g},{base}", base))
     ticks = [
         ((value - at[0]) / (at[-1] - at[0]) * width, prepared.say(f"{value:g}"))
-        for value in np.unique(np.linspace(low, high, 5).round(1))
+        for value in MaxNLocator(nbins=6, steps=[1, 2, 5, 10]).tick_values(low, high)
+        if at[0] <= value <= at[-1]
     ]
     return {"ridges": ridges, "ticks": ticks, "width": width, "height": 70 + each * len(ridges)}

@@ -31,6 +31,7 @@ from vaelab.report.prepared import Prepared
 EXTREMES = 5  # best and worst reconstructions
 DIMENSIONS = 8  # whose traversals are shown, at most
 STEPS = 11  # of a traversal
+APART = 12  # pixels of the page between a test image and the decoded steps
 ENDS = (1, 99)  # percentiles of the codes between which a dimension is walked
 
 
@@ -173,11 +174,12 @@ def interpolations(prepared: Prepared) -> list[Picture]:
         labels = None if y is None else y[np.arange(steps) * 2 // steps]
         images, walk = displayed(prepared.run, ends), decoded(prepared.run, codes, labels)
         strips = [sheet(part, len(part)) for part in (images[:1], walk, images[1:])]
-        space = np.zeros((len(strips[0]), 6 * gap(images), 4), np.uint8)
+        scale = scale_of(images)
+        space = np.zeros((len(strips[0]), max(1, round(APART / scale)), 4), np.uint8)
         row = np.concatenate([strips[0], space, strips[1], space, strips[2]], axis=1)
         names = [_class(prepared, name) for name in prepared.classes_of(y) or ("", "")]
         alt = prepared.t("alt_walk", first=names[0], last=names[1], count=steps)
-        rows.append(picture(row, alt, scale_of(images)))
+        rows.append(picture(row, alt, scale))
     return rows
 
 

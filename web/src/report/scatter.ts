@@ -145,12 +145,17 @@ export class Scatter {
     pen.globalAlpha = 1;
     pen.strokeStyle = colour("--quiet");
     pen.setLineDash([5, 4]);
+    pen.save();
+    pen.beginPath();
+    pen.rect(EDGE, 0, size - EDGE, size - EDGE);
+    pen.clip();
     for (const radius of this.latent.circles) {
       const wide = (radius / (2 * this.reach)) * (size - EDGE);
       pen.beginPath();
       pen.arc(this.place(0, 0), this.place(0, 1), wide, 0, 2 * Math.PI);
       pen.stroke();
     }
+    pen.restore();
     pen.setLineDash([]);
     if (this.chosen !== null) {
       pen.strokeStyle = colour("--ink");
