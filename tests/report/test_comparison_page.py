@@ -19,6 +19,7 @@ import vaelab
 from vaelab.evaluation import paired
 from vaelab.evaluation.metrics.estimates import Estimate, Metric
 from vaelab.evaluation.results import Evaluation
+from vaelab.language import TEXTS
 from vaelab.plots import style
 from vaelab.report import comparison as comparison_page
 from vaelab.runs import Run
@@ -37,15 +38,11 @@ QUIET = [
 LONG = "trustworthiness_of_a_very_long_name"
 WIDTHS = {"phone": 390, "desk": 1280}
 METRICS = {
-    "likelihood": {"loss": Metric("distortion + rate", "nats per image", "lower")},
-    "latent": {
-        "knn_accuracy": Metric(
-            "classes by the vote of the 15 nearest training codes", "share", "higher"
-        )
-    },
+    "likelihood": {"loss": Metric("nats per image", "lower")},
+    "latent": {"knn_accuracy": Metric("share", "higher")},
     "samples": {
-        "frechet": Metric("Frechet distance of samples from test images", "", "lower"),
-        LONG: Metric("a number without an error", "", "higher"),
+        "frechet": Metric(better="lower"),
+        LONG: Metric(better="higher"),
     },
 }
 
@@ -80,12 +77,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         patch.setitem(style.DPI, "column", 60)  # drawn sooner
         patch.setattr(comparison, "evaluate", evaluate)
         patch.setattr(paired, "METRICS", METRICS)
+        patch.setitem(TEXTS["metrics"], f"samples.{LONG}", {"en": "a number without an error"})
         recipes = vaelab.study("vae-vs-ae-2d", TINY | {"train.epochs": 1})
         runs = [vaelab.train(recipe, out / name, quiet=True) for name, recipe in recipes.items()]
         names = [f"a-run-of-a-rather-long-name-{i}" for i in range(6)]
         many = [vaelab.load(shutil.copytree(runs[0].folder, out / "many" / name)) for name in names]
         comparison.compare(runs, out / "two", quiet=True)
-        patch.setattr(comparison_page, "pictures", lambda runs: {})
+        patch.setattr(comparison_page, "pictures", lambda *_: {})
         comparison.compare(many, out / "six", quiet=True)
     return {"two": out / "two", "six": out / "six"}
 

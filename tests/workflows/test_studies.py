@@ -111,7 +111,7 @@ def test_an_autoencoder_s_loss_is_not_held_against_a_bound(compared: Path) -> No
 def test_comparing_again_writes_the_same(
     compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison_page, "pictures", lambda runs: {})
+    monkeypatch.setattr(comparison_page, "pictures", lambda *_: {})
     for name in ("one", "other"):
         compare([compared / "vae", compared / "ae"], tmp_path / name, samples=5, quiet=True)
     assert contents(tmp_path / "one") == contents(tmp_path / "other")
@@ -152,7 +152,7 @@ def test_two_given_folders_of_one_name_are_compared_and_need_no_times(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(comparison_page, "pictures", lambda runs: {})
+    monkeypatch.setattr(comparison_page, "pictures", lambda *_: {})
     (a_copy / "times.jsonl").unlink()
     # The shared run must not be changed.
     original = shutil.copytree(digits_run, tmp_path / "original" / "run")

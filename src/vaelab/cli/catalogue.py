@@ -73,11 +73,12 @@ def settings() -> str:
 
 def numbers(section: str) -> str:
     """The numbers of one section of `vaelab evaluate`."""
-    from vaelab.evaluation import METRICS  # here, for it imports torch
+    from vaelab.evaluation import METRICS, about  # here, for it imports torch
 
     lines = ["| number | unit | better | what it is | reference |", "|---|---|---|---|---|"]
     for name, metric in METRICS[section].items():
-        cells = (f"`{name}`", metric.unit, metric.better, metric.about, references(metric.cites))
+        what, source = about(section, name), references(metric.cites)
+        cells = (f"`{name}`", metric.unit, metric.better, what, source)
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 

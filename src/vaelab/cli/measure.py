@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import vaelab
-from vaelab.cli.arguments import CODE, OVERWRITE, QUIET, RUN, Command, Option, whole
+from vaelab.cli.arguments import CODE, LANG, OVERWRITE, QUIET, RUN, Command, Option, whole
 from vaelab.cli.output import announce
 from vaelab.workflows.console import say
 
@@ -14,6 +14,7 @@ IMAGES = Option("--images", "number of test images (default: all)", "N", whole(1
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Measure a run and print the numbers."""
+    latex = arguments.format == "latex"
     if not arguments.quiet:
         announce(f"evaluating {arguments.run}")
     from vaelab.evaluation import METRICS
@@ -26,16 +27,21 @@ def evaluate(arguments: argparse.Namespace) -> None:
             images=arguments.images,
             sections=sections,
             out=arguments.out,
-            quiet=arguments.quiet,
+            quiet=arguments.quiet or latex,  # the output is the table alone
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "what was measured is kept; run the same command again to continue"
         ) from None
-    if not arguments.quiet:
-        print(found.table() if arguments.all else found)
-        if found.path:
-            print(found.path)
+    lang = arguments.lang
+    if arguments.quiet:
+        return
+    if latex:
+        print(found.latex(lang, arguments.all))
+        return
+    print(found.table(lang) if arguments.all else found.summary(lang))
+    if found.path:
+        print(found.path)
 
 
 def doctor(arguments: argparse.Namespace) -> None:
@@ -62,6 +68,7 @@ def compare(arguments: argparse.Namespace) -> None:
             samples=arguments.samples,
             images=arguments.images,
             overwrite=arguments.overwrite,
+            lang=arguments.lang,
             quiet=arguments.quiet,
         )
     except KeyboardInterrupt as interruption:
@@ -80,7 +87,10 @@ COMMANDS = {
             IMAGES,
             Option("--only", "some of likelihood,latent,samples,disentangling", "SECTIONS"),
             Option("--all", "print every number, not a summary"),
+            Option("--format", "what is printed", "FORMAT", default="text",
+                choices={"text": "lines", "latex": "a LaTeX table (booktabs), and nothing else"}),
             Option("--out", "keep the results in FOLDER (default: the run folder)", "FOLDER"),
+            LANG._replace(about="language of the output", default="en"),
             CODE,
             QUIET,
         ],
@@ -106,6 +116,7 @@ COMMANDS = {
                 whole(1), default=0),
             IMAGES,
             OVERWRITE._replace(about="replace runs of other recipes in the folder"),
+            LANG._replace(about="language of all files (default: the page as the figures)"),
             CODE,
             QUIET,
         ],

@@ -8,11 +8,13 @@ intervals.
 
 from vaelab.evaluation.evaluate import OPINION, missing
 from vaelab.evaluation.evaluator import Evaluator
+from vaelab.evaluation.meanings import Meaning, about, headlines, meaning, unit
 from vaelab.evaluation.metrics import Estimate, Metric, mean, number
 from vaelab.evaluation.results import (
     WEIGHTS,
     Evaluation,
     Results,
+    Section,
     chosen,
     protocol,
     read,
@@ -29,14 +31,20 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Evaluator",
+    "Meaning",
     "Metric",
     "Results",
+    "Section",
+    "about",
     "chosen",
+    "headlines",
     "mean",
+    "meaning",
     "missing",
     "number",
     "protocol",
     "read",
     "rounded",
     "stored_name",
+    "unit",
 ]

@@ -16,6 +16,7 @@ from vaelab.evaluation.entries import Entry, plain
 from vaelab.evaluation.intervals import LEAST, Interval, bootstrap, t_interval, unpaired
 from vaelab.evaluation.metrics.estimates import Estimate, Metric, number
 from vaelab.evaluation.sections import METRICS
+from vaelab.language import Lang, Said, text
 from vaelab.recipes import flatten
 
 LEVEL = 0.95  # joint confidence level of all intervals of a row
@@ -37,11 +38,7 @@ AUTOENCODER: dict[tuple[str, str], tuple[str, str]] = {
     ("latent", "smoothness"): ("higher", "smoothness of interpolations"),
 }
 
-HOLE_NOTE = (
-    "hole share: nothing keeps the codes of an autoencoder near the prior. Where they reach far "
-    "beyond it, all prior samples lie among them and none in a hole; `prior gap at least` measures "
-    "the mismatch"
-)
+HOLE_NOTE = "note.hole_share"  # a key of language/comparison.toml
 
 
 class Row(NamedTuple):
@@ -53,8 +50,13 @@ class Row(NamedTuple):
     sides: list[str]  # the better side ("lower", "higher"), "" where the metric is not judged
     values: list[Estimate | None]  # with seeds, their mean with their standard deviation
     intervals: list[Interval | None]  # of the difference to the first run
-    reasons: list[str]  # why a difference is not judged, "" where it is
+    obstacles: list[Said | None]  # why a difference is not judged, None where it is
     real: Estimate | None  # the value of real images in place of samples, if all runs agree on it
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why a difference is not judged, in English, "" where it is."""
+        return [obstacle.text("en") if obstacle else "" for obstacle in self.obstacles]
 
     @property
     def verdicts(self) -> list[str]:
@@ -62,9 +64,11 @@ class Row(NamedTuple):
         words = {1: "better", -1: "worse", 0: "no difference shown"}
         return [
             words[interval.sign * (1 if side == "higher" else -1)]
-            if side and interval and not reason
+            if side and interval and not obstacle
             else ""
-            for side, interval, reason in zip(self.sides, self.intervals, self.reasons, strict=True)
+            for side, interval, obstacle in zip(
+                self.sides, self.intervals, self.obstacles, strict=True
+            )
         ]
 
     @property
@@ -74,7 +78,7 @@ class Row(NamedTuple):
 
     @property
     def means(self) -> str:
-        """What a judged metric measures."""
+        """What a judged metric measures, which is a key of language/comparison.toml."""
         return (GENERATIVE | AUTOENCODER)[self.section, self.key][1]
 
 
@@ -149,25 +153,28 @@ class Comparison:
 
     @property
     def findings(self) -> dict[str, str]:
-        """One sentence for each run except the first: what the comparison shows."""
-        return {name: self._finding(i, name) for i, name in enumerate(self.names) if i}
+        """One sentence for each run except the first: what the comparison shows, in English."""
+        return self.sentences("en")
 
-    def _finding(self, i: int, name: str) -> str:
-        first = self.names[0]
+    def sentences(self, lang: Lang) -> dict[str, str]:
+        """Return the findings in a language."""
+        return {name: self._finding(i, name, lang) for i, name in enumerate(self.names) if i}
+
+    def _finding(self, i: int, name: str, lang: Lang) -> str:
         found: dict[str, list[str]] = {}
         for row in self.rows:
             if row.verdicts[i]:
-                found.setdefault(row.verdicts[i], []).append(row.means)
-        parts = [f"is {w} in {_joined(found[w])}" for w in ("better", "worse") if w in found]
-        if shown := found.get("no difference shown"):
-            parts.append(f"shows no difference in {_joined(shown)}")
-        says = f"{name} and {first} are not comparable"
-        if parts:
-            says = f"{name} {_joined(parts)} compared with {first}"
-        fallen = [n for n in (first, name) if self.entries[n].collapsed]
-        if fallen:
-            says += f"; the latent code of {_joined(fallen)} has collapsed, "
-            says += "so no metric calls it better"
+                found.setdefault(row.verdicts[i], []).append(_said(row.means, lang))
+        parts = [
+            _said(f"finding.{verdict}", lang, what=joined(found[verdict], lang))
+            for verdict in ("better", "worse", "no difference shown")
+            if verdict in found
+        ]
+        first = self.names[0]
+        key = "finding" if parts else "finding.none"
+        says = _said(key, lang, name=name, first=first, parts=joined(parts, lang))
+        if fallen := [one for one in (first, name) if self.entries[one].collapsed]:
+            says = _said("finding.collapsed", lang, says=says, names=joined(fallen, lang))
         return f"{says}."
 
     def row(self, section: str, key: str) -> Row:
@@ -203,17 +210,18 @@ def _rows(entries: Sequence[Entry], level: float) -> list[Row]:
             measured = len(there) < len(values) and any(v and v.error is not None for v in values)
             if not there or (not metric.better and len(set(there)) == 1 and not measured):
                 continue
-            sides, intervals, reasons = [""], list[Interval | None]([None]), [""]
+            sides, intervals = [""], list[Interval | None]([None])
+            obstacles: list[Said | None] = [None]
             for entry, numbers in zip(entries[1:], found[1:], strict=True):
-                interval, reason = _difference(found[0], numbers, level)
+                interval, lacking = _difference(found[0], numbers, level)
                 obstacle = _obstacle(section, key, entries[0], entry)
                 sides.append(_side(section, key, entries[0], entry))
                 intervals.append(None if obstacle else interval)
-                reasons.append(
-                    obstacle or reason or _collapse(sides[-1], interval, entries[0], entry)
+                obstacles.append(
+                    obstacle or lacking or _collapse(sides[-1], interval, entries[0], entry)
                 )
             real = _real(section, key, entries)
-            rows.append(Row(section, key, metric, sides, values, intervals, reasons, real))
+            rows.append(Row(section, key, metric, sides, values, intervals, obstacles, real))
     return rows
 
 
@@ -228,18 +236,28 @@ def _side(section: str, key: str, first: Entry, second: Entry) -> str:
     return GENERATIVE.get((section, key), ("", ""))[0]
 
 
-def _collapse(side: str, interval: Interval | None, first: Entry, second: Entry) -> str:
-    """Return why the better run is not called better (posterior collapse), or ""."""
+def _collapse(side: str, interval: Interval | None, first: Entry, second: Entry) -> Said | None:
+    """Return why the better run is not called better (posterior collapse), or None."""
     if not side or interval is None or not interval.sign:
-        return ""
+        return None
     second_wins = (interval.sign > 0) == (side == "higher")
     winner = second if second_wins else first
-    return "the latent code of the better run has collapsed" if winner.collapsed else ""
+    return _why("collapse") if winner.collapsed else None
 
 
-def _joined(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str], lang: Lang = "en") -> str:
     """Join parts as ``a``, ``a and b``, or ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+    if len(parts) < 2:
+        return "".join(parts)
+    return _said("and", lang, first=", ".join(parts[:-1]), last=parts[-1])
+
+
+def _said(key: str, lang: Lang, **slots: str) -> str:
+    return text("comparison", key, lang, **slots)
+
+
+def _why(key: str, **slots: object) -> Said:
+    return Said("comparison", f"reason.{key}", tuple(slots.items()))
 
 
 def _real(section: str, key: str, entries: Sequence[Entry]) -> Estimate | None:
@@ -262,7 +280,7 @@ def _over_seeds(numbers: Sequence[Estimate | None]) -> Estimate | None:
 
 def _difference(
     first: Sequence[Estimate | None], second: Sequence[Estimate | None], level: float
-) -> tuple[Interval | None, str]:
+) -> tuple[Interval | None, Said | None]:
     """Return the interval of second - first, or the reason why there is none.
 
     Differences are paired by seed, and for single runs by image. For metrics that are not means
@@ -270,41 +288,40 @@ def _difference(
     """
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a and b]
     if len(pairs) < len(first):
-        return None, "one of the two runs lacks it"
+        return None, _why("missing")
     if len(pairs) > 1:
         interval = t_interval([b.value - a.value for a, b in pairs], level)
-        reason = "the difference is the same for every seed, so its variation is unknown"
-        return interval, "" if interval else reason
+        return interval, None if interval else _why("constant")
     ((a, b),) = pairs
     if a.error is None or b.error is None or a.error == b.error == 0:
-        return None, "an interval needs a standard error above 0, or several seeds: --seeds 5"
+        return None, _why("error")
     if a.each is None or b.each is None:
-        return unpaired(a.value, b.value, (a.error, b.error), level), ""
+        return unpaired(a.value, b.value, (a.error, b.error), level), None
     if a.each.shape != b.each.shape:
-        return None, "the two were measured on different numbers of images"
+        return None, _why("images")
     interval = bootstrap(b.each - a.each, level)
-    reason = f"the two differ on fewer than {LEAST} images, too few for an interval"
-    return interval, "" if interval else reason
+    return interval, None if interval else _why("few", least=LEAST)
 
 
-def _obstacle(section: str, key: str, first: Entry, second: Entry) -> str:
-    """Return why a metric of two entries must not be compared, or ""."""
+def _obstacle(section: str, key: str, first: Entry, second: Entry) -> Said | None:
+    """Return why a metric of two entries must not be compared, or None."""
     # sample_nll, in the section latent, is a likelihood too.
     nats_of_images = section == "likelihood" or key.startswith("sample_nll")
     # With the treatment "fixed", the split seed decides how pixels are binarised.
     fixed = ("split seed",) if first.facts["treatment"] == "fixed" else ()
     for fact in ("test images", "treatment", "scale", *fixed):
         if first.facts[fact] != second.facts[fact]:
-            found = f"{first.facts[fact]} and {second.facts[fact]}"
-            return f"not comparable, not the same {fact}: {found}"
+            named = Said("comparison", fact)
+            return _why("fact", fact=named, first=first.facts[fact], second=second.facts[fact])
     if (
         section == "samples"
         and key not in WITHOUT_CLASSIFIER
         and first.classifier != second.classifier
     ):
-        return "not comparable, the classifiers were trained on different images"
+        return _why("classifier")
     if nats_of_images and first.nats != second.nats:
-        return f"not comparable, nats of {first.nats} and of {second.nats}"
+        nats = (Said("comparison", one.nats) for one in (first, second))
+        return _why("nats", first=next(nats), second=next(nats))
     if section == "likelihood" and key != "distortion" and first.charged != second.charged:
-        return "not comparable, the loss of an autoencoder does not bound -log p(x)"
-    return ""
+        return _why("bound")
+    return None

@@ -28,11 +28,13 @@ from numpy.typing import NDArray
 
 from vaelab import __version__
 from vaelab.errors import UserError
+from vaelab.evaluation import latex
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.sections import METRICS
 from vaelab.evaluation.text import summary, table
 from vaelab.files import merging, write_atomic
+from vaelab.language import Lang
 from vaelab.runs import Run
 
 WEIGHTS = "importance_samples"  # the name of K in the protocol
@@ -59,11 +61,19 @@ class Evaluation:
         return 0 if self.protocol["images"] == "all" else int(self.protocol["images"])
 
     def __str__(self) -> str:
-        return summary(self.protocol, self.sections)
+        return self.summary()
 
-    def table(self) -> str:
+    def summary(self, lang: Lang = "en") -> str:
+        """Return the main metrics with standard errors and units, and notes (in English)."""
+        return summary(self.protocol, self.sections, lang)
+
+    def table(self, lang: Lang = "en") -> str:
         """Return every metric with its standard error, unit and meaning, and the notes."""
-        return table(self.protocol, self.sections)
+        return table(self.protocol, self.sections, lang)
+
+    def latex(self, lang: Lang = "en", every: bool = False) -> str:
+        """Return the numbers of the summary, or every number, as a LaTeX table (booktabs)."""
+        return latex.table(self.protocol, self.sections, lang, every)
 
 
 class Results:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import Any
 
-from vaelab.evaluation.metrics.estimates import Estimate, Metric, number
+from vaelab.evaluation.meanings import about, unit
+from vaelab.evaluation.metrics.estimates import Estimate, number
 from vaelab.evaluation.sections import METRICS
+from vaelab.language import Lang, local
+from vaelab.language import text as said
 
 NOTES = 3  # the most notes of a section in the summary
 WIDTH = 80  # columns of the summary
 
 Sections = Mapping[str, Mapping[str, Any]]
 
-# Lines of the summary: title -> metric -> label before its value.
+# Lines of the summary: title -> metric -> label before its value; language/summary.toml has both.
 LINES: dict[str, dict[str, str]] = {
     "log-likelihood": {"likelihood.nll": "nll", "likelihood.bits_per_dim": ""},
     "ELBO": {"likelihood.loss": "loss", "likelihood.distortion": "distortion",
@@ -32,31 +35,32 @@ LINES: dict[str, dict[str, str]] = {
     "disentanglement": {"disentangling.mig": "MIG", "disentangling.dci_disentanglement": "DCI",
                         "disentangling.factor_vae_score": "FactorVAE"},
 }  # fmt: skip
-UNITS = {"nats per image": "nats", "share": "", "bits": "bits/dim", "squared values": ""}
+SHORT = {"nats per image": "nats", "share": "", "bits": "bits/dim", "squared values": ""}
 
 
-def summary(protocol: Mapping[str, Any], sections: Sections) -> str:
+def summary(protocol: Mapping[str, Any], sections: Sections, lang: Lang = "en") -> str:
     """Return about ten lines: the main metrics with standard errors and units, and notes."""
-    lines = [_header(protocol)]
-    widest = max(map(len, LINES))
+    lines = [header(protocol, lang)]
+    widest = max(len(said("summary", title, lang)) for title in LINES)
     for title, keys in LINES.items():
-        parts = [part for key, word in keys.items() if (part := _part(key, word, sections))]
+        parts = [part for key, word in keys.items() if (part := _part(key, word, sections, lang))]
         if parts:
-            text = f"{title:<{widest}}  {', '.join(parts)}"
-            lines.append(fill(text, WIDTH, **_indents(2, widest + 4)))
+            line = f"{said('summary', title, lang):<{widest}}  {', '.join(parts)}"
+            lines.append(fill(line, WIDTH, **_indents(2, widest + 4)))
     for section in sections.values():
-        notes = [note.replace("_", " ") for note in section["notes"] if _matters(note)]
-        lines += [fill(f"note: {note}", WIDTH, **_indents(2, 4)) for note in notes[:NOTES]]
+        notes = [note for note in section["notes"] if _matters(note)]
+        lines += _noted(notes[:NOTES], WIDTH, lang)
     return "\n".join(lines)
 
 
-def _part(key: str, word: str, sections: Sections) -> str:
+def _part(key: str, word: str, sections: Sections, lang: Lang) -> str:
     section, _, name = key.partition(".")
     found = number(sections.get(section, {}).get(name))
     if found is None:
         return ""
-    unit = METRICS[section][name].unit
-    return " ".join(part for part in (word, str(found), UNITS.get(unit, unit)) if part)
+    label = word and said("summary", word, lang)
+    end = SHORT.get(METRICS[section][name].unit, unit(section, name, lang))
+    return " ".join(part for part in (label, found.written(lang), end) if part)
 
 
 def _matters(note: str) -> bool:
@@ -64,39 +68,43 @@ def _matters(note: str) -> bool:
     return not any(phrase in note for phrase in ("not measured", "left out", "not applicable"))
 
 
-def table(protocol: Mapping[str, Any], sections: Sections) -> str:
+def table(protocol: Mapping[str, Any], sections: Sections, lang: Lang = "en") -> str:
     """Return one line for each metric with its unit and meaning, and the notes, by section."""
     across = max(WIDTH, get_terminal_size((100, 24)).columns)
-    lines = [_header(protocol)]
+    lines = [header(protocol, lang)]
     for name, section in sections.items():
-        there = [(key, metric) for key, metric in METRICS[name].items() if key in section]
-        rows = [row for key, metric in there for row in _rows(key, section[key], metric)]
-        lines += ["", name, *_aligned(rows, across)]
-        notes = [f"note: {note}".replace("_", " ") for note in section["notes"]]
-        lines += [fill(note, min(116, across), **_indents(2, 4)) for note in notes]
+        there = [key for key in METRICS[name] if key in section]
+        rows = [row for key in there for row in _rows(name, key, section[key], lang)]
+        lines += ["", said("summary", name, lang), *_aligned(rows, across)]
+        lines += _noted(section["notes"], min(116, across), lang)
     return "\n".join(lines)
+
+
+def _noted(notes: Sequence[str], across: int, lang: Lang) -> list[str]:
+    """Return the notes, which are stored in English."""
+    lines = [said("summary", "note", lang, note=note.replace("_", " ")) for note in notes]
+    return [fill(line, across, **_indents(2, 4)) for line in lines]
 
 
 def _aligned(rows: list[tuple[str, str, str, str]], across: int) -> Iterator[str]:
     """Yield lines with name, value, unit and meaning; a meaning too long goes on the next line."""
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    for *cells, about in rows:
+    for *cells, means in rows:
         left = "".join(f"  {cell:<{w}}" for cell, w in zip(cells, widths, strict=True)) + "  "
-        if len(left + about) <= across:
-            yield (left + about).rstrip()
+        if len(left + means) <= across:
+            yield (left + means).rstrip()
         else:
             yield left.rstrip()
-            yield fill(about, across, **_indents(6, 6))
+            yield fill(means, across, **_indents(6, 6))
 
 
-def _header(protocol: Mapping[str, Any]) -> str:
-    parts = [
-        f"{protocol['source']}, {protocol['images']} test images",
-        f"treatment {protocol['treatment']}",
-        f"likelihood {protocol['likelihood']}",
-        f"K = {protocol['importance_samples']:,} importance weights per image",
-        *([f"seed {protocol['seed']}"] if protocol["seed"] else []),
-    ]
+def header(protocol: Mapping[str, Any], lang: Lang) -> str:
+    """Return what was measured, and how."""
+    given = {key: str(value) for key, value in protocol.items()}
+    given["k"] = local(f"{protocol['importance_samples']:,}", lang)
+    keys = ["all" if given["images"] == "all" else "images", "treatment", "likelihood", "weights"]
+    keys += ["seed"] if protocol["seed"] else []
+    parts = [said("summary", f"header.{key}", lang, **given) for key in keys]
     return fill(", ".join(parts), WIDTH, **_indents(0, 2))
 
 
@@ -104,26 +112,28 @@ def _indents(first: int, others: int) -> dict[str, Any]:
     return {"initial_indent": " " * first, "subsequent_indent": " " * others}
 
 
-def _rows(key: str, value: Any, metric: Metric) -> list[tuple[str, str, str, str]]:
+def _rows(section: str, key: str, value: Any, lang: Lang) -> list[tuple[str, str, str, str]]:
     """Return rows of name, value, unit and meaning; a dictionary has a row for each entry."""
-    name = key.replace("_", " ")
-    if not isinstance(value, dict):
-        return [(name, _cell(value), metric.unit, metric.about)]
-    entries = [(f"  {key}", _cell(one), "", "") for key, one in value.items()]
-    return [(name, "", metric.unit, metric.about), *entries]
+    entries = value.items() if isinstance(value, dict) else ()
+    own = "" if isinstance(value, dict) else written(value, lang)
+    first = key.replace("_", " "), own, unit(section, key, lang), about(section, key, lang)
+    return [first, *((f"  {entry}", written(one, lang), "", "") for entry, one in entries)]
 
 
-def _cell(value: Any) -> str:
+def written(value: Any, lang: Lang) -> str:
     """Return a value as short text; for a list the smallest and the largest number."""
     match value:
         case Estimate():
-            return str(value)
+            return value.written(lang)
         case int():
-            return f"{value:,}"
+            return local(f"{value:,}", lang)
         case float():
-            return f"{value:.4g}"
+            return local(f"{value:.4g}", lang)
         case list():
-            there = [one for one in value if isinstance(one, int | float)]
-            return f"{_cell(min(there))} to {_cell(max(there))}" if there else ""
+            ends = [one for one in value if isinstance(one, int | float)]
+            if not ends:
+                return ""
+            least, most = (written(end, lang) for end in (min(ends), max(ends)))
+            return said("summary", "range", lang, least=least, most=most)
         case _:
             return str(value)

@@ -4,6 +4,6 @@ One catalogue of several TOML files, one file a kind of page: each key holds the
 languages, with {slots} for values.
 """
 
-from vaelab.language.catalogue import TEXTS, Lang, decimal, number, text, texts
+from vaelab.language.catalogue import TEXTS, Lang, Said, decimal, local, number, text, texts
 
-__all__ = ["TEXTS", "Lang", "decimal", "number", "text", "texts"]
+__all__ = ["TEXTS", "Lang", "Said", "decimal", "local", "number", "text", "texts"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import string
 import tomllib
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from vaelab.errors import UserError, nearest
 
@@ -21,9 +22,9 @@ TEXTS = _read()
 
 
 def text(page: str, key: str, lang: Lang, **values: object) -> str:
-    """Return the text of `key` with its {slots} filled; a float is written with one decimal.
+    """Return the text of `key` with its {slots} filled, numbers as the language writes them.
 
-    Portuguese has a decimal comma and separates thousands by a point.
+    A float is written with one decimal, or as the slot says: {share:.0f}.
 
     >>> text("figures", "pca", "pt", share=16.2)
     'PCA (16,2% da variância)'
@@ -33,8 +34,7 @@ def text(page: str, key: str, lang: Lang, **values: object) -> str:
     """
     if lang not in get_args(Lang):
         raise UserError(f"figures.lang: there is no {lang!r}; {nearest(str(lang), get_args(Lang))}")
-    written = {name: _written(value, lang) for name, value in values.items()}
-    return TEXTS[page][key][lang].format(**written)
+    return _Slots(lang).vformat(TEXTS[page][key][lang], (), values)
 
 
 def texts(page: str) -> dict[str, dict[str, str]]:
@@ -44,12 +44,35 @@ def texts(page: str) -> dict[str, dict[str, str]]:
     }
 
 
-def _written(value: object, lang: Lang) -> object:
-    if isinstance(value, float):
-        return number(value, lang)
-    if isinstance(value, int) and abs(value) >= 1000:
-        return f"{value:,}".replace(",", "." if lang == "pt" else ",")
-    return value
+class Said(NamedTuple):
+    """A text that is written later, in the language of its reader: its place and its slots."""
+
+    page: str
+    key: str
+    slots: tuple[tuple[str, object], ...] = ()
+
+    def text(self, lang: Lang) -> str:
+        """Return the text; a slot may hold another one.
+
+        >>> Said("figures", "channel", (("n", 3),)).text("pt")
+        'canal 3'
+        """
+        filled = {k: v.text(lang) if isinstance(v, Said) else v for k, v in self.slots}
+        return text(self.page, self.key, lang, **filled)
+
+
+class _Slots(string.Formatter):
+    """Fills the slots of a text in one language."""
+
+    def __init__(self, lang: Lang) -> None:
+        self.lang = lang
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec:
+            return local(format(value, format_spec), self.lang)
+        if isinstance(value, float):
+            return number(value, self.lang)
+        return local(f"{value:,}", self.lang) if isinstance(value, int) else str(value)
 
 
 def number(value: float, lang: Lang) -> str:
@@ -59,6 +82,15 @@ def number(value: float, lang: Lang) -> str:
     ('−103,9', '3.2e+31')
     """
     return decimal(f"{value:.1f}" if abs(value) < 1e5 else f"{value:.2g}", lang)
+
+
+def local(written: str, lang: Lang) -> str:
+    """Return a number that Python wrote as the language writes it; English is left as it is.
+
+    >>> local("-1,234.5", "en"), local("-1,234.5", "pt")
+    ('-1,234.5', '−1.234,5')
+    """
+    return written.translate(str.maketrans(",.-", ".,−")) if lang == "pt" else written
 
 
 def decimal(text: str, lang: Lang) -> str:

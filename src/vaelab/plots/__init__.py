@@ -7,10 +7,11 @@ a run, `exports` writes what a user asks for by a command.
 """
 
 from vaelab.plots.classes import MARKERS, Classes, classes_of
+from vaelab.plots.dimensions import named
 from vaelab.plots.images import rows, side_by_side_images
 from vaelab.plots.latent import density, pca, side_by_side
-from vaelab.plots.manifold import grid_axis
-from vaelab.plots.pixels import Pixels, form, gap, picture, square, tiles
+from vaelab.plots.latent_pages import SIGMAS, nll_by_class
+from vaelab.plots.pixels import Pixels, form, gap, picture, tiles
 from vaelab.plots.style import COLOURS, Array, Labels, Look, encode
 from vaelab.plots.view import (
     View,
@@ -21,6 +22,7 @@ from vaelab.plots.view import (
     decoded,
     displayed,
     drawable,
+    half_each,
     is_discrete,
     is_plane,
     latent_grid,
@@ -33,6 +35,7 @@ from vaelab.plots.view import (
 __all__ = [
     "COLOURS",
     "MARKERS",
+    "SIGMAS",
     "Array",
     "Classes",
     "Labels",
@@ -51,19 +54,20 @@ __all__ = [
     "encode",
     "form",
     "gap",
-    "grid_axis",
+    "half_each",
     "is_discrete",
     "is_plane",
     "latent_grid",
     "latent_title",
     "look_of",
+    "named",
+    "nll_by_class",
     "pca",
     "picture",
     "rows",
     "sample_title",
     "side_by_side",
     "side_by_side_images",
-    "square",
     "tiles",
     "treated",
 ]

@@ -17,17 +17,18 @@ from vaelab.data.dataset import spread
 from vaelab.models import VAE
 from vaelab.plots import curves, frames, images, latent, manifold, series
 from vaelab.plots.classes import classes_of
+from vaelab.plots.latent_pages import class_pages, dimension_pages
 from vaelab.plots.overview import Pictures, overview
 from vaelab.plots.pixels import form, signals
 from vaelab.plots.style import Array, Labels, encode, unwritable
 from vaelab.plots.view import (
-    STEPS,
     View,
     between,
     class_rows,
     decoded,
     displayed,
     drawable,
+    half_each,
     is_discrete,
     latent_grid,
     latent_title,
@@ -66,6 +67,7 @@ def plot(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
             pages |= _signal_pages(view) | _summary_pages(view, embedding)
         case "table":
             pages |= _table_pages(view)
+    pages |= dimension_pages(view) | class_pages(view)
     for name, page in pages.items():
         for kind in run.recipe.figures.format:
             run.write(f"figures/{name}.{kind}", encode(page, kind))
@@ -125,7 +127,7 @@ def _walks(view: View) -> Iterator[tuple[Array, Labels]]:
     """Codes of the steps of each walk, and their labels, each half those of its end."""
     for pair in view.walks:
         ends, y = view.rows(pair)
-        yield between(view.run, ends, y), None if y is None else y[np.arange(STEPS) * 2 // STEPS]
+        yield between(view.run, ends, y), None if y is None else half_each(y)
 
 
 def _table_pages(view: View) -> Pages:

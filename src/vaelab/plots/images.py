@@ -149,6 +149,22 @@ def interpolation(steps: Pixels, *, look: Look, originals: Pixels | None = None)
 
 
 @page
+def strips(
+    steps: Pixels, names: Sequence[str], heads: Sequence[str] = (), *, look: Look, title: str
+) -> Figure:
+    """R named rows of S steps, (R, S, H, W, 3), each column under its head where given."""
+    r, s, h, w, _ = steps.shape
+    sheet = tiles(steps.reshape(-1, *steps.shape[2:]), s)
+    names = [plain(name, 24) for name in names]
+    figure, ax = _page(sheet, _longer(steps), look, title, names, top=bool(heads))
+    space = gap(steps[0])
+    mark_rows(ax, ((h - 1) / 2 + (h + space) * np.arange(r)).tolist(), names)
+    for i, head in enumerate(heads):
+        _above(ax, head, (i * (w + space) + (w - 1) / 2, -0.5), "center")
+    return figure
+
+
+@page
 def side_by_side_images(runs: Mapping[str, Pixels], *, look: Look, title: str = "") -> Figure:
     """The pictures of several runs as near-square grids next to each other, named above.
 

@@ -104,10 +104,13 @@ def signal_pairs(x: Array, xhat: Array, *, look: Look, xlabel: str = "step") -> 
 
 
 @page
-def signal_steps(steps: Array, *, look: Look, title: str, xlabel: str = "step") -> Figure:
+def signal_steps(
+    steps: Array, names: Sequence[str] = (), *, look: Look, title: str, xlabel: str = "step"
+) -> Figure:
     """R walks of S signals, (R, S, T, C): the signals of a walk overlaid, dark to light.
 
-    There is a row of panels for each walk and a column for each channel, four at most.
+    There is a row of panels for each walk, named where given, and a column for each channel, four
+    at most.
     """
     r, s, _, c = steps.shape
     c = min(c, 4)
@@ -118,6 +121,8 @@ def signal_steps(steps: Array, *, look: Look, title: str, xlabel: str = "step") 
             ax.plot(one, color=shade, lw=0.8 * look.scale)
         if c > 1 and i < c:
             ax.set_title(look.text("channel", n=i + 1), fontsize="small")
+        if names and i % c == 0:
+            ax.set_ylabel(plain(names[i // c], 24), fontsize="small")
     _scale(axes[0], steps)
     _key(figure, axes, 1, look, look.text(xlabel))
     return figure
@@ -152,6 +157,24 @@ def feature_pairs(x: Array, xhat: Array, names: Sequence[str] = (), *, look: Loo
         ax.margins(0.08)
     figure.supxlabel(look.text("original"), fontsize=look.points)
     figure.supylabel(look.text("reconstruction"), fontsize=look.points)
+    return figure
+
+
+@page
+def feature_steps(
+    values: Array, steps: Array, names: Sequence[str], *, look: Look, title: str, xlabel: str
+) -> Figure:
+    """Each feature of decoded walks (R, S, D) at the values (R, S): a line for each walk."""
+    figure, axes = _feature_panels(steps.shape[2], (), look, title)
+    for i, ax in enumerate(axes):
+        for across, walk, colour in zip(values, steps, _colours(len(steps)), strict=True):
+            ax.plot(across, walk[:, i], color=colour, lw=1.2 * look.scale)
+        ax.margins(0.04)
+    lines = [
+        Line2D([], [], color=colour, label=name)
+        for colour, name in zip(_colours(len(names)), names, strict=True)
+    ]
+    _key(figure, axes, 1, look, xlabel, lines)
     return figure
 
 

@@ -16,6 +16,7 @@ from vaelab.models import VAE
 from vaelab.plots import manifold, pixels
 from vaelab.plots.classes import MOST, Classes, classes_of
 from vaelab.plots.pixels import Pixels, form, picture
+from vaelab.plots.posterior import Posterior, posterior_of
 from vaelab.plots.style import Array, Labels, Look
 from vaelab.recipes import table
 from vaelab.runs import Run
@@ -60,8 +61,21 @@ class View:
     @cached_property
     def codes(self) -> tuple[Array, Labels]:
         """The codes of figures.points test images, (N, L), and their labels."""
-        x, y = self.rows(spread(len(self.data.test.x), self.run.recipe.figures.points))
-        return self.run.vae.encode(x, y).numpy(), y
+        return self.posterior.means, None if self.labels is None else self.labels[self._points]
+
+    @cached_property
+    def posterior(self) -> Posterior:
+        """The posteriors of these images."""
+        return posterior_of(self.run, *self.rows(self._points))
+
+    @property
+    def _points(self) -> Array:
+        return spread(len(self.data.test.x), self.run.recipe.figures.points)
+
+    @property
+    def first(self) -> Array:
+        """The index (1,) of the first example."""
+        return chosen(self.labels, len(self.data.test.x), 1)
 
     @cached_property
     def pairs(self) -> tuple[Tensor, Tensor]:
@@ -207,6 +221,11 @@ def between(run: Run, ends: Tensor, y: Labels) -> Array:
     """Return codes between those of two images, (STEPS, L), along the space that codes live in."""
     codes = run.vae.encode(ends, y)  # (2, L)
     return np.asarray(run.vae.interpolate(codes[:1], codes[1:], STEPS)[0].numpy())
+
+
+def half_each(ends: Array) -> Array:
+    """Return the labels (STEPS,) of the steps between two ends (2,): half those of each."""
+    return ends[np.arange(STEPS) * 2 // STEPS]
 
 
 def is_discrete(run: Run) -> bool:

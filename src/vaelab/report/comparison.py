@@ -4,81 +4,84 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vaelab.evaluation.entries import COST
-from vaelab.evaluation.intervals import Interval
-from vaelab.evaluation.metrics.estimates import Estimate
+from vaelab.evaluation.meanings import about
 from vaelab.evaluation.paired import GENERATIVE, LEVEL, Comparison, Row
 from vaelab.files import put
+from vaelab.language import TEXTS, Lang, text
 from vaelab.plots import encode
+from vaelab.report import latex, page, sentences
+from vaelab.report.cells import Cell, cells, cost, estimate
 from vaelab.report.pictures import pictures
 from vaelab.report.tables import record, table_csv
 
-# Headings of sections; the others are the capitalised names.
-TITLES = {"latent": "Latent space", "samples": "Samples and reconstructions"}
-MARKS = {"better": "✓ better", "worse": "✗ worse", "no difference shown": "≈ no difference shown"}
+FILES = ("comparison.md", "comparison.csv", "comparison.json", "comparison.tex", "comparison.html")
 
 
-FILES = ("comparison.md", "comparison.csv", "comparison.json", "comparison.html")
+def write(comparison: Comparison, out: Path, lang: Lang | None = None) -> list[Path]:
+    """Write every file of a comparison into a folder and return their paths.
 
-
-def write(comparison: Comparison, out: Path) -> list[Path]:
-    """Write every file of a comparison into a folder and return their paths."""
+    Without a language, the page has that of the first run's figures, and the other files English.
+    """
     runs = {name: entry.runs[0] for name, entry in comparison.entries.items()}
-    drawn = pictures(runs)
+    settings = next(iter(runs.values())).recipe.figures
+    shown = lang or settings.lang
+    drawn = pictures(runs, shown)
     panels = {
-        kind: {whose: encode(page) for whose, page in alone.items()}
+        kind: {whose: encode(figure) for whose, figure in alone.items()}
         for kind, (_, alone) in drawn.items()
     }
-    files = {f"figures/{kind}.png": encode(together) for kind, (together, _) in drawn.items()}
+    files = {
+        f"figures/{kind}.{suffix}": encode(together, suffix)
+        for kind, (together, _) in drawn.items()
+        for suffix in settings.format
+    }
     tables = (
-        markdown(comparison),
+        markdown(comparison, lang or "en"),
         table_csv(comparison),
         json.dumps(record(comparison), indent=1) + "\n",
-        html(comparison, panels),
+        latex.comparison(_context(comparison, lang or "en")),
+        html(comparison, panels, shown),
     )
-    files |= {name: text.encode() for name, text in zip(FILES, tables, strict=True)}
+    files |= {name: content.encode() for name, content in zip(FILES, tables, strict=True)}
     return [put(out, name, payload) for name, payload in files.items()]
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: Comparison, lang: Lang = "en") -> str:
     """Return the whole comparison without pictures as Markdown with aligned columns."""
-    return _templates(False).get_template("comparison.md").render(_context(comparison))
+    return _templates().get_template("comparison.md").render(_context(comparison, lang))
 
 
-def brief(comparison: Comparison) -> str:
+def brief(comparison: Comparison, lang: Lang = "en") -> str:
     """Return a summary for the terminal.
 
     It contains the findings, the judged metrics, the cost, and the scope of the intervals.
     """
-    return _templates(False).get_template("comparison.txt").render(_context(comparison))
+    return _templates().get_template("comparison.txt").render(_context(comparison, lang))
 
 
-def html(comparison: Comparison, panels: Mapping[str, Mapping[str, bytes]]) -> str:
+def html(
+    comparison: Comparison, panels: Mapping[str, Mapping[str, bytes]], lang: Lang = "en"
+) -> str:
     """Return an HTML page without scripts that contains the pictures (kind -> run -> PNG)."""
     encoded = {
-        kind: {whose: base64.b64encode(page).decode() for whose, page in pages.items()}
+        kind: {whose: base64.b64encode(png).decode() for whose, png in pages.items()}
         for kind, pages in panels.items()
     }
-    return (
-        _templates(True)
-        .get_template("comparison.html")
-        .render(_context(comparison), pictures=encoded)
-    )
+    return page.static("comparison", lang, **_context(comparison, lang), pictures=encoded)
 
 
 @cache
-def _templates(escape: bool) -> Environment:
+def _templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("vaelab.report"),
-        autoescape=escape,  # also for the sentences that the page shares with Markdown
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -88,145 +91,116 @@ def _templates(escape: bool) -> Environment:
     return environment
 
 
-def _context(comparison: Comparison) -> dict[str, Any]:
+class Shown(NamedTuple):
+    """A row, what it is, its unit, and its numbers as text."""
+
+    row: Row
+    about: str
+    unit: str
+    cells: list[Cell]
+
+
+def _context(comparison: Comparison, lang: Lang) -> dict[str, Any]:
     """Return the variables of the templates."""
-    names = comparison.names
+    names, t = comparison.names, partial(_text, lang)
     judged = [row for row in comparison.rows if row.judged or _refused(row)]
-    notes = list(dict.fromkeys(reason for row in judged for reason in row.reasons if reason))
-    sections: dict[str, list[tuple[Row, str, list[Cell]]]] = {}
+    reasons = list(dict.fromkeys(one for row in judged for one in row.obstacles if one))
+    sections: dict[str, list[Shown]] = {}
     for row in comparison.rows:
-        title = TITLES.get(row.section, row.section.capitalize())
-        sections.setdefault(title, []).append((row, _about(row), cells(row, notes)))
+        own = row.metric.unit and text("units", row.metric.unit, lang)
+        shown = Shown(row, _about(row, own, lang), own, cells(row, reasons, lang))
+        sections.setdefault(t(f"section.{row.section}"), []).append(shown)
     verdicts = [
-        row for rows in sections.values() for row in rows if any(cell.verdict for cell in row[2])
+        row for rows in sections.values() for row in rows if any(cell.verdict for cell in row.cells)
     ]
-    costs = {name: entry.cost for name, entry in comparison.entries.items()}
-    unlike = {key: values for key, values in comparison.unlike.items() if key not in COST}
-    unjudged = {reason: [row.key for row in judged if reason in row.reasons] for reason in notes}
+    differing = {key: values for key, values in comparison.unlike.items() if key not in COST}
+    machines = {key: values for key, values in comparison.unlike.items() if key in COST}
+    count = sum(any(row.intervals) for row in judged)
     return {
+        "t": t,
+        "title": t("title", others=", ".join(names[1:]), first=names[0]),
         "names": names,
-        "seeds": comparison.seeds,
-        "level": f"{100 * comparison.level:.4g} %",
-        "marks": MARKS,
-        "findings": comparison.findings,
-        "with_interval": (count := sum(any(row.intervals) for row in judged)),
-        "by_chance": f"{(1 - LEVEL) * count:.2g}",
+        "findings": [*comparison.sentences(lang).values()],
+        "scope": sentences.scope(comparison.seeds, lang),
+        "how": sentences.how(comparison, count, (1 - LEVEL) * count, lang),
         "sections": sections,
-        "tables": {title: _lines(names, rows) for title, rows in sections.items()},
-        "judged": [[line[0], *line[3:]] for line in _lines(names, verdicts)] if verdicts else [],
-        "notes": notes,
-        "unjudged": unjudged,
-        "unlike": unlike,
-        "unlike_cost": {key: values for key, values in comparison.unlike.items() if key in COST},
-        "compared": comparison.compared,
-        "same": comparison.same,
-        "cost": [
-            ["", *names],
-            *([key, *(_cost(costs[name][key], key) for name in names)] for key in costs[names[0]]),
+        "tables": {title: _lines(names, rows, lang) for title, rows in sections.items()},
+        "judged": [[line[0], *line[3:]] for line in _lines(names, verdicts, lang)]
+        if verdicts
+        else [],
+        "notes": [reason.text(lang) for reason in reasons],
+        "unjudged": [
+            f"{', '.join(_name(row) for row in judged if reason in row.obstacles)}: "
+            f"{reason.text(lang)}."
+            for reason in reasons
         ],
-        "noted": comparison.noted,
-        "protocol": comparison.protocol,
+        "all_unlike": sentences.all_unlike(names, differing, lang) if differing else "",
+        "all_machines": sentences.all_unlike(names, machines, lang) if machines else "",
+        "unlike": [sentences.unlike(key, values, lang) for key, values in differing.items()],
+        "machines": [sentences.unlike(key, values, lang) for key, values in machines.items()],
+        "compared": [
+            sentences.unlike(key, values, lang) for key, values in comparison.compared.items()
+        ],
+        "same": "; ".join(
+            f"{sentences.named(key, lang)} {sentences.value_of(key, value, lang)}"
+            for key, value in comparison.same.items()
+        ),
+        "costs": (costs := _costs(comparison, lang)),
+        "cost_lines": [["", *names], *([name, *values] for name, values in costs.values())],
+        "noted": [
+            (", ".join(of), sentences.named(note, lang), note in TEXTS["comparison"])
+            for note, of in comparison.noted.items()
+        ],
+        "protocol": {
+            sentences.named(key, lang): sentences.value_of(key, value, lang)
+            for key, value in comparison.protocol.items()
+        },
     }
+
+
+def _text(lang: Lang, key: str, **slots: object) -> str:
+    return text("comparison", key, lang, **slots)
+
+
+def _costs(comparison: Comparison, lang: Lang) -> dict[str, tuple[str, list[str]]]:
+    """Return what each cost of training is called, and its value for each run."""
+    costs = [entry.cost for entry in comparison.entries.values()]
+    return {
+        key: (sentences.named(key, lang), [cost(one[key], key, lang) for one in costs])
+        for key in costs[0]
+    }
+
+
+def _name(row: Row) -> str:
+    return row.key.replace("_", " ")
 
 
 def _refused(row: Row) -> bool:
     """Return whether a metric that is usually judged is not comparable between these runs."""
-    return (row.section, row.key) in GENERATIVE and any(row.reasons)
+    return (row.section, row.key) in GENERATIVE and any(row.obstacles)
 
 
-class Cell(NamedTuple):
-    """The metric of one run in a row, as text."""
-
-    value: str  # "" if it is missing
-    difference: str  # to the first run, with its interval
-    verdict: str  # a key of MARKS, or ""
-    note: int  # number, from 1, of the reason why it is not judged; 0 if there is none
-
-
-def cells(row: Row, notes: Sequence[str]) -> list[Cell]:
-    """Return the cells of a row. The first run is marked better if all others are worse."""
-    verdicts = row.verdicts
-    verdicts[0] = "better" if all(verdict == "worse" for verdict in verdicts[1:]) else ""
-    return [
-        Cell(
-            _estimate(value) if value else "",
-            _interval(interval) if interval else "",
-            verdict,
-            notes.index(reason) + 1 if reason in notes else 0,
-        )
-        for value, interval, verdict, reason in zip(
-            row.values, row.intervals, verdicts, row.reasons, strict=True
-        )
-    ]
-
-
-def _lines(names: Sequence[str], rows: Sequence[tuple[Row, str, list[Cell]]]) -> list[list[str]]:
+def _lines(names: Sequence[str], rows: Sequence[Shown], lang: Lang) -> list[list[str]]:
     """Return the rows of a section as a table of texts with a header."""
-    found = [
-        [
-            "number",
-            "better",
-            "unit",
-            names[0],
-            *(w for name in names[1:] for w in (name, f"{name} − {names[0]}", "")),
-        ]
-    ]
-    for row, _, (first, *others) in rows:
-        line = [row.key.replace("_", " "), row.metric.better, row.metric.unit, first.value]
-        for cell in others:
-            line += [
-                cell.value,
-                cell.difference,
-                f"({cell.note})" if cell.note else MARKS.get(cell.verdict, ""),
-            ]
+    t = partial(_text, lang)
+    others = (w for name in names[1:] for w in (name, f"{name} − {names[0]}", ""))
+    found = [[t("number"), t("better"), t("unit"), names[0], *others]]
+    for row, _, own, (first, *rest) in rows:
+        better = row.metric.better and t(row.metric.better)
+        line = [_name(row), better, own, first.value]
+        for cell in rest:
+            mark = cell.verdict and t(f"mark.{cell.verdict}")
+            line += [cell.value, cell.difference, f"({cell.note})" if cell.note else mark]
         found.append(line)
     return found
 
 
-def _about(row: Row) -> str:
+def _about(row: Row, unit: str, lang: Lang) -> str:
     """Describe a metric: meaning, unit, better side, and the value of real images."""
-    better = f"{row.metric.better} is better" if row.metric.better else ""
-    real = f"real images: {_estimate(row.real)}" if row.real else ""
-    return "; ".join(part for part in (row.metric.about, row.metric.unit, better, real) if part)
-
-
-def _estimate(value: Estimate) -> str:
-    digits = _digits(value.value, value.error)
-    return _number(value.value, digits) + (
-        f" ± {_number(value.error, digits)}" if value.error is not None else ""
-    )
-
-
-def _interval(found: Interval) -> str:
-    digits = _digits(found.value, (found.high - found.low) / 2)
-    nearest = min(found.low, found.high, key=abs)
-    # The rounded ends of an interval that excludes zero must not be zero.
-    while found.sign and not round(nearest, digits):
-        digits += 1
-    ends = f"[{_number(found.low, digits)}, {_number(found.high, digits)}]"
-    return f"{_number(found.value, digits, '+')} {ends}"
-
-
-def _digits(value: float, spread: float | None) -> int:
-    """Return the number of decimals, at most four.
-
-    They give two digits of the error or of half the interval, or else four digits of the value.
-    """
-    if not spread and value == round(value):
-        return 0
-    return min(4, max(0, (1 if spread else 3) - math.floor(math.log10(spread or abs(value)))))
-
-
-def _number(value: float, digits: int, sign: str = "") -> str:
-    """Format with thousands separators and a minus sign (U+2212); zero has no sign."""
-    rounded = round(value, digits) + 0.0
-    return f"{rounded:{sign if rounded else ''},.{digits}f}".replace("-", "−")
-
-
-def _cost(value: float | None, key: str) -> str:
-    if value is None:
-        return "not recorded"
-    return f"{value:.3g}" if key.startswith("seconds") and value < 1000 else f"{value:,.0f}"
+    better = row.metric.better and text("units", row.metric.better, lang)
+    real = _text(lang, "real images", value=estimate(row.real, lang)) if row.real else ""
+    parts = (about(row.section, row.key, lang), unit, better, real)
+    return "; ".join(part for part in parts if part)
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:

@@ -127,7 +127,9 @@ def charts(history: History, lang: Lang, unit: str) -> list[Chart]:
     An autoencoder has the distortion alone.
     """
     parts = ["loss", "distortion", "rate"] if has_rate(history) else ["distortion"]
-    found = [Chart(text("figures", part, lang), unit, _lines(history, part, lang)) for part in parts]
+    found = [
+        Chart(text("figures", part, lang), unit, _lines(history, part, lang)) for part in parts
+    ]
     beta = [entry.get("beta", 1.0) for entry in history]
     if len(set(beta)) > 1:
         title = text("figures", "beta", lang)

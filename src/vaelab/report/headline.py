@@ -8,29 +8,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-
-from vaelab.evaluation import WEIGHTS, Estimate
-from vaelab.evaluation.metrics.information import ACTIVE, variance_of_means
+from vaelab.evaluation import METRICS, Estimate, headlines, meaning
+from vaelab.evaluation.metrics.information import ACTIVE
 from vaelab.language import Lang, decimal, text
 from vaelab.report.prepared import Prepared
 
-# In the order of the page: the key of a number in an evaluation, and its unit.
-NUMBERS = {
-    "likelihood.loss": "nats",
-    "likelihood.distortion": "nats",
-    "likelihood.rate": "nats",
-    "likelihood.nll": "nats",
-    "likelihood.bits_per_dim": "bits",
-    "latent.active_units": "",
-    "latent.codes_used": "share",
-    "latent.mutual_information": "nats",
-    "latent.hole_share": "share",
-    "latent.knn_accuracy": "share",
-    "samples.mse": "",
-    "samples.frechet": "",
-}
+HIDDEN = (  # headlines of an evaluation that say nearly the same as another one
+    "latent.prior_gap", "latent.probe_accuracy", "latent.smoothness", "samples.copies",
+    "samples.psnr", "samples.ssim", "disentangling.dci_disentanglement",
+)  # fmt: skip
 MEASURED = ("loss", "distortion", "rate")  # what the end of a training measures
+POINTLESS = ("loss", "rate", "active_units")  # what means nothing for an autoencoder
+PLAIN = ("share", "squared values")  # units that a reader expects anyway
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 LATEX |= {c: f"\\{c}" for c in "&%$#_{}"} | {"−": "$-$", "β": r"$\beta$", "±": r"$\pm$"}
 
@@ -64,49 +53,37 @@ class Number:
 
 def numbers(prepared: Prepared) -> list[Number]:
     """Return what is known of a run: the numbers of its evaluation, else those of its training."""
-    values: dict[str, Estimate] = {}
-    for key in NUMBERS:
-        found = prepared.number(key)
-        name = key.partition(".")[2]
-        if found is None and name in MEASURED and name in prepared.results:
-            found = Estimate(prepared.results[name])
-        if found is None and name == "active_units":
-            found = _active(prepared)
-        if found is not None and _applies(prepared, name):
-            values[key] = found
-    if not values and prepared.history:  # a training that is not finished
-        last = prepared.history[-1]
-        split = next(split for split in ("validation", "test", "train") if split in last)
-        values = {f"likelihood.{name}": Estimate(last[split][name]) for name in MEASURED}
-    return [_number(prepared, key, found) for key, found in values.items()]
+    found = []
+    for section, name in headlines():
+        key = f"{section}.{name}"
+        measured = prepared.number(key)
+        value = measured or _trained(prepared, name)
+        if value and key not in HIDDEN and not (prepared.is_point and name in POINTLESS):
+            found.append(_number(prepared, section, name, key if measured else name, value))
+    return found
 
 
-def _applies(prepared: Prepared, name: str) -> bool:
-    """Whether a number means something for the model: an autoencoder has no rate and no bound."""
-    return not (prepared.is_point and name in ("loss", "rate", "active_units"))
-
-
-def _active(prepared: Prepared) -> Estimate | None:
-    """Count the active dimensions in the codes of the page where no evaluation did."""
-    if not prepared.results or not prepared.trained or prepared.space not in ("reals", "levels"):
+def _trained(prepared: Prepared, name: str) -> Estimate | None:
+    """Return a number that the training itself measured: its end, else its last epoch."""
+    if name == "active_units" and prepared.results and prepared.space in ("reals", "levels"):
+        return Estimate(float((prepared.view.posterior.activity > ACTIVE).sum()))
+    if name not in MEASURED:
         return None
-    activity = variance_of_means(torch.from_numpy(prepared.view.codes[0]))
-    return Estimate(float((activity > ACTIVE).sum()))
+    if prepared.results:
+        return Estimate(prepared.results[name])
+    if not prepared.history:
+        return None
+    last = prepared.history[-1]
+    return Estimate(last[next(s for s in ("validation", "test", "train") if s in last)][name])
 
 
-def _number(prepared: Prepared, key: str, found: Estimate) -> Number:
-    name, lang = key.partition(".")[2], prepared.lang
-    total = prepared.run.vae.latent if name == "active_units" else 0
-    k = prepared.evaluation.protocol[WEIGHTS] if prepared.evaluation else 0
-    units = {"nats": prepared.unit, "share": ""}
-    return Number(
-        key if prepared.number(key) else name,
-        text("report", f"name_{name}", lang, k=int(k)),
-        text("report", f"mean_{name}", lang, k=int(k), total=total),
-        units.get(NUMBERS[key], NUMBERS[key]),
-        found,
-        lang,
-    )
+def _number(prepared: Prepared, section: str, name: str, key: str, found: Estimate) -> Number:
+    lang, said = prepared.lang, meaning(section, name, prepared.lang)
+    unit = prepared.unit if METRICS[section][name].unit == "nats per image" else said.unit
+    unit = "" if METRICS[section][name].unit in PLAIN else unit
+    if name == "active_units":
+        unit = prepared.t("of", total=prepared.run.vae.latent)
+    return Number(key, said.name[:1].upper() + said.name[1:], said.reading, unit, found, lang)
 
 
 # --- tables for other documents -------------------------------------------------------------------

@@ -81,9 +81,7 @@ def frames(folder: Path, shape: tuple[int, int]) -> list[tuple[int, Picture]]:
         with Image.open(path) as image:
             found.append((int(path.stem), _reduced(np.asarray(image.convert("RGB")), scale)))
     last = found[-1][1].shape if found else ()
-    return [
-        (epoch, picture(pixels, "", scale)) for epoch, pixels in found if pixels.shape == last
-    ]
+    return [(epoch, picture(pixels, "", scale)) for epoch, pixels in found if pixels.shape == last]
 
 
 def _reduced(sheet: Pixels, scale: int) -> Pixels:

@@ -26,7 +26,7 @@ from vaelab.language import Lang, text, texts
 Ref = dict[str, Any]  # the place of an array in the bytes of a page: `Ref` of payload.ts
 
 POLICY = (
-    "default-src 'none'; script-src 'sha256-{script}'; style-src 'unsafe-inline'; "
+    "default-src 'none'; {script}style-src 'unsafe-inline'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
 _TOP = 32767  # the largest 16-bit integer
@@ -93,29 +93,30 @@ def render(
     """
     code = files("vaelab.report").joinpath("static", f"{script}.js").read_text("utf-8")
     whole = document | {"lang": lang, "texts": texts(template)}
+    return static(
+        template,
+        lang,
+        code=Markup(code),  # ours; `build.mjs` and a test see to it that it holds no </script
+        json=Markup(embedded(whole)),
+        bytes=arrays.packed(),
+        **context,
+    )
+
+
+def static(template: str, lang: Lang, *, code: str = "", **context: Any) -> str:
+    """Return a page like `render`, but without a script unless its `code` is given."""
 
     def t(key: str, **values: object) -> str:
         return text(template, key, lang, **values)
 
-    return (
-        _environment()
-        .get_template(f"{template}.html")
-        .render(
-            context,
-            t=t,
-            lang=lang,
-            policy=policy(code),
-            code=Markup(code),  # ours; `build.mjs` and a test see to it that it holds no </script
-            json=Markup(embedded(whole)),
-            bytes=arrays.packed(),
-        )
-    )
+    found = context | {"t": t, "lang": lang, "policy": policy(code), "code": code}
+    return _environment().get_template(f"{template}.html").render(found)
 
 
 def policy(code: str) -> str:
-    """Return the content security policy that allows this script and nothing from outside."""
+    """Return the content security policy that allows this script, if any, and no request."""
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-    return POLICY.format(script=digest)
+    return POLICY.format(script=f"script-src 'sha256-{digest}'; " if code else "")
 
 
 def embedded(document: Any) -> str:

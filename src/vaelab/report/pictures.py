@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from vaelab.data.dataset import spread
+from vaelab.language import Lang
 from vaelab.plots import (
     Look,
     Pixels,
@@ -25,15 +26,17 @@ from vaelab.plots import (
 from vaelab.runs import Run
 
 
-def pictures(runs: Mapping[str, Run]) -> dict[str, tuple[Figure, dict[str, Figure]]]:
+def pictures(
+    runs: Mapping[str, Run], lang: Lang = "en"
+) -> dict[str, tuple[Figure, dict[str, Figure]]]:
     """Return the figures of a comparison by kind: one of all runs, and one of each run.
 
     The kinds are latent codes, samples and reconstructions (unless the data are tables), and the
     manifold (if all latent spaces are planes). The settings `figures` and the seed of the first run
-    apply to all. Labels are in English, the language of the page.
+    apply to all, except their language, which is that of the page.
     """
     first = next(iter(runs.values())).recipe
-    look = Look("en", first.figures.size)
+    look = Look(lang, first.figures.size)
     codes, samples, originals, again = {}, {}, {}, {}
     for name, run in runs.items():
         split = run.data.with_measured().test

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
+from vaelab.data.dataset import spread
 from vaelab.evaluation import Estimate, Evaluation, number, read
 from vaelab.language import Lang, decimal, text
 from vaelab.plots import Array, Labels, View
@@ -17,15 +18,7 @@ from vaelab.runs import Run
 from vaelab.seeding import seeded
 from vaelab.training import History
 
-PROBED = 1000  # test images, at most, whose distortion and rate a page computes itself
-
-
-class Probe(NamedTuple):
-    """Distortion and rate of some test images, from one posterior sample for each."""
-
-    which: Array  # (N,), the indices of the test images
-    distortion: Array  # (N,)
-    rates: Array  # (N, L) where the rate is a sum over dimensions, else (N, 1)
+PROBED = 1000  # images of a split, at most, whose losses a page computes itself
 
 
 @dataclass(frozen=True)
@@ -94,16 +87,21 @@ class Prepared:
         return self.view.classes.named(y)
 
     @cached_property
-    def probe(self) -> Probe:
-        """Measure distortion and rate of at most `PROBED` test images, evenly spaced."""
-        n = len(self.view.data.test.x)
-        which = np.unique(np.linspace(0, n - 1, min(n, PROBED)).round().astype(int))
+    def distortions(self) -> tuple[Array, Array]:
+        """The indices (N,) of some test images, and their distortion (N,).
+
+        That is the one of the evaluation, else of at most `PROBED` images, evenly spaced, with one
+        posterior sample for each.
+        """
+        measured = self.number("likelihood.distortion")
+        if measured is not None and measured.each is not None:
+            return np.arange(len(measured.each)), measured.each
+        which = spread(len(self.view.data.test.x), PROBED)
         x, y = self.view.rows(which)
         labels = None if y is None else torch.from_numpy(y)
-        vae, distortion, rates = self.run.vae, [], []
+        found = []
         with torch.no_grad(), seeded(self.run.recipe.train.seed, "report"):
-            for index in torch.arange(len(x)).split(vae.rows_at_once()):
-                draw = vae.draw(x[index], 1, None if labels is None else labels[index])
-                distortion.append(draw.distortion)
-                rates.append(draw.rates)
-        return Probe(which, torch.cat(distortion).numpy(), torch.cat(rates).numpy())
+            for index in torch.arange(len(x)).split(self.run.vae.rows_at_once()):
+                given = None if labels is None else labels[index]
+                found.append(self.run.vae.draw(x[index], 1, given).distortion)
+        return which, torch.cat(found).numpy()

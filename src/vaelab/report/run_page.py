@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from vaelab.errors import UserError
-from vaelab.evaluation import METRICS, Estimate
+from vaelab.evaluation import METRICS, Estimate, meaning
 from vaelab.plots import drawable
 from vaelab.recipes import flatten
 from vaelab.report import shown
 from vaelab.report.curves import charts
-from vaelab.report.dimensions import dimensions, order
+from vaelab.report.dimensions import dimensions
 from vaelab.report.features import features
 from vaelab.report.findings import findings
 from vaelab.report.headline import copies, numbers
@@ -22,7 +22,6 @@ from vaelab.report.page import Arrays, render
 from vaelab.report.prepared import Prepared
 from vaelab.report.scatter import latent
 from vaelab.report.trained import again, cited, what_was_trained
-from vaelab.report.words import meaning
 from vaelab.runs import Run
 
 NAME = "report.html"
@@ -77,7 +76,9 @@ def _gathered(prepared: Prepared, watched: bool) -> tuple[dict[str, Any], dict[s
         "done": len(prepared.history),
         "epochs": run.recipe.train.epochs,
         "evaluated": prepared.evaluation is not None,
-        "charts": [(chart, chart.drawn(prepared.lang), chart.said(prepared.lang)) for chart in drawn],
+        "charts": [
+            (chart, chart.drawn(prepared.lang), chart.said(prepared.lang)) for chart in drawn
+        ],
         "doctor": {"quick": ""} | doctor,
         "frames": seen,
         "trained": what_was_trained(prepared),
@@ -115,9 +116,7 @@ def _size(run: Run) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _pictures(
-    prepared: Prepared, arrays: Arrays
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def _pictures(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return what the weights and the data show."""
     is_table = not drawable(prepared.run.vae.shape)
     points, document = latent(prepared, arrays)
@@ -131,7 +130,6 @@ def _pictures(
         "traversals": [],
         "manifold": None,
         "interpolations": [],
-        "walkable": shown.walkable(prepared) and not is_table,
     }
     if not is_table:
         found |= {
@@ -139,26 +137,25 @@ def _pictures(
             "reconstructions": shown.reconstructions(prepared),
             "samples": shown.samples(prepared),
             "manifold": shown.manifold(prepared),
+            "traversals": shown.traversals(prepared),
             "interpolations": shown.interpolations(prepared),
         }
-    if found["walkable"]:
-        found["traversals"] = shown.traversals(prepared, order(prepared))
     return {"pictures": found}, document
 
 
-def _all_numbers(prepared: Prepared) -> list[tuple[str, list[tuple[str, str, str, str, str]]]]:
+def _all_numbers(prepared: Prepared) -> list[tuple[str, list[tuple[str, ...]]]]:
     """Return every single number of the evaluation by section, with its unit and its meaning."""
     if prepared.evaluation is None:
         return []
     found = []
     for section, values in prepared.evaluation.sections.items():
         rows = []
-        for key, metric in METRICS[section].items():
+        for key in METRICS[section]:
             value = values.get(key)
             if isinstance(value, int | float | Estimate):
-                about, lang = meaning(section, key, prepared.lang)
-                shown = value if isinstance(value, int | Estimate) else f"{value:.4g}"
-                rows.append((key, prepared.say(shown), metric.unit, about, lang))
+                said = meaning(section, key, prepared.lang)
+                text = value if isinstance(value, int | Estimate) else f"{value:.4g}"
+                rows.append((key, prepared.say(text), said.unit, said.about))
         found.append((section, rows))
     return found
 
@@ -167,9 +164,11 @@ def _data(prepared: Prepared, doctor: dict[str, Any]) -> dict[str, Any]:
     """Return the numbers of the page under the names of the files that they come from."""
     run, evaluation = prepared.run, prepared.evaluation
     try:
-        stored = json.loads(evaluation.path.read_text("utf-8")) if (
-            evaluation and evaluation.path
-        ) else None
+        stored = (
+            json.loads(evaluation.path.read_text("utf-8"))
+            if (evaluation and evaluation.path)
+            else None
+        )
     except (OSError, ValueError) as error:
         raise UserError(f"{run.folder}: its evaluation cannot be read ({error})") from None
     return {

@@ -139,9 +139,7 @@ def lighter(colour: str) -> str:
     return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
-def _static(
-    points: Array, index: Array, classes: list[Colour], prepared: Prepared
-) -> Picture:
+def _static(points: Array, index: Array, classes: list[Colour], prepared: Prepared) -> Picture:
     """Draw the points on a transparent sheet, for a page without scripts."""
     low, high = points.min(0), points.max(0)
     middle, reach = (low + high) / 2, max(float((high - low).max()), 1e-6) * 0.53
@@ -159,9 +157,7 @@ def _static(
     return Picture(src, STATIC, STATIC, prepared.t("alt_latent", count=len(points)))
 
 
-def _densities(
-    prepared: Prepared, z: Array, y: Labels, classes: list[Colour]
-) -> dict[str, Any]:
+def _densities(prepared: Prepared, z: Array, y: Labels, classes: list[Colour]) -> dict[str, Any]:
     """Return the density of the codes of each class as outlines, one below the other."""
     low, high = float(z.min()), float(z.max())
     room = 0.1 * (high - low) or 1.0

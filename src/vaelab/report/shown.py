@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vaelab.plots import (
-    Array,
+    SIGMAS,
     Pixels,
     between,
     chosen,
@@ -17,22 +17,20 @@ from vaelab.plots import (
     decoded,
     displayed,
     form,
-    gap,
+    half_each,
     is_discrete,
     is_plane,
     latent_grid,
+    named,
     sample_title,
     tiles,
 )
-from vaelab.report.dimensions import named, rates_of
 from vaelab.report.images import Picture, picture, scale_of, sheet, squarest
 from vaelab.report.prepared import Prepared
 
 EXTREMES = 5  # best and worst reconstructions
 DIMENSIONS = 8  # whose traversals are shown, at most
-STEPS = 11  # of a traversal
 APART = 12  # pixels of the page between a test image and the decoded steps
-ENDS = (1, 99)  # percentiles of the codes between which a dimension is walked
 
 
 class Row(NamedTuple):
@@ -53,7 +51,9 @@ def reconstructions(prepared: Prepared) -> dict[str, Any]:
     texts = [prepared.t("alt_pair", name=_class(prepared, name)) for name in names]
     best, worst, of = _extremes(prepared)
     return {
-        "typical": list(zip(_pairs(displayed(run, x), displayed(run, again), texts), names, strict=True)),
+        "typical": list(
+            zip(_pairs(displayed(run, x), displayed(run, again), texts), names, strict=True)
+        ),
         "best": best,
         "worst": worst,
         "of": of,
@@ -75,10 +75,7 @@ def _class(prepared: Prepared, name: str) -> str:
 
 def _extremes(prepared: Prepared) -> tuple[list[Any], list[Any], int]:
     """Return the images with the lowest and the highest distortion, with it, and of how many."""
-    each = prepared.number("likelihood.distortion")
-    whole = each is not None and each.each is not None
-    distortion = each.each if each and each.each is not None else prepared.probe.distortion
-    indices = np.arange(len(distortion)) if whole else prepared.probe.which
+    indices, distortion = prepared.distortions
     order = np.argsort(distortion, kind="stable")
     count = min(EXTREMES, len(order) // 2)
     found = []
@@ -122,37 +119,31 @@ def _strip(pictures: Pixels, alt: str) -> Picture:
     return picture(sheet(pictures, len(pictures)), alt, scale_of(pictures))
 
 
-def traversals(prepared: Prepared, order: Array) -> list[Row]:
-    """Return the decoded walks along the first dimensions of `order`, from one test image.
+def traversals(prepared: Prepared) -> list[Row]:
+    """Return the walks along the most informative dimensions, from the code of one test image.
 
-    Each dimension goes from the 1st to the 99th percentile of the codes, the others keep the
-    values of the image.
+    There are none where no dimension of a code can change while the others stay.
     """
-    codes, labels = prepared.view.codes
-    rates, rows = rates_of(prepared), []
-    for dimension in order[:DIMENSIONS]:
-        low, high = np.percentile(codes[:, dimension], ENDS)
-        z = np.repeat(codes[:1], STEPS, axis=0)
-        z[:, dimension] = np.linspace(low, high, STEPS)
-        y = None if labels is None else np.repeat(labels[:1], STEPS)
-        ends = [prepared.say(f"{value:.1f}") for value in (low, high)]
-        alt = prepared.t("alt_traversal", n=int(dimension) + 1, low=ends[0], high=ends[1])
-        about = "" if rates is None else prepared.say(f"{rates[dimension]:.2f} nats")
-        strip = _strip(decoded(prepared.run, z, y), alt)
-        rows.append(Row(named(dimension), [strip], about))
+    if prepared.space != "reals":
+        return []
+    view, found, rows = prepared.view, prepared.view.posterior, []
+    x, y = view.rows(view.first)
+    start = prepared.run.vae.encode(x, y).numpy()
+    for j in found.order[:DIMENSIONS].tolist():
+        z = np.repeat(start, len(SIGMAS), axis=0)
+        z[:, j] = found.axis(j, SIGMAS)
+        labels = None if y is None else y.repeat(len(SIGMAS))
+        strip = _strip(decoded(prepared.run, z, labels), prepared.t("alt_traversal", name=named(j)))
+        about = ""
+        if found.rates is not None:
+            about = prepared.say(f"{found.rates[:, j].mean():.2f} nats")
+        rows.append(Row(named(j), [strip], about))
     return rows
-
-
-def walkable(prepared: Prepared) -> bool:
-    """Whether one dimension of a code can change while the others stay."""
-    return prepared.space in ("reals", "levels")
 
 
 def manifold(prepared: Prepared) -> dict[str, Any] | None:
     """Return the latent plane or line decoded; None where the latent space is neither."""
-    if not is_plane(prepared.run, (1, 2)) or (
-        decoded_grid := latent_grid(prepared.run)
-    ) is None:
+    if not is_plane(prepared.run, (1, 2)) or (decoded_grid := latent_grid(prepared.run)) is None:
         return None
     pictures, axis = decoded_grid
     plane = len(pictures) > len(axis)
@@ -170,15 +161,14 @@ def interpolations(prepared: Prepared) -> list[Picture]:
     for pair in prepared.view.walks:
         ends, y = prepared.view.rows(pair)
         codes = between(prepared.run, ends, y)
-        steps = len(codes)
-        labels = None if y is None else y[np.arange(steps) * 2 // steps]
+        labels = None if y is None else half_each(y)
         images, walk = displayed(prepared.run, ends), decoded(prepared.run, codes, labels)
         strips = [sheet(part, len(part)) for part in (images[:1], walk, images[1:])]
         scale = scale_of(images)
         space = np.zeros((len(strips[0]), max(1, round(APART / scale)), 4), np.uint8)
         row = np.concatenate([strips[0], space, strips[1], space, strips[2]], axis=1)
         names = [_class(prepared, name) for name in prepared.classes_of(y) or ("", "")]
-        alt = prepared.t("alt_walk", first=names[0], last=names[1], count=steps)
+        alt = prepared.t("alt_walk", first=names[0], last=names[1], count=len(codes))
         rows.append(picture(row, alt, scale))
     return rows
 

@@ -103,7 +103,10 @@ def _data(prepared: Prepared, data: Dataset) -> list[tuple[str, str]]:
         (t("data_set"), data.name),
         (t("data_shape"), " × ".join(map(str, data.shape))),
         (t("data_splits"), splits),
-        (t("data_labels"), t("data_classes", count=len(labels)) if labels else t("data_unlabelled")),
+        (
+            t("data_labels"),
+            t("data_classes", count=len(labels)) if labels else t("data_unlabelled"),
+        ),
         (t("data_treatment"), f"{treatment}: {t(f'treatment_{treatment}')}"),
     ]
     if recipe.data.rotate or recipe.data.shift:
@@ -171,7 +174,5 @@ def cited(prepared: Prepared) -> dict[str, Any]:
     """Return the papers that the run used, in a line each and as BibTeX."""
     run = prepared.run
     entries = bibtex(run.recipe, fitted=(run.folder / FITTED).exists())
-    keys = [
-        line.partition("{")[2].rstrip(",") for line in entries.splitlines() if line[:1] == "@"
-    ]
+    keys = [line.partition("{")[2].rstrip(",") for line in entries.splitlines() if line[:1] == "@"]
     return {"bibtex": entries, "references": [reference(key) for key in keys]}

@@ -1,6 +1,7 @@
 """`compare`: train recipes, evaluate all runs in the same way, and write a comparison.
 
 OUT/comparison.md, .csv, .json    metrics, differences with intervals, different settings, cost
+OUT/comparison.tex                metrics and cost as LaTeX tables
 OUT/comparison.html               the same with pictures, in one self-contained file
 OUT/figures/                      latent, samples, reconstructions, manifold: a panel for each run
 OUT/NAME/, OUT/NAME/seed-S/       the runs that were trained for the comparison
@@ -20,6 +21,7 @@ from vaelab.errors import UserError
 from vaelab.evaluation import WEIGHTS, entries, paired, read
 from vaelab.evaluation.paired import Comparison
 from vaelab.files import claim
+from vaelab.language import Lang
 from vaelab.recipes import Data, Recipe, available, flatten, override, permit, study
 from vaelab.report.comparison import FILES, brief, write
 from vaelab.runs import Run, load
@@ -43,6 +45,7 @@ def compare(
     samples: int = 0,
     images: int = 0,
     overwrite: bool = False,
+    lang: Lang | None = None,
     code: str | Path | Collection[str | Path] = (),
     quiet: bool = False,
 ) -> Comparison:
@@ -60,6 +63,8 @@ def compare(
             one of the runs was evaluated, at least 100.
         images: The number of test images; 0 for all.
         overwrite: Whether to replace runs of other recipes in `out`.
+        lang: The language of all texts; by default that of the first run's figures for the page
+            and its pictures, and English for the other files.
         code: The Python files that the models may run.
         quiet: Whether to print nothing.
 
@@ -90,8 +95,8 @@ def compare(
     runs = _trained(given, folder, seeds, overwrite, quiet)
     comparison = paired.comparison(_evaluated(runs, data, samples, images, console), seeds)
     console.live("plotting")
-    paths = write(comparison, folder)
-    console.say("\n".join(["", brief(comparison), *map(str, paths)]))
+    paths = write(comparison, folder, lang)
+    console.say("\n".join(["", brief(comparison, lang or "en"), *map(str, paths)]))
     return comparison
 
 

@@ -1,10 +1,12 @@
-"""`evaluate`: measure a run, store the results, and plot the nearest training images."""
+"""`evaluate`: measure a run, store the results, and plot what they add to the run's figures."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from vaelab import devices
 from vaelab.errors import UserError, nearest
@@ -14,6 +16,7 @@ from vaelab.evaluation import (
     Evaluation,
     Evaluator,
     Results,
+    Section,
     missing,
     protocol,
     rounded,
@@ -21,7 +24,7 @@ from vaelab.evaluation import (
 )
 from vaelab.evaluation.sections.samples import neighbours
 from vaelab.files import absolute
-from vaelab.plots import displayed, drawable, encode, look_of, rows
+from vaelab.plots import View, displayed, drawable, encode, look_of, nll_by_class, rows
 from vaelab.runs import Run
 from vaelab.runs import load as load_run
 from vaelab.seeding import untouched
@@ -78,8 +81,7 @@ def evaluate(
     with devices.using(devices.threads(run.recipe.train.threads)[0]), untouched():
         for name, numbers in missing(evaluator, names, samples, results.sections, console.say):
             results.keep({name: numbers})
-            if name == "samples":
-                _plot(evaluator, results)
+            _plot(evaluator, results, name, numbers)
             if known and results.unkept:
                 console.say(f"note: {results.unkept}; results are only printed")
                 known = False
@@ -99,14 +101,30 @@ def _checked(sections: str | Collection[str], samples: int, images: int) -> list
     return names
 
 
-def _plot(evaluator: Evaluator, results: Results) -> None:
-    """Plot the samples that are nearest to a training image, above that image."""
-    run = evaluator.run
-    if results.unkept or not drawable(evaluator.data.shape):
+def _plots(evaluator: Evaluator, name: str, numbers: Section) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures that a section adds to those of the run, by name.
+
+    The samples that are nearest to a training image, above that image; and the nll of each class.
+    """
+    run, look = evaluator.run, look_of(evaluator.run)
+    if name == "samples" and drawable(evaluator.data.shape):
+        pairs = neighbours(evaluator)
+        yield (
+            "neighbours",
+            rows({look.text(k): displayed(run, x) for k, x in pairs.items()}, look=look),
+        )
+    if name.startswith("likelihood") and len(numbers.get("nll_by_class", {})) > 1:
+        view = View(run, evaluator.data)
+        yield "nll-by-class", nll_by_class(view, numbers["nll_by_class"], numbers["nll"])
+
+
+def _plot(evaluator: Evaluator, results: Results, name: str, numbers: Section) -> None:
+    """Write the figures of a section in the formats of the run."""
+    if results.unkept:
         return
-    look, pairs = look_of(run), neighbours(evaluator)
-    shown = {look.text(key): displayed(run, x) for key, x in pairs.items()}
     try:
-        results.write("figures/neighbours.png", encode(rows(shown, look=look)))
+        for figure, page in _plots(evaluator, name, numbers):
+            for kind in evaluator.run.recipe.figures.format:
+                results.write(f"figures/{figure}.{kind}", encode(page, kind))
     except UserError as error:
         results.unkept = str(error)

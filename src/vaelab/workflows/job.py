@@ -190,4 +190,3 @@ def _channels(shape: tuple[int, ...]) -> str:
             sides = f"{side}, {side}" if channels == 1 else f"{channels}, {side}, {side}"
             return f"{steps}; if they are images, store them as (N, {sides})"
     return steps
-

@@ -1,4 +1,4 @@
-"""Metrics with meaning, unit and better side, and estimates with standard errors."""
+"""Metrics with unit and better side, and estimates with standard errors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaelab.language import Lang, local, text
 from vaelab.seeding import generator
 
 
 class Metric(NamedTuple):
-    """The description of a metric in the table of a section."""
+    """A metric in the table of a section; language/metrics.toml says what it is."""
 
-    about: str  # one line
     unit: str = ""  # nats, bits, nats per image, share, ...
     better: Literal["", "lower", "higher"] = ""  # "": neither, for example for a rate
     cites: str = ""  # keys of references.bib, separated by spaces
@@ -36,12 +36,20 @@ class Estimate(NamedTuple):
         >>> print(Estimate(101.0432, 0.8519), Estimate(0.25))
         101.04 ± 0.85 0.25
         """
+        return self.written("en")
+
+    def written(self, lang: Lang) -> str:
+        """Return the value like `str`, as the language writes it.
+
+        >>> Estimate(-101.0432, 0.8519).written("pt")
+        '−101,04 ± 0,85'
+        """
         if self.value is None or not math.isfinite(self.value):  # JSON stores NaN as null
-            return "not a number"
+            return text("units", "not a number", lang)
         if not self.error or not math.isfinite(self.error):
-            return f"{self.value:.4g}"
+            return local(f"{self.value:.4g}", lang)
         places = max(0, 1 - math.floor(math.log10(self.error)))
-        return f"{self.value:.{places}f} ± {self.error:.{places}f}"
+        return local(f"{self.value:.{places}f} ± {self.error:.{places}f}", lang)
 
 
 def number(found: Any) -> Estimate | None:

@@ -1,4 +1,7 @@
-"""The sections of an evaluation. Each measures a run and describes its metrics in `METRICS`."""
+"""The sections of an evaluation. Each measures a run and lists its metrics in `METRICS`.
+
+What each metric is stands in language/metrics.toml, in English and in Portuguese.
+"""
 
 from typing import Any
 

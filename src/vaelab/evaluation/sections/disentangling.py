@@ -33,60 +33,16 @@ WIDEST = 100  # with more dimensions, slow scores are left out
 RESAMPLES = 50  # bootstrap resamples of the images
 
 METRICS = {
-    "mig": Metric(
-        "mutual information gap between the two most informative dimensions of a factor; chance 0",
-        "share",
-        "higher",
-        "chen2018isolating",
-    ),
-    "sap": Metric(
-        "accuracy gap between the two dimensions that predict a factor best; chance 0",
-        "share",
-        "higher",
-        "kumar2018variational",
-    ),
-    "modularity": Metric(
-        "each dimension is informative about one factor only; high for noise too",
-        "",
-        "higher",
-        "ridgeway2018learning",
-    ),
-    "dci_disentanglement": Metric(
-        "each dimension matters to one factor only; chance near 0",
-        "",
-        "higher",
-        "eastwood2018framework",
-    ),
-    "dci_completeness": Metric(
-        "each factor needs one dimension only; chance near 0", "", "higher", "eastwood2018framework"
-    ),
-    "dci_informativeness": Metric(
-        "accuracy of predicting factors by a random forest; chance: mean of 1 / values",
-        "share",
-        "higher",
-        "eastwood2018framework",
-    ),
-    "dci_accuracy": Metric(
-        "the same for each factor; chance: 1 / values", "share", "higher", "eastwood2018framework"
-    ),
-    "factor_vae_score": Metric(
-        "the dimension that varies least tells which factor is fixed; chance: 1 / factors",
-        "share",
-        "higher",
-        "kim2018disentangling",
-    ),
-    "beta_vae_score": Metric(
-        "a linear classifier of |z - z'| tells which factor is fixed; chance: 1 / factors",
-        "share",
-        "higher",
-        "higgins2017beta",
-    ),
-    "factor_information": Metric(
-        "mutual information of each dimension and each factor; 0 for unused dimensions",
-        "nats",
-        "",
-        "chen2018isolating",
-    ),
+    "mig": Metric("share", "higher", "chen2018isolating"),
+    "sap": Metric("share", "higher", "kumar2018variational"),
+    "modularity": Metric(better="higher", cites="ridgeway2018learning"),
+    "dci_disentanglement": Metric(better="higher", cites="eastwood2018framework"),
+    "dci_completeness": Metric(better="higher", cites="eastwood2018framework"),
+    "dci_informativeness": Metric("share", "higher", "eastwood2018framework"),
+    "dci_accuracy": Metric("share", "higher", "eastwood2018framework"),
+    "factor_vae_score": Metric("share", "higher", "kim2018disentangling"),
+    "beta_vae_score": Metric("share", "higher", "higgins2017beta"),
+    "factor_information": Metric(unit="nats", cites="chen2018isolating"),
 }
 
 

@@ -41,90 +41,27 @@ SAMPLES = 2000  # samples of the aggregate posterior whose density is computed
 COMPARED = 2000  # images whose pairwise distances are compared
 
 METRICS = {
-    "rate": Metric("KL(q(z|x) || p(z)), mean over images", "nats per image"),
-    "rates": Metric("rate of each latent dimension", "nats per image"),
-    "active_units": Metric("dimensions with Var_x(E[z|x]) > 0.01", "", "", "burda2016importance"),
-    "activity": Metric("Var_x(E[z|x]) of each dimension", "", "", "burda2016importance"),
-    "codes_used": Metric(
-        "share of the codebook that test images use", "share", "higher", "oord2017neural"
-    ),
-    "codes_perplexity": Metric(
-        "perplexity of the codebook: exp of the entropy of its use",
-        "values",
-        "higher",
-        "oord2017neural",
-    ),
-    "mutual_information": Metric(
-        "mutual information of image and code: lower bound, at most log N",
-        "nats",
-        "",
-        "poole2019variational",
-    ),
-    "mutual_information_at_most": Metric(
-        "mutual information of image and code: upper bound", "nats", "", "poole2019variational"
-    ),
-    "total_correlation": Metric(
-        "total correlation KL(q(z) || prod_j q(z_j))", "nats", "", "chen2018isolating"
-    ),
-    "dimension_wise_kl": Metric(
-        "sum_j KL(q(z_j) || p(z_j)): upper bound",
-        "nats",
-        "",
-        "chen2018isolating esmaeili2019structured",
-    ),
-    "prior_gap": Metric(
-        "mismatch of aggregate posterior and prior, KL(q(z) || p(z)): upper bound",
-        "nats",
-        "",
-        "hoffman2016elbo",
-    ),
-    "prior_gap_at_least": Metric(
-        "mismatch of aggregate posterior and prior: lower bound", "nats", "", "poole2019variational"
-    ),
-    "hole_share": Metric(
-        "prior samples in holes, less likely than 95 % of test codes; 0.05 if p(z) = q(z)",
-        "share",
-        "",
-        "rosca2018distribution alaa2022faithful",
-    ),
-    "lost_share": Metric(
-        "prior samples that decoding and encoding moves more than 95 % of test codes; "
-        "0.05 if p(z) = q(z)",
-        "share",
-        "",
-        "cemgil2020autoencoding",
-    ),
-    "sample_nll": Metric("-log p(x) of decoded prior samples, K = 100", "nats per image"),
-    "sample_nll_excess": Metric(
-        "sample_nll minus that of decoded test codes; 0 if p(z) = q(z)",
-        "nats per image",
-        "",
-        "rosca2018distribution",
-    ),
-    "knn_accuracy": Metric(
-        "accuracy of 15 nearest neighbours among training codes", "share", "higher"
-    ),
-    "probe_accuracy": Metric(
-        "accuracy of a linear probe: logistic regression on codes",
-        "share",
-        "higher",
-        "alain2017understanding",
-    ),
-    "silhouette": Metric(
-        "silhouette: separation of classes, from -1 to 1", "", "", "rousseeuw1987silhouettes"
-    ),
-    "trustworthiness": Metric(
-        "whether neighbours among codes are neighbours among images, from 0 to 1",
-        "",
-        "higher",
-        "venna2001neighborhood",
-    ),
-    "smoothness": Metric(
-        "constancy of speed along decoded interpolations, from 0 to 1",
-        "",
-        "",
-        "arvanitidis2018latent",
-    ),
+    "rate": Metric("nats per image"),
+    "rates": Metric("nats per image"),
+    "active_units": Metric(cites="burda2016importance"),
+    "activity": Metric(cites="burda2016importance"),
+    "codes_used": Metric("share", "higher", "oord2017neural"),
+    "codes_perplexity": Metric("values", "higher", "oord2017neural"),
+    "mutual_information": Metric(unit="nats", cites="poole2019variational"),
+    "mutual_information_at_most": Metric(unit="nats", cites="poole2019variational"),
+    "total_correlation": Metric(unit="nats", cites="chen2018isolating"),
+    "dimension_wise_kl": Metric(unit="nats", cites="chen2018isolating esmaeili2019structured"),
+    "prior_gap": Metric(unit="nats", cites="hoffman2016elbo"),
+    "prior_gap_at_least": Metric(unit="nats", cites="poole2019variational"),
+    "hole_share": Metric(unit="share", cites="rosca2018distribution alaa2022faithful"),
+    "lost_share": Metric(unit="share", cites="cemgil2020autoencoding"),
+    "sample_nll": Metric("nats per image"),
+    "sample_nll_excess": Metric(unit="nats per image", cites="rosca2018distribution"),
+    "knn_accuracy": Metric("share", "higher"),
+    "probe_accuracy": Metric("share", "higher", "alain2017understanding"),
+    "silhouette": Metric(cites="rousseeuw1987silhouettes"),
+    "trustworthiness": Metric(better="higher", cites="venna2001neighborhood"),
+    "smoothness": Metric(cites="arvanitidis2018latent"),
 }
 
 

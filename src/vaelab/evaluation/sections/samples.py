@@ -28,72 +28,30 @@ FEWEST, MOST = 50, 10_000  # the least and the greatest number of images that ar
 SHOWN, SHOWN_OF = 10, 1000  # samples in the figure of nearest training images, and candidates
 
 _AGAINST = {
-    "frechet": Metric(
-        "Frechet distance between samples and test images", "", "lower", "heusel2017gans"
-    ),
-    "kernel_mmd": Metric(
-        "kernel distance (KID) between samples and test images",
-        "",
-        "lower",
-        "binkowski2018demystifying",
-    ),
-    "precision": Metric(
-        "fidelity: samples that lie among test images; 1 also if all samples are the mean image",
-        "share",
-        cites="kynkaanniemi2019improved",
-    ),
-    "recall": Metric(
-        "diversity: test images that lie among samples",
-        "share",
-        "higher",
-        "kynkaanniemi2019improved",
-    ),
-    "density": Metric(
-        "fidelity: density of test images around samples; 1 for real images",
-        cites="naeem2020reliable",
-    ),
-    "coverage": Metric(
-        "diversity: test images with a sample in their neighbourhood",
-        "share",
-        "higher",
-        "naeem2020reliable",
-    ),
+    "frechet": Metric(better="lower", cites="heusel2017gans"),
+    "kernel_mmd": Metric(better="lower", cites="binkowski2018demystifying"),
+    "precision": Metric("share", cites="kynkaanniemi2019improved"),
+    "recall": Metric("share", "higher", "kynkaanniemi2019improved"),
+    "density": Metric(cites="naeem2020reliable"),
+    "coverage": Metric("share", "higher", "naeem2020reliable"),
 }
 
 METRICS = {
-    "classifier": Metric(
-        "reference classifier, whose features compare images: task, accuracy, hash of its weights",
-        cites="gidaris2018unsupervised",
-    ),
-    "compared": Metric("images in each of the compared sets", "images"),
+    "classifier": Metric(cites="gidaris2018unsupervised"),
+    "compared": Metric("images"),
     **_AGAINST,
-    **{f"{key}_real": Metric(f"{key} of training images in place of samples") for key in _AGAINST},
-    "frechet_reconstructions": Metric(
-        "Frechet distance of reconstructions from the test images", "", "lower"
-    ),
-    "classifier_score": Metric(
-        "inception score with the reference classifier: certainty and diversity of classes",
-        "",
-        "higher",
-        "salimans2016improved",
-    ),
-    "classifier_score_real": Metric("classifier_score of test images"),
-    "asked_class": Metric(
-        "samples classified as the class that they are conditioned on", "share", "higher"
-    ),
-    "asked_class_real": Metric("test images classified as their label", "share"),
-    "mse": Metric("mean squared error of reconstructions, per pixel", "squared values", "lower"),
-    "psnr": Metric("peak signal-to-noise ratio of reconstructions", "dB", "higher"),
-    "ssim": Metric("structural similarity of reconstructions", "", "higher", "wang2004image"),
-    "nearest_train": Metric("distance from samples to the nearest training image", "pixel values"),
-    "nearest_train_real": Metric(
-        "distance from test images to the nearest training image", "pixel values"
-    ),
-    "copies": Metric(
-        "memorised: samples that nearly copy a training image; 0.01 if none is memorised",
-        "share",
-        cites="meehan2020non",
-    ),
+    **{f"{key}_real": Metric() for key in _AGAINST},
+    "frechet_reconstructions": Metric(better="lower"),
+    "classifier_score": Metric(better="higher", cites="salimans2016improved"),
+    "classifier_score_real": Metric(),
+    "asked_class": Metric("share", "higher"),
+    "asked_class_real": Metric("share"),
+    "mse": Metric("squared values", "lower"),
+    "psnr": Metric("dB", "higher"),
+    "ssim": Metric(better="higher", cites="wang2004image"),
+    "nearest_train": Metric("pixel values"),
+    "nearest_train_real": Metric("pixel values"),
+    "copies": Metric("share", cites="meehan2020non"),
 }
 WILD = "some outputs of the model are infinite or NaN"
 
