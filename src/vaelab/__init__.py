@@ -6,8 +6,8 @@
     2
 
 `train` trains a recipe and returns a `Run`, `load` opens a run folder; ``run.vae`` encodes,
-decodes, reconstructs and samples. `evaluate`, `diagnose` and `compare` measure runs, `fit_prior`
-improves the samples of one. `Step` and `epochs` are the training loop without a run folder. Names
+decodes, reconstructs and samples. `evaluate`, `diagnose` and `compare` measure runs, `write_report`
+shows them on a page, `fit_prior` improves the samples of one. `Step` and `epochs` are the training loop without a run folder. Names
 that need torch are imported when they are first used, so ``import vaelab`` is quick.
 """
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vaelab.workflows.compare import compare
     from vaelab.workflows.evaluate import evaluate
     from vaelab.workflows.posthoc_prior import fit_prior
+    from vaelab.workflows.report import write_report
     from vaelab.workflows.studies import train_all
     from vaelab.workflows.train import resume, train
 
@@ -51,6 +52,7 @@ __all__ = [
     "study",
     "train",
     "train_all",
+    "write_report",
 ]
 
 _NEED_TORCH = {
@@ -68,6 +70,7 @@ _NEED_TORCH = {
     "evaluate": "workflows.evaluate",
     "diagnose": "evaluation.doctor",
     "fit_prior": "workflows.posthoc_prior",
+    "write_report": "workflows.report",
 }
 
 

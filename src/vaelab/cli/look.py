@@ -79,6 +79,14 @@ def figures(arguments: argparse.Namespace) -> None:
             gallery.plot(run, run.data.with_measured(), say)
 
 
+def report(arguments: argparse.Namespace) -> None:
+    """Write the report of a run, of several side by side, or of all below a folder."""
+    if not arguments.quiet:
+        announce(f"reporting on {', '.join(arguments.run)}")
+    given = {"lang": arguments.lang, "code": arguments.code}
+    _result(vaelab.write_report(arguments.run, arguments.out, **given), arguments)
+
+
 def _opened(arguments: argparse.Namespace) -> vaelab.Run:
     if not arguments.quiet:
         announce(f"opening {arguments.run}")
@@ -136,6 +144,23 @@ COMMANDS = {
         encode,
         ["vaelab encode RUN --out FILE [options]"],
         memory="give fewer images with --data",
+    ),
+    "report": Command(
+        "write the report of a run, of several side by side, or of a folder of runs",
+        [
+            Option("RUN", "run folders, or one folder with runs below it", number="+"),
+            Option(
+                "--out",
+                "the page (default: report.html in the run, index.html in a folder of runs)",
+                "FILE",
+            ),
+            LANG._replace(about="language of the page (default: that of the figures)"),
+            CODE,
+            QUIET,
+        ],
+        report,
+        ["vaelab report RUN [RUN ...] [options]", "vaelab report FOLDER [options]"],
+        memory="lower figures.points in the recipe of the run",
     ),
     "figures": Command(
         "plot the figures of runs again",

@@ -11,7 +11,7 @@ from vaelab.plots.dimensions import named
 from vaelab.plots.images import rows, side_by_side_images
 from vaelab.plots.latent import density, pca, side_by_side
 from vaelab.plots.latent_pages import SIGMAS, nll_by_class
-from vaelab.plots.pixels import Pixels, form, gap, picture, tiles
+from vaelab.plots.pixels import Pixels, form, gap, picture, squarest, tiles
 from vaelab.plots.style import COLOURS, Array, Labels, Look, encode
 from vaelab.plots.view import (
     View,
@@ -68,6 +68,7 @@ __all__ = [
     "sample_title",
     "side_by_side",
     "side_by_side_images",
+    "squarest",
     "tiles",
     "treated",
 ]

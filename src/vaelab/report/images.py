@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import math
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,14 +40,6 @@ def sheet(pictures: Pixels, columns: int) -> Pixels:
     return whole[:-space, :-space]
 
 
-def squarest(pictures: Pixels) -> int:
-    """Return in how many columns N pictures make a full grid that is nearly square, or nearly full."""
-    n, h, w, _ = pictures.shape
-    side = max(1, min(n, math.ceil(math.sqrt(n * h / w))))
-    widest = max(side, math.isqrt(2 * n * h // w))
-    return next((count for count in range(side, min(n, widest) + 1) if n % count == 0), side)
-
-
 def picture(pixels: Pixels, alt: str, scale: float = 1.0) -> Picture:
     """Return pixels (H, W, 3), or (H, W, 4) with transparent ones, as a picture."""
     return Picture(png(pixels), pixels.shape[1], pixels.shape[0], alt, scale)
@@ -68,17 +60,18 @@ def scale_of(pictures: Pixels) -> float:
     return float(max(1, round(EDGE / max(pictures.shape[1:3]))))
 
 
-def frames(folder: Path, shape: tuple[int, int]) -> list[tuple[int, Picture]]:
+def frames(folder: Path, shape: tuple[int, int], most: int) -> list[tuple[int, Picture]]:
     """Return epoch and picture of the frames of a run whose pictures have this height and width.
 
-    The files are enlarged by a whole number, which is undone. Of different sizes, which a run has
-    whose settings were changed, those of the last one are kept.
+    There are at most `most`, the last one among them. The files are enlarged by a whole number,
+    which is undone. Of different sizes, which a run has whose settings were changed, those of the
+    last one are kept.
     """
     paths = sorted((folder / "figures" / "epochs").glob("*.png"))
     scale = max(1, round(TILE / max(shape)))
     found = []
-    for path in (paths[i] for i in spread(len(paths), FRAMES)) if paths else ():
-        with Image.open(path) as image:
+    for path in [paths[-1 - i] for i in spread(len(paths), most)][::-1] if paths else []:
+        with suppress(OSError, ValueError), Image.open(path) as image:  # a damaged one is left out
             found.append((int(path.stem), _reduced(np.asarray(image.convert("RGB")), scale)))
     last = found[-1][1].shape if found else ()
     return [(epoch, picture(pixels, "", scale)) for epoch, pixels in found if pixels.shape == last]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from vaelab.errors import UserError
 from vaelab.evaluation import METRICS, Estimate, meaning
-from vaelab.plots import drawable
+from vaelab.plots import displayed, drawable
+from vaelab.plots.frames import TILE
 from vaelab.recipes import flatten
 from vaelab.report import shown
 from vaelab.report.curves import charts
@@ -17,8 +19,8 @@ from vaelab.report.dimensions import dimensions
 from vaelab.report.features import features
 from vaelab.report.findings import findings
 from vaelab.report.headline import copies, numbers
-from vaelab.report.images import frames
-from vaelab.report.page import Arrays, render
+from vaelab.report.images import FRAMES, frames
+from vaelab.report.page import Arrays, finite, render
 from vaelab.report.prepared import Prepared
 from vaelab.report.scatter import latent
 from vaelab.report.trained import again, cited, what_was_trained
@@ -68,8 +70,9 @@ def _gathered(prepared: Prepared, watched: bool) -> tuple[dict[str, Any], dict[s
     run, headline = prepared.run, numbers(prepared)
     drawn = charts(prepared.history, prepared.lang, prepared.unit) if prepared.history else []
     doctor = findings(prepared) if not watched else {"notes": [], "summary": "", "unjudged": []}
-    height, width = _size(run) if prepared.trained else (28, 28)
-    seen = frames(run.folder, (height, width))
+    seen = []
+    if prepared.trained:
+        seen = frames(run.folder, _size(run), 1 if watched else FRAMES)
     found = {
         "headline": headline,
         "finished": run.finished,
@@ -99,20 +102,14 @@ def _gathered(prepared: Prepared, watched: bool) -> tuple[dict[str, Any], dict[s
         "data": _data(prepared, doctor),
         "latent": None,
     }
-    return found, _finite(document)
+    return found, finite(document)
 
 
 def _size(run: Run) -> tuple[int, int]:
-    """Return height and width of a picture of the run's data."""
-    shape = run.vae.shape
-    if not drawable(shape):
-        return 28, 28
-    import torch
-
-    from vaelab.plots import displayed
-    from vaelab.plots.frames import TILE
-
-    height, width = displayed(run, torch.zeros(1, *shape), TILE).shape[1:3]
+    """Return height and width of a picture in the frames of a run."""
+    if not drawable(run.vae.shape):
+        return TILE, TILE
+    height, width = displayed(run, torch.zeros(1, *run.vae.shape), TILE).shape[1:3]
     return int(height), int(width)
 
 
@@ -149,7 +146,7 @@ def _all_numbers(prepared: Prepared) -> list[tuple[str, list[tuple[str, ...]]]]:
         return []
     found = []
     for section, values in prepared.evaluation.sections.items():
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for key in METRICS[section]:
             value = values.get(key)
             if isinstance(value, int | float | Estimate):
@@ -180,16 +177,3 @@ def _data(prepared: Prepared, doctor: dict[str, Any]) -> dict[str, Any]:
         "evaluation": stored,
         "findings": [vars(note) for note in doctor["notes"]],
     }
-
-
-def _finite(value: Any) -> Any:
-    """The same value without NaN and infinities, which JSON does not have."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case dict():
-            return {key: _finite(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_finite(inner) for inner in value]
-        case _:
-            return value

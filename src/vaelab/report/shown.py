@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,10 +24,12 @@ from vaelab.plots import (
     latent_grid,
     named,
     sample_title,
+    squarest,
     tiles,
 )
-from vaelab.report.images import Picture, picture, scale_of, sheet, squarest
+from vaelab.report.images import Picture, picture, scale_of, sheet
 from vaelab.report.prepared import Prepared
+from vaelab.runs import Run
 
 EXTREMES = 5  # best and worst reconstructions
 DIMENSIONS = 8  # whose traversals are shown, at most
@@ -178,24 +181,20 @@ def is_smooth(prepared: Prepared) -> bool:
     return form(prepared.run.vae.shape) == "signal"
 
 
-def same_images(runs: list[Prepared], count: int) -> tuple[list[Picture], list[list[Picture]]]:
-    """Return test images of the first run, and each run's reconstructions of its own copies."""
-    first = runs[0]
-    n = min(len(one.view.data.test.x) for one in runs)
-    which = np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int))
+def same_images(runs: Mapping[str, Prepared], count: int) -> list[Row]:
+    """Return test images that the runs share, and a row of each run's reconstructions of them."""
+    first = next(iter(runs.values()))
+    which = chosen(first.view.labels, len(first.view.data.test.x), count)
     originals = displayed(first.run, first.view.rows(which)[0])
-    scale = scale_of(originals)
-    alts = [first.t("alt_original", n=int(i)) for i in which]
-    shown = [picture(x, alt, scale) for x, alt in zip(originals, alts, strict=True)]
-    again = []
-    for one in runs:
+    rows = [Row("", [_strip(originals, first.t("alt_originals", count=len(which)))])]
+    for name, one in runs.items():
         x, y = one.view.rows(which)
         made = displayed(one.run, one.run.vae.reconstruct(x, y))
-        again.append([picture(x, one.t("alt_again", n=int(i)), scale) for x, i in zip(made, which)])
-    return shown, again
+        rows.append(Row(name, [_strip(made, one.t("alt_reconstructed", name=name))]))
+    return rows
 
 
-def thumbnail(run: Any, count: int = 16) -> Picture:
+def thumbnail(run: Run, count: int = 16) -> Picture:
     """Return samples of a run as one small picture."""
     with torch.no_grad():
         pictures = displayed(run, run.vae.sample(count, run.recipe.train.seed), 32)

@@ -36,7 +36,7 @@ def what_was_trained(prepared: Prepared) -> dict[str, Any]:
     recipe, environment = run.recipe, run.environment
     base = {key: old for key, (old, _) in changed(recipe).items()}
     rows = [
-        (key, _text(value), _text(base[key]) if key in base else None)
+        (key, written(value), written(base[key]) if key in base else None)
         for key, value in flatten(recipe).items()
         if "." in key
     ]
@@ -71,7 +71,7 @@ def changed(recipe: Recipe) -> dict[str, tuple[Any, Any]]:
         default |= table.row(recipe.model.variant).laid_out()
         new = flatten(recipe)
         pairs = {key: (value, new[key]) for key, value in default.items()}
-        found = {key: pair for key, pair in pairs.items() if _text(pair[0]) != _text(pair[1])}
+        found = {key: pair for key, pair in pairs.items() if written(pair[0]) != written(pair[1])}
     return {key: pair for key, pair in found.items() if not key.startswith(INCIDENTAL)}
 
 
@@ -82,7 +82,8 @@ def _about(prepared: Prepared) -> str:
     return "" if ours and prepared.lang != "en" else recipe.about
 
 
-def _text(value: Any) -> str:
+def written(value: Any) -> str:
+    """Return the value of a setting as text."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
