@@ -6,9 +6,10 @@
     2
 
 `train` trains a recipe and returns a `Run`, `load` opens a run folder; ``run.vae`` encodes,
-decodes, reconstructs and samples. `evaluate`, `diagnose` and `compare` measure runs, `write_report`
-shows them on a page, `fit_prior` improves the samples of one. `Step` and `epochs` are the training loop without a run folder. Names
-that need torch are imported when they are first used, so ``import vaelab`` is quick.
+decodes, reconstructs and samples. `evaluate`, `diagnose` and `compare` measure runs,
+`write_report` shows them on a page, `fit_prior` improves the samples of one. `Step` and `epochs`
+are the training loop without a run folder. Names that need torch are imported when they are first
+used, so ``import vaelab`` is quick.
 """
 
 from __future__ import annotations

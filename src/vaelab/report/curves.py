@@ -159,7 +159,7 @@ def together(runs: Mapping[str, History], lang: Lang, unit: str) -> list[Chart]:
         for i, (name, history) in enumerate(runs.items()):
             held_out = next((s for s in ("validation", "test") if s in history[-1]), "")
             for split in filter(None, (held_out, "train")):
-                title = f"{name}, {text('figures', split, lang)}"
+                title = f"{name} ({text('figures', split, lang)})"
                 values = [entry[split][part] for entry in history]
                 lines.append(Series(title, f"run-{i}", values, split == "train"))
         found.append(Chart(text("figures", part, lang), unit, lines))

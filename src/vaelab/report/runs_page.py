@@ -73,14 +73,18 @@ def distinct(folders: Sequence[Path]) -> list[str]:
     return [f"{name} ({i})" for i, name in enumerate(names, 1)]
 
 
-def _rows(columns: Mapping[str, Sequence[Number]]) -> list[tuple[Number, list[Number | None]]]:
-    """Return each number that a run has, with its value for every run."""
+def _rows(
+    columns: Mapping[str, Sequence[Number]],
+) -> list[tuple[Number, str, list[Number | None]]]:
+    """Return each number that a run has, its unit where all share it, and the value of each run."""
     known = [{one.name: one for one in numbers} for numbers in columns.values()]
-    names = dict.fromkeys(name for of in known for name in of)
-    return [
-        (next(of[name] for of in known if name in of), [of.get(name) for of in known])
-        for name in names
-    ]
+    found = []
+    for name in dict.fromkeys(name for of in known for name in of):
+        each = [of.get(name) for of in known]
+        there = [one for one in each if one]
+        units = {one.unit for one in there}
+        found.append((there[0], units.pop() if len(units) == 1 else "", each))
+    return found
 
 
 def _settings(prepared: Mapping[str, Prepared]) -> list[tuple[str, list[str]]]:
