@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -31,16 +32,19 @@ from vaelab.evaluation.doctor import (
     diagnosis,
     evidence,
     report,
+    say,
     training,
 )
-from vaelab.evaluation.doctor.evidence import said as said_of
+from vaelab.evaluation.doctor.finding import said as said_of
 from vaelab.evaluation.doctor.likelihood import fit_of
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.sections import latent, samples
+from vaelab.language import Lang
 from vaelab.recipes import override, table
 
 Look = Callable[[str], Evidence]
+COMMAND = re.compile(r"--[a-z]+\.[a-z_]+(?: [\d.]*\d)?|vaelab [a-z-]+")
 
 BINARY = {"data.treatment": "dynamic"}
 FEW = BINARY | {"data.validation": 0.8}  # 260 images to learn from
@@ -166,7 +170,23 @@ def judged(e: Evidence, rule: str) -> Finding:
     finding = RULES[rule](e)
     assert finding is not None
     assert finding.rule == rule
+    speaks_both_languages(finding)
     return finding
+
+
+def speaks_both_languages(finding: Finding) -> None:
+    english, portuguese = (
+        (finding.name(lang), finding.text(lang), finding.tries(lang)) for lang in get_args(Lang)
+    )
+    assert english == (finding.rule, finding.says, finding.remedy)
+    assert english[1] != portuguese[1]
+    assert not re.search(r"[{}]|nan|\d\.\d", portuguese[1])  # a decimal comma
+    assert not re.search(r"[{}]", finding.says + "".join(finding.remedy + portuguese[2]))
+    # Settings and commands are the same; only the words between them are translated.
+    assert COMMAND.findall(english[2]) == COMMAND.findall(portuguese[2])
+
+
+BAD = [say("samples are worse")]
 
 
 # --- runs made to trigger a rule, and healthy ones ------------------------------------------------
@@ -445,7 +465,7 @@ def test_what_follows_from_a_fault_is_said_to_be_part_of_it(look: Look) -> None:
     assert f"consequences of the faults above: {', '.join(follow)}" in text
     assert "To try a setting: vaelab train runs/x/recipe.toml SETTING --out NEW" in text
     assert "A setting is tried" not in report(
-        [Finding("holes", "fault", "Bad.", "vaelab fit-prior runs/x --prior flow")]
+        [Finding("holes", "fault", BAD, "vaelab fit-prior runs/x --prior flow")]
     )
 
 
@@ -710,22 +730,23 @@ def test_no_number_that_is_missing_or_odd_breaks_a_rule(look: Look, name: str) -
         e = dataclasses.replace(base, sections=sections)
         findings = [finding for rule in RULES.values() if (finding := rule(e))]
         for finding in findings:
+            speaks_both_languages(finding)
             assert finding.says
             assert finding.verdict != "fault" or finding.remedy
             assert "nan" not in finding.says
-        assert report(findings)
+        assert report(findings) != report(findings, lang="pt")
 
     holds()
 
 
 def test_a_report_begins_with_the_whole_and_ends_with_what_was_not_judged() -> None:
     fine, long = (
-        Finding("beta", "fine", "As it should be."),
-        Finding("too few epochs", "fine", "Enough."),
+        Finding("beta", "fine", [say("distortion and rate have the same weights")]),
+        Finding("too few epochs", "fine", [say("the gain of the next epoch", gain=0.1)]),
     )
     remark, fault = (
-        Finding("likelihood", "remark", "Grey."),
-        Finding("holes", "fault", "Bad.", "another prior"),
+        Finding("likelihood", "remark", [say("a cross-entropy of grey levels is no likelihood")]),
+        Finding("holes", "fault", BAD, say("more epochs")),
     )
     begins = {
         "No fault was found: this run is healthy.": [fine, long],
@@ -741,8 +762,13 @@ def test_a_report_begins_with_the_whole_and_ends_with_what_was_not_judged() -> N
         assert text.endswith(
             f"not judged (not applicable, or insufficient data): {', '.join(silent)}"
         )
-    assert "\nfault: holes\n  Bad.\n  try: another prior\n" in report([fine, remark, fault])
+    says = "Samples are worse than reconstructions."
+    assert f"\nfault: holes\n  {says}\n  try: more epochs\n" in report([fine, remark, fault])
     assert "no problem found: beta\n" in report([fine, fault])
+    portuguese = report([fault, remark, fine], lang="pt")
+    assert portuguese.startswith("Uma falha foi encontrada.\n\nfalha: buracos\n  As amostras são")
+    assert "  tente: mais épocas\n\nobservação sobre verossimilhança:\n" in portuguese
+    assert "\nsem problemas: beta\n" in portuguese
 
 
 @pytest.mark.parametrize("variant", table.ROWS)
@@ -763,6 +789,7 @@ def test_every_row_of_the_table_gets_a_report(variant: str, undrawn: None, tmp_p
     ]
     text = report(findings)
     for finding in findings:
+        speaks_both_languages(finding)
         assert finding.rule in text
         assert finding.verdict != "fault" or finding.remedy
     assert text.count("\ntry: ") == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -350,6 +351,30 @@ def test_the_doctor_speaks_from_the_command_line(
             " ".join(finding.says.split()) in " ".join(printed.split())
         )
     assert main(["doctor", str(measured.with_name("nowhere"))]) == 2
+
+
+def test_evaluation_and_doctor_speak_portuguese(
+    measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", str(measured), "--lang", "pt"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "falha" in printed.partition(".")[0]
+    for finding in vaelab.diagnose(measured):
+        assert finding.name("pt") in printed
+        if finding.verdict in ("fault", "remark"):
+            assert " ".join(finding.text("pt").split()) in printed
+            assert finding.tries("pt") in printed
+    assert main(["evaluate", str(measured), "--samples", "20", "--lang", "pt"]) == 0
+    summary = capsys.readouterr().out
+    found = evaluate(measured, samples=20, quiet=True)
+    assert f"nll {found.sections['likelihood']['nll'].written('pt')} nats" in summary
+    assert re.search(r"\n  reconstruções +mse 0,\d+ ± ", summary)
+    assert main(["evaluate", str(measured), "--samples", "20", "--lang", "pt", "--all"]) == 0
+    table = capsys.readouterr().out
+    assert "\nespaço latente\n" in table
+    assert " nats por imagem " in table
+    assert about("latent", "rates", "pt") in table
+    assert main(["doctor", str(measured), "--lang", "fr"]) == 2
 
 
 def test_an_estimate_is_printed_as_far_as_its_error_reaches() -> None:

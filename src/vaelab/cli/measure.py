@@ -10,6 +10,7 @@ from vaelab.cli.output import announce
 from vaelab.workflows.console import say
 
 IMAGES = Option("--images", "number of test images (default: all)", "N", whole(1), default=0)
+SPOKEN = LANG._replace(about="language of the output", default="en")
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -50,7 +51,7 @@ def doctor(arguments: argparse.Namespace) -> None:
     from vaelab.evaluation.doctor import report
 
     run = vaelab.load(arguments.run)
-    print(report(vaelab.diagnose(run), arguments.run))
+    print(report(vaelab.diagnose(run), arguments.run, arguments.lang))
     if run.data.note:
         print(run.data.note)
 
@@ -90,7 +91,7 @@ COMMANDS = {
             Option("--format", "what is printed", "FORMAT", default="text",
                 choices={"text": "lines", "latex": "a LaTeX table (booktabs), and nothing else"}),
             Option("--out", "keep the results in FOLDER (default: the run folder)", "FOLDER"),
-            LANG._replace(about="language of the output", default="en"),
+            SPOKEN,
             CODE,
             QUIET,
         ],
@@ -100,7 +101,7 @@ COMMANDS = {
     ),
     "doctor": Command(
         "diagnose a run and suggest remedies",
-        [RUN, CODE],
+        [RUN, SPOKEN, CODE],
         doctor,
         ["vaelab doctor RUN [options]"],
         memory="close other programs; vaelab evaluate RUN --images 1000 measures fewer images",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vaelab.evaluation.doctor import RULES, diagnose
-from vaelab.language import Lang
+from vaelab.evaluation.doctor import RULES, Finding, diagnose
+from vaelab.language import Lang, text
 from vaelab.report.prepared import PROBED, Prepared
-from vaelab.report.words import said
 
 SECTIONS = {  # rule -> the section that shows what it speaks of
     "posterior collapse": "dimensions",
@@ -34,7 +33,6 @@ class Note:
     says: str
     remedy: str
     section: str
-    lang: Lang  # of what it says
 
 
 def findings(prepared: Prepared) -> dict[str, Any]:
@@ -52,7 +50,7 @@ def findings(prepared: Prepared) -> dict[str, Any]:
         if whole
         else diagnose(prepared.run, sections, images=PROBED)
     )
-    notes = [_note(prepared, finding) for finding in found]
+    notes = [_note(finding, prepared.lang) for finding in found]
     faults = sum(note.verdict == "fault" for note in notes)
     remarks = sum(note.verdict == "remark" for note in notes)
     key = "diagnosis_faults" if faults > 1 else "diagnosis_fault" if faults else "diagnosis_remarks"
@@ -61,16 +59,12 @@ def findings(prepared: Prepared) -> dict[str, Any]:
     return {
         "notes": sorted(notes, key=lambda note: note.verdict != "fault"),
         "summary": prepared.t(key, count=faults),
-        "unjudged": [prepared.t(_key(name)) for name in silent],
+        "unjudged": [text("doctor", name, prepared.lang) for name in silent],
         "quick": "" if whole else prepared.t("doctor_quick", count=PROBED),
     }
 
 
-def _note(prepared: Prepared, finding: Any) -> Note:
-    says, remedy, lang = said(finding, prepared.lang)
-    title, section = prepared.t(_key(finding.rule)), SECTIONS[finding.rule]
-    return Note(finding.rule, title, finding.verdict, says, remedy, section, lang)
-
-
-def _key(rule: str) -> str:
-    return "rule_" + rule.replace(" ", "_").replace("-", "_")
+def _note(finding: Finding, lang: Lang) -> Note:
+    says, remedy = finding.text(lang), finding.tries(lang)
+    section = SECTIONS[finding.rule]
+    return Note(finding.rule, finding.name(lang), finding.verdict, says, remedy, section)

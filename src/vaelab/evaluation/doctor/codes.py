@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from vaelab.evaluation.doctor.evidence import LOOKED, Evidence, Finding
+from vaelab.evaluation.doctor.evidence import LOOKED, Evidence
+from vaelab.evaluation.doctor.finding import Finding, either, say
 from vaelab.evaluation.doctor.likelihood import MISFIT, fit_of
 from vaelab.recipes import part
 
@@ -24,26 +25,24 @@ def collapse(e: Evidence) -> Finding | None:
     # The estimate of the mutual information cannot exceed log N, so it needs enough images.
     told = min(rate, shared.value) if shared and len(e.evaluator.test) > 16 else rate
     if told >= ONE_BIT:
-        return finding("fine", f"The latent code carries at least {told:.1f} nats per image.")
-    paid = f" (at a rate of {rate:.2g})" if rate >= ONE_BIT else ""
-    says = f"The latent code carries {max(told, 0):.2g} nats of information per image{paid}, "
-    says += "less than one bit. "
-    says += "The decoder ignores it and produces nearly the same output for every image."
+        return finding("fine", [say("the code carries enough", nats=told)])
+    told = max(told, 0.0)
+    says = [say("the code carries less than a bit", nats=told)]
+    if rate >= ONE_BIT:
+        says = [say("the code carries less than a bit, but has a rate", nats=told, rate=rate)]
+    says += [say("the decoder ignores the code")]
     beta = e.numbers["beta"]
     if beta > 1 and e.recipe.objective.name == "elbo":  # elsewhere beta weights another term
-        says += f" The KL was weighted by beta = {beta:.3g}."
+        says += [say("beta weighted the KL", beta=beta)]
         return finding("fault", says, "--objective.beta 1")
     if (fit := fit_of(e)) and fit.beta > MISFIT:
-        says += f" The likelihood's sigma is {fit.scale:.2g}, where {fit.best:.2g} would fit: "
-        says += "the gain of encoding a detail is less than its rate."
+        says += [say("sigma is too large", sigma=fit.scale, best=fit.best)]
         return finding("fault", says, "--model.likelihood gaussian-optimal")
     if part("model.posterior", e.recipe.model.posterior).space in ("codes", "classes"):
-        return finding("fault", says, f"more epochs, or --model.latent {2 * e.recipe.model.latent}")
-    return finding(
-        "fault",
-        says,
-        f"more epochs, --objective.warmup {e.quarter}, or --model.variant free-bits",
-    )
+        larger = f"--model.latent {2 * e.recipe.model.latent}"
+        return finding("fault", says, either(say("more epochs"), larger))
+    warmup, variant = f"--objective.warmup {e.quarter}", "--model.variant free-bits"
+    return finding("fault", says, either(say("more epochs"), warmup, variant))
 
 
 def unused_dimensions(e: Evidence) -> Finding | None:
@@ -61,14 +60,14 @@ def unused_dimensions(e: Evidence) -> Finding | None:
     ):
         return None
     finding, used = partial(Finding, "unused dimensions"), int(active.value)
-    says = f"{used} of {total} latent dimensions are active."
+    says = [say("dimensions in use", used=used, total=total)]
     if used == total:
         return finding("fine", says)
-    says += " The means of the others hardly vary between images."
+    says += [say("the others hardly vary")]
     if used >= FEW_USED * total:
-        return finding("remark", f"{says} This is normal: they follow the prior and cost nothing.")
+        return finding("remark", [*says, say("unused dimensions are normal")])
     fuller = "--objective.beta 1" if e.numbers["beta"] > 1 else "--model.variant free-bits"
-    return finding("fault", says, f"{fuller}, or --model.latent {max(used, 1)}")
+    return finding("fault", says, either(fuller, f"--model.latent {max(used, 1)}"))
 
 
 def unused_codes(e: Evidence) -> Finding | None:
@@ -81,9 +80,8 @@ def unused_codes(e: Evidence) -> Finding | None:
     )
     expected = 1 - (1 - 1 / codes) ** (tokens * min(LOOKED, len(e.evaluator.test)))
     finding = partial(Finding, "unused codes")
-    says = f"{100 * share.value:.0f} % of the {codes} values of a code occur."
+    says = [say("codes in use", share=100 * share.value, codes=codes)]
     if share.value >= CODES_USED * expected:
         return finding("fine", says)
-    return finding(
-        "fault", says, f"--model.codes {max(2, round(codes * share.value))}, or more epochs"
-    )
+    fewer = f"--model.codes {max(2, round(codes * share.value))}"
+    return finding("fault", says, either(fewer, say("more epochs")))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vaelab import devices
-from vaelab.evaluation.doctor.evidence import IMAGES, LOOKED, Evidence, Finding
+from vaelab.evaluation.doctor.evidence import IMAGES, LOOKED, Evidence
+from vaelab.evaluation.doctor.finding import Finding
 from vaelab.evaluation.doctor.rules import FOLLOWS, RULES
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.results import read
@@ -56,5 +57,5 @@ def diagnose(
         for rule in FOLLOWS.get(finding.rule, ())
     }
     return [
-        one._replace(verdict="follows", remedy="") if one.rule in less else one for one in findings
+        one._replace(verdict="follows", advice="") if one.rule in less else one for one in findings
     ]

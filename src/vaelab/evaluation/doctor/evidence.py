@@ -1,4 +1,4 @@
-"""Input and output of the rules: `Evidence` and `Finding`."""
+"""What the rules judge by: `Evidence`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -25,15 +25,6 @@ LOOKED = 2000  # test images and samples that are measured if `evaluate` was not
 IMAGES = 10_000  # the most images of a split whose loss is computed
 SURE = 2.5  # standard errors of a significant difference; by chance 6 in 1000 exceed them
 WORTH = 0.3  # nats; smaller gains or losses are not reported
-
-
-class Finding(NamedTuple):
-    """The result of a rule. The verdict "follows" marks the consequence of a more severe fault."""
-
-    rule: str
-    verdict: Literal["fault", "remark", "fine", "follows"]
-    says: str  # sentences with numbers
-    remedy: str = ""  # what to try; every fault has one
 
 
 @dataclass(frozen=True)
@@ -106,16 +97,6 @@ class Evidence:
     def quarter(self) -> int:
         """A quarter of the epochs, at least 1."""
         return max(1, self.recipe.train.epochs // 4)
-
-
-def said(number: Estimate) -> str:
-    error = number.error or 0
-    places = 1 if error >= 0.05 else 2
-    return (
-        f"{number.value:.{places}f} ± {error:.{places}f}"
-        if error >= 0.005
-        else f"{number.value:.1f}"
-    )
 
 
 def error_of(*each: Estimate) -> float:

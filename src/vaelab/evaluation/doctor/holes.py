@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from vaelab.evaluation.doctor.evidence import LOOKED, SURE, WORTH, Evidence, Finding, error_of, said
+from vaelab.evaluation.doctor.evidence import LOOKED, SURE, WORTH, Evidence, error_of
+from vaelab.evaluation.doctor.finding import Finding, either, say
 from vaelab.evaluation.metrics.densities import UNLIKELY
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.recipes import part
@@ -38,40 +39,30 @@ def holes(e: Evidence) -> Finding | None:
     bare = bool(near and near_real and near.value < BARE * near_real.value)
     says = []
     if gap and gap.value > SURE * error_of(gap):
-        says += [
-            f"The mismatch between aggregate posterior and prior is at least {said(gap)} nats."
-        ]
+        says += [say("the mismatch is at least", gap=gap)]
     if share and share.value > 2 * UNLIKELY:
-        says += [
-            f"{100 * share.value:.0f} % of the prior's samples lie where there are almost no codes "
-            "(5 % without a mismatch)."
-        ]
+        says += [say("samples lie in holes", share=100 * share.value)]
     if made and again and real:
-        three = f"samples {made.value:.3g}, reconstructions {again.value:.3g}"
-        three += f", training images {real.value:.2g}"
-        says += [f"Frechet distance from test images: {three}."]
+        distances = {"made": made.value, "again": again.value, "real": real.value}
+        says += [say("Frechet distances", **distances)]
     if near and bare:
-        says += [f"Only {100 * near.value:.0f} % of the test images have a sample near them."]
+        says += [say("few images have a sample near them", share=100 * near.value)]
     apart = bool(gap and gap.value > max(WORTH, SURE * error_of(gap)))
     reals = part("model.posterior", model.posterior).space == "reals" and model.prior == "normal"
     refit = reals and (apart or gap is None)
-    remedy = (
-        f"vaelab fit-prior {e.evaluator.run.folder} --prior flow"
-        if refit
-        else "more epochs, or another --model.prior"
-    )
+    remedy = either(say("more epochs"), say("another setting", setting="--model.prior"))
+    if refit:
+        remedy = f"vaelab fit-prior {e.evaluator.run.folder} --prior flow"
     missed = worse and bare and again is not None and lack > MISSED * again.value
     if (gap and gap.value > APART * e.evaluator.vae.latent) or missed:
-        point = model.posterior == "point"
-        other = "or a VAE: --model.variant vae" if point else "or a larger --objective.beta"
-        says = ["Samples are much worse than reconstructions.", *says]
-        return finding("fault", " ".join(says), f"{remedy}; {other}")
+        other = say("or a larger setting", remedy=remedy, setting="--objective.beta")
+        if model.posterior == "point":
+            other = say("or a VAE", remedy=remedy, setting="--model.variant vae")
+        return finding("fault", [say("samples are much worse"), *says], other)
     if worse or apart:
-        so = ["samples are worse than reconstructions"] * worse
-        so += ["codes and prior do not match"] * apart
-        says = [f"{', and '.join(so).capitalize()}.", *says]
-        return finding("remark", " ".join(says), remedy if apart else "")
-    return finding("fine", " ".join(says)) if says else None
+        so = ", ".join(["samples are worse"] * worse + ["codes and prior do not match"] * apart)
+        return finding("remark", [say(so), *says], remedy if apart else "")
+    return finding("fine", says) if says else None
 
 
 def _gap(e: Evidence) -> Estimate | None:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from torch.distributions import Bernoulli, Laplace, Normal, Poisson
 
-from vaelab.evaluation.doctor.evidence import SURE, Evidence, Finding
+from vaelab.evaluation.doctor.evidence import SURE, Evidence
+from vaelab.evaluation.doctor.finding import Finding, either, say
 from vaelab.evaluation.metrics.estimates import mean
 from vaelab.models import ContinuousBernoulliOfLogits
 
@@ -59,34 +60,26 @@ def likelihood(e: Evidence) -> Finding | None:
     (x, element, _), fit = e.look, fit_of(e)
     binary = bool(((x == 0) | (x == 1)).all())
     if binary and (fit or isinstance(element, ContinuousBernoulliOfLogits)):
-        says = f"All values are 0 or 1, but {name} is a density of real numbers: "
-        says += "its log-likelihood is not meaningful here."
+        says = [say("a density of real numbers has no meaning for bits", likelihood=name)]
         return finding("fault", says, "--model.likelihood bernoulli")
     if isinstance(element, Bernoulli) and not binary:
-        says = "The cross-entropy of grey levels is not a log-likelihood: "
-        says += "compare it only with other grey-level runs."
-        remedy = "--data.treatment dynamic or --model.likelihood continuous-bernoulli, "
-        remedy += "for a log-likelihood"
-        return finding("remark", says, remedy)
+        first, second = "--data.treatment dynamic", "--model.likelihood continuous-bernoulli"
+        says = [say("a cross-entropy of grey levels is no likelihood")]
+        return finding("remark", says, say("for a log-likelihood", first=first, second=second))
     if isinstance(element, Poisson):
         spread = float((x - element.mean).square().sum() / element.mean.sum())
-        says = f"The variance of the counts is {spread:.2f} times their mean; "
-        says += "under a Poisson it equals the mean."
+        says = [say("the variance of counts", ratio=spread)]
         if spread > DISPERSED:
             return finding("fault", says, "--model.likelihood negative-binomial")
         return finding("fine", says)
     if fit and fit.misfits:
-        says = f"The likelihood's scale is {fit.scale:.2g}, but {fit.best:.2g} would fit the "
-        says += f"residuals of test images and save {fit.lost:.3g} nats. "
-        says += f"In training this acts like a beta of {fit.beta:.2g}."
-        remedy = "more images: the scale fits the training images only"
+        says = [say("the scale does not fit", **fit._asdict())]
         if name == "gaussian":
-            remedy = "--model.likelihood gaussian-optimal"
-        elif fit.beta > 1:
-            remedy = "more epochs"
-        return finding("fault", says, remedy)
+            return finding("fault", says, "--model.likelihood gaussian-optimal")
+        more = "more epochs" if fit.beta > 1 else "more images for the scale"
+        return finding("fault", says, say(more))
     if fit or isinstance(element, Bernoulli):
-        return finding("fine", f"{name} fits the values.")
+        return finding("fine", [say("the likelihood fits", likelihood=name)])
     return None
 
 
@@ -97,18 +90,16 @@ def saturated(e: Evidence) -> Finding | None:
         cost = -element.log_prob(x)
         wrong = (element.logits.abs() > CERTAIN) & ((x - (element.logits > 0).float()).abs() > 0.5)
         share = float(cost[wrong].sum() / cost.sum().abs().clamp(min=1e-12))
-        says = f"{100 * share:.1f} % of the distortion comes from elements where the decoder is "
-        says += "certain (logit > 15) and wrong."
-        remedy = "--model.dropout 0.1, a smaller --train.learning_rate, or more images"
+        says = [say("certain but wrong", share=100 * share)]
+        slower = say("a smaller setting", setting="--train.learning_rate")
+        remedy = either("--model.dropout 0.1", slower, say("more images"))
         return finding("fault", says, remedy) if share > CERTAIN_COST else finding("fine", says)
     levels = e.evaluator.run.contract["levels"] or 2
     if fit is None or levels == 2 or e.recipe.data.treatment != "grey":
         return None
-    says = f"The likelihood's scale is {fit.scale * (levels - 1):.2g} grey levels."
+    says = [say("the scale in grey levels", scale=fit.scale * (levels - 1))]
     if fit.scale * (levels - 1) > ROUNDING:
         return finding("fine", says)
-    says += " This is less than the rounding error of the levels, so the density at them can grow "
-    says += "without bound."
-    return finding(
-        "fault", says, "--data.treatment dequantised, or --model.likelihood logistic-mixture"
-    )
+    says += [say("the scale is below the rounding error")]
+    remedy = either("--data.treatment dequantised", "--model.likelihood logistic-mixture")
+    return finding("fault", says, remedy)

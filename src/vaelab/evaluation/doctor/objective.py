@@ -5,43 +5,26 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from vaelab.evaluation.doctor.evidence import Evidence, Finding
+from vaelab.evaluation.doctor.evidence import Evidence
+from vaelab.evaluation.doctor.finding import Finding, either, joined, say
 from vaelab.recipes import AXES, ROWS
 
 ARRIVED = 0.05  # a weight within this distance of its target counts as reached
 
-# What an objective minimises instead of distortion + rate, and the weights at which both are equal.
-# The other objectives are bounds on -log p(x), which weight the rate by 1.
-MINIMISED: dict[str, tuple[str, dict[str, float]]] = {
-    "elbo": ("distortion + {beta:.3g} rate", {"beta": 1}),
-    "capacity": ("distortion + {gamma:.3g} |rate - {capacity:.3g}|", {"gamma": -1}),
-    "free-bits": ("distortion + rate, no dimension below {bits:.3g} nats", {"bits": 0}),
-    "beta-tc": (
-        "distortion + rate, with the total correlation weighted by {beta:.3g}",
-        {"beta": 1},
-    ),
-    "factor": ("distortion + rate + {gamma:.3g} total correlation", {"gamma": 0}),
-    "dip-i": (
-        "distortion + rate + {gamma:.3g} (distance of the codes' covariance from I)",
-        {"gamma": 0},
-    ),
-    "dip-ii": (
-        "distortion + rate + {gamma:.3g} (distance of the codes' covariance from I)",
-        {"gamma": 0},
-    ),
-    "wae-mmd": ("distortion + {gamma:.3g} (distance of the codes from the prior)", {"gamma": 0}),
-    "rae-gp": (
-        "distortion + {beta:.3g} |z|^2 / 2 + {gamma:.3g} (squared gradient of the decoder)",
-        {"gamma": -1},
-    ),
-    "rae-l2": (
-        "distortion + {beta:.3g} |z|^2 / 2 + {gamma:.3g} (squared weights of the decoder)",
-        {"gamma": -1},
-    ),
-    "info": (
-        "distortion + (1 - {alpha:.3g}) rate + a distance from the prior",
-        {"alpha": 0, "gamma": 1},
-    ),
+# Objectives that minimise something else than distortion + rate, and the weights at which both are
+# equal. The other objectives are bounds on -log p(x), which weight the rate by 1.
+MINIMISED: dict[str, dict[str, float]] = {
+    "elbo": {"beta": 1},
+    "capacity": {"gamma": -1},
+    "free-bits": {"bits": 0},
+    "beta-tc": {"beta": 1},
+    "factor": {"gamma": 0},
+    "dip-i": {"gamma": 0},
+    "dip-ii": {"gamma": 0},
+    "wae-mmd": {"gamma": 0},
+    "rae-gp": {"gamma": -1},
+    "rae-l2": {"gamma": -1},
+    "info": {"alpha": 0, "gamma": 1},
 }
 
 
@@ -52,21 +35,22 @@ def warm_up(e: Evidence) -> Finding | None:
     if not settings.warmup:
         return None
     if settings.warmup < epochs:
-        return finding("fine", f"The warm-up took {settings.warmup:g} of {epochs} epochs.")
-    reached = " and ".join(
-        f"{n} was {e.numbers[n]:.3g}, not {getattr(settings, n):.3g}" for n in settings.grows
-    )
-    says = f"The warm-up takes {settings.warmup:g} epochs, the training took {epochs}. "
-    says += f"At the epoch whose weights were kept, {reached}: "
-    says += "the training objective does not match the reported loss."
-    if all(e.numbers[n] > (1 - ARRIVED) * getattr(settings, n) for n in settings.grows):
-        says = f"The warm-up of {settings.warmup:g} epochs ended only with the training, "
-        says += f"after {epochs} epochs."
-    return finding(
-        "fault",
-        says,
-        f"--objective.warmup {e.quarter}, or --train.epochs {math.ceil(4 * settings.warmup)}",
-    )
+        says = say("the warm-up ended in time", warmup=settings.warmup, epochs=epochs)
+        return finding("fine", [says])
+    lengths = {"warmup": settings.warmup, "epochs": epochs}
+    says = say("the warm-up ended with the training", **lengths)
+    targets = {name: getattr(settings, name) for name in settings.grows}
+    if not all(e.numbers[name] > (1 - ARRIVED) * target for name, target in targets.items()):
+        reached = joined(
+            "and",
+            [
+                say("a weight was lower", name=name, value=e.numbers[name], target=target)
+                for name, target in targets.items()
+            ],
+        )
+        says = say("the warm-up takes longer than the training", **lengths, reached=reached)
+    longer = f"--train.epochs {math.ceil(4 * settings.warmup)}"
+    return finding("fault", [says], either(f"--objective.warmup {e.quarter}", longer))
 
 
 def effective_beta(e: Evidence) -> Finding | None:
@@ -74,31 +58,24 @@ def effective_beta(e: Evidence) -> Finding | None:
     settings, now, finding = e.recipe.objective, e.numbers, partial(Finding, "beta")
     if e.recipe.model.posterior == "point" or settings.name not in AXES["objective.name"]:
         return None
-    text, plain = MINIMISED.get(settings.name, ("", {}))
+    plain = MINIMISED.get(settings.name, {})
     if all(math.isclose(now[name], value, abs_tol=ARRIVED) for name, value in plain.items()):
-        return finding(
-            "fine", "Distortion and rate have the same weights in training as in the reported loss."
-        )
-    train = e.kept["train"]
-    found = f" ({train['optimised']:.1f} nats on training images)" if "optimised" in train else ""
-    says = f"Training minimised {text.format(**now)}{found}, but the reported loss is "
-    says += f"distortion + rate ({train['loss']:.1f} there): "
-    says += "a model trained for it would reach a lower value."
+        return finding("fine", [say("distortion and rate have the same weights")])
+    other, train = say(f"minimises {settings.name}", **now), e.kept["train"]
+    says = [say("training minimised something else", objective=other, loss=train["loss"])]
+    if "optimised" in train:
+        says = [say("training minimised something else, in nats", objective=other, **train)]
     # The settings agree with distortion + rate; the weights had not reached them yet.
     if all(getattr(settings, name) == value for name, value in plain.items()):
         resume = f"vaelab train --resume {e.evaluator.run.folder}"
         remedy = "--objective.cycles 0" if settings.cycles else resume
-        return finding("fault", f"{says} The weight was still growing.", remedy)
+        return finding("fault", [*says, say("the weight was still growing")], remedy)
     variant, row = e.recipe.model.variant, ROWS.get(e.recipe.model.variant)
     if (
         not row
         or row.objective == settings.name != "elbo"
         or any(f"objective.{n}" in row.settings for n in plain)
     ):
-        says += (
-            f" This is intended in {variant}; compare it only with models of the same objective."
-        )
-        return finding("remark", says)
-    return finding(
-        "fault", says, "--objective.beta 1, or --model.variant beta-vae if the weight is intended"
-    )
+        return finding("remark", [*says, say("the variant intends this", variant=variant)])
+    chosen = say("if the weight is intended", setting="--model.variant beta-vae")
+    return finding("fault", says, either("--objective.beta 1", chosen))

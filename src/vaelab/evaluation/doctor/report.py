@@ -1,4 +1,4 @@
-"""Findings as text."""
+"""Findings as text, in English or in Portuguese."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from vaelab.evaluation.doctor.evidence import Finding
+from vaelab.evaluation.doctor.finding import Finding
 from vaelab.evaluation.doctor.rules import RULES
+from vaelab.language import Lang, text
 
 
-def report(findings: Sequence[Finding], folder: str | Path = "RUN") -> str:
+def report(findings: Sequence[Finding], folder: str | Path = "RUN", lang: Lang = "en") -> str:
     """Return the findings on the run in `folder` as text.
 
     The text has a verdict, faults (the most severe first), remarks, and a list of the other rules.
@@ -22,31 +23,31 @@ def report(findings: Sequence[Finding], folder: str | Path = "RUN") -> str:
     )
     # A run whose training length was not judged is not called healthy.
     judged = any(finding.rule == "too few epochs" for finding in fine)
-    none = "No fault was found: this run is healthy." if judged else "No fault was found."
-    none = "No fault was found; see the remarks." if remarks else none
-    found = {0: none, 1: "One fault was found."}
-    lines = [found.get(len(faults), f"{len(faults)} faults were found, the most severe first.")]
+    none = "the run is healthy" if judged else "no fault"
+    verdicts = {0: "no fault, but remarks" if remarks else none, 1: "one fault"}
+    lines = [text("doctor", verdicts.get(len(faults), "faults"), lang, count=len(faults))]
     for finding in faults + remarks:
-        title = (
-            f"fault: {finding.rule}" if finding.verdict == "fault" else f"remark on {finding.rule}:"
-        )
-        lines += ["", title, _indented(finding.says)]
-        lines += [_indented(f"try: {finding.remedy}")] if finding.remedy else []
+        title = text("doctor", f"title of a {finding.verdict}", lang, rule=finding.name(lang))
+        lines += ["", title, _indented(finding.text(lang))]
+        if remedy := finding.tries(lang):
+            lines += [_indented(text("doctor", "try", lang, remedy=remedy))]
     if any(re.search(r"--[a-z]+\.", finding.remedy) for finding in faults + remarks):
-        lines += [
-            "",
-            f"To try a setting: vaelab train {Path(folder) / 'recipe.toml'} SETTING --out NEW",
-        ]
-    silent = [name for name in RULES if name not in {finding.rule for finding in findings}]
-    why = "not judged (not applicable, or insufficient data)"
-    names = {"no problem found": [finding.rule for finding in fine], why: silent}
-    names["consequences of the faults above"] = [finding.rule for finding in follow]
-    return "\n".join(
-        [*lines, "", *(f"{title}: {', '.join(rules)}" for title, rules in names.items() if rules)]
-    )
+        recipe = Path(folder) / "recipe.toml"
+        lines += ["", text("doctor", "how to try a setting", lang, recipe=recipe)]
+    silent = RULES.keys() - {finding.rule for finding in findings}
+    others = {
+        "rules without a problem": [finding.rule for finding in fine],
+        "rules not judged": [rule for rule in RULES if rule in silent],
+        "rules that follow": [finding.rule for finding in follow],
+    }
+    lines += [""]
+    for key, rules in others.items():
+        names = ", ".join(text("doctor", rule, lang) for rule in rules)
+        lines += [text("doctor", key, lang, rules=names)] if rules else []
+    return "\n".join(lines)
 
 
-def _indented(text: str) -> str:
+def _indented(paragraph: str) -> str:
     return textwrap.fill(
-        text, 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+        paragraph, 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vaelab.evaluation.doctor.codes import collapse, unused_codes, unused_dimensions
-from vaelab.evaluation.doctor.evidence import Evidence, Finding
+from vaelab.evaluation.doctor.evidence import Evidence
+from vaelab.evaluation.doctor.finding import Finding
 from vaelab.evaluation.doctor.holes import holes
 from vaelab.evaluation.doctor.likelihood import likelihood, saturated
 from vaelab.evaluation.doctor.objective import effective_beta, warm_up

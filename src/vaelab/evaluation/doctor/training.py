@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
-from vaelab.evaluation.doctor.evidence import SURE, WORTH, Evidence, Finding, error_of, said
+from vaelab.evaluation.doctor.evidence import SURE, WORTH, Evidence, error_of
+from vaelab.evaluation.doctor.finding import Finding, either, say
 from vaelab.evaluation.metrics.estimates import Estimate
 
 NOTICED = 2.0  # standard errors of the loss; a larger gain would show on other test images too
@@ -24,12 +25,9 @@ def overfitting(e: Evidence) -> Finding | None:
     finding, unseen, seen = partial(Finding, "overfitting"), e.losses(e.unseen), e.losses("train")
     first = unseen.index(min(unseen)) + 1
     epochs = range(first, len(unseen))
-    remedy = "more images, --model.dropout 0.1, or a smaller network"
-    looking = (
-        ""
-        if e.unseen == "validation"
-        else " (These are test images, because there are no validation images.)"
-    )
+    remedy = either(say("more images"), "--model.dropout 0.1", say("a smaller network"))
+    split = say(e.unseen)
+    looking = [] if e.unseen == "validation" else [say("these are test images")]
     if len(epochs) >= LAST:
         slope, error = _trend(epochs, unseen[first:])
         rise = slope * len(epochs)
@@ -37,23 +35,20 @@ def overfitting(e: Evidence) -> Finding | None:
             rise > max(WORTH, _certain(len(epochs)) * error * len(epochs))
             and _trend(epochs, seen[first:])[0] < 0
         ):
-            says = f"Since epoch {first} the loss of {e.unseen} images has risen by about "
-            says += f"{rise:.1f} nats, and that of training images has fallen: "
-            says += f"the model memorises them.{looking}"
+            says = [say("the loss has risen", epoch=first, split=split, rise=rise), *looking]
             if e.kept["epoch"] == first:
-                says += f" The kept weights are those of epoch {first}."
+                says += [say("the kept weights are older", epoch=first)]
             if e.recipe.train.patience:  # early stopping ended the training
                 return finding("remark", says, remedy)
-            stop = "--train.patience 5 to stop earlier" + (
-                " (with --data.validation 0.1)" if looking else ""
-            )
-            return finding("fault", says, f"{stop}; {remedy}")
+            slots = {"setting": "--train.patience 5", "validation": "--data.validation 0.1"}
+            stop = "stop earlier, by validation" if looking else "stop earlier"
+            return finding("fault", says, say(stop, **slots, remedy=remedy))
     ours, theirs = e.loss("train"), e.loss(e.unseen)
     gap = Estimate(theirs.value - ours.value, error_of(ours, theirs))
-    costs = f"The loss of {e.unseen} images is {said(gap)} nats above that of training images"
     if gap.value > max(WORTH, SURE * error_of(gap)):
-        return finding("remark", f"{costs}, but it does not rise.{looking}", remedy)
-    return finding("fine", f"{costs}.{looking}")
+        says = [say("the gap of the losses, not rising", split=split, gap=gap), *looking]
+        return finding("remark", says, remedy)
+    return finding("fine", [say("the gap of the losses", split=split, gap=gap), *looking])
 
 
 def too_few_epochs(e: Evidence) -> Finding | None:
@@ -67,16 +62,14 @@ def too_few_epochs(e: Evidence) -> Finding | None:
     settings = e.recipe.objective
     # A run with all epochs may still lack its figures.
     if not run.finished and epochs < e.recipe.train.epochs:
-        says = f"The training is not finished: {epochs} of {e.recipe.train.epochs} epochs are done."
-        return finding("fault", says, f"vaelab train --resume {run.folder}")
+        says = say("the training is not finished", done=epochs, epochs=e.recipe.train.epochs)
+        return finding("fault", [says], f"vaelab train --resume {run.folder}")
     more = math.ceil(epochs / 4)
     last = range(max(1, epochs - max(LAST, more) + 1, math.floor(settings.warmup) + 1), epochs + 1)
     if e.recipe.train.schedule != "constant":
-        says = "The schedule lowers the learning rate to 0, so the curve ends flat whether or not "
-        says += "more epochs would help."
-        return finding(
-            "remark", says, f"--train.epochs {2 * e.recipe.train.epochs}, then vaelab compare"
-        )
+        longer = f"--train.epochs {2 * e.recipe.train.epochs}"
+        says = say("the schedule makes the end flat")
+        return finding("remark", [says], say("then compare", setting=longer))
     if settings.cycles or len(last) < 3:
         return None
     slope, error = _trend(
@@ -84,14 +77,14 @@ def too_few_epochs(e: Evidence) -> Finding | None:
     )
     share = 1 / epochs - 1 / (epochs + more)
     gain = Estimate(slope * share, error * share)
-    gains = f"another {f'{more} epochs' if more > 1 else 'epoch'} should gain {said(gain)} nats."
+    by, slots = "the next epochs" if more > 1 else "the next epoch", {"epochs": more, "gain": gain}
     if gain.value > max(WORTH, _certain(len(last)) * error_of(gain)):
         hidden = gain.value < NOTICED * error_of(e.loss(e.unseen))
-        says = f"The loss of {e.unseen} images was still falling: {gains}"
+        says = say(f"still falling, by {by}", split=say(e.unseen), **slots)
         stopped, patience = epochs < e.recipe.train.epochs, e.recipe.train.patience
         remedy = f"--train.patience {2 * patience}" if stopped else f"--train.epochs {2 * epochs}"
-        return finding("remark" if hidden else "fault", says, remedy)
-    return finding("fine", gains.capitalize())
+        return finding("remark" if hidden else "fault", [says], remedy)
+    return finding("fine", [say(f"the gain of {by}", **slots)])
 
 
 def _trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
