@@ -56,7 +56,7 @@ TINY: dict[str, Any] = {
     "figures.samples": 4,
 }
 # The files of a run that depend on when and how it was made.
-CLOCK = {"environment.json", "times.jsonl"}
+CLOCK = {"environment.json", "times.jsonl", "report.html"}
 
 
 def tiny(overrides: Mapping[str, Any] | None = None) -> vaelab.Recipe:
