@@ -86,6 +86,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     return {kind: vaelab.load(run.folder) for kind, run in found.items()}
 
 
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train without figures."""
+    monkeypatch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with browsing() as found:
@@ -223,7 +229,7 @@ def test_numbers_are_copied_and_downloaded_exactly(
     measured = json.loads((run.folder / "evaluation.json").read_text())["sections"]
     with Opened(browser, page_of(run)) as page:
         # Some browsers forbid it on a file:// page.
-        page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error())")
+        page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(Error()) }")
         field = page.locator(".copy textarea")
         assert not field.is_visible()
         page.get_by_role("button", name="CSV").click()
@@ -347,7 +353,7 @@ def test_names_and_texts_of_others_stay_text(browser: Browser, tmp_path: Path) -
 
 
 def test_the_page_of_an_epoch_reloads_itself_until_the_run_is_finished(
-    browser: Browser, tmp_path: Path, quick: None
+    browser: Browser, tmp_path: Path, plain: None
 ) -> None:
     pages: list[str] = []
     original = Run.write
@@ -374,7 +380,7 @@ def test_the_page_of_an_epoch_reloads_itself_until_the_run_is_finished(
     opened.page.close()
 
 
-def test_watching_changes_nothing_of_the_run(tmp_path: Path, quick: None) -> None:
+def test_watching_changes_nothing_of_the_run(tmp_path: Path, plain: None) -> None:
     recipe = vaelab.recipe("quickstart", TINY | {"train.epochs": 2})
     runs = [
         vaelab.train(recipe, tmp_path / name, watch=name == "watched", quiet=True)
@@ -385,7 +391,7 @@ def test_watching_changes_nothing_of_the_run(tmp_path: Path, quick: None) -> Non
 
 
 def test_a_report_that_fails_does_not_lose_the_run(
-    tmp_path: Path, quick: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, plain: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> str:
         raise RuntimeError("no page today")

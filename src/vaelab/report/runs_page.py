@@ -102,7 +102,7 @@ def _pictures(prepared: Mapping[str, Prepared]) -> dict[str, Any]:
     for name, one in drawn.items():
         made = displayed(one.run, one.view.samples)
         alt = f"{name}: {one.t('alt_samples', count=len(made))}"
-        samples.append((name, picture(sheet(made, squarest(made)), alt, scale_of(made) / 2)))
+        samples.append((name, picture(sheet(made, squarest(made)), alt, scale_of(made))))
     same = len({_data(one) for one in drawn.values()}) == 1
     return {
         "samples": samples,

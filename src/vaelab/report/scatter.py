@@ -130,7 +130,7 @@ def lighter(colour: str) -> str:
     """Return a colour that can be seen on black: a dark one is mixed with white.
 
     >>> lighter("#d88900"), lighter("#001414")
-    ('#d88900', '#9fa6a6')
+    ('#d88900', '#969e9e')
     """
     parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
     light = float(parts @ [0.2126, 0.7152, 0.0722])
