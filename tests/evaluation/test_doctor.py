@@ -767,7 +767,7 @@ def test_a_report_begins_with_the_whole_and_ends_with_what_was_not_judged() -> N
     assert "no problem found: beta\n" in report([fine, fault])
     portuguese = report([fault, remark, fine], lang="pt")
     assert portuguese.startswith("Uma falha foi encontrada.\n\nfalha: buracos\n  As amostras são")
-    assert "  tente: mais épocas\n\nobservação sobre verossimilhança:\n" in portuguese
+    assert "  tente: mais épocas\n\nobservação: verossimilhança\n" in portuguese
     assert "\nsem problemas: beta\n" in portuguese
 
 

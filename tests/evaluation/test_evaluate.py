@@ -311,6 +311,7 @@ def test_measuring_changes_nothing_else_in_the_run(measured: Path, digits_run: P
         "evaluation.json",
         "evaluation.npz",
         "figures/neighbours.png",
+        "figures/nll-by-class.png",
     }
 
 

@@ -13,7 +13,8 @@ from plot_helpers import coarse
 
 import vaelab
 from vaelab.plots import displayed, exports, gallery
-from vaelab.plots.view import STEPS, between, chosen, classes_in, latent_title, sample_title
+from vaelab.plots.latent_pages import class_pages, dimension_pages
+from vaelab.plots.view import STEPS, View, between, chosen, classes_in, latent_title, sample_title
 from vaelab.runs import Run
 
 __all__ = ["coarse"]
@@ -37,7 +38,9 @@ def plain_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
 
 
-COMMON = {"losses.png", "latent.png", "reconstructions.png", "samples.png"}
+DIMENSIONS = {"kl.png", "spread.png", "dimensions.png"}
+CLASSES = {"loss-by-class.png", "class-means.png"}
+COMMON = {"losses.png", "latent.png", "reconstructions.png", "samples.png"} | DIMENSIONS
 IMAGES = COMMON | {"data.png", "interpolation.png", "overview.png", "epochs", "progress.gif"}
 
 
@@ -51,8 +54,8 @@ IMAGES = COMMON | {"data.png", "interpolation.png", "overview.png", "epochs", "p
         ((3, 64), IMAGES | {"manifold.png"}),
         ((40,), IMAGES | {"manifold.png"}),
         ((300, 16), IMAGES | {"manifold.png"}),
-        ((6,), COMMON),
-        ((1,), COMMON),
+        ((6,), COMMON | {"traversals.png"}),
+        ((1,), COMMON | {"traversals.png"}),
     ],
 )
 def test_every_shape_gets_figures_of_a_usual_size(
@@ -64,6 +67,42 @@ def test_every_shape_gets_figures_of_a_usual_size(
     for path in (run.folder / "figures").rglob("*.*"):
         with Image.open(path) as page:
             assert max(page.size) < 1300, path.name
+
+
+@pytest.mark.usefixtures("plain_run")
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"kl", "spread", "dimensions", "traversals"}),
+        ({"model.prior": "vamp"}, {"spread", "dimensions", "traversals"}),
+        ({"model.posterior": "iaf"}, {"dimensions", "traversals"}),
+        ({"model.posterior": "full-covariance"}, {"spread", "dimensions", "traversals"}),
+        (
+            {"model.variant": "cvae", "model.prior": "per-class"},
+            {"kl", "spread", "dimensions", "traversals"},
+        ),
+        ({"model.variant": "ae"}, {"dimensions", "traversals"}),
+        ({"model.posterior": "sphere", "model.prior": "sphere"}, {"dimensions"}),
+        ({"model.variant": "two-level"}, {"dimensions"}),
+        ({"model.variant": "vq-vae"}, set()),
+    ],
+)
+def test_a_model_gets_the_figures_of_dimensions_that_it_has(
+    tmp_path: Path, settings: dict[str, Any], expected: set[str]
+) -> None:
+    """The KL of a dimension needs a closed form, and discrete codes have no dimensions."""
+    run = trained(tmp_path, {"model.latent": 3} | settings)
+    view = View(run, run.data)
+    assert set(dimension_pages(view)) == expected
+    means = set() if settings.get("model.variant") == "vq-vae" else {"class-means"}
+    assert set(class_pages(view)) == {"loss-by-class"} | means
+
+
+def test_signals_have_traversals_and_class_means_as_curves(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 64, 3)).astype(np.float32), np.arange(60) % 3
+    run = trained(tmp_path, {"model.latent": 3}, x=x, y=y)
+    assert names(run) >= DIMENSIONS | CLASSES | {"traversals.png"}
 
 
 @pytest.mark.usefixtures("plain_run")

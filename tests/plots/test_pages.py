@@ -17,7 +17,9 @@ from plot_helpers import CODES, EN, LABELS_OF, PT, coarse, history, pictures, pn
 
 from vaelab.errors import UserError
 from vaelab.plots import classes_of, encode, style
+from vaelab.plots.by_class import by_class
 from vaelab.plots.curves import losses
+from vaelab.plots.dimensions import histograms, kl, spread
 from vaelab.plots.frames import animation, frame
 from vaelab.plots.images import (
     examples,
@@ -26,6 +28,7 @@ from vaelab.plots.images import (
     rows,
     samples,
     side_by_side_images,
+    strips,
 )  # fmt: skip
 from vaelab.plots.latent import latent, side_by_side
 from vaelab.plots.manifold import grid_axis, manifold
@@ -33,6 +36,7 @@ from vaelab.plots.overview import Pictures, overview
 from vaelab.plots.series import (
     feature_densities,
     feature_pairs,
+    feature_steps,
     signal_pairs,
     signal_steps,
     signals,
@@ -41,6 +45,25 @@ from vaelab.plots.style import Look, plain
 
 __all__ = ["coarse"]
 TEN = classes_of(LABELS_OF)
+VARIED = np.argsort(-CODES.var(0))
+
+
+def of_dimensions(n: int, look: Look) -> list[Figure]:
+    """The figures of n latent dimensions, of which some are not active."""
+    z, order = np.resize(CODES[:, VARIED] / 8, (300, n)), np.arange(n)
+    names = look.text("aggregate"), look.text("the_prior")
+    return [
+        kl(z.var(0), z.var(0), order, look=look),
+        spread(z, np.abs(z), order, look=look),
+        histograms(z, None, order, look=look, names=names),
+    ]
+
+
+def of_classes(n: int, look: Look) -> Figure:
+    values, title = np.arange(n) * 1.5, look.text("loss_by_class")
+    return by_class([f"{i}" for i in range(n)], values, values / 9, 20.5, look=look, title=title)
+
+
 WAVES = np.sin(np.linspace(0, 9, 40)[None, :, None] * np.arange(1, 25)[:, None, None] / 4) * [1, 2]
 
 ALL = {
@@ -72,6 +95,21 @@ ALL = {
     ),
     "feature_densities": lambda look: feature_densities(CODES[:, 2:8], CODES[9:, 2:8], look=look),
     "feature_pairs": lambda look: feature_pairs(CODES[:, 2:5], CODES[:, 2:5] + 1, look=look),
+    "kl": lambda look: of_dimensions(20, look)[0],
+    "spread": lambda look: of_dimensions(64, look)[1],
+    "histograms": lambda look: of_dimensions(64, look)[2],
+    "learned prior": lambda look: histograms(
+        CODES[:, :1], CODES[:, 2:3], np.arange(1), look=look, names=("1", look.text("the_prior"))
+    ),
+    "by_class": lambda look: of_classes(10, look),
+    "strips": lambda look: strips(
+        pictures(12).reshape(3, 4, 28, 28, 3), ["1", "2", "3"], ["", "-1", "", "1"], look=look,
+        title=look.text("traversals_image"),
+    ),
+    "feature_steps": lambda look: feature_steps(
+        np.ones((2, 300)) * np.arange(300), np.stack([CODES[:, :5], CODES[:, 5:10]]), ["1", "2"],
+        look=look, title=look.text("traversals_table"), xlabel=look.text("coordinate"),
+    ),
     "overview": lambda look: overview(
         history(5), Pictures(pictures(12), pictures(12), pictures(5)), CODES[:, 10:12], LABELS_OF,
         TEN, grid=(pictures(9), grid_axis(3)), look=look, titles=("?", look.text("samples"), "1"),
@@ -94,6 +132,13 @@ MANY = {
     ),
     "channels": lambda look: signals(np.ones((99, 30, 12)), look=look, title=""),
     "features": lambda look: feature_pairs(CODES[:, :24], CODES[:, :24], look=look),
+    "one dimension": lambda look: of_dimensions(1, look)[2],
+    "dimensions": lambda look: of_dimensions(300, look)[2],
+    "bars": lambda look: of_dimensions(300, look)[0],
+    "classes": lambda look: of_classes(99, look),
+    "strips": lambda look: strips(
+        pictures(130, 128, 2).reshape(10, 13, 128, 2, 3), ["x" * 40] * 10, look=look, title=""
+    ),
     "plane": lambda look: manifold(pictures(100, 128, 2), grid_axis(10), look=look),
 }  # fmt: skip
 

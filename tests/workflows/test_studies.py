@@ -57,6 +57,7 @@ def test_a_study_is_a_folder_of_runs_with_their_comparison(compared: Path) -> No
         ".md",
         ".csv",
         ".json",
+        ".tex",
         ".html",
     }
     cost = json.loads((compared / "comparison.json").read_text())["cost"]

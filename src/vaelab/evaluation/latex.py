@@ -44,7 +44,7 @@ def number(words: str) -> str:
     """
     if not _NUMBER.fullmatch(words):
         return escaped(words)
-    found = words.replace("−", "-").replace("±", r"\pm")
+    found = words.replace("−", "-").replace("±", r"\pm").replace(" [", r"\ [")
     found = _POWER.sub(lambda power: rf" \times 10^{{{power[1]}{power[2]}}}", found)
     return "$" + re.sub(r",(?=\d)", "{,}", found) + "$"
 

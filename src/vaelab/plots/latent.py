@@ -99,7 +99,7 @@ def draw_points(ax: Axes, points: Array, y: Labels, classes: Classes, look: Look
 
 def _write_names(ax: Axes, points: Array, named: list[tuple[str, str, str, Array]]) -> None:
     middles = np.array([np.median(points[mask], axis=0) for _, _, _, mask in named])
-    places = apart(middles, 0.06 * float(np.ptp(points, axis=0).max()))
+    places = apart(middles, 0.06 * (float(np.ptp(points, axis=0).max()) or 1))
     halo = [withStroke(linewidth=2.5, foreground="white")]
     for (name, colour, _, _), (a, b) in zip(named, places, strict=True):
         ax.text(

@@ -21,13 +21,15 @@ def comparison(context: dict[str, Any]) -> str:
     head = [t("number"), *names, t("unit")]
     tables = []
     for title, shown in context["sections"].items():
-        rows = [line for row, _, unit, cells in shown for line in _rows(row, unit, cells)]
-        tables.append(_captioned(title, tabular(columns, head, [rows])))
+        rows = [line for one in shown for line in _rows(one.row, one.unit, one.cells)]
+        noted = sorted({cell.note for one in shown for cell in one.cells if cell.note})
+        notes = [f"{_mark(note)} {escaped(context['notes'][note - 1])}" for note in noted]
+        tables.append(_captioned(title, tabular(columns, head, [rows]), notes))
     costs = [[escaped(name), *map(number, values)] for name, values in context["costs"].values()]
     cost = tabular("l" + "r" * len(names), [t("cost"), *names], [costs])
     tables.append(_captioned(t("heading.cost"), cost))
-    notes = [context["title"], *context["findings"], context["scope"], *context["how"]]
-    return "\n\n".join([comment(*notes), *tables]) + "\n"
+    about = [context["title"], *context["findings"], context["scope"], *context["how"]]
+    return "\n\n".join([comment(*about), *tables]) + "\n"
 
 
 def _rows(row: Row, unit: str, cells: Sequence[Cell]) -> list[list[str]]:
@@ -42,10 +44,16 @@ def _rows(row: Row, unit: str, cells: Sequence[Cell]) -> list[list[str]]:
 
 def _value(cell: Cell) -> str:
     found = number(cell.value) if cell.value else "--"
-    return rf"{{\boldmath {found}}}" if cell.verdict == "better" else found
+    found = rf"{{\boldmath {found}}}" if cell.verdict == "better" else found
+    return found + _mark(cell.note) if cell.note else found
 
 
-def _captioned(title: str, table: str) -> str:
-    return "\n".join(
-        [r"\begin{table}", r"\centering", rf"\caption{{{escaped(title)}}}", table, r"\end{table}"]
-    )
+def _mark(note: int) -> str:
+    return f"$^{{{note}}}$"
+
+
+def _captioned(title: str, table: str, notes: Sequence[str] = ()) -> str:
+    """Return a table with its caption, and below it why numbers are not judged."""
+    below = [rf"\par\smallskip{{\footnotesize {' '.join(notes)}}}"] if notes else []
+    caption = rf"\caption{{{escaped(title)}}}"
+    return "\n".join([r"\begin{table}", r"\centering", caption, table, *below, r"\end{table}"])

@@ -54,17 +54,16 @@ def compare(
     Args:
         what: Runs, their folders, the folder of a study (all its runs), or names or .toml files of
             recipes, which are trained first.
-        out: The folder of the comparison; by default runs/A-vs-B, with `seeds` runs/A-vs-B-seeds,
-            and for a single study its own folder.
+        out: The folder of the comparison; by default runs/A-vs-B (with `seeds` -seeds), and for a
+            single study its own folder.
         seeds: Train every recipe, including those of runs, with the seeds 0 .. N-1. Finished runs
             of the same recipe in `out` are reused, interrupted ones are resumed.
         overrides: Settings that replace those of the recipes.
-        samples: The number K of importance weights per image; 0 for the largest number with which
-            one of the runs was evaluated, at least 100.
+        samples: The number K of importance weights per image; 0 for the largest with which a run
+            was evaluated, at least 100.
         images: The number of test images; 0 for all.
         overwrite: Whether to replace runs of other recipes in `out`.
-        lang: The language of all texts; by default that of the first run's figures for the page
-            and its pictures, and English for the other files.
+        lang: The language; None for that of the first run's figures on the page, else English.
         code: The Python files that the models may run.
         quiet: Whether to print nothing.
 
@@ -72,8 +71,8 @@ def compare(
         The comparison, as written to the folder.
 
     Raises:
-        UserError: There are fewer than two runs, a run is unfinished, the data have different
-            shapes, or the folder cannot be written.
+        UserError: There are fewer than two runs, a run is unfinished, shapes differ, or the folder
+            cannot be written.
     """
     if seeds < 0 or seeds == 1:
         raise UserError(f"seeds: expected at least 2, got {seeds}: one training shows no variation")
@@ -87,16 +86,14 @@ def compare(
     data = _Shared()
     shapes = {name: data.of(_recipe(one)).shape for name, one in given.items()}
     if len(set(shapes.values())) > 1:
-        raise UserError(
-            f"compare: the data have different shapes ({shapes}); name runs of one data set"
-        )
+        raise UserError(f"compare: data of different shapes ({shapes}); name runs of one data set")
     folder, console = _folder(out, words, given, bool(seeds)), Console(quiet)
     claim(folder, FILES)
     runs = _trained(given, folder, seeds, overwrite, quiet)
     comparison = paired.comparison(_evaluated(runs, data, samples, images, console), seeds)
     console.live("plotting")
-    paths = write(comparison, folder, lang)
-    console.say("\n".join(["", brief(comparison, lang or "en"), *map(str, paths)]))
+    paths = map(str, write(comparison, folder, lang))
+    console.say("\n".join(["", brief(comparison, lang or "en"), *paths]))
     return comparison
 
 
