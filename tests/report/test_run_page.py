@@ -317,7 +317,7 @@ def test_without_scripts_and_on_paper_everything_static_is_there(
         page.emulate_media(media="print")
         assert page.evaluate("document.documentElement.scrollWidth") <= 794
         assert not page.locator("nav").is_visible()
-        assert page.locator("details table").first.is_visible()
+        assert page.locator("#all details table").first.is_visible()
         assert page.pdf(format="A4")[:5] == b"%PDF-"
 
 
