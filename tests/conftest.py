@@ -58,7 +58,7 @@ TINY: dict[str, Any] = {
     "figures.samples": 4,
 }
 # The files of a run that depend on when and how it was made.
-CLOCK = {"environment.json", "times.jsonl"}
+CLOCK = {"environment.json", "times.jsonl", "report.html"}
 
 
 def tiny(overrides: Mapping[str, Any] | None = None) -> vaelab.Recipe:
@@ -107,12 +107,13 @@ def state(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without pictures and without checking how busy the machine is.
+    """Train without pictures, report, and checking how busy the machine is.
 
     For tests that are about neither.
     """
     monkeypatch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
     monkeypatch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
+    monkeypatch.setattr("vaelab.workflows.train.write_finished", lambda *_: None)
     monkeypatch.setattr("vaelab.devices._idle_cores", lambda: float(os.cpu_count() or 1))
 
 

@@ -6,10 +6,10 @@
     2
 
 `train` trains a recipe and returns a `Run`, `load` opens a run folder; ``run.vae`` encodes,
-decodes, reconstructs and samples. `evaluate`, `diagnose` and `compare` measure runs, `fit_prior`
-improves the samples of one, `explore` shows its latent space. `Step` and `epochs` are the training
-loop without a run folder. Names that need torch are imported when they are first used, so
-``import vaelab`` is quick.
+decodes, reconstructs and samples. `evaluate`, `diagnose` and `compare` measure runs,
+`write_report` shows them on a page, `explore` shows a latent space, `fit_prior` improves the
+samples of a run. `Step` and `epochs` are the training loop without a run folder. Names that need
+torch are imported when they are first used, so ``import vaelab`` is quick.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vaelab.workflows.compare import compare
     from vaelab.workflows.evaluate import evaluate
     from vaelab.workflows.posthoc_prior import fit_prior
+    from vaelab.workflows.report import write_report
     from vaelab.workflows.studies import train_all
     from vaelab.workflows.train import resume, train
 
@@ -54,6 +55,7 @@ __all__ = [
     "study",
     "train",
     "train_all",
+    "write_report",
 ]
 
 _NEED_TORCH = {
@@ -72,6 +74,7 @@ _NEED_TORCH = {
     "diagnose": "evaluation.doctor",
     "fit_prior": "workflows.posthoc_prior",
     "explore": "report.explorer",
+    "write_report": "workflows.report",
 }
 
 

@@ -154,21 +154,16 @@ def test_training_on_digits_leaves_a_finished_run_and_says_where(tmp_path: Path)
     pictures = {
         str(p.relative_to(run.folder / "figures")) for p in (run.folder / "figures").rglob("*.*")
     }
-    pages = (
-        "data",
-        "interpolation",
-        "latent",
-        "losses",
-        "manifold",
-        "overview",
-        "reconstructions",
-        "samples",
-    )
+    pages = {
+        *("class-means", "data", "dimensions", "interpolation", "kl", "latent", "loss-by-class"),
+        *("losses", "manifold", "overview", "reconstructions", "samples", "spread"),
+    }
     frames = {f"epochs/000{epoch}.png" for epoch in (1, 2, 3)}
     assert pictures == {f"{page}.png" for page in pages} | frames | {"progress.gif"}
     for name in pictures:
         with Image.open(run.folder / "figures" / name) as image:
             image.verify()
+    assert (run.folder / "report.html").read_text("utf-8").startswith("<!doctype html>")
 
 
 def test_samples_are_a_picture_or_numbers(

@@ -111,8 +111,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         patch.setattr("vaelab.data.mnist.load", mnist)
         unplotted = SimpleNamespace(plot=lambda *_: None, is_frame=lambda *_: False)
-        for module in ("train", "posthoc_prior"):  # `vaelab figures` plots; that is enough
+        for module in ("train", "posthoc_prior"):  # `vaelab figures` and `report` are enough
             patch.setattr(f"vaelab.workflows.{module}.gallery", unplotted)
+            patch.setattr(f"vaelab.workflows.{module}.write_finished", lambda *_: None)
         patch.setattr("vaelab.devices._idle_cores", lambda: 1.0)
         few = partial(Evaluator, n_samples=200)
         patch.setattr("vaelab.workflows.evaluate.Evaluator", few)

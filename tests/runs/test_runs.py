@@ -48,7 +48,7 @@ def refused(work: Callable[[], object], *says: str) -> str:
 
 def test_a_finished_run_has_its_files_and_no_scratch(digits_run: Path) -> None:
     found = {p.name for p in digits_run.iterdir()} - {".lock", ".vaelab"}
-    assert found == {*FILES, "figures"}
+    assert found == {*FILES, "figures", "report.html"}
     environment = json.loads((digits_run / "environment.json").read_text())
     assert environment["packages"]["torch"] == torch.__version__
     assert environment["threads"] == 1

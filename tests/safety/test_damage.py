@@ -169,7 +169,7 @@ def test_a_first_epoch_interrupted_twice_leaves_nothing_that_is_called_damaged(
     begun = vaelab.runs.create(folder, run.recipe)
     begun.save_state(state[0], state[1] | {"history": [], "step": 1})
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise SystemExit
 
     monkeypatch.setattr("vaelab.workflows.train.carry_out", killed)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import webbrowser
 from pathlib import Path
 
 import vaelab
 from vaelab.cli.arguments import CODE, LANG, QUIET, RUN, Command, Option, whole
-from vaelab.cli.output import announce, complain
+from vaelab.cli.output import announce
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import CHOICES, override
 
@@ -80,31 +79,6 @@ def figures(arguments: argparse.Namespace) -> None:
             gallery.plot(run, run.data.with_measured(), say)
 
 
-def explore(arguments: argparse.Namespace) -> None:
-    """Write the latent explorer of a run, or of two side by side, and open it in the browser."""
-    from vaelab import devices
-    from vaelab.report import explorer
-
-    if len(arguments.run) > 2:
-        raise UserError("RUN: an explorer shows one run, or two side by side; give fewer")
-    if not arguments.quiet:
-        announce(f"exploring {', '.join(arguments.run)}")
-    runs = [vaelab.load(folder) for folder in arguments.run]
-    with devices.using(devices.threads(0)[0]):
-        path = explorer.write(runs, arguments.out, points=arguments.points, lang=arguments.lang)
-    _result(path, arguments)
-    if not (arguments.no_open or _shown(path)):
-        complain(f"no browser could be opened; open {path} yourself")
-
-
-def _shown(path: Path) -> bool:
-    """Open a page in the user's browser; return whether there was one."""
-    try:
-        return webbrowser.open(path.absolute().as_uri())
-    except (webbrowser.Error, OSError):
-        return False
-
-
 def _opened(arguments: argparse.Namespace) -> vaelab.Run:
     if not arguments.quiet:
         announce(f"opening {arguments.run}")
@@ -162,22 +136,6 @@ COMMANDS = {
         encode,
         ["vaelab encode RUN --out FILE [options]"],
         memory="give fewer images with --data",
-    ),
-    "explore": Command(
-        "explore the latent space of a run in the browser",
-        [
-            Option("RUN", "a run folder, or two with the same test images", number="+"),
-            Option("--out", "a .html file; default: explorer.html in the (first) run folder",
-                "FILE"),
-            Option("--no-open", "write the page only"),
-            LANG,
-            Option("--points", "test images at most", "N", whole(2), default=10_000),
-            CODE,
-            QUIET,
-        ],
-        explore,
-        ["vaelab explore RUN [RUN2] [options]"],
-        memory="lower --points",
     ),
     "figures": Command(
         "plot the figures of runs again",

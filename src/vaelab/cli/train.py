@@ -32,7 +32,7 @@ def train(arguments: argparse.Namespace) -> None:
     recipes = study(arguments.recipe, overrides)
     if not arguments.quiet:
         say(f"training {arguments.recipe}")
-    given = {"overwrite": arguments.overwrite, "quiet": arguments.quiet}
+    given = {name: getattr(arguments, name) for name in ("overwrite", "quiet", "watch")}
     folder = Path(arguments.out) if arguments.out else _default_folder(recipes)
     if len(recipes) == 1:
         (recipe,) = recipes.values()
@@ -63,19 +63,20 @@ def _resume(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> None
             "leave recipe, --out and --overwrite out"
         )
     folder = Path(arguments.resume)
+    given = {"quiet": arguments.quiet, "watch": arguments.watch}
     if not arguments.quiet:
         say(f"continuing {folder}")
     from vaelab.workflows.studies import is_study, resume_all
 
     if not is_study(folder):
-        _with_hint(lambda: vaelab.resume(folder, overrides, quiet=arguments.quiet), folder)
+        _with_hint(lambda: vaelab.resume(folder, overrides, **given), folder)
     elif overrides:
         raise UserError(
             f"{folder}: is a study of several runs; resume it without settings, "
             "or one of its runs with them"
         )
     else:
-        _with_hint(lambda: resume_all(folder, quiet=arguments.quiet), folder)
+        _with_hint(lambda: resume_all(folder, **given), folder)
         vaelab.compare([folder], quiet=arguments.quiet)
 
 
@@ -123,6 +124,7 @@ COMMANDS = {
             Option("RECIPE", "a name from `vaelab list recipes`, or a .toml file", number="?"),
             Option("--out", "the run folder (default: runs/RECIPE)", "FOLDER"),
             Option("--resume", "run folder of the training to continue", "RUN"),
+            Option("--watch", "keep the report fresh while training; its page reloads itself"),
             OVERWRITE,
             LANG,
             CODE,

@@ -7,7 +7,7 @@ module describes.
 
 from vaelab.models.build import Goal, build, start, support
 from vaelab.models.codes import Code, OneHots
-from vaelab.models.describe import summary
+from vaelab.models.describe import layers, summary
 from vaelab.models.draw import Draw, sampled
 from vaelab.models.flows import Flowed
 from vaelab.models.likelihoods import (
@@ -47,6 +47,7 @@ __all__ = [
     "evaluating",
     "great_circle",
     "iwae",
+    "layers",
     "outputs",
     "sampled",
     "start",

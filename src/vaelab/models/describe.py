@@ -11,11 +11,9 @@ from vaelab.models.parts import evaluating
 from vaelab.models.vae import VAE
 
 
-def summary(vae: VAE) -> str:
-    """Return a line for each layer, with name, type, output shape for one image and parameters;
-    then their total.
-    """
-    rows: list[tuple[str, str, str, str]] = []
+def layers(vae: VAE) -> list[tuple[str, str, str, int]]:
+    """Return name, type, output shape for one image and number of parameters of each layer."""
+    rows: list[tuple[str, str, str, int]] = []
 
     def note(module: nn.Module, inputs: object, output: object, name: str) -> None:
         count = sum(parameter.numel() for parameter in module.parameters(recurse=False))
@@ -25,7 +23,7 @@ def summary(vae: VAE) -> str:
             else ""
         )
         if count or not list(module.children()):
-            rows.append((name, type(module).__name__, shape, f"{count:,}" if count else ""))
+            rows.append((name, type(module).__name__, shape, count))
 
     hooks = [
         module.register_forward_hook(partial(note, name=name))
@@ -39,7 +37,13 @@ def summary(vae: VAE) -> str:
     for hook in hooks:
         hook.remove()
     prior = sum(parameter.numel() for parameter in vae.prior.parameters())
-    rows += [("prior", type(vae.prior).__name__, str(vae.latent), f"{prior:,}" if prior else "")]
+    rows.append(("prior", type(vae.prior).__name__, str(vae.latent), prior))
+    return rows
+
+
+def summary(vae: VAE) -> str:
+    """Return `layers` as a table, a line for each, then the total of the parameters."""
+    rows = [(*row[:3], f"{row[3]:,}" if row[3] else "") for row in layers(vae)]
     rows.append(("total", "", "", f"{sum(parameter.numel() for parameter in vae.parameters()):,}"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(

@@ -6,43 +6,69 @@ bounded size; `form` decides what data of a shape are shown as. `gallery.plot` w
 a run, `exports` writes what a user asks for by a command.
 """
 
-from vaelab.plots.classes import Classes, classes_of
+from vaelab.plots.classes import MARKERS, Classes, classes_of
+from vaelab.plots.dimensions import named
 from vaelab.plots.images import rows, side_by_side_images
-from vaelab.plots.latent import side_by_side
-from vaelab.plots.latent_pages import nll_by_class
-from vaelab.plots.pixels import Pixels, form, picture
-from vaelab.plots.style import Look, encode
+from vaelab.plots.latent import density, pca, side_by_side
+from vaelab.plots.latent_pages import SIGMAS, nll_by_class
+from vaelab.plots.pixels import Pixels, form, gap, picture, squarest, tiles
+from vaelab.plots.style import COLOURS, Array, Labels, Look, encode
 from vaelab.plots.view import (
     View,
+    between,
     chosen,
+    class_rows,
     classes_of_runs,
+    decoded,
     displayed,
     drawable,
+    half_each,
+    is_discrete,
     is_plane,
     latent_grid,
+    latent_title,
     look_of,
+    sample_title,
     treated,
 )
 
 __all__ = [
+    "COLOURS",
+    "MARKERS",
+    "SIGMAS",
+    "Array",
     "Classes",
+    "Labels",
     "Look",
     "Pixels",
     "View",
+    "between",
     "chosen",
+    "class_rows",
     "classes_of",
     "classes_of_runs",
+    "decoded",
+    "density",
     "displayed",
     "drawable",
     "encode",
     "form",
+    "gap",
+    "half_each",
+    "is_discrete",
     "is_plane",
     "latent_grid",
+    "latent_title",
     "look_of",
+    "named",
     "nll_by_class",
+    "pca",
     "picture",
     "rows",
+    "sample_title",
     "side_by_side",
     "side_by_side_images",
+    "squarest",
+    "tiles",
     "treated",
 ]

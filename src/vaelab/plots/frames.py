@@ -18,7 +18,7 @@ from vaelab.errors import UserError
 from vaelab.plots.pixels import Pixels, enlarged, pairs, square
 
 TILE = 56  # pixels of the longer side of an image, about: larger images come reduced to it
-_MARGIN, _HEAD = 16, 46
+MARGIN, HEAD = 16, 46  # around the blocks of pictures; above them, for the number
 
 
 @functools.cache
@@ -34,14 +34,14 @@ def frame(x: Pixels, xhat: Pixels, samples: Pixels, epoch: int, columns: int = 0
     """
     scale = max(1, round(TILE / max(x.shape[1:3])))
     blocks = [enlarged(pairs(x, xhat)[0], scale), enlarged(square(samples, columns), scale)]
-    width = max(120, *(block.shape[1] for block in blocks)) + 2 * _MARGIN
-    height = _HEAD + sum(len(block) + _MARGIN for block in blocks)
+    width = max(120, *(block.shape[1] for block in blocks)) + 2 * MARGIN
+    height = HEAD + sum(len(block) + MARGIN for block in blocks)
     sheet = Image.new("RGB", (width, height), "white")
-    ImageDraw.Draw(sheet).text((_MARGIN, 14), f"{epoch}", "black", _font(20))
-    top = _HEAD
+    ImageDraw.Draw(sheet).text((MARGIN, 14), f"{epoch}", "black", _font(20))
+    top = HEAD
     for block in blocks:
-        sheet.paste(Image.fromarray(block), (_MARGIN, top))
-        top += len(block) + _MARGIN
+        sheet.paste(Image.fromarray(block), (MARGIN, top))
+        top += len(block) + MARGIN
     return sheet
 
 

@@ -164,11 +164,16 @@ def square(pictures: Pixels, columns: int = 0) -> Pixels:
     """
     if columns:
         return tiles(pictures, columns)
+    return tiles(pictures, squarest(pictures))
+
+
+def squarest(pictures: Pixels) -> int:
+    """Return the number of columns of that grid."""
     n, h, w, _ = pictures.shape
     side = max(1, min(n, math.ceil(math.sqrt(n * h / w))))
     widest = max(side, math.isqrt(2 * n * h // w))
     full = (count for count in range(side, min(n, widest) + 1) if n % count == 0)
-    return tiles(pictures, next(full, side))
+    return next(full, side)
 
 
 def pairs(x: Pixels, xhat: Pixels, columns: int = 10) -> tuple[Pixels, Array]:

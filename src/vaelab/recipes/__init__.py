@@ -9,7 +9,16 @@ comes from. Nothing here imports torch.
 from vaelab.recipes.citations import bibtex, reference
 from vaelab.recipes.custom import Code, file_of, permit
 from vaelab.recipes.parts import AXES, CHOICES, Part
-from vaelab.recipes.reading import available, override, parse, recipe, study, to_toml
+from vaelab.recipes.reading import (
+    available,
+    built_in,
+    changes,
+    override,
+    parse,
+    recipe,
+    study,
+    to_toml,
+)
 from vaelab.recipes.rules import idle, refusal
 from vaelab.recipes.schema import SWITCH, Field, Recipe, fields, flatten, sections
 from vaelab.recipes.settings import Data, Figures, Model, Objective, Train
@@ -33,6 +42,8 @@ __all__ = [
     "Train",
     "available",
     "bibtex",
+    "built_in",
+    "changes",
     "code",
     "fields",
     "file_of",

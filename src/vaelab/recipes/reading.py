@@ -20,7 +20,7 @@ from vaelab.errors import UserError, nearest
 from vaelab.files import absolute
 from vaelab.recipes import custom, table
 from vaelab.recipes.parts import AXES
-from vaelab.recipes.schema import Field, Recipe, fields, sections
+from vaelab.recipes.schema import Field, Recipe, fields, flatten, sections
 
 END = "# end of the recipe\n"  # closes a written recipe, so that a truncated one is noticed
 INCIDENTAL = ("figures.", "data.dir", "train.threads", "train.device")  # a recipe stays what it is
@@ -95,6 +95,24 @@ def study(
 def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     """Return the recipe with settings such as ``{"train.epochs": 40}`` changed."""
     return _build(msgspec.to_builtins(recipe), overrides, recipe.name, resolved=True)
+
+
+def built_in(recipe: Recipe) -> Recipe | None:
+    """Return the built-in recipe of this name, or None if there is none."""
+    name = recipe.name.partition("/")[0]
+    if name not in available():
+        return None
+    return next((one for one in study(name).values() if one.name == recipe.name), None)
+
+
+def changes(recipe: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Return the settings that differ from the built-in recipe of that name: its value, and ours.
+
+    >>> changes(override(study("mlp-20d")["mlp-20d"], {"train.epochs": 40}))
+    {'train.epochs': (20, 40)}
+    """
+    old, new = flatten(built_in(recipe) or recipe), flatten(recipe)
+    return {key: (old[key], new[key]) for key in new if "." in key and new[key] != old[key]}
 
 
 def parse(text: str, origin: str) -> Recipe:

@@ -21,6 +21,7 @@ from vaelab.errors import UserError, quoted
 from vaelab.files import Payload, opened, put, remove_scratch
 from vaelab.models import VAE, build, units_of
 from vaelab.recipes import AXES, Recipe, file_of, flatten, to_toml
+from vaelab.runs.card import card
 from vaelab.runs.stored import (
     AGAIN,
     FORMAT,
@@ -49,6 +50,10 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, recipe {self.recipe.name!r})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the run."""
+        return card(self.folder, self.recipe, self.results if self.finished else {})
 
     # --- what was trained
 

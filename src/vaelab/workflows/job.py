@@ -14,7 +14,7 @@ from vaelab.data import load as load_data
 from vaelab.errors import UserError
 from vaelab.models import build, start, summary, support, units_of
 from vaelab.plots import form
-from vaelab.recipes import Data, Objective, Recipe, available, flatten, rules, study
+from vaelab.recipes import Data, Objective, Recipe, changes, rules
 from vaelab.seeding import seeded
 from vaelab.training import Step, batch_sizes, schedules
 from vaelab.workflows.console import Console
@@ -49,7 +49,7 @@ class Job:
         if idle and not fitted:
             raise UserError(idle)
         self.console = console
-        self.changes = _changes(recipe)
+        self.changes = [f"{key} {value}" for key, (_, value) in changes(recipe).items()]
         self.recipe = recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
         self.device = devices.device(recipe.train.device)
         self.data = read(recipe.data)
@@ -190,10 +190,3 @@ def _channels(shape: tuple[int, ...]) -> str:
             sides = f"{side}, {side}" if channels == 1 else f"{channels}, {side}, {side}"
             return f"{steps}; if they are images, store them as (N, {sides})"
     return steps
-
-
-def _changes(recipe: Recipe) -> list[str]:
-    """Return the differences to the built-in recipe of that name, if there is one."""
-    built_in = study(recipe.name).get(recipe.name) if recipe.name in available() else None
-    old, new = flatten(built_in or recipe), flatten(recipe)
-    return [f"{key} {value}" for key, value in new.items() if value != old[key] and "." in key]

@@ -36,6 +36,7 @@ from vaelab.seeding import generator, seeded, untouched
 from vaelab.training import learning_rate, optimisers
 from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job
+from vaelab.workflows.report import write_finished
 from vaelab.workflows.train import measure
 
 # A density of a few dimensions converges within a few thousand steps, at a higher learning rate
@@ -92,6 +93,7 @@ def fit_prior(
         results = measure(job, run) | {"prior_gain": gained}
         gallery.plot(run, job.data.with_measured(), job.say)
         run.write_lines("results.json", [results])
+        write_finished(run, job.data, job.say)
     _report(job, old, prior, *gained)
     job.say(f"run folder: {run.folder}")
     return run

@@ -27,7 +27,12 @@ NAME = re.compile(r"[^/\\.][^/\\]*")  # a folder below the study, never one outs
 
 
 def train_all(
-    recipes: Mapping[str, Recipe], out: str | Path, *, overwrite: bool = False, quiet: bool = False
+    recipes: Mapping[str, Recipe],
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    quiet: bool = False,
+    watch: bool = False,
 ) -> dict[str, Run]:
     """Train each recipe into ``out/NAME``, ready for `compare`.
 
@@ -47,15 +52,15 @@ def train_all(
             runs = {n: create(out / n, job.recipe, overwrite) for n, job in jobs.items()}
         for name, job in jobs.items():
             with locked(out / name):
-                runs[name] = carry_out(job, runs[name], None)
+                runs[name] = carry_out(job, runs[name], None, watch=watch)
         return runs
 
 
-def resume_all(out: str | Path, *, quiet: bool = False) -> dict[str, Run]:
+def resume_all(out: str | Path, *, quiet: bool = False, watch: bool = False) -> dict[str, Run]:
     """Resume all unfinished runs of a study."""
     out, console = Path(out), Console(quiet)
     with locked(out):
-        return {name: resume(out / name, console=console) for name in names(out)}
+        return {name: resume(out / name, console=console, watch=watch) for name in names(out)}
 
 
 def is_study(folder: Path) -> bool:

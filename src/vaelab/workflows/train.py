@@ -34,6 +34,7 @@ from vaelab.training import (
 from vaelab.workflows.console import Console, Progress, Table
 from vaelab.workflows.interruptions import interruptions
 from vaelab.workflows.job import Job, introduce
+from vaelab.workflows.report import Watch, write_finished
 
 
 def train(
@@ -42,9 +43,10 @@ def train(
     *,
     overwrite: bool = False,
     quiet: bool = False,
+    watch: bool = False,
     console: Console | None = None,
 ) -> Run:
-    """Train a recipe into a run folder, measure the best weights and plot the figures.
+    """Train a recipe into a run folder, measure the best weights, plot the figures, and report.
 
     An interruption (Ctrl-C, SIGTERM, SIGHUP) saves the state and raises KeyboardInterrupt. `resume`
     continues from there.
@@ -54,6 +56,7 @@ def train(
         out: The run folder; by default ``runs/NAME`` with the name of the recipe.
         overwrite: Whether to replace a run in the folder.
         quiet: Whether to print nothing.
+        watch: Whether to keep report.html fresh during the training.
         console: The console output, shared by all trainings of a command.
 
     Returns:
@@ -67,7 +70,7 @@ def train(
     check_free(folder, overwrite)
     job = Job(recipe, console or Console(quiet))
     with locked(folder):
-        return carry_out(job, create(folder, job.recipe, overwrite), None)
+        return carry_out(job, create(folder, job.recipe, overwrite), None, watch=watch)
 
 
 def resume(
@@ -75,6 +78,7 @@ def resume(
     overrides: Mapping[str, Any] | None = None,
     *,
     quiet: bool = False,
+    watch: bool = False,
     console: Console | None = None,
     code: Code = (),
 ) -> Run:
@@ -86,6 +90,7 @@ def resume(
             and ``data.source``, ``data.dir`` and ``figures`` can be changed. Other settings would
             make another run and raise an error.
         quiet: Whether to print nothing.
+        watch: Whether to keep report.html fresh during the training.
         console: The console output.
         code: The Python files that the run may execute.
 
@@ -119,11 +124,11 @@ def resume(
                 f"train.device: the run began on {facts['device']}, this is {job.device.type}; "
                 "resume it there"
             )
-        return carry_out(job, run.reopen(job.recipe), state)
+        return carry_out(job, run.reopen(job.recipe), state, watch=watch)
 
 
-def carry_out(job: Job, run: Run, state: State | None) -> Run:
-    """Train, measure the best weights on the test images, and plot the figures."""
+def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -> Run:
+    """Train, measure the best weights on the test images, plot the figures, and report."""
     began = state[1] if state else run.environment  # without a finished epoch there is no state
     threads, warning = devices.threads(job.recipe.train.threads or began.get("threads", 0))
     with devices.using(threads), untouched():
@@ -138,7 +143,8 @@ def carry_out(job: Job, run: Run, state: State | None) -> Run:
             run.write("environment.json", json.dumps(machine, indent=2).encode())
         with linear.using(products):
             facts = {name: machine[name] for name in ("device", "threads", "products", "processor")}
-            _fit(job, run, state, facts | {"data": job.fingerprint})
+            watching = Watch(job.data, job.say) if watch else None
+            _fit(job, run, state, facts | {"data": job.fingerprint}, watching)
             run = Run(run.folder, job.recipe)  # reads what was written
             try:
                 results = measure(job, run)
@@ -147,14 +153,15 @@ def carry_out(job: Job, run: Run, state: State | None) -> Run:
                 raise KeyboardInterrupt(
                     "the training is finished and saved, but its figures are not"
                 ) from None
-    run.write_lines("results.json", [results])  # last, because it marks the run as finished
+            run.write_lines("results.json", [results])  # it marks the run as finished
+            write_finished(run, job.data, job.say)
     found = Terms(results["distortion"], results["rate"], results.get("bound"))
     job.say(f"{results['split']} {found} nats per image, weights of epoch {results['epoch']}")
     job.say(f"run folder: {run.folder}")
     return run
 
 
-def _fit(job: Job, run: Run, state: State | None, facts: Facts) -> None:
+def _fit(job: Job, run: Run, state: State | None, facts: Facts, watching: Watch | None) -> None:
     """Train to the last epoch, and after each epoch save what `resume` needs."""
     settings, warmup = job.recipe.train, job.recipe.objective.warmup
     name, held_out = ("validation", job.validation) if len(job.validation) else ("test", job.test)
@@ -173,6 +180,8 @@ def _fit(job: Job, run: Run, state: State | None, facts: Facts) -> None:
             ):  # fmt: skip
                 if epoch.whole:
                     save(epoch)
+                    if watching:
+                        watching(run)
                     table.show(epoch.history[-1], epoch.seconds, _columns(job.recipe.objective))
                     if epoch.number == settings.epochs:
                         break

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vaelab import devices
-from vaelab.evaluation.doctor.evidence import LOOKED, Evidence
+from vaelab.evaluation.doctor.evidence import IMAGES, LOOKED, Evidence
 from vaelab.evaluation.doctor.finding import Finding
 from vaelab.evaluation.doctor.rules import FOLLOWS, RULES
 from vaelab.evaluation.evaluator import Evaluator
@@ -19,7 +19,10 @@ from vaelab.seeding import untouched
 
 
 def diagnose(
-    run: Run | str | Path, sections: Mapping[str, Mapping[str, Any]] | None = None
+    run: Run | str | Path,
+    sections: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    images: int = IMAGES,
 ) -> list[Finding]:
     """Apply all rules to a run.
 
@@ -27,6 +30,7 @@ def diagnose(
         run: A run or its folder.
         sections: The sections of an `Evaluation`; by default those stored in the run folder.
             Missing ones are measured on fewer images.
+        images: The most images of a split whose loss is computed.
 
     Returns:
         The findings in the order of `RULES`. Rules that do not apply have none.
@@ -44,7 +48,7 @@ def diagnose(
             )
             known = before.sections if before else {}
             sections = {name: known.get(name) or measure(few) for name, measure in measures.items()}
-        evidence = Evidence(run.recipe, run.history, Evaluator(run), sections)
+        evidence = Evidence(run.recipe, run.history, Evaluator(run), sections, images)
         findings = [finding for rule in RULES.values() if (finding := rule(evidence))]
     less = {
         rule

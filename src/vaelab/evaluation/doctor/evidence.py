@@ -35,6 +35,7 @@ class Evidence:
     history: History
     evaluator: Evaluator
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    most: int = IMAGES  # images of a split whose loss is computed
 
     def number(self, key: str) -> Estimate | None:
         """Return the metric of a key such as ``latent.prior_gap``, or None."""
@@ -71,7 +72,7 @@ class Evidence:
         chance = generator(self.evaluator.seed, "doctor data", device=self.evaluator.device)
         with seeded(self.evaluator.seed, "doctor"):
             # Evenly spaced, because data may be sorted
-            few = torch.from_numpy(spread(len(images), IMAGES)).to(self.evaluator.device)
+            few = torch.from_numpy(spread(len(images), self.most)).to(self.evaluator.device)
             for index in few.split(vae.rows_at_once()):
                 draw = vae.draw(images(index, chance), 1, images.labels(index))
                 found.append(draw.distortion + draw.rate)

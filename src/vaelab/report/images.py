@@ -1,0 +1,86 @@
+"""Pictures of a page: PNG files at the size of the data, which the browser enlarges."""
+
+from __future__ import annotations
+
+import base64
+import io
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from vaelab.data.dataset import spread
+from vaelab.plots import Pixels, gap
+from vaelab.plots.frames import HEAD, MARGIN, TILE
+
+FRAMES = 30  # of the evolution, at most
+EDGE = 56  # pixels of the longer side of an image on the page, about
+
+
+class Picture(NamedTuple):
+    """An image of the page: its data, its size in its own pixels, and what it shows."""
+
+    src: str
+    width: int
+    height: int
+    alt: str
+    scale: float = 1.0  # how much the page enlarges it
+
+
+def sheet(pictures: Pixels, columns: int) -> Pixels:
+    """Return N pictures (N, H, W, 3) in reading order as one (H', W', 4), transparent between."""
+    n, h, w, _ = pictures.shape
+    space, rows = gap(pictures), -(-n // columns)
+    cells = np.zeros((rows * columns, h + space, w + space, 4), np.uint8)
+    cells[:n, :h, :w, :3], cells[:n, :h, :w, 3] = pictures, 255
+    cells = cells.reshape(rows, columns, h + space, w + space, 4).swapaxes(1, 2)
+    whole = cells.reshape(rows * (h + space), columns * (w + space), 4)
+    return whole[:-space, :-space]
+
+
+def picture(pixels: Pixels, alt: str, scale: float = 1.0) -> Picture:
+    """Return pixels (H, W, 3), or (H, W, 4) with transparent ones, as a picture."""
+    return Picture(png(pixels), pixels.shape[1], pixels.shape[0], alt, scale)
+
+
+def png(pixels: Pixels) -> str:
+    """Return pixels (H, W, 3 or 4) as the address of a PNG file that is part of the page."""
+    grey = not np.ptp(pixels[..., :3], axis=-1).any()
+    bands = {3: "L", 4: "LA"} if grey else {3: "RGB", 4: "RGBA"}
+    image = Image.fromarray(np.ascontiguousarray(pixels)).convert(bands[pixels.shape[-1]])
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def scale_of(pictures: Pixels) -> float:
+    """Return by how much a page enlarges these pictures (N, H, W, 3): a whole number, or 1."""
+    return float(max(1, round(EDGE / max(pictures.shape[1:3]))))
+
+
+def frames(folder: Path, shape: tuple[int, int], most: int) -> list[tuple[int, Picture]]:
+    """Return epoch and picture of the frames of a run whose pictures have this height and width.
+
+    There are at most `most`, the last one among them. The files are enlarged by a whole number,
+    which is undone. Of different sizes, which a run has whose settings were changed, those of the
+    last one are kept.
+    """
+    paths = sorted((folder / "figures" / "epochs").glob("*.png"))
+    scale = max(1, round(TILE / max(shape)))
+    found = []
+    for path in [paths[-1 - i] for i in spread(len(paths), most)][::-1] if paths else []:
+        with suppress(OSError, ValueError), Image.open(path) as image:  # a damaged one is left out
+            found.append((int(path.stem), _reduced(np.asarray(image.convert("RGB")), scale)))
+    last = found[-1][1].shape if found else ()
+    return [(epoch, picture(pixels, "", scale)) for epoch, pixels in found if pixels.shape == last]
+
+
+def _reduced(sheet: Pixels, scale: int) -> Pixels:
+    """A frame without its number, at the size of the data: each `scale` equal rows become one."""
+    sheet = sheet[HEAD:-MARGIN, MARGIN:-MARGIN:1][:, ::scale]
+    new = np.append(True, (sheet[1:] != sheet[:-1]).any((1, 2)))
+    starts = np.flatnonzero(new)
+    lengths = np.diff(np.append(starts, len(sheet)))
+    return np.repeat(sheet[starts], np.maximum(1, np.rint(lengths / scale)).astype(int), axis=0)
