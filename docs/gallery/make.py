@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL import Image
 
@@ -28,36 +28,39 @@ PICTURES = HERE.parent / "img"
 POINTS = "2000"  # images in an explorer: pages that are kept in the repository are small
 
 
-class Entry(NamedTuple):
-    """A page of the gallery: what is trained, and which page of it."""
-
-    recipe: str
-    settings: tuple[str, ...]
-    page: str  # explorer or report
-    runs: tuple[str, ...] = ("",)  # folders in the run's, of a study
-
-
-ENTRIES = {
-    "explorer-mlp-2d": Entry("mlp-2d", (), "explorer"),
-    "explorer-vae-vs-ae-2d": Entry("vae-vs-ae-2d", (), "explorer", ("vae", "ae")),
-    "explorer-cnn-16d": Entry("cnn-16d", (), "explorer"),
-    "explorer-sprites": Entry("sprites", (), "explorer"),
-    "report-mlp-20d": Entry("mlp-20d", (), "report"),
-    "report-quickstart": Entry("quickstart", (), "report"),
+TRAINED: dict[str, tuple[str, ...]] = {  # run -> recipe and settings
+    "mlp-2d": ("mlp-2d",),
+    "autoencoder-2d": ("mlp-2d", "--model.variant", "ae"),
+    "cnn-16d": ("cnn-16d",),
+    "sprites": ("sprites",),
+    "mlp-20d": ("mlp-20d",),
+    "quickstart": ("quickstart",),
+}
+EVALUATED = ("mlp-2d", "mlp-20d", "quickstart")  # the others would take many minutes
+PAGES = {  # page -> command and runs
+    "explorer-mlp-2d": ("explore", "mlp-2d"),
+    "explorer-vae-and-autoencoder": ("explore", "mlp-2d", "autoencoder-2d"),
+    "explorer-cnn-16d": ("explore", "cnn-16d"),
+    "explorer-sprites": ("explore", "sprites"),
+    "report-mlp-20d": ("report", "mlp-20d"),
+    "report-quickstart": ("report", "quickstart"),
 }
 
 
-def make(name: str, entry: Entry) -> None:
-    """Train and evaluate the runs of a page where they are missing, and write the page."""
-    folder = RUNS / entry.recipe
-    if not folder.exists():
-        run("train", entry.recipe, "--out", folder, *entry.settings)
-    runs = [folder / part if part else folder for part in entry.runs]
-    for one in runs:
-        run("evaluate", one, "--quiet")
-    points = ("--points", POINTS, "--no-open") if entry.page == "explorer" else ()
-    word = "explore" if entry.page == "explorer" else "report"
-    run(word, *runs, "--out", HERE / f"{name}.html", *points)
+def train() -> None:
+    """Train and evaluate the runs that are missing."""
+    for name, words in TRAINED.items():
+        if not (RUNS / name).exists():
+            run("train", *words, "--out", RUNS / name)
+        if name in EVALUATED:
+            run("evaluate", RUNS / name, "--quiet")
+
+
+def write() -> None:
+    """Write the pages."""
+    for name, (word, *runs) in PAGES.items():
+        few = ("--points", POINTS, "--no-open") if word == "explore" else ()
+        run(word, *(RUNS / one for one in runs), "--out", HERE / f"{name}.html", *few)
 
 
 def run(*words: object) -> None:
@@ -138,21 +141,26 @@ def film() -> None:
 
 
 def pictures() -> None:
-    """What the README shows of the pages."""
+    """What the README and the page of the gallery show of the pages."""
     film()
     with opened("report-mlp-20d", 1280, 860) as page:
         page.screenshot(path=PICTURES / "report.png")
+    for name in PAGES:
+        with opened(name, 1280, 800) as page:
+            shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            small = shot.resize((640, 400), Image.Resampling.LANCZOS)
+            small.quantize(128).save(HERE / f"{name}.png", optimize=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--pictures", action="store_true", help="only the pictures")
     if not parser.parse_args().pictures:
-        for name, entry in ENTRIES.items():
-            make(name, entry)
+        train()
+        write()
     pictures()
     total = sum(path.stat().st_size for path in HERE.glob("*.html")) / 2**20
-    print(f"{len(ENTRIES)} pages, {total:.1f} MiB, by vaelab {vaelab.__version__}")
+    print(f"{len(PAGES)} pages, {total:.1f} MiB, by vaelab {vaelab.__version__}")
 
 
 if __name__ == "__main__":
