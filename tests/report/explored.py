@@ -5,6 +5,8 @@ A run is trained, and its page written, when a test first asks for it.
 
 from __future__ import annotations
 
+import base64
+import io
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import tiny
+from PIL import Image
 
 import vaelab
 from vaelab.models import build
@@ -34,12 +37,15 @@ AROUND = ((0.02, 0.02), (0.85, 0.02), (0.85, 0.98), (0.02, 0.98))  # a lasso
 KEPT = tempfile.TemporaryDirectory(prefix="vaelab-explored-")
 FOLDER = Path(KEPT.name)
 REAL = {"model.likelihood": "gaussian"}
+LONG = {"train.epochs": 25, "train.learning_rate": 5e-3, "model.hidden": [64]}
 KINDS: dict[str, dict[str, Any]] = {
     "mlp": {},
     "conv": {"model.network": "conv", "model.hidden": [4, 8], "model.latent": 5},
     "conv16": {"model.network": "conv", "model.hidden": [4, 8], "model.latent": 16},
     "resnet": {"model.network": "resnet", "model.hidden": [4, 8], "model.latent": 3},
     "ae": {"model.posterior": "point"},
+    "trained-vae": LONG,
+    "trained-ae": LONG | {"model.posterior": "point"},
     "vq": {"model.variant": "vq-vae", "model.latent": 4},
     "colour": {"data.source": "colour.npz", "model.latent": 3} | REAL,
     "wide": {"data.source": "wide.npz", "model.network": "conv", "model.hidden": [4, 8]},
@@ -145,7 +151,7 @@ class Opened:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.wrong == []
+        assert self.wrong == [], self.wrong
         assert len([url for url in self.asked if not url.startswith("blob:")]) == 1
         assert self.page.locator("#error").is_hidden()
         assert self.page.evaluate("window.hit") is None
@@ -172,6 +178,11 @@ class Opened:
         """The picture on a canvas, as text."""
         found = self.page.locator(selector).first
         return str(found.evaluate("canvas => canvas.toDataURL()"))
+
+    def pixels(self, selector: str = ".decoded canvas") -> np.ndarray[Any, Any]:
+        """The grey levels of a canvas, (H, W)."""
+        image = io.BytesIO(base64.b64decode(self.canvas(selector).partition(",")[2]))
+        return np.asarray(Image.open(image).convert("L"))
 
     def drag(self, *places: tuple[float, float], on: str = ".plane", shift: bool = False) -> None:
         """Drag along places, given in shares of an element's width and height."""

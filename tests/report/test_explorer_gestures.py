@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from typing import TYPE_CHECKING
 
@@ -97,20 +96,19 @@ def test_thumbnails_appear_past_a_zoom(browser: Browser) -> None:
 
 def test_the_plane_can_be_decoded(browser: Browser) -> None:
     with Opened(browser, page_of("mlp"), "#fade=0", color_scheme="light") as opened:
-        assert dark(opened.canvas(".plane canvas")) < 0.1
+        assert dark(opened) < 0.1
         opened.page.get_by_role("button", name="Decode the plane").click()
         for _ in range(100):
-            if dark(opened.canvas(".plane canvas")) > 0.5:
+            if dark(opened) > 0.5:
                 break
             opened.page.wait_for_timeout(30)
-        assert dark(opened.canvas(".plane canvas")) > 0.5
+        assert dark(opened) > 0.5
         assert opened.hash["map"] == "1"
 
 
-def dark(url: str) -> float:
-    """The share of dark pixels of a canvas."""
-    image = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("L")
-    return float((np.asarray(image) < 150).mean())
+def dark(opened: Opened) -> float:
+    """The share of dark pixels of the plane."""
+    return float((opened.pixels(".plane canvas") < 150).mean())
 
 
 def test_a_lasso_counts_its_images_and_saves_them(browser: Browser) -> None:
