@@ -85,7 +85,7 @@ def data() -> Path:
 @cache
 def run_of(kind: str) -> vaelab.Run:
     """A small trained run of a kind."""
-    settings = dict(KINDS[kind])
+    settings = {"train.epochs": 1} | KINDS[kind]
     if "data.source" in settings:
         settings["data.source"] = str(data() / settings["data.source"])
     with pytest.MonkeyPatch.context() as patch:
@@ -196,7 +196,7 @@ class Opened:
         self.page.mouse.move(*at[0])
         self.page.mouse.down()
         for x, y in at[1:]:
-            self.page.mouse.move(x, y, steps=4)
+            self.page.mouse.move(x, y, steps=2)
         self.page.mouse.up()
         if shift:
             self.page.keyboard.up("Shift")

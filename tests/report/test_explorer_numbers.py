@@ -122,7 +122,6 @@ def test_dragging_paints_the_picture_at_once(
             assert len(spent) > 0.9 * MOVES  # every move paints its picture before it returns
             p95.append(spent[int(0.95 * len(spent))])
         opened.page.mouse.up()
-        print(recipe, p95, spent[len(spent) // 2])
     assert min(p95) < LATENCY[recipe], p95
 
 
@@ -142,5 +141,4 @@ def test_a_page_with_ten_thousand_points_opens_quickly(
         times.append(drawn)
         assert "10,000" in page.locator("h1").inner_text()
         page.close()
-    print(times)
     assert min(times) < OPENING, times

@@ -58,9 +58,12 @@ def opened(browser: Browser, name: str) -> Opened:
 
 
 def shot(page: Opened) -> Image.Image:
-    """A screenshot, shrunk, once strips and points are painted."""
-    page.page.wait_for_timeout(300)
-    whole = Image.open(BytesIO(page.page.screenshot(animations="disabled"))).convert("RGB")
+    """A screenshot, shrunk, once nothing is painted any more."""
+    before = b""
+    while (found := page.page.screenshot(animations="disabled")) != before:
+        before = found
+        page.page.wait_for_timeout(150)
+    whole = Image.open(BytesIO(found)).convert("RGB")
     return whole.resize((whole.width // SHRINK, whole.height // SHRINK), Image.Resampling.BOX)
 
 
@@ -74,14 +77,18 @@ def mosaic(image: Image.Image, box: dict[str, float]) -> np.ndarray[Any, Any]:
     return np.asarray(part).astype(float).ravel()
 
 
-def likeness(page: Opened, panel: str, found: Image.Image, kept: Image.Image) -> float:
-    """The correlation of a panel in two pictures; 0 where one of them is blank."""
-    box = page.page.locator(panel).first.bounding_box()
-    assert box, panel
-    first, second = mosaic(found, box), mosaic(kept, box)
-    first, second = first - first.mean(), second - second.mean()
-    size = np.linalg.norm(first) * np.linalg.norm(second)
-    return float(first @ second / size) if size > 1 else 0.0
+def likeness(page: Opened, found: Image.Image, kept: Image.Image) -> dict[str, float]:
+    """The correlation of each panel in two pictures, the least of two runs; 0 where one is blank."""
+    least = dict.fromkeys(PANELS, 1.0)
+    for panel in PANELS:
+        for where in page.page.locator(panel).all():
+            box = where.bounding_box()
+            assert box, panel
+            first, second = mosaic(found, box), mosaic(kept, box)
+            first, second = first - first.mean(), second - second.mean()
+            size = np.linalg.norm(first) * np.linalg.norm(second)
+            least[panel] = min(least[panel], float(first @ second / size) if size > 1 else 0.0)
+    return least
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -95,7 +102,8 @@ def test_a_page_looks_as_it_did(browser: Browser, name: str) -> None:
         pixels = np.asarray(found)
         assert pixels.std() > 15  # not blank
         assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 500
-        assert {p: v for p in PANELS if (v := likeness(page, p, found, kept)) < LEAST} == {}
+        alike = likeness(page, found, kept)
+        assert min(alike.values()) >= LEAST, alike
 
 
 def test_the_comparison_forgives_other_fonts_and_no_missing_panel(browser: Browser) -> None:
@@ -103,15 +111,10 @@ def test_the_comparison_forgives_other_fonts_and_no_missing_panel(browser: Brows
     with opened(browser, "mlp") as page:
         kept = Image.open(SHOTS / "mlp.png").convert("RGB")
         page.page.evaluate(STYLE, "body, button, select, input { font-family: monospace }")
-        found = shot(page)
-        wide = {p: likeness(page, p, found, kept) for p in PANELS}
-        print(wide)
-        assert min(wide.values()) >= LEAST
+        wide = likeness(page, shot(page), kept)
+        assert min(wide.values()) >= LEAST, wide
         page.page.evaluate(STYLE, ".plane canvas { visibility: hidden }")
-        print(likeness(page, ".plane", shot(page), kept))
-        assert likeness(page, ".plane", shot(page), kept) < LEAST
+        assert likeness(page, shot(page), kept)[".plane"] < LEAST / 3
         page.page.evaluate(STYLE, f"{', '.join(PANELS)} {{ visibility: hidden }}")
-        found = shot(page)
-        gone = {p: likeness(page, p, found, kept) for p in PANELS}
-        print(gone)
-        assert max(gone.values()) < LEAST / 3
+        gone = likeness(page, shot(page), kept)
+        assert max(gone.values()) < LEAST / 3, gone
