@@ -78,7 +78,7 @@ def mosaic(image: Image.Image, box: dict[str, float]) -> np.ndarray[Any, Any]:
 
 
 def likeness(page: Opened, found: Image.Image, kept: Image.Image) -> dict[str, float]:
-    """The correlation of each panel in two pictures, the least of two runs; 0 where one is blank."""
+    """The correlation of each panel in two pictures, the least of two runs; 0: one is blank."""
     least = dict.fromkeys(PANELS, 1.0)
     for panel in PANELS:
         for where in page.page.locator(panel).all():
