@@ -40,6 +40,31 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
+# --- the browser of the tests that open pages -----------------------------------------------------
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium here: apt-get install chromium"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """The Chromium that the tests of a module share."""
+    from playwright.sync_api import sync_playwright  # only where there is one
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
 # --- small runs, and what they leave on the disk --------------------------------------------------
 
 TINY: dict[str, Any] = {

@@ -107,6 +107,17 @@ class Run:
             raise unusable(path, error) from None
         return contract, weights
 
+    def explore(self, other: Run | str | Path | None = None, **options: Any) -> Any:
+        """Return the latent explorer of the run; a notebook shows it in the cell.
+
+        Args:
+            other: A second run of the same data, beside it.
+            options: The options of `vaelab.explore`: `points` and `lang`.
+        """
+        import vaelab  # the front door: pages stand in a lower room, which imports this one
+
+        return vaelab.explore(self, other, **options)
+
     # --- how it went
 
     @property

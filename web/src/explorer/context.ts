@@ -27,6 +27,7 @@ export class Context {
   drawn: Float32Array | null = null; // as the model sees it
   strokes = 0; // how often it was changed
   drawnText = ""; // its text form, as the state has it
+  worn = ""; // the language, colours and size that the page has now
   hovered = NONE; // the test image under the pointer, in any plane
   onHover: (image: number, run: number) => void = () => {};
   announce: (text: string) => void = () => {};

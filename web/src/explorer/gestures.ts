@@ -9,6 +9,7 @@ const PAUSE = 250; // ms without a turn of the wheel after which zooming has end
 
 export class Gestures {
   private readonly pointers = new Map<number, Point>();
+  private box = new DOMRect(); // of the plane; during a gesture it stays, and is not asked for
   private mode: Mode = "move";
   private start: Point = [0, 0];
   private travelled = 0;
@@ -28,8 +29,8 @@ export class Gestures {
   }
 
   private pixel(event: MouseEvent): Point {
-    const box = this.plane.element.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
+    if (!this.pointers.size) this.box = this.plane.element.getBoundingClientRect();
+    return [event.clientX - this.box.left, event.clientY - this.box.top];
   }
 
   private down(event: PointerEvent): void {

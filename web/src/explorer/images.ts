@@ -14,6 +14,7 @@ export class Pictures {
   private readonly size: number; // stored numbers of a row
   private readonly tiles = new Map<number, HTMLCanvasElement>();
   private readonly ranges: [number, number][] = []; // of the features of a table
+  private sheet: ImageData | null = null; // the decoded pixels, before they are on a canvas
 
   constructor(
     readonly data: DataDocument,
@@ -129,7 +130,7 @@ export class Pictures {
     const [low, high] = this.run.display;
     const gain = 255 / (high - low || 1);
     resize(canvas, width, height);
-    const sheet = new ImageData(width, height);
+    const sheet = (this.sheet ??= new ImageData(width, height));
     for (let i = 0; i < size; i++) {
       for (let c = 0; c < 3; c++) {
         sheet.data[4 * i + c] = gain * (this.shade(values, i, c, channels, size) - low);

@@ -3,7 +3,7 @@ import { type Payload, readPayload } from "../shared/payload";
 import { Context, NONE } from "./context";
 import type { ExplorerDocument } from "./document";
 import { Model } from "./model";
-import { Page, dress } from "./page";
+import { Page, SCHEME, dress } from "./page";
 import { type State, Store } from "./state";
 
 /** What the page opens with: the origin of a plane; in more dimensions the first test image. */
@@ -62,7 +62,8 @@ async function start(root: HTMLElement): Promise<void> {
     const file = event.dataTransfer?.files[0];
     if (file) page.drop(file).catch(fail);
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => follow(store.state));
+  SCHEME.addEventListener("change", () => follow(store.state));
+  Object.assign(root, { models: context.models }); // to encode and decode in the browser's console
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
 }
 

@@ -227,8 +227,23 @@ export class Page {
   }
 }
 
+export const SCHEME = matchMedia("(prefers-color-scheme: dark)");
+
 /** Sets what the state says of the whole page, before its parts are updated. */
 export function dress(context: Context, state: State): void {
+  const worn = JSON.stringify([state.lang, state.theme, state.large, SCHEME.matches]);
+  if (worn !== context.worn) change(context, state); // asking the browser for colours takes 2 ms
+  context.worn = worn;
+  const { display } = context.models[0]!.document;
+  const size = context.document.data.shape.reduce((a, b) => a * b, 1);
+  if (state.image === DRAWN && state.drawn !== context.drawnText) {
+    context.drawn = unpack(state.drawn, size, display);
+    context.drawnText = state.drawn;
+  }
+}
+
+/** Language, colours and size of the whole page. */
+function change(context: Context, state: State): void {
   const { documentElement: html } = document;
   html.lang = state.lang === "pt" ? "pt-BR" : "en";
   if (state.theme) html.dataset.theme = state.theme;
@@ -240,10 +255,4 @@ export function dress(context: Context, state: State): void {
     for (const pictures of context.pictures) pictures.repaint(colours);
   }
   context.words = new Words(context.document.texts, state.lang, context.document.data.form);
-  const { display } = context.models[0]!.document;
-  const size = context.document.data.shape.reduce((a, b) => a * b, 1);
-  if (state.image === DRAWN && state.drawn !== context.drawnText) {
-    context.drawn = unpack(state.drawn, size, display);
-    context.drawnText = state.drawn;
-  }
 }

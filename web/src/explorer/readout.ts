@@ -16,6 +16,7 @@ export class Readout {
   private readonly decodedSide: HTMLElement;
   private readonly comparedSide: HTMLElement;
   private readonly frame: HTMLElement;
+  private width = 280; // of the frame in pixels; an observer, as asking in a gesture costs a layout
   private own: string[] = [];
   private ownOf = "";
 
@@ -41,6 +42,13 @@ export class Readout {
       this.thin,
       this.terms,
     );
+    new ResizeObserver(([entry]) => this.resize(entry!.contentRect.width)).observe(this.frame);
+  }
+
+  private resize(width: number): void {
+    if (!width || width === this.width) return;
+    this.width = width;
+    this.update(this.context.state);
   }
 
   private get model() {
@@ -67,9 +75,8 @@ export class Readout {
   private decode(state: State, z: number[], image: number): void {
     const { context, model, run } = this;
     const { words } = context;
-    const size = this.frame.clientWidth || 280;
     const values = model.decode(z, state.noisy);
-    context.pictures[run]!.paint(this.decoded, values, size, size * 0.75);
+    context.pictures[run]!.paint(this.decoded, values, this.width, this.width * 0.75);
     const { distance, beyond, fade } = model.thinness(z);
     this.decoded.style.opacity = state.fade ? String(1 - 0.85 * fade) : "1";
     const said = { distance: words.number(distance), share: beyond };
