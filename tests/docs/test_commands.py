@@ -115,6 +115,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setattr(f"vaelab.workflows.{module}.gallery", unplotted)
             patch.setattr(f"vaelab.workflows.{module}.write_finished", lambda *_: None)
         patch.setattr("vaelab.devices._idle_cores", lambda: 1.0)
+        patch.setattr("vaelab.cli.pages._shown", lambda path: True)  # no browser
         few = partial(Evaluator, n_samples=200)
         patch.setattr("vaelab.workflows.evaluate.Evaluator", few)
         patch.setattr("vaelab.workflows.posthoc_prior.STEPS", 20)
@@ -136,6 +137,9 @@ def provide(name: str) -> None:
         return
     recipe = "quickstart"
     given = dict(TINY)
+    if folder.parent.name in available():  # a run of a study
+        provide(str(folder.parent))
+        return
     if folder.name in available():
         recipe, given = folder.name, {}
     if "label" in name or folder.name == "cvae":
