@@ -17,19 +17,23 @@ ROOT = Path(__file__).parents[2]
 PAGES = "src/vaelab/report"
 READERS = {  # a file of the catalogue -> the files that read it
     "card": ("src/vaelab/runs/*.py",),
-    "comparison": (f"{PAGES}/*.py", f"{PAGES}/templates/comparison.*", "src/vaelab/evaluation/*.py"),
+    "comparison": (
+        f"{PAGES}/*.py",
+        f"{PAGES}/templates/comparison.*",
+        "src/vaelab/evaluation/*.py",
+    ),
     "doctor": ("src/vaelab/evaluation/doctor/*.py", f"{PAGES}/*.py"),
     "explorer": ("web/src/explorer/**/*.ts", f"{PAGES}/templates/explorer.html"),
     "figures": ("src/vaelab/plots/**/*.py", f"{PAGES}/*.py", "src/vaelab/evaluation/**/*.py"),
     "programs": ("src/vaelab/**/*.py",),
-    "report": (f"{PAGES}/*.py", f"{PAGES}/templates/report/*", "web/src/report/*.ts"),
+    "report": (f"{PAGES}/*.py", f"{PAGES}/templates/**/*.html", "web/src/report/*.ts"),
     "shared": ("src/vaelab/**/*.py", f"{PAGES}/templates/**/*.html", "web/src/**/*.ts"),
     "summary": ("src/vaelab/evaluation/*.py",),
     "units": ("src/vaelab/evaluation/**/*.py",),
 }  # findings, metrics and headlines have tests of their own, in tests/evaluation
 COMPOSED = {  # the keys of a file that its readers put together
-    "comparison": r"(mark|picture|how|finding|reason)\.|(train|validation) images|importance samples"
-    r"|(probabilities|densities|cross-entropies of grey levels)\b",
+    "comparison": r"(mark|picture|how|finding|reason)\.|(train|validation) images"
+    r"|importance samples|(probabilities|densities|cross-entropies of grey levels)\b",
     "doctor": r"title of a (fault|remark)",
     "explorer": r"(mode|number|about|tab|part)_|(rate|distortion)_is",
     "figures": r"traversals_(image|signal|table)|loss_by_class",
