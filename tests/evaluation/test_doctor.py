@@ -462,9 +462,9 @@ def test_what_follows_from_a_fault_is_said_to_be_part_of_it(look: Look) -> None:
     follow = [finding.rule for finding in findings if finding.verdict == "follows"]
     assert "unused dimensions" in follow
     text = report(findings, "runs/x")
-    assert f"consequences of the faults above: {', '.join(follow)}" in text
-    assert "To try a setting: vaelab train runs/x/recipe.toml SETTING --out NEW" in text
-    assert "A setting is tried" not in report(
+    assert f"Consequences of the faults above: {', '.join(follow)}." in text
+    assert "To try a setting, run: vaelab train runs/x/recipe.toml SETTING --out NEW" in text
+    assert "To try a setting" not in report(
         [Finding("holes", "fault", BAD, "vaelab fit-prior runs/x --prior flow")]
     )
 
@@ -760,15 +760,15 @@ def test_a_report_begins_with_the_whole_and_ends_with_what_was_not_judged() -> N
         assert text.splitlines()[0] == begin
         silent = [name for name in RULES if name not in {finding.rule for finding in findings}]
         assert text.endswith(
-            f"not judged (not applicable, or insufficient data): {', '.join(silent)}"
+            f"Not judged (not applicable, or insufficient data): {', '.join(silent)}."
         )
     says = "Samples are worse than reconstructions."
-    assert f"\nfault: holes\n  {says}\n  try: more epochs\n" in report([fine, remark, fault])
-    assert "no problem found: beta\n" in report([fine, fault])
+    assert f"\nFault: holes\n  {says}\n  Try: more epochs\n" in report([fine, remark, fault])
+    assert "No problem found: beta.\n" in report([fine, fault])
     portuguese = report([fault, remark, fine], lang="pt")
-    assert portuguese.startswith("Uma falha foi encontrada.\n\nfalha: buracos\n  As amostras são")
-    assert "  tente: mais épocas\n\nobservação: verossimilhança\n" in portuguese
-    assert "\nsem problemas: beta\n" in portuguese
+    assert portuguese.startswith("Uma falha foi encontrada.\n\nFalha: buracos\n  As amostras são")
+    assert "  Tente: mais épocas\n\nObservação: verossimilhança\n" in portuguese
+    assert "\nNenhum problema encontrado: beta.\n" in portuguese
 
 
 @pytest.mark.parametrize("variant", table.ROWS)
@@ -792,5 +792,5 @@ def test_every_row_of_the_table_gets_a_report(variant: str, undrawn: None, tmp_p
         speaks_both_languages(finding)
         assert finding.rule in text
         assert finding.verdict != "fault" or finding.remedy
-    assert text.count("\ntry: ") == 0
-    assert text.count("  try: ") == sum(bool(f.remedy) for f in findings if f.verdict != "fine")
+    assert text.count("\nTry: ") == 0
+    assert text.count("  Try: ") == sum(bool(f.remedy) for f in findings if f.verdict != "fine")

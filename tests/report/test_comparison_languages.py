@@ -17,7 +17,7 @@ from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.paired import AUTOENCODER, GENERATIVE, Comparison, Interval, Row, joined
 from vaelab.evaluation.results import Evaluation
 from vaelab.evaluation.sections import METRICS
-from vaelab.language import TEXTS, Said
+from vaelab.language import Said, texts
 from vaelab.report import cells
 from vaelab.report.comparison import brief, html, markdown
 from vaelab.runs import Run
@@ -109,13 +109,13 @@ def test_numbers_have_the_marks_of_the_language() -> None:
 
 
 def test_every_finding_and_every_reason_has_both_languages() -> None:
-    catalogue = TEXTS["comparison"]
+    catalogue = texts("comparison")["pt"]
     assert {means for _, means in (GENERATIVE | AUTOENCODER).values()} <= set(catalogue)
     assert {f"section.{section}" for section in METRICS} <= set(catalogue)
     fact = Said("comparison", "test images")
     why = Said("comparison", "reason.fact", (("fact", fact), ("first", "1"), ("second", "2")))
     assert why.text("en") == "not comparable, not the same test images: 1 and 2"
-    assert why.text("pt") == "não comparável, não há igualdade em imagens de teste: 1 e 2"
+    assert why.text("pt") == "não comparável, as execuções diferem em imagens de teste: 1 e 2"
     assert [joined(["a", "b", "c"][:n], "pt") for n in range(4)] == ["", "a", "a e b", "a, b e c"]
 
 

@@ -15,7 +15,7 @@ from explored import AROUND, ATTACKS, SCREENS, Opened, page_of, run_of
 
 import vaelab
 from vaelab.errors import UserError
-from vaelab.language import TEXTS
+from vaelab.language import texts
 from vaelab.report import explorer
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def test_every_text_that_the_script_asks_for_is_in_the_catalogue() -> None:
         re.findall(r'"((?:key|tip|fact)_\w+)"', code)
     )
     assert len(asked) > 100
-    assert asked <= TEXTS["explorer"].keys()
+    assert asked <= texts("explorer")["en"].keys()
 
 
 def test_the_command_writes_the_page_and_says_when_no_browser_opens(

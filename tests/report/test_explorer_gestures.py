@@ -222,7 +222,7 @@ def test_what_was_hardly_seen_is_dimmed(browser: Browser) -> None:
         opacity = "canvas => Number(canvas.style.opacity)"
         decoded = opened.page.locator(".decoded canvas")
         assert decoded.evaluate(opacity) < 0.5
-        assert "99 %" in opened.page.locator(".thin").inner_text()
+        assert "99%" in opened.page.locator(".thin").inner_text()
         opened.page.get_by_label("Dim where codes are rare").uncheck()
         assert decoded.evaluate(opacity) == 1
         assert opened.page.locator(".thin").is_hidden()

@@ -52,7 +52,7 @@ def test_the_index_sorts_and_links_the_reports(browser: Browser, folder: Path) -
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         names = page.locator("tbody th")
         assert names.all_inner_texts() == ["deeper/narrow", "wide"]
-        head = page.get_by_role("button", name="latent")
+        head = page.get_by_role("button", name="dimensions")
         head.click()
         assert names.all_inner_texts() == ["deeper/narrow", "wide"]
         head.click()

@@ -239,7 +239,7 @@ def test_any_winner_in_a_row_of_several_is_a_matter_of_five_percent() -> None:
             "not the same treatment: grey and threshold",
         ),
         ("split", ALL, set(), "not the same test images"),
-        ("ae", {"loss"}, {"frechet"}, "does not bound -log p(x)"),
+        ("ae", {"loss"}, {"frechet"}, "does not bound −log p(x)"),
         (
             "gaussian",
             {"loss", "distortion", "sample_nll_excess"},
@@ -748,9 +748,9 @@ def test_the_terminal_says_what_was_not_the_same_and_why_some_are_not_judged(
     compare([runs["vae"], runs["longer"], runs["ae"]], tmp_path)
     out = capsys.readouterr().out.replace("\n", " ")
     assert "Different (vae / longer / ae): epochs 1 / 2 / 1; batch 64 / 128 / 64." in out
-    assert out.count("does not bound -log p(x)") == 1
-    assert "Not judged, loss: not comparable, the loss of an autoencoder" in out
-    assert "Not judged, frechet: an interval needs a standard error" in out
+    assert out.count("does not bound −log p(x)") == 1
+    assert "Not judged: loss (not comparable, the loss of an autoencoder" in out
+    assert "Not judged: frechet (an interval needs a standard error" in out
     compare([runs["vae"], runs["wide"]], tmp_path / "2", quiet=True)
     measured(lambda run: loss(0))
     compare([runs["vae"], runs["wide"]], tmp_path / "3")

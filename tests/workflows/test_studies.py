@@ -105,7 +105,7 @@ def test_an_autoencoder_s_loss_is_not_held_against_a_bound(compared: Path) -> No
         (line["number"], line["run"]): line
         for line in json.loads((compared / "comparison.json").read_text())["numbers"]
     }
-    assert "does not bound -log p(x)" in rows["loss", "ae"]["reason"]
+    assert "does not bound −log p(x)" in rows["loss", "ae"]["reason"]
     assert rows["loss", "ae"]["verdict"] == ""
     assert rows["mse", "ae"]["verdict"] in ("better", "worse", "no difference shown")
 

@@ -19,6 +19,7 @@ def _read() -> dict[str, dict[str, dict[str, str]]]:
 
 
 TEXTS = _read()
+SHARED = "shared"  # the page whose texts all others have too
 
 
 def text(page: str, key: str, lang: Lang, **values: object) -> str:
@@ -34,14 +35,14 @@ def text(page: str, key: str, lang: Lang, **values: object) -> str:
     """
     if lang not in get_args(Lang):
         raise UserError(f"figures.lang: there is no {lang!r}; {nearest(str(lang), get_args(Lang))}")
-    return _Slots(lang).vformat(TEXTS[page][key][lang], (), values)
+    entry = TEXTS[page].get(key) or TEXTS[SHARED][key]
+    return _Slots(lang).vformat(entry[lang], (), values)
 
 
 def texts(page: str) -> dict[str, dict[str, str]]:
     """Return the texts of a page by language and key, for a page that changes its language."""
-    return {
-        lang: {key: entry[lang] for key, entry in TEXTS[page].items()} for lang in get_args(Lang)
-    }
+    entries = TEXTS[SHARED] | TEXTS[page]
+    return {lang: {key: entry[lang] for key, entry in entries.items()} for lang in get_args(Lang)}
 
 
 class Said(NamedTuple):

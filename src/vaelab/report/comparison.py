@@ -130,8 +130,8 @@ def _context(comparison: Comparison, lang: Lang) -> dict[str, Any]:
         else [],
         "notes": [reason.text(lang) for reason in reasons],
         "unjudged": [
-            f"{', '.join(_name(row) for row in judged if reason in row.obstacles)}: "
-            f"{reason.text(lang)}."
+            f"{', '.join(_name(row) for row in judged if reason in row.obstacles)} "
+            f"({reason.text(lang)})."
             for reason in reasons
         ],
         "all_unlike": sentences.all_unlike(names, differing, lang) if differing else "",

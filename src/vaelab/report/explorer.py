@@ -10,7 +10,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from vaelab.report import gathered
 from vaelab.report.gathered import POINTS, Codes, Shown
 from vaelab.report.page import render
 from vaelab.report.programs import programs
+from vaelab.report.trained import about
 from vaelab.runs import Run, load
 
 NAME = "explorer.html"
@@ -174,7 +175,7 @@ def _run(
     return {
         "name": run.recipe.name,
         "folder": run.folder.name,
-        "about": run.recipe.about,
+        "about": {lang: about(run.recipe, lang) for lang in get_args(Lang)},
         "recipe": to_toml(run.recipe),
         "parameters": sum(weight.numel() for weight in run.vae.parameters()),
         "latent": codes.mean.shape[1],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vaelab.evaluation.doctor import RULES, Finding, diagnose
+from vaelab.evaluation.doctor import Finding, diagnose, others, title, verdict
 from vaelab.language import Lang, text
 from vaelab.report.prepared import PROBED, Prepared
 
@@ -21,6 +21,7 @@ SECTIONS = {  # rule -> the section that shows what it speaks of
     "unused codes": "dimensions",
     "unused dimensions": "dimensions",
 }
+NOTHING: dict[str, Any] = {"notes": [], "summary": "", "others": [], "try": ""}
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def findings(prepared: Prepared) -> dict[str, Any]:
     sections would take longer than the rest of the page.
     """
     if not prepared.trained or not prepared.history:
-        return {"notes": [], "summary": prepared.t("diagnosis_early"), "unjudged": []}
+        return NOTHING | {"summary": prepared.t("diagnosis_early")}
     sections = prepared.evaluation.sections if prepared.evaluation else {}
     whole = {"latent", "samples"} <= sections.keys()
     found = (
@@ -51,20 +52,17 @@ def findings(prepared: Prepared) -> dict[str, Any]:
         else diagnose(prepared.run, sections, images=PROBED)
     )
     notes = [_note(finding, prepared.lang) for finding in found]
-    faults = sum(note.verdict == "fault" for note in notes)
-    remarks = sum(note.verdict == "remark" for note in notes)
-    key = "diagnosis_faults" if faults > 1 else "diagnosis_fault" if faults else "diagnosis_remarks"
-    key = key if faults or remarks else "diagnosis_healthy" if whole else "diagnosis_none"
-    silent = [name for name in RULES if name not in {note.rule for note in notes}]
+    quick = [] if whole else [prepared.t("doctor_quick", count=PROBED)]
     return {
         "notes": sorted(notes, key=lambda note: note.verdict != "fault"),
-        "summary": prepared.t(key, count=faults),
-        "unjudged": [text("doctor", name, prepared.lang) for name in silent],
-        "quick": "" if whole else prepared.t("doctor_quick", count=PROBED),
+        "summary": verdict(found, prepared.lang, whole=whole),
+        "others": others(found, prepared.lang) + quick,
+        "try": text("doctor", "try", prepared.lang),
     }
 
 
 def _note(finding: Finding, lang: Lang) -> Note:
     says, remedy = finding.text(lang), finding.tries(lang)
     section = SECTIONS[finding.rule]
-    return Note(finding.rule, finding.name(lang), finding.verdict, says, remedy, section)
+    shown = title(finding, lang) if finding.verdict in ("fault", "remark") else finding.name(lang)
+    return Note(finding.rule, shown, finding.verdict, says, remedy, section)

@@ -18,7 +18,7 @@ from vaelab.report import shown
 from vaelab.report.curves import charts
 from vaelab.report.dimensions import dimensions
 from vaelab.report.features import features
-from vaelab.report.findings import findings
+from vaelab.report.findings import NOTHING, findings
 from vaelab.report.headline import copies, numbers
 from vaelab.report.images import FRAMES, frames
 from vaelab.report.page import finite, render
@@ -70,7 +70,7 @@ def _gathered(prepared: Prepared, watched: bool) -> tuple[dict[str, Any], dict[s
     """Return what needs no pictures, for the template and for the script."""
     run, headline = prepared.run, numbers(prepared)
     drawn = charts(prepared.history, prepared.lang, prepared.unit) if prepared.history else []
-    doctor = findings(prepared) if not watched else {"notes": [], "summary": "", "unjudged": []}
+    doctor = findings(prepared) if not watched else NOTHING
     seen = []
     if prepared.trained:
         seen = frames(run.folder, _size(run), 1 if watched else FRAMES)
@@ -83,7 +83,7 @@ def _gathered(prepared: Prepared, watched: bool) -> tuple[dict[str, Any], dict[s
         "charts": [
             (chart, chart.drawn(prepared.lang), chart.said(prepared.lang)) for chart in drawn
         ],
-        "doctor": {"quick": ""} | doctor,
+        "doctor": doctor,
         "frames": seen,
         "trained": what_was_trained(prepared),
         "all": _all_numbers(prepared),

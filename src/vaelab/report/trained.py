@@ -6,7 +6,7 @@ from typing import Any
 
 from vaelab.data import Dataset
 from vaelab.errors import quoted
-from vaelab.language import text
+from vaelab.language import Lang, text
 from vaelab.models import layers
 from vaelab.recipes import (
     Recipe,
@@ -41,7 +41,7 @@ def what_was_trained(prepared: Prepared) -> dict[str, Any]:
         if "." in key
     ]
     return {
-        "about": _about(prepared),
+        "about": about(run.recipe, prepared.lang),
         "shown": [row for row in rows if row[0] in SHOWN or row[2] is not None],
         "settings": rows,
         "intro": prepared.t(_intro(recipe, len(base)), changed=len(base)),
@@ -75,11 +75,10 @@ def changed(recipe: Recipe) -> dict[str, tuple[Any, Any]]:
     return {key: pair for key, pair in found.items() if not key.startswith(INCIDENTAL)}
 
 
-def _about(prepared: Prepared) -> str:
+def about(recipe: Recipe, lang: Lang) -> str:
     """What the recipe says of itself; not the line of a built-in one on a page in Portuguese."""
-    recipe = prepared.run.recipe
     ours = (found := built_in(recipe)) is not None and found.about == recipe.about
-    return "" if ours and prepared.lang != "en" else recipe.about
+    return "" if ours and lang != "en" else recipe.about
 
 
 def written(value: Any) -> str:

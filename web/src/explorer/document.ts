@@ -30,7 +30,7 @@ export type ProgramName = "encode" | "decode" | "distortion" | "rates";
 export interface RunDocument {
   name: string;
   folder: string;
-  about: string;
+  about: Record<Lang, string>;
   recipe: string;
   parameters: number;
   latent: number;

@@ -9,7 +9,18 @@ by their gist; language/findings.toml has them in English and in Portuguese.
 from vaelab.evaluation.doctor.diagnosis import diagnose
 from vaelab.evaluation.doctor.evidence import Evidence
 from vaelab.evaluation.doctor.finding import Finding, Sentence, say
-from vaelab.evaluation.doctor.report import report
+from vaelab.evaluation.doctor.report import others, report, title, verdict
 from vaelab.evaluation.doctor.rules import RULES
 
-__all__ = ["RULES", "Evidence", "Finding", "Sentence", "diagnose", "report", "say"]
+__all__ = [
+    "RULES",
+    "Evidence",
+    "Finding",
+    "Sentence",
+    "diagnose",
+    "others",
+    "report",
+    "say",
+    "title",
+    "verdict",
+]

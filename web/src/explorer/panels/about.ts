@@ -18,6 +18,7 @@ export class AboutPanel implements Panel {
     const { words, model, document, count } = this.context;
     const { data } = document;
     const run = model.document;
+    const about = run.about[words.lang];
     const facts: [string, string][] = [
       ["fact_recipe", run.name],
       [
@@ -40,7 +41,7 @@ export class AboutPanel implements Panel {
         "div",
         {},
         el("h3", {}, words.t("about_run")),
-        run.about ? el("p", {}, run.about) : null,
+        about ? el("p", {}, about) : null,
         list,
         el("h3", {}, words.t("cannot")),
         this.missing(),
