@@ -79,6 +79,16 @@ def test_an_index_never_replaces_a_file_of_someone_else(folder: Path, tmp_path: 
         vaelab.write_report(tmp_path / "wide" / "figures")
 
 
+def test_a_report_never_replaces_a_file_of_someone_else(digits_run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(
+        digits_run, tmp_path / "copy", ignore=shutil.ignore_patterns("report.html", ".vaelab")
+    )
+    (copy / "report.html").write_text("mine")
+    with pytest.raises(UserError, match="was not written by vaelab"):
+        vaelab.write_report(copy)
+    assert (copy / "report.html").read_text() == "mine"
+
+
 def test_runs_side_by_side_have_their_numbers_and_the_same_images(
     browser: Browser, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

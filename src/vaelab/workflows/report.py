@@ -123,6 +123,7 @@ def _write_run(run: Run, out: str | Path | None, lang: Lang | None) -> Path:
     if lang:
         run = Run(run.folder, override(run.recipe, {"figures.lang": lang}))
     if out is None:
+        claim(run.folder, [run_page.NAME])
         return run_page.write(run)
     return write_atomic(Path(out), run_page.build(run, inside=False).encode())
 
