@@ -458,6 +458,9 @@ def test_two_runs_are_linked_by_the_image(
             assert caption.startswith("selected: test image 11")
         first, second = (opened.hash[key] for key in ("z1", "z2"))
         assert first != second
+    shutil.copytree(runs["mlp"].folder, tmp_path / "copy")
+    page = str(vaelab.explore(runs["mlp"], tmp_path / "copy"))
+    assert f"<title>{runs['mlp'].folder.name} · copy" in page  # of one name: their folders
     with pytest.raises(UserError, match="explore two runs of the same data"):
         explorer.write([runs["mlp"], runs["table"]], str(tmp_path / "no.html"))
 

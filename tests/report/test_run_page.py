@@ -401,6 +401,22 @@ def test_the_page_of_an_epoch_reloads_itself_until_the_run_is_finished(
     opened.page.close()
 
 
+def test_a_page_no_longer_reloads_itself_after_an_interruption(
+    tmp_path: Path, plain: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vaelab.workflows.train.measure", interrupted)
+    recipe = vaelab.recipe("quickstart", TINY | {"train.epochs": 2})
+    with pytest.raises(KeyboardInterrupt, match="its figures are not"):
+        vaelab.train(recipe, tmp_path / "run", watch=True, quiet=True)
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert 'http-equiv="refresh"' not in page
+    assert "2 of 2 epochs" in page
+    assert 'id="latent"' in page
+
+
 def test_watching_changes_nothing_of_the_run(tmp_path: Path, plain: None) -> None:
     recipe = vaelab.recipe("quickstart", TINY | {"train.epochs": 2})
     runs = [

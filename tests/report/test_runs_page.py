@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 from browsing import CHROMIUM, Opened, browsing
@@ -77,6 +79,13 @@ def test_an_index_never_replaces_a_file_of_someone_else(folder: Path, tmp_path: 
     assert (tmp_path / "index.html").read_text() == "mine"
     with pytest.raises(UserError, match="holds no runs"):
         vaelab.write_report(tmp_path / "wide" / "figures")
+
+
+def test_an_index_elsewhere_links_the_reports(folder: Path, tmp_path: Path) -> None:
+    page = vaelab.write_report(folder, tmp_path / "far" / "index.html").read_text("utf-8")
+    links = [unquote(one) for one in re.findall(r'href="(\./[^"]*)"', page)]
+    assert len(links) == 2
+    assert all((tmp_path / "far" / one).resolve().is_file() for one in links)
 
 
 def test_a_report_never_replaces_a_file_of_someone_else(digits_run: Path, tmp_path: Path) -> None:
