@@ -65,6 +65,8 @@ def test_the_index_sorts_and_links_the_reports(browser: Browser, folder: Path) -
             (folder / name / "report.html").as_uri() for name in ("wide", "deeper/narrow")
         ]
         assert page.locator("tbody svg").count() == page.locator("tbody img").count() == 2
+        right = page.locator("tbody img").first.evaluate("e => e.getBoundingClientRect().right")
+        assert right <= width  # samples are seen without scrolling the table
         assert "damaged" in page.locator("ul").inner_text()
         assert opened.wrong == []
         assert opened.foreign == []
