@@ -58,6 +58,9 @@ def test_two_runs_are_linked_by_the_image(browser: Browser, tmp_path: Path) -> N
             assert caption.startswith("selected: test image 11")
         first, second = (opened.hash[key] for key in ("z1", "z2"))
         assert first != second
+    shutil.copytree(run_of("mlp").folder, tmp_path / "copy")
+    page = str(vaelab.explore(run_of("mlp"), tmp_path / "copy"))
+    assert f"<title>{run_of('mlp').folder.name} · copy" in page  # of one name: their folders
     with pytest.raises(UserError, match="explore two runs of the same data"):
         explorer.write([run_of("mlp"), run_of("table")], str(tmp_path / "no.html"))
 

@@ -143,6 +143,27 @@ def test_what_does_not_apply_is_said_in_a_sentence(
             assert words in page.locator(f"#{section} .missing").inner_text(), kind
 
 
+def test_a_table_has_the_names_of_its_columns(browser: Browser, runs: Mapping[str, Run]) -> None:
+    with Opened(browser, page_of(runs["table"])) as page:
+        for section in ("reconstructions", "samples"):
+            names = page.locator(f"#{section} figcaption").all_inner_texts()
+            assert [name[0] for name in names] == ["a", "b", "c", "d"]
+
+
+def test_names_do_not_depend_on_the_fonts_of_the_system(
+    runs: Mapping[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaelab.plots.style._font", lambda character: "")
+    assert "kind 2" in run_page.build(runs["table"])
+
+
+def test_all_columns_of_the_layers_are_seen(browser: Browser, runs: Mapping[str, Run]) -> None:
+    with Opened(browser, page_of(runs["table"]), 1440) as page:
+        table = page.locator("table.layers")
+        room = table.evaluate("one => one.parentElement.clientWidth - one.scrollWidth")
+        assert room >= 0
+
+
 def test_curves_show_values_zoom_and_hide(browser: Browser, runs: Mapping[str, Run]) -> None:
     run = runs["image"]
     with Opened(browser, page_of(run)) as page:
@@ -378,6 +399,22 @@ def test_the_page_of_an_epoch_reloads_itself_until_the_run_is_finished(
     assert opened.page.locator("#curves polyline").count()
     assert opened.wrong == []
     opened.page.close()
+
+
+def test_a_page_no_longer_reloads_itself_after_an_interruption(
+    tmp_path: Path, plain: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vaelab.workflows.train.measure", interrupted)
+    recipe = vaelab.recipe("quickstart", TINY | {"train.epochs": 2})
+    with pytest.raises(KeyboardInterrupt, match="its figures are not"):
+        vaelab.train(recipe, tmp_path / "run", watch=True, quiet=True)
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert 'http-equiv="refresh"' not in page
+    assert "2 of 2 epochs" in page
+    assert 'id="latent"' in page
 
 
 def test_watching_changes_nothing_of_the_run(tmp_path: Path, plain: None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 from browsing import CHROMIUM, Opened, browsing
@@ -63,6 +65,8 @@ def test_the_index_sorts_and_links_the_reports(browser: Browser, folder: Path) -
             (folder / name / "report.html").as_uri() for name in ("wide", "deeper/narrow")
         ]
         assert page.locator("tbody svg").count() == page.locator("tbody img").count() == 2
+        right = page.locator("tbody img").first.evaluate("e => e.getBoundingClientRect().right")
+        assert right <= width  # samples are seen without scrolling the table
         assert "damaged" in page.locator("ul").inner_text()
         assert opened.wrong == []
         assert opened.foreign == []
@@ -77,6 +81,23 @@ def test_an_index_never_replaces_a_file_of_someone_else(folder: Path, tmp_path: 
     assert (tmp_path / "index.html").read_text() == "mine"
     with pytest.raises(UserError, match="holds no runs"):
         vaelab.write_report(tmp_path / "wide" / "figures")
+
+
+def test_an_index_elsewhere_links_the_reports(folder: Path, tmp_path: Path) -> None:
+    page = vaelab.write_report(folder, tmp_path / "far" / "index.html").read_text("utf-8")
+    links = [unquote(one) for one in re.findall(r'href="(\./[^"]*)"', page)]
+    assert len(links) == 2
+    assert all((tmp_path / "far" / one).resolve().is_file() for one in links)
+
+
+def test_a_report_never_replaces_a_file_of_someone_else(digits_run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(
+        digits_run, tmp_path / "copy", ignore=shutil.ignore_patterns("report.html", ".vaelab")
+    )
+    (copy / "report.html").write_text("mine")
+    with pytest.raises(UserError, match="was not written by vaelab"):
+        vaelab.write_report(copy)
+    assert (copy / "report.html").read_text() == "mine"
 
 
 def test_runs_side_by_side_have_their_numbers_and_the_same_images(

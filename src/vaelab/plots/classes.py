@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
-from vaelab.plots.style import COLOURS, Array, Labels, Look, plain
+from vaelab.plots.style import COLOURS, Array, Labels, Look, plain, short
 
 MARKERS = "o^s"
 MOST = len(COLOURS) * len(MARKERS)  # classes that colour and marker together can tell apart
@@ -24,7 +24,7 @@ class Classes(NamedTuple):
     """The classes of a run that have a colour of their own, and how many share the grey."""
 
     labels: tuple[int, ...] = ()  # ascending
-    names: tuple[str, ...] = ()  # as they are shown
+    names: tuple[str, ...] = ()  # short; a figure replaces what its fonts do not have
     others: int = 0
 
     @property
@@ -71,7 +71,7 @@ def classes_of(y: Labels, names: Sequence[str] = ()) -> Classes:
     if len(known) > MOST:
         shown = np.sort(present[np.argsort(-counts, kind="stable")[:SHOWN]])
     labels = tuple(int(label) for label in shown)
-    texts = tuple(plain(names[i] if i < len(names) else i, 24) for i in labels)
+    texts = tuple(short(names[i] if i < len(names) else i, 24) for i in labels)
     return Classes(labels, texts, len(known) - len(shown))
 
 
@@ -79,7 +79,7 @@ def draw_key(where: Figure | Axes, classes: Classes, look: Look) -> None:
     """Draw the legend of the classes at the right of a figure, or at the right of its scatter."""
     if not classes.labels:
         return
-    names, styles = list(classes.names), classes.styles
+    names, styles = [plain(name, 24) for name in classes.names], classes.styles
     if classes.others:
         names.append(look.text("others", count=classes.others))
         styles.append((GREY, "o"))

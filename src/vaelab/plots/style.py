@@ -159,9 +159,25 @@ def plain(name: object, most: int = 40) -> str:
     >>> plain("cost $5\nto $9"), plain("a" * 50, most=5)
     ('cost $5 to $9', 'aaaa…')
     """
+    return _cut([c if _font(c) else f"U+{ord(c):04X}" for c in _printable(name)], most)
+
+
+def short(name: object, most: int = 40) -> str:
+    r"""Return a user's name as one line of at most `most` characters, whatever the fonts have.
+
+    >>> short("数字\n1"), short("a" * 50, most=5)
+    ('数字 1', 'aaaa…')
+    """
+    return _cut([*_printable(name)], most)
+
+
+def _printable(name: object) -> str:
     text = unicodedata.normalize("NFC", str(name))
-    text = "".join(c if c.isprintable() else " " for c in text).strip()
-    parts = [c if _font(c) else f"U+{ord(c):04X}" for c in text]
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def _cut(parts: list[str], most: int) -> str:
+    """Return parts as one text of at most `most` characters; "…" stands for what is cut."""
     if len("".join(parts)) <= most:
         return "".join(parts)
     while len("".join(parts)) > most - 1:

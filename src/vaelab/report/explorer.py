@@ -31,6 +31,7 @@ from vaelab.report import gathered
 from vaelab.report.gathered import POINTS, Codes, Shown
 from vaelab.report.page import render
 from vaelab.report.programs import programs
+from vaelab.report.runs_page import distinct
 from vaelab.report.trained import about
 from vaelab.runs import Run, load
 
@@ -106,16 +107,20 @@ def page_of(runs: Sequence[Run], points: int, lang: Lang) -> str:
         images = [gathered.shown(run, one, len(fewer)) for run, one in zip(runs, data, strict=True)]
     names = next((run.class_names for run in runs if run.class_names), ())
     classes = classes_in(data[0], names)
+    titles = [run.recipe.name for run in runs]
+    if len(set(titles)) < len(titles):
+        titles = distinct([run.folder for run in runs])
     document = {
         "version": __version__,
         "data": _data(data[0], images[0], classes, arrays),
         "runs": [
-            _run(run, one, its, classes, arrays)
-            for run, one, its in zip(runs, data, images, strict=True)
+            _run(run, one, its, classes, arrays) | {"name": title}
+            for run, one, its, title in zip(runs, data, images, titles, strict=True)
         ],
     }
-    title = " · ".join(run.recipe.name for run in runs)
-    return render("explorer", document, arrays, script="explorer", lang=lang, title=title)
+    return render(
+        "explorer", document, arrays, script="explorer", lang=lang, title=" · ".join(titles)
+    )
 
 
 def _check_same(runs: Sequence[Run], data: Sequence[Dataset]) -> None:
@@ -173,7 +178,6 @@ def _run(
     sampled = gathered.from_prior(run) if "decode" in parts else None
     cloud, quantiles = gathered.thinness(codes)
     return {
-        "name": run.recipe.name,
         "folder": run.folder.name,
         "about": {lang: about(run.recipe, lang) for lang in get_args(Lang)},
         "recipe": to_toml(run.recipe),

@@ -23,12 +23,12 @@ def features(prepared: Prepared) -> dict[str, Any]:
     again = run.vae.reconstruct(x, y).numpy().astype(np.float64)
     made = run.vae.sample(MADE, run.recipe.train.seed).numpy().astype(np.float64)
     real = x.numpy().astype(np.float64)
-    few = spread(len(real), ROWS)
+    few, names = spread(len(real), ROWS), view.data.features
     return {
         "side": SIDE,
         "each": [
             {
-                "name": prepared.t("feature", n=i + 1),
+                "name": names[i] if names else prepared.t("feature", n=i + 1),
                 "points": _points(real[few, i], again[few, i]),
                 "correlation": _correlation(prepared, real[:, i], again[:, i]),
                 "densities": _densities(real[:, i], made[:, i]),

@@ -45,8 +45,8 @@ class Row(NamedTuple):
     finished: bool
 
 
-def build(folder: Path, lang: Lang | None, *, code: Code = ()) -> str:
-    """Return the index of all runs below a folder as one HTML file.
+def build(folder: Path, lang: Lang | None, place: Path, *, code: Code = ()) -> str:
+    """Return the index of all runs below a folder as one HTML file, for the folder `place`.
 
     Its language is by default that of the figures of the first run.
 
@@ -58,7 +58,8 @@ def build(folder: Path, lang: Lang | None, *, code: Code = ()) -> str:
         try:
             run = load(path, code=code)
             lang = lang or run.recipe.figures.lang
-            rows.append(_row(folder, Run(path, override(run.recipe, {"figures.lang": lang}))))
+            run = Run(path, override(run.recipe, {"figures.lang": lang}))
+            rows.append(_row(folder, place, run))
         except UserError as error:
             unread.append(str(error))
     if not rows and not unread:
@@ -90,7 +91,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         below[:] = [name for name in below if name[0] != "."]
 
 
-def _row(folder: Path, run: Run) -> Row:
+def _row(folder: Path, place: Path, run: Run) -> Row:
     prepared = Prepared(run)
     inside = run.folder.relative_to(folder)
     model, times = run.recipe.model, run.times
@@ -106,7 +107,7 @@ def _row(folder: Path, run: Run) -> Row:
     values.append(sum(row["seconds"] for row in times) if times else None)
     return Row(
         inside.as_posix(),
-        f"./{quote(inside.as_posix())}/{NAME}" if (run.folder / NAME).is_file() else "",
+        _link(run.folder / NAME, place),
         Path(run.recipe.data.source).name,
         Path(model.variant).name,
         [_cell(prepared, value) for value in values],
@@ -114,6 +115,16 @@ def _row(folder: Path, run: Run) -> Row:
         _thumbnail(prepared),
         run.finished,
     )
+
+
+def _link(page: Path, place: Path) -> str:
+    """Return the address of a page as seen from a folder, "" where there is no such page."""
+    if not page.is_file():
+        return ""
+    try:
+        return f"./{quote(Path(os.path.relpath(page.resolve(), place.resolve())).as_posix())}"
+    except ValueError:  # on another drive of Windows
+        return page.resolve().as_uri()
 
 
 def _cell(prepared: Prepared, value: float | None) -> Cell:

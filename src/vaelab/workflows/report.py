@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vaelab import devices
@@ -104,6 +105,24 @@ class Watch:
         self.next = now + max(SECONDS, (now - began) / SHARE)
 
 
+@contextmanager
+def kept_fresh(run: Run, data: Dataset, say: Callable[[str], None]) -> Iterator[Watch]:
+    """Yield what keeps the report of a training fresh.
+
+    Where the training ends early, the whole page is written, which no longer reloads itself.
+    """
+    watch = Watch(data, say)
+    try:
+        yield watch
+    except BaseException:
+        if watch.next:  # a page was written
+            with suppress(Exception, KeyboardInterrupt), untouched():
+                fresh = Run(run.folder, run.recipe)
+                fresh.data = data
+                run_page.write(fresh)
+        raise
+
+
 def _is_folder_of_runs(one: str | Path | Run) -> bool:
     return (
         not isinstance(one, Run)
@@ -115,7 +134,8 @@ def _is_folder_of_runs(one: str | Path | Run) -> bool:
 def _write_index(folder: Path, out: str | Path | None, lang: Lang | None, code: Code) -> Path:
     if out is None:
         claim(folder, [index_page.INDEX])
-    page = index_page.build(folder, lang, code=code).encode()
+    place = folder if out is None else Path(out).parent
+    page = index_page.build(folder, lang, place, code=code).encode()
     return put(folder, index_page.INDEX, page) if out is None else write_atomic(Path(out), page)
 
 
@@ -123,6 +143,7 @@ def _write_run(run: Run, out: str | Path | None, lang: Lang | None) -> Path:
     if lang:
         run = Run(run.folder, override(run.recipe, {"figures.lang": lang}))
     if out is None:
+        claim(run.folder, [run_page.NAME])
         return run_page.write(run)
     return write_atomic(Path(out), run_page.build(run, inside=False).encode())
 

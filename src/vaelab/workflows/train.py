@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from vaelab.training import (
 from vaelab.workflows.console import Console, Progress, Table
 from vaelab.workflows.interruptions import interruptions
 from vaelab.workflows.job import Job, introduce
-from vaelab.workflows.report import Watch, write_finished
+from vaelab.workflows.report import Watch, kept_fresh, write_finished
 
 
 def train(
@@ -141,9 +142,9 @@ def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -
                 job.say(line)
         if not state:
             run.write("environment.json", json.dumps(machine, indent=2).encode())
-        with linear.using(products):
+        fresh = kept_fresh(run, job.data, job.say) if watch else nullcontext()
+        with linear.using(products), fresh as watching:
             facts = {name: machine[name] for name in ("device", "threads", "products", "processor")}
-            watching = Watch(job.data, job.say) if watch else None
             _fit(job, run, state, facts | {"data": job.fingerprint}, watching)
             run = Run(run.folder, job.recipe)  # reads what was written
             try:
