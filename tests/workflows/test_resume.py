@@ -155,7 +155,7 @@ def long(many: Path) -> list[str]:
         "data.source": many,
         "data.treatment": "dynamic",
         "model.dropout": 0.1,
-        "train.batch": 16,
+        "train.batch": 8,
     }
     return flags(TINY | settings | {"train.schedule": "one-cycle", "train.epochs": 2})
 
