@@ -22,7 +22,7 @@ def test_the_first_gesture_moves_something(browser: Browser) -> None:
         assert box
         opened.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         opened.page.mouse.move(box["x"] + box["width"] / 2 + 5, box["y"] + box["height"] / 2)
-        assert opened.page.locator(".ghost").is_visible()
+        opened.until("!document.querySelector('.ghost').hidden")
 
 
 def test_the_address_restores_everything(browser: Browser) -> None:
