@@ -109,7 +109,7 @@ def test_a_page_holds_as_many_reconstructions_as_fit(monkeypatch: pytest.MonkeyP
     classes = classes_in(run.data)
     whole = stored(run, images, codes, classes, Arrays())
     assert whole["which"] == list(range(len(images.x)))
-    monkeypatch.setattr("vaelab.report.stored.BUDGET", 10_000)
+    monkeypatch.setattr("vaelab.report.stored.BUDGET", 1000)
     few = stored(run, images, codes, classes, Arrays())
     assert 5 < len(few["which"]) < len(images.x)
     assert few["which"][0] == 0

@@ -40,8 +40,9 @@ function initial({ lang, data, runs }: ExplorerDocument, models: Model[]): State
 }
 
 /** Where a selected test image puts the points of all runs, and its class. */
-function homes({ document, raw }: Payload<ExplorerDocument>, models: Model[]): Home {
-  const labels = document.data.labels && (raw(document.data.labels) as Int16Array);
+function homes(payload: Payload<ExplorerDocument>, models: Model[]): Home {
+  const { labels: ref } = payload.document.data;
+  const labels = ref && (payload.raw(ref) as Int16Array);
   return (image, runs) => ({
     runs: runs.map((run, r) => ({ ...run, z: models[r]!.code(image) })),
     label: Math.max(0, labels?.[image] ?? 0),
