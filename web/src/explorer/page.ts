@@ -167,7 +167,7 @@ export class Page {
     return el("section", { class: "below" }, list, this.stage);
   }
 
-  /** Whether a tab has anything to show of the active run. */
+  /** Whether a tab has something to show of the active run. */
   private offered(tab: Tab): boolean {
     return this.panels[tab].offered?.() ?? true;
   }
