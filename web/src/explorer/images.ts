@@ -222,7 +222,7 @@ export class Pictures {
     const named = width > 150;
     const row = height / values.length;
     const left = named ? Math.min(130, width * 0.4) : 0;
-    const right = named ? 52 : 0;
+    const right = named ? 60 : 0;
     pen.font = `${Math.min(13, row * 0.75)}px system-ui, sans-serif`;
     pen.textBaseline = "middle";
     values.forEach((value, i) => {

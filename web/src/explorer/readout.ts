@@ -10,6 +10,7 @@ export class Readout {
   private readonly compared = el("canvas", { class: "picture", role: "img" });
   private readonly code = el("p", { class: "code" });
   private readonly thin = el("p", { class: "thin" });
+  private readonly caption = el("figcaption"); // of the decoded picture
   private readonly name = el("figcaption");
   private readonly terms = el("p", { class: "terms" });
   private readonly decodedSide: HTMLElement;
@@ -26,12 +27,7 @@ export class Readout {
     const { words } = context;
     this.code.id = `where-${run}`;
     this.frame = el("div", { class: "frame" }, this.decoded);
-    this.decodedSide = el(
-      "figure",
-      { class: "decoded" },
-      this.frame,
-      el("figcaption", {}, words.t(this.model.decodes ? "decoded" : "reconstruction")),
-    );
+    this.decodedSide = el("figure", { class: "decoded" }, this.frame, this.caption);
     this.comparedSide = el("figure", { class: "compared" }, this.compared, this.name);
     this.element = el(
       "section",
@@ -70,6 +66,7 @@ export class Readout {
     const { context, model, run } = this;
     const { words } = context;
     const values = model.decode(z, state.noisy);
+    this.caption.textContent = words.t(state.noisy ? "decoded_sample" : "decoded");
     context.pictures[run]!.paint(this.decoded, values, this.width, this.width * 0.75);
     const { distance, beyond, fade } = model.thinness(z);
     this.decoded.style.opacity = state.fade ? String(1 - 0.85 * fade) : "1";
@@ -96,6 +93,7 @@ export class Readout {
       all: context.count,
     });
     if (place < 0) return;
+    this.caption.textContent = words.t("reconstruction");
     const { width } = this;
     const pictures = context.pictures[run]!;
     pictures.paintRow(this.decoded, place, "reconstructions", width, width * 0.75);
