@@ -22,7 +22,7 @@ def test_the_first_gesture_moves_something(browser: Browser) -> None:
         assert box
         opened.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         opened.page.mouse.move(box["x"] + box["width"] / 2 + 5, box["y"] + box["height"] / 2)
-        assert opened.page.locator(".ghost").is_visible()
+        opened.until("!document.querySelector('.ghost').hidden")
 
 
 def test_the_address_restores_everything(browser: Browser) -> None:
@@ -42,6 +42,47 @@ def test_the_address_restores_everything(browser: Browser) -> None:
         assert again.page.locator(".tiles button").count() > 5
         assert {**again.hash, "tab": "samples"} == first
         assert "large" in again.page.evaluate("document.documentElement.className")
+
+
+def test_an_image_in_the_address_moves_the_point_to_its_code(browser: Browser) -> None:
+    with Opened(browser, page_of("mlp")) as opened:
+        opened.page.get_by_role("spinbutton").fill("5")
+        opened.page.get_by_role("spinbutton").blur()
+        assert opened.hash == {"image": "5"}
+        chosen = opened.page.locator(".code").inner_text(), opened.canvas()
+    with Opened(browser, page_of("mlp"), "#image=5") as again:
+        assert (again.page.locator(".code").inner_text(), again.canvas()) == chosen
+        again.page.get_by_label("value of z₁").fill("2")
+        assert "z1" in again.hash
+
+
+MOVES = """(place) => {
+    const model = document.getElementById("explorer").models[0];
+    const { decode } = model;
+    let count = 0;
+    model.decode = (...values) => { count += 1; return decode.apply(model, values); };
+    const target = document.querySelector(place);
+    for (let i = 0; i < 20; i++) {
+        if (target.type === "range") {
+            target.value = String(i / 20);
+            target.dispatchEvent(new Event("input"));
+        } else {
+            const where = { clientX: 300 + i, clientY: 300, pointerId: 1, pointerType: "mouse" };
+            target.dispatchEvent(new PointerEvent("pointermove", where));
+        }
+    }
+    const before = count;
+    return new Promise((tell) => requestAnimationFrame(() => {
+        delete model.decode;
+        tell([before, count]);
+    }));
+}"""
+
+
+def test_many_moves_within_a_frame_are_decoded_once(browser: Browser) -> None:
+    with Opened(browser, page_of("conv")) as opened:  # without strips, which are open in a plane
+        for place in (".plane", ".row input"):
+            assert opened.page.evaluate(MOVES, place) == [0, 1]
 
 
 def test_undo_redo_and_reset(browser: Browser) -> None:

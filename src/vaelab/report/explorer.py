@@ -19,19 +19,22 @@ from vaelab import __version__
 from vaelab.data import Dataset
 from vaelab.errors import UserError
 from vaelab.evaluation.metrics.codes import principal_axes
-from vaelab.evaluation.metrics.information import ACTIVE, variance_of_means
+from vaelab.evaluation.metrics.information import ACTIVE
 from vaelab.export import Arrays, Ref
 from vaelab.files import absolute, claim, put, write_atomic
 from vaelab.language import Lang
 from vaelab.plots.classes import Classes
 from vaelab.plots.pixels import form
+from vaelab.plots.posterior import Posterior, posterior_of
+from vaelab.plots.style import Array
 from vaelab.plots.view import classes_in
 from vaelab.recipes import table, to_toml
 from vaelab.report import gathered
-from vaelab.report.gathered import POINTS, Codes, Shown
+from vaelab.report.gathered import POINTS, PRIOR, Shown
 from vaelab.report.page import render
 from vaelab.report.programs import programs
 from vaelab.report.runs_page import distinct
+from vaelab.report.stored import stored
 from vaelab.report.trained import about
 from vaelab.runs import Run, load
 
@@ -169,20 +172,22 @@ def _positions(y: np.ndarray[Any, Any], classes: Classes) -> np.ndarray[Any, Any
 def _run(
     run: Run, data: Dataset, images: Shown, classes: Classes, arrays: Arrays
 ) -> dict[str, Any]:
-    codes = gathered.codes_of(run, images)
+    codes = posterior_of(run, images.x, images.y, terms=True)
+    z = codes.means if codes.z is None else codes.z
     model = run.recipe.model
     posterior = table.part("model.posterior", model.posterior)
     low, high = run.contract.get("display", run.contract["range"])
     pixels, whole = gathered.embedded(run, images.x)
     parts, reasons = programs(run, images.x, arrays)
-    sampled = gathered.from_prior(run) if "decode" in parts else None
-    cloud, quantiles = gathered.thinness(codes)
+    decodes = "decode" in parts
+    sampled = gathered.from_prior(run, PRIOR) if decodes else None
+    cloud, quantiles = gathered.thinness(z)
     return {
         "folder": run.folder.name,
         "about": {lang: about(run.recipe, lang) for lang in get_args(Lang)},
         "recipe": to_toml(run.recipe),
         "parameters": sum(weight.numel() for weight in run.vae.parameters()),
-        "latent": codes.mean.shape[1],
+        "latent": codes.means.shape[1],
         "space": posterior.space,
         "point": "random" not in posterior.traits,
         "prior": model.prior,
@@ -193,17 +198,18 @@ def _run(
         "levels": _levels(run, data),
         "binary": run.recipe.data.binary,
         "images": {"values": arrays.add(pixels), "whole": whole},
-        "mean": arrays.fixed(codes.mean.T),
-        "std": None if codes.std is None else arrays.fixed(codes.std.T),
+        "mean": arrays.fixed(codes.means.T),
+        "std": None if codes.scales is None else arrays.fixed(codes.scales.T),
         "numbers": {
             name: arrays.add(values.astype(np.float32))
             for name, values in gathered.numbers(run, images, codes).items()
         },
-        "dimensions": _dimensions(codes),
+        "dimensions": _dimensions(codes, z),
         "pca": _pca(codes, arrays),
         "cloud": arrays.fixed(cloud.T),
         "quantiles": quantiles,
         "samples": None if sampled is None else arrays.fixed(sampled[0].T),
+        "stored": None if decodes else stored(run, images, codes, classes, arrays),
         "programs": parts,
         "missing": reasons,
     }
@@ -230,22 +236,19 @@ def _levels(run: Run, data: Dataset) -> int:
     return data.levels or 0 if run.recipe.data.treatment == "grey" else 0
 
 
-def _dimensions(codes: Codes) -> dict[str, Any]:
+def _dimensions(codes: Posterior, z: Array) -> dict[str, Any]:
     """Return what is known of each dimension: KL in nats, activity, and where its codes lie."""
-    width = codes.mean.shape[1]
-    variances = variance_of_means(torch.from_numpy(codes.mean)).numpy()
-    spread = codes.sample.std(0)
     return {
-        "kl": codes.rates.mean(0).tolist() if codes.rates.shape[1] == width else None,
-        "active": (variances > ACTIVE).tolist(),
-        "centre": codes.sample.mean(0).tolist(),
-        "spread": spread.tolist(),
+        "kl": None if codes.rates is None else codes.rates.mean(0).tolist(),
+        "active": (codes.activity > ACTIVE).tolist(),
+        "centre": z.mean(0).tolist(),
+        "spread": z.std(0).tolist(),
     }
 
 
-def _pca(codes: Codes, arrays: Arrays) -> dict[str, Any] | None:
-    if codes.mean.shape[1] < 3:
+def _pca(codes: Posterior, arrays: Arrays) -> dict[str, Any] | None:
+    if codes.means.shape[1] < 3:
         return None
-    shares, axes = principal_axes(torch.from_numpy(codes.mean))
+    shares, axes = principal_axes(torch.from_numpy(codes.means))
     place: Ref = arrays.add(axes[:, :2].T.float().numpy())
     return {"axes": place, "shares": shares[:2].tolist()}

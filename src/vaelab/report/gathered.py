@@ -1,10 +1,9 @@
-"""What the explorer shows of a run: codes, images and numbers of its test images, as arrays."""
+"""What the explorer shows of a run: images and numbers of its test images, samples, as arrays."""
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,8 +13,8 @@ from vaelab.data import Dataset
 from vaelab.data.dataset import spread
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.results import read
-from vaelab.models import Draw
 from vaelab.plots.pixels import form, signals
+from vaelab.plots.posterior import Posterior
 from vaelab.plots.style import Array, Labels
 from vaelab.plots.view import displayed, treated
 from vaelab.runs import Run
@@ -24,20 +23,11 @@ from vaelab.seeding import seeded
 POINTS = 10_000  # test images at most
 TILE = 64  # pixels of the longer side of an embedded image at most
 BUDGET = 4_000_000  # bytes of all embedded images at most, deflated
+FEW = 100  # rows by whose size the number of all is chosen
 PRIOR = 2000  # codes sampled from the prior
 CLOUD, NEIGHBOUR = 4000, 5  # samples of the aggregate posterior; the neighbour that is measured
 QUANTILES = (0.95, 0.99)
 NUMBERS = ("nll", "loss", "distortion", "rate", "ess")  # of an evaluation, in the page's order
-
-
-class Codes(NamedTuple):
-    """The posterior of N test images, one sample of each, and the terms of the ELBO."""
-
-    mean: Array  # (N, L)
-    std: Array | None  # (N, L); None for a point, or where it is not known in closed form
-    sample: Array  # (N, L)
-    rates: Array  # (N, J), nats; J = L where the rate is a sum over dimensions, else 1
-    distortion: Array  # (N,), nats
 
 
 @dataclass(frozen=True)
@@ -53,10 +43,14 @@ class Shown:
 def shown(run: Run, data: Dataset, points: int) -> Shown:
     """Return at most `points` test images, evenly spread, as many as a page can hold."""
     total = len(data.test.x)
-    few = treated(run, data.levels, data.test, spread(total, 100))[0]
-    size = max(1, len(zlib.compress(embedded(run, few)[0].tobytes(), 1)) / len(few))
-    which = spread(total, max(2, min(points, int(BUDGET / size))))
+    few = treated(run, data.levels, data.test, spread(total, FEW))[0]
+    which = spread(total, max(2, min(points, held(embedded(run, few)[0], BUDGET))))
     return Shown(which, *treated(run, data.levels, data.test, which), total)
+
+
+def held(few: Array, budget: int) -> int:
+    """Return how many rows like these the budget holds, in bytes of the deflated block."""
+    return int(budget * len(few) / max(len(few), len(zlib.compress(few.tobytes(), 1))))
 
 
 def embedded(run: Run, x: Tensor) -> tuple[Array, bool]:
@@ -74,35 +68,7 @@ def embedded(run: Run, x: Tensor) -> tuple[Array, bool]:
     return (pixels if channels in (3, 4) else pixels[..., 0]), whole
 
 
-@torch.no_grad()
-def codes_of(run: Run, images: Shown) -> Codes:
-    """Return the posteriors of images, with one sample of each."""
-    vae = run.vae
-    y = None if images.y is None else torch.from_numpy(images.y)
-    parts: list[tuple[Tensor, ...]] = []
-    known = True
-    with seeded(0, "explorer"):
-        for i in torch.arange(len(images.x)).split(vae.rows_at_once()):
-            draw = vae.draw(images.x[i], 1, None if y is None else y[i])
-            std = _std(draw)
-            known = known and std is not None
-            mean = draw.q.mean
-            parts.append((mean, mean if std is None else std, draw.z[0], draw.rates,
-                          draw.distortion))  # fmt: skip
-    means, stds, z, rates, distortion = (
-        torch.cat(part).float().numpy() for part in zip(*parts, strict=True)
-    )
-    return Codes(means, stds if known and stds.any() else None, z, rates, distortion)
-
-
-def _std(draw: Draw) -> Tensor | None:
-    try:
-        return draw.q.stddev
-    except NotImplementedError:  # torch's answer where a distribution has no closed form
-        return None
-
-
-def numbers(run: Run, images: Shown, codes: Codes) -> dict[str, Array]:
+def numbers(run: Run, images: Shown, codes: Posterior) -> dict[str, Array]:
     """Return the numbers of each image, (N,): of a stored evaluation, else of one sample."""
     stored = read(run)
     section = stored.sections.get("likelihood", {}) if stored else {}
@@ -113,10 +79,10 @@ def numbers(run: Run, images: Shown, codes: Codes) -> dict[str, Array]:
         and section[name].each is not None
         and len(section[name].each) == images.total
     }
+    rate, distortion = (np.asarray(one) for one in (codes.rate, codes.distortion))
     if "distortion" not in each:
-        rate = codes.rates.sum(1)
-        each = {"loss": codes.distortion + rate, "distortion": codes.distortion, "rate": rate}
-    if not codes.rates.any():  # a point has no rate, and its loss is its distortion
+        each = {"loss": distortion + rate, "distortion": distortion, "rate": rate}
+    if not rate.any():  # a point has no rate, and its loss is its distortion
         each = {name: each[name] for name in each if name not in ("rate", "loss")}
     each = {name: values for name, values in each.items() if np.isfinite(values).all()}
     judged = next((each[name] for name in ("nll", "loss", "distortion") if name in each), None)
@@ -127,29 +93,31 @@ def numbers(run: Run, images: Shown, codes: Codes) -> dict[str, Array]:
 
 
 @torch.no_grad()
-def from_prior(run: Run) -> tuple[Array, Array | None] | None:
+def from_prior(run: Run, count: int) -> tuple[Array, Array | None] | None:
     """Return codes (S, L) sampled from the prior, and their classes; None where it has no sampler.
 
     Of a conditional model they are the same number of every class.
     """
     vae = run.vae
-    count = len(vae.classes)
-    labels = vae.classes[torch.arange(PRIOR) * count // PRIOR] if count else None
+    labels = None
+    if kinds := len(vae.classes):
+        labels = vae.classes[torch.arange(count) * kinds // count]
     try:
         with seeded(0, "sample"):
             prior = vae.prior(*vae.given(labels))
-            z = prior.sample((PRIOR,) if not prior.batch_shape else ())
+            z = prior.sample((count,) if not prior.batch_shape else ())
     except NotImplementedError:
         return None
     return z.float().numpy(), None if labels is None else labels.numpy()
 
 
-def thinness(codes: Codes) -> tuple[Array, list[float]]:
-    """Return samples of the aggregate posterior (M, L), and quantiles of their own distances.
+def thinness(samples: Array) -> tuple[Array, list[float]]:
+    """Return codes (M, L) of samples (N, L) of the aggregate posterior, and quantiles of their own
+    distances.
 
-    The distance of a code is that to its nearest neighbour but `NEIGHBOUR` - 1 among the samples.
+    The distance of a code is that to its nearest neighbour but `NEIGHBOUR` - 1 among the codes.
     """
-    cloud = torch.from_numpy(codes.sample[spread(len(codes.sample), CLOUD)])
+    cloud = torch.from_numpy(samples[spread(len(samples), CLOUD)])
     asked = cloud[torch.from_numpy(spread(len(cloud), 1000))]
     k = min(NEIGHBOUR + 1, len(cloud))  # the nearest is the sample itself
     distances = torch.cdist(asked, cloud).kthvalue(k, dim=1).values.double().numpy()

@@ -3,7 +3,7 @@ import type { Payload } from "../shared/payload";
 import { type Colouring, type Palette, byNumber, onPaper, palette } from "./colours";
 import type { ExplorerDocument } from "./document";
 import { Pictures } from "./images";
-import { Model } from "./model";
+import type { Model } from "./model";
 import type { Point, State, Store } from "./state";
 import { Words } from "./words";
 
@@ -19,7 +19,6 @@ export interface Subject {
 export class Context {
   words: Words;
   colours: Palette = palette();
-  readonly models: Model[];
   readonly pictures: Pictures[];
   readonly labels: Int16Array | null;
   readonly index: Float32Array;
@@ -36,10 +35,10 @@ export class Context {
     readonly document: ExplorerDocument,
     readonly payload: Payload<ExplorerDocument>,
     readonly store: Store,
+    readonly models: Model[],
   ) {
     const { data, runs } = document;
     this.words = new Words(document.texts, store.state.lang, data.form);
-    this.models = runs.map((run) => new Model(run, payload));
     this.pictures = runs.map((run) => new Pictures(data, run, payload, this.colours));
     this.labels = data.labels && (payload.raw(data.labels) as Int16Array);
     this.index = payload.floats(data.index);
@@ -54,6 +53,11 @@ export class Context {
 
   get model(): Model {
     return this.models[this.state.active]!;
+  }
+
+  /** Whether the page can encode a row that is not a test image. */
+  get encodes(): boolean {
+    return this.models.some((model) => model.can("encode")) && this.pictures[0]!.whole;
   }
 
   get count(): number {
@@ -84,9 +88,7 @@ export class Context {
 
   /** Selects a test image: in every run the point goes to its code, in all dimensions. */
   select(image: number, active = this.state.active): void {
-    const runs = this.state.runs.map((run, r) => ({ ...run, z: this.models[r]!.code(image) }));
-    const label = Math.max(0, this.labels?.[image] ?? 0);
-    this.store.commit({ runs, image, label, active });
+    this.store.commit({ ...this.store.home(image, this.state.runs), image, active });
   }
 
   /** The test image whose code is nearest, in all dimensions. */

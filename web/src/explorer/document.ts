@@ -27,6 +27,18 @@ export interface DataDocument {
 
 export type ProgramName = "encode" | "decode" | "distortion" | "rates";
 
+/** Pictures that Python decoded. */
+export interface StoredDocument {
+  which: number[]; // (M,), the test images whose reconstructions there are
+  reconstructions: Ref;
+  samples: Ref | null; // of the prior
+  classes: number[]; // places in `classes` of the data, of the means
+  means: Ref | null; // the mean codes of these classes, decoded
+}
+
+/** What pictures are of: test images, or what is in a `StoredDocument`. */
+export type Album = "images" | "reconstructions" | "samples" | "means";
+
 export interface RunDocument {
   name: string;
   folder: string;
@@ -52,6 +64,7 @@ export interface RunDocument {
   cloud: Ref; // (L, M), samples of the aggregate posterior
   quantiles: [number, number]; // of the distance to the 5th neighbour in the cloud
   samples: Ref | null; // (L, S), from the prior
+  stored: StoredDocument | null; // where the page cannot decode
   programs: Partial<Record<ProgramName, ProgramSpec>>;
   missing: Partial<Record<ProgramName, Record<Lang, string>>>;
 }

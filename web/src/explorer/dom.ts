@@ -73,3 +73,10 @@ export function save(name: string, content: Blob): void {
 export function fileName(...parts: string[]): string {
   return parts.map((part) => part.replace(/[^\p{L}\p{N}_.-]+/gu, "-").slice(0, 60)).join("-");
 }
+
+/** Copies a picture to another canvas. */
+export function copy(to: HTMLCanvasElement, from: HTMLCanvasElement): void {
+  to.width = from.width;
+  to.height = from.height;
+  to.getContext("2d")!.drawImage(from, 0, 0);
+}

@@ -1,5 +1,6 @@
 // Pointers, wheel and keys on the plane.
 import { NONE } from "./context";
+import { flush, once } from "./frames";
 import type { Plane } from "./plane";
 import type { Mode, Point } from "./state";
 
@@ -18,10 +19,14 @@ export class Gestures {
   constructor(private readonly plane: Plane) {
     const { element } = plane;
     element.addEventListener("pointerdown", (event) => this.down(event));
-    element.addEventListener("pointermove", (event) => this.move(event));
+    element.addEventListener("pointermove", (event) => {
+      once(`${plane.run} ${event.pointerId}`, () => this.move(event));
+    });
     element.addEventListener("pointerup", (event) => this.up(event));
     element.addEventListener("pointercancel", (event) => this.up(event));
-    element.addEventListener("pointerleave", () => plane.point(null));
+    element.addEventListener("pointerleave", (event) => {
+      once(`${plane.run} ${event.pointerId}`, () => plane.point(null));
+    });
     element.addEventListener("contextmenu", (event) => event.preventDefault());
     element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     element.addEventListener("keydown", (event) => this.key(event));
@@ -35,6 +40,7 @@ export class Gestures {
 
   private down(event: PointerEvent): void {
     const { plane } = this;
+    flush();
     const pixel = this.pixel(event);
     plane.element.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, pixel);
@@ -82,6 +88,7 @@ export class Gestures {
 
   private up(event: PointerEvent): void {
     const { plane } = this;
+    flush();
     const last = this.pointers.size === 1;
     if (!this.pointers.delete(event.pointerId) || !last) return;
     const pixel = this.pixel(event);
@@ -147,7 +154,8 @@ export class Gestures {
     event.preventDefault();
     const turn = event.deltaY * (event.deltaMode ? 20 : 1) * (event.ctrlKey ? 5 : 1);
     this.zoom(Math.exp(-Math.max(-240, Math.min(240, turn)) * 0.0022), this.pixel(event));
-    this.plane.point(this.pixel(event));
+    const pixel = this.pixel(event);
+    once(this.plane, () => this.plane.point(pixel));
   }
 
   private zoom(factor: number, around: Point): void {

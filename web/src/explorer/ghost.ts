@@ -1,7 +1,7 @@
 // The card beside the pointer: what the decoder makes of this place, and the nearest test image.
 import type { Camera } from "./camera";
 import { type Context, NONE } from "./context";
-import { el } from "./dom";
+import { copy, el } from "./dom";
 import type { Point } from "./state";
 
 export class Ghost {
@@ -19,7 +19,13 @@ export class Ghost {
     private readonly run: number,
   ) {
     const { words } = context;
-    this.first = el("figure", {}, this.decoded, el("figcaption", {}, words.t("decoded_here")));
+    const { decodes } = context.models[run]!;
+    this.first = el(
+      "figure",
+      {},
+      this.decoded,
+      el("figcaption", {}, words.t(decodes ? "decoded_here" : "reconstruction")),
+    );
     this.second = el("figure", {}, this.nearest, this.caption);
     this.element = el(
       "div",
@@ -36,17 +42,18 @@ export class Ghost {
   show(pixel: Point, z: number[], image: number, camera: Camera): void {
     const { context, run } = this;
     const model = context.models[run]!;
-    const can = model.can("decode") && !model.discrete;
-    this.first.hidden = !can;
+    const again = image === NONE ? NONE : model.reconstruction(image);
+    this.first.hidden = !model.decodes && again < 0;
     this.second.hidden = image === NONE;
-    this.element.hidden = !can && image === NONE;
-    if (can) {
+    this.element.hidden = this.first.hidden && image === NONE;
+    if (again >= 0) copy(this.decoded, context.pictures[run]!.tile(again, "reconstructions"));
+    if (model.decodes) {
       context.pictures[run]!.paint(this.decoded, model.decode(z), 96, 72);
       const { fade } = context.state.fade ? model.thinness(z) : { fade: 0 };
       this.decoded.style.opacity = String(1 - 0.8 * fade);
     }
     if (image !== NONE && image !== this.image) {
-      context.pictures[run]!.paint(this.nearest, context.pictures[run]!.values(image), 96, 72);
+      copy(this.nearest, context.pictures[run]!.tile(image));
       this.caption.textContent = context.title(image);
       this.numbers.textContent = this.said(image);
     }

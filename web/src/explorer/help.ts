@@ -13,11 +13,14 @@ const KEYS = [
   ["?", "key_help"],
 ] as const;
 const TIPS = ["tip_drag", "tip_click", "tip_zoom", "tip_lasso", "tip_dim", "tip_link"] as const;
+const DECODED = new Set<string>(["tip_drag", "tip_dim"]); // those of pages that decode
 
 export class Help {
   readonly element: HTMLDialogElement;
 
-  constructor({ words }: Context) {
+  constructor({ words, models }: Context) {
+    const decodes = models.some((model) => model.decodes);
+    const tips = TIPS.filter((tip) => decodes || !DECODED.has(tip));
     const keys = el("dl", { class: "keys" });
     for (const [key, text] of KEYS) {
       keys.append(el("dt", {}, el("kbd", {}, key)), el("dd", {}, words.t(text)));
@@ -26,7 +29,7 @@ export class Help {
       "dialog",
       { class: "help", "aria-label": words.t("help") },
       el("h2", {}, words.t("help")),
-      el("ul", {}, ...TIPS.map((tip) => el("li", {}, words.t(tip)))),
+      el("ul", {}, ...tips.map((tip) => el("li", {}, words.t(tip)))),
       el("h3", {}, words.t("keys")),
       keys,
       el(

@@ -1,6 +1,6 @@
 // Test images and decoded rows as pictures: images, signals as lines, tables as bars.
-import type { Payload } from "../shared/payload";
-import type { DataDocument, ExplorerDocument, RunDocument } from "./document";
+import type { Payload, Ref } from "../shared/payload";
+import type { Album, DataDocument, ExplorerDocument, RunDocument } from "./document";
 import { type Palette, onPaper } from "./colours";
 
 const LINES = ["#0014c4", "#00c878", "#ff0089", "#149dd8", "#001414", "#9d27ff"];
@@ -10,9 +10,9 @@ export class Pictures {
   readonly height: number;
   readonly width: number;
   readonly channels: number; // of the embedded pixels
-  private readonly stored: Uint8Array | Float32Array;
+  private readonly rows: Partial<Record<Album, Uint8Array | Float32Array>>;
   private readonly size: number; // stored numbers of a row
-  private readonly tiles = new Map<number, HTMLCanvasElement>();
+  private readonly tiles = new Map<string, HTMLCanvasElement>();
   private readonly ranges: [number, number][] = []; // of the features of a table
   private sheet: ImageData | null = null; // the decoded pixels, before they are on a canvas
 
@@ -23,7 +23,12 @@ export class Pictures {
     private palette: Palette,
   ) {
     const { values } = run.images;
-    this.stored = payload.raw(values) as Uint8Array | Float32Array;
+    const load = (ref: Ref) => payload.raw(ref) as Uint8Array | Float32Array;
+    this.rows = { images: load(values) };
+    for (const album of ["reconstructions", "samples", "means"] as const) {
+      const ref = run.stored?.[album];
+      if (ref) this.rows[album] = load(ref);
+    }
     this.size = values.shape.slice(1).reduce((a, b) => a * b, 1);
     this.channels = data.form === "image" ? (values.shape[3] ?? 1) : 0;
     const image = data.form === "image";
@@ -31,7 +36,7 @@ export class Pictures {
     this.width = image ? values.shape[2]! : 96;
     if (data.form === "table") {
       for (let j = 0; j < this.size; j++) {
-        const column = this.stored.filter((_: number, i: number) => i % this.size === j);
+        const column = this.rows.images!.filter((_: number, i: number) => i % this.size === j);
         this.ranges.push([Math.min(0, ...column), Math.max(0, ...column)]);
       }
     }
@@ -53,9 +58,13 @@ export class Pictures {
     return this.run.images.whole;
   }
 
-  /** A test image as the model sees it, (D,). */
-  values(image: number): Float32Array {
-    const row = this.stored.subarray(image * this.size, (image + 1) * this.size);
+  private row(image: number, album: Album): Uint8Array | Float32Array {
+    return this.rows[album]!.subarray(image * this.size, (image + 1) * this.size);
+  }
+
+  /** A test image, or another row, as the model sees it, (D,). */
+  values(image: number, album: Album = "images"): Float32Array {
+    const row = this.row(image, album);
     if (this.data.form !== "image") return this.fromSteps(row as Float32Array);
     const [low, high] = this.run.display;
     const top = this.run.levels - 1;
@@ -81,28 +90,40 @@ export class Pictures {
     return row.map((_, i) => row[(i % steps) * channels + Math.floor(i / steps)]!);
   }
 
-  /** A small picture of a test image, kept once it was made. */
-  tile(image: number): HTMLCanvasElement {
-    let tile = this.tiles.get(image);
+  /** A small picture of a test image, or of another row, kept once it was made. */
+  tile(image: number, album: Album = "images"): HTMLCanvasElement {
+    const key = `${album} ${image}`;
+    let tile = this.tiles.get(key);
     if (!tile) {
       tile = document.createElement("canvas");
-      if (this.data.form === "image") this.paintStored(tile, image);
-      else this.paint(tile, this.values(image), 96, 72);
-      this.tiles.set(image, tile);
+      if (this.data.form === "image") this.paintPixels(tile, this.row(image, album));
+      else this.paint(tile, this.values(image, album), 96, 72);
+      this.tiles.set(key, tile);
     }
     return tile;
   }
 
-  private paintStored(canvas: HTMLCanvasElement, image: number): void {
+  /** Paints a row as large as `paint` does; an image as the page holds it. */
+  paintRow(
+    canvas: HTMLCanvasElement,
+    image: number,
+    album: Album,
+    width: number,
+    height: number,
+  ): void {
+    if (this.data.form === "image") this.paintPixels(canvas, this.row(image, album));
+    else this.paint(canvas, this.values(image, album), width, height);
+  }
+
+  private paintPixels(canvas: HTMLCanvasElement, row: Uint8Array | Float32Array): void {
     const { width, height, channels } = this;
     canvas.width = width;
     canvas.height = height;
     const sheet = new ImageData(width, height);
-    const start = image * this.size;
-    for (let i = 0, p = start; i < sheet.data.length; i += 4, p += channels) {
-      sheet.data[i] = this.stored[p]!;
-      sheet.data[i + 1] = this.stored[channels === 3 ? p + 1 : p]!;
-      sheet.data[i + 2] = this.stored[channels === 3 ? p + 2 : p]!;
+    for (let i = 0, p = 0; i < sheet.data.length; i += 4, p += channels) {
+      sheet.data[i] = row[p]!;
+      sheet.data[i + 1] = row[channels === 3 ? p + 1 : p]!;
+      sheet.data[i + 2] = row[channels === 3 ? p + 2 : p]!;
       sheet.data[i + 3] = 255;
     }
     canvas.getContext("2d")!.putImageData(sheet, 0, 0);
@@ -201,7 +222,7 @@ export class Pictures {
     const named = width > 150;
     const row = height / values.length;
     const left = named ? Math.min(130, width * 0.4) : 0;
-    const right = named ? 52 : 0;
+    const right = named ? 60 : 0;
     pen.font = `${Math.min(13, row * 0.75)}px system-ui, sans-serif`;
     pen.textBaseline = "middle";
     values.forEach((value, i) => {

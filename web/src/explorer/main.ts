@@ -4,16 +4,14 @@ import { Context, NONE } from "./context";
 import type { ExplorerDocument } from "./document";
 import { Model } from "./model";
 import { Page, SCHEME, dress } from "./page";
-import { type State, Store } from "./state";
+import { type Home, type State, Store } from "./state";
 
 /** What the page opens with: the origin of a plane; in more dimensions the first test image. */
-function initial(payload: Payload<ExplorerDocument>): State {
-  const { document } = payload;
-  const { data, runs } = document;
-  const plane = runs.every((run) => run.latent < 3);
+function initial({ lang, data, runs }: ExplorerDocument, models: Model[]): State {
+  const plane = models.every((model) => model.latent < 3 && model.decodes);
   return {
-    runs: runs.map((run) => ({
-      z: plane ? run.dimensions.centre.map(() => 0) : new Model(run, payload).code(0),
+    runs: runs.map((run, r) => ({
+      z: plane ? run.dimensions.centre.map(() => 0) : models[r]!.code(0),
       axes: run.pca ? "pca" : "0,1",
       view: null,
       lasso: [],
@@ -35,16 +33,31 @@ function initial(payload: Payload<ExplorerDocument>): State {
     from: 0,
     to: Math.min(1, data.classes.length - 1),
     strength: 0,
-    lang: document.lang,
+    lang,
     theme: "",
     large: false,
   };
 }
 
+/** Where a selected test image puts the points of all runs, and its class. */
+function homes(payload: Payload<ExplorerDocument>, models: Model[]): Home {
+  const { labels: ref } = payload.document.data;
+  const labels = ref && (payload.raw(ref) as Int16Array);
+  return (image, runs) => ({
+    runs: runs.map((run, r) => ({ ...run, z: models[r]!.code(image) })),
+    label: Math.max(0, labels?.[image] ?? 0),
+  });
+}
+
 async function start(root: HTMLElement): Promise<void> {
   const payload = await readPayload<ExplorerDocument>();
-  const store = new Store(initial(payload), payload.document);
-  const context = new Context(payload.document, payload, store);
+  const models = payload.document.runs.map((run) => new Model(run, payload));
+  const store = new Store(
+    initial(payload.document, models),
+    payload.document,
+    homes(payload, models),
+  );
+  const context = new Context(payload.document, payload, store, models);
   dress(context, store.state);
   let page = new Page(root, context);
   const follow = (state: State) => {
@@ -63,7 +76,7 @@ async function start(root: HTMLElement): Promise<void> {
     if (file) page.drop(file).catch(fail);
   });
   SCHEME.addEventListener("change", () => follow(store.state));
-  Object.assign(root, { models: context.models }); // to encode and decode in the browser's console
+  Object.assign(root, { models }); // to encode and decode in the browser's console
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
 }
 

@@ -1,16 +1,16 @@
 // The plane decoded: a tile for each place, as fine as the zoom, like the tiles of a street map.
 import type { Camera } from "./camera";
 import type { Context } from "./context";
+import { slowly } from "./frames";
 
 const SIDE = 46; // pixels of a tile, about
 const MOST = 3000; // tiles that are kept
-const BUDGET = 9; // ms of decoding before the browser gets a turn
 
 export class DecodedMap {
   private tiles = new Map<string, HTMLCanvasElement>();
   private slice = "";
   private wanted: [key: string, x: number, y: number][] = [];
-  private running = false;
+  private readonly step = () => this.decode();
 
   constructor(
     private readonly context: Context,
@@ -36,10 +36,7 @@ export class DecodedMap {
     const far = ([, x, y]: (typeof this.wanted)[0]) =>
       (x - camera.view.x) ** 2 + (y - camera.view.y) ** 2;
     this.wanted.sort((a, b) => far(b) - far(a)); // the nearest last, and taken first
-    if (this.wanted.length && !this.running) {
-      this.running = true;
-      requestAnimationFrame(() => this.decode());
-    }
+    if (this.wanted.length) slowly(this.step);
   }
 
   /** A tile, or what a coarser one shows of its place. */
@@ -78,21 +75,21 @@ export class DecodedMap {
     this.tiles = new Map();
   }
 
-  private decode(): void {
+  /** Decodes the nearest tile that is wanted. */
+  private decode(): boolean {
     const { context, run } = this;
     const model = context.models[run]!;
     const { z, axes } = context.state.runs[run]!;
-    const start = performance.now();
-    while (this.wanted.length && performance.now() - start < BUDGET) {
-      const [key, x, y] = this.wanted.pop()!;
-      const code = model.lift([x, y], z, axes);
-      const picture = document.createElement("canvas");
-      const values = model.decode(code, context.state.noisy);
-      context.pictures[run]!.paint(picture, values, SIDE, SIDE);
-      this.tiles.set(key, context.state.fade ? this.faded(picture, code) : picture);
-    }
-    this.running = false;
+    const next = this.wanted.pop();
+    if (!next) return false;
+    const [key, x, y] = next;
+    const code = model.lift([x, y], z, axes);
+    const picture = document.createElement("canvas");
+    const values = model.decode(code, context.state.noisy);
+    context.pictures[run]!.paint(picture, values, SIDE, SIDE);
+    this.tiles.set(key, context.state.fade ? this.faded(picture, code) : picture);
     this.changed();
+    return this.wanted.length > 0;
   }
 
   private faded(picture: HTMLCanvasElement, code: number[]): HTMLCanvasElement {

@@ -1,7 +1,7 @@
 // A run in the page: its codes, its plane, and its encoder and decoder where they can run here.
 import type { Payload } from "../shared/payload";
 import { Program } from "../engine/program";
-import type { ExplorerDocument, ProgramName, RunDocument } from "./document";
+import type { ExplorerDocument, ProgramName, RunDocument, StoredDocument } from "./document";
 import type { Point } from "./state";
 
 const NEIGHBOUR = 5; // its distance says how thin the aggregate posterior is; as in gathered.py
@@ -51,6 +51,20 @@ export class Model {
     const { kl, spread } = document.dimensions;
     const weight = kl ?? spread;
     this.order = [...weight.keys()].sort((a, b) => weight[b]! - weight[a]!);
+  }
+
+  /** Whether the page can decode any code; else it has `stored` pictures. */
+  get decodes(): boolean {
+    return this.can("decode");
+  }
+
+  get stored(): StoredDocument | null {
+    return this.document.stored;
+  }
+
+  /** The place of a test image among the stored reconstructions; -1: there is none. */
+  reconstruction(image: number): number {
+    return this.stored?.which.indexOf(image) ?? -1;
   }
 
   can(name: ProgramName): boolean {

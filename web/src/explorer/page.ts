@@ -86,7 +86,7 @@ export class Page {
       count: context.count,
       latent: [...new Set(runs.map((run) => run.latent))].join(" / "),
     });
-    const decodes = context.models.some((model) => model.can("decode"));
+    const decodes = context.models.some((model) => model.decodes);
     const tools = el(
       "div",
       { class: "tools" },
@@ -152,7 +152,8 @@ export class Page {
     const { words, store } = context;
     const list = el("div", { class: "tabs", role: "tablist", "aria-label": words.t("tabs") });
     for (const tab of TABS) {
-      const press = button(words.t(`tab_${tab}`), () => store.commit({ tab }), {
+      const name = tab === "image" && !context.encodes ? "test_number" : `tab_${tab}`;
+      const press = button(words.t(name), () => store.commit({ tab }), {
         role: "tab",
         id: `tab-${tab}`,
         "aria-controls": "below",
@@ -166,10 +167,16 @@ export class Page {
     return el("section", { class: "below" }, list, this.stage);
   }
 
+  /** Whether a tab has something to show of the active run. */
+  private offered(tab: Tab): boolean {
+    return this.panels[tab].offered?.() ?? true;
+  }
+
   private turn(event: KeyboardEvent, tab: Tab): void {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by) return;
-    const next = TABS[(TABS.indexOf(tab) + by + TABS.length) % TABS.length]!;
+    const tabs = TABS.filter((one) => this.offered(one));
+    const next = tabs[(tabs.indexOf(tab) + by + tabs.length) % tabs.length]!;
     this.context.store.commit({ tab: next });
     this.tabs.get(next)!.focus();
   }
@@ -178,13 +185,15 @@ export class Page {
     const { context } = this;
     context.models.forEach((model) => (model.label = Math.max(0, state.label)));
     for (const view of this.views) view.update(state);
+    const chosen = this.offered(state.tab) ? state.tab : "image";
     for (const [tab, press] of this.tabs) {
-      press.setAttribute("aria-selected", String(tab === state.tab));
-      press.tabIndex = tab === state.tab ? 0 : -1;
+      press.hidden = !this.offered(tab);
+      press.setAttribute("aria-selected", String(tab === chosen));
+      press.tabIndex = tab === chosen ? 0 : -1;
     }
-    const panel = this.panels[state.tab];
+    const panel = this.panels[chosen];
     if (this.stage.firstChild !== panel.element) this.stage.replaceChildren(panel.element);
-    this.stage.setAttribute("aria-labelledby", `tab-${state.tab}`);
+    this.stage.setAttribute("aria-labelledby", `tab-${chosen}`);
     panel.update(state);
     this.undo.disabled = !context.store.undoable;
     this.redo.disabled = !context.store.redoable;
@@ -217,6 +226,7 @@ export class Page {
   }
 
   async drop(file: File): Promise<void> {
+    if (!this.context.encodes) return;
     this.context.store.set({ tab: "image" });
     await this.own.open(file);
   }

@@ -4,6 +4,7 @@ import { Camera } from "./camera";
 import type { Colouring } from "./colours";
 import { type Context, DRAWN, NONE } from "./context";
 import { el } from "./dom";
+import { once } from "./frames";
 import { Ghost } from "./ghost";
 import { Gestures } from "./gestures";
 import { DecodedMap } from "./map";
@@ -24,7 +25,6 @@ export class Plane {
   private readonly ghost: Ghost;
   private readonly map: DecodedMap;
   private tree: Quadtree<number> = quadtree<number>();
-  private pending = 0;
   private shown = ""; // what the lower canvas depends on, as it was painted
   private axes = "";
   private marked: Set<number> | null = null;
@@ -158,9 +158,7 @@ export class Plane {
   }
 
   private paintSoon(): void {
-    if (this.pending) return;
-    this.pending = requestAnimationFrame(() => {
-      this.pending = 0;
+    once(this.under, () => {
       const { samples } = this.model;
       const layer: Layer = {
         xs: this.xs,
@@ -196,7 +194,7 @@ export class Plane {
 
   /** Whether the point can be moved: the run can decode. */
   get decodes(): boolean {
-    return this.model.can("decode") && !this.model.discrete;
+    return this.model.decodes;
   }
 
   /** The places of the selected image and the hovered one. */

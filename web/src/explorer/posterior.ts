@@ -13,6 +13,24 @@ export function posterior(context: Context, run: number): Posterior | null {
   return cached(context, run, context.drawn);
 }
 
+/** Rate and distortion of the selected image at its own code, nats: measured here, else stored. */
+export function terms(context: Context, run: number): { rate?: number; distortion?: number } {
+  const model = context.models[run]!;
+  const subject = context.subject(run);
+  const found = posterior(context, run);
+  if (!subject || !found) return {};
+  const { values, image } = subject;
+  const rate =
+    values && model.can("rates") && !model.document.point
+      ? model.rate(values)
+      : model.numbers.rate?.[image];
+  const distortion =
+    values && model.can("distortion")
+      ? model.distortion(values, found.mean)
+      : model.numbers.distortion?.[image];
+  return { ...(rate !== undefined && { rate }), ...(distortion !== undefined && { distortion }) };
+}
+
 const kept = new WeakMap<Float32Array, Map<number, Posterior>>();
 
 function cached(context: Context, run: number, x: Float32Array): Posterior {

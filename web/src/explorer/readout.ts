@@ -1,8 +1,7 @@
 // The decoded image of the point, large, beside the image that it is compared with.
-import { type Context, DRAWN, NONE, type Subject } from "./context";
-import { el } from "./dom";
-import type { Posterior } from "./model";
-import { posterior } from "./posterior";
+import { type Context, DRAWN, NONE } from "./context";
+import { copy, el } from "./dom";
+import { posterior, terms } from "./posterior";
 import type { State } from "./state";
 
 export class Readout {
@@ -11,6 +10,7 @@ export class Readout {
   private readonly compared = el("canvas", { class: "picture", role: "img" });
   private readonly code = el("p", { class: "code" });
   private readonly thin = el("p", { class: "thin" });
+  private readonly caption = el("figcaption"); // of the decoded picture
   private readonly name = el("figcaption");
   private readonly terms = el("p", { class: "terms" });
   private readonly decodedSide: HTMLElement;
@@ -27,12 +27,7 @@ export class Readout {
     const { words } = context;
     this.code.id = `where-${run}`;
     this.frame = el("div", { class: "frame" }, this.decoded);
-    this.decodedSide = el(
-      "figure",
-      { class: "decoded" },
-      this.frame,
-      el("figcaption", {}, words.t(context.state.noisy ? "decoded_sample" : "decoded")),
-    );
+    this.decodedSide = el("figure", { class: "decoded" }, this.frame, this.caption);
     this.comparedSide = el("figure", { class: "compared" }, this.compared, this.name);
     this.element = el(
       "section",
@@ -59,15 +54,10 @@ export class Readout {
     const { context, model, run } = this;
     const { words } = context;
     const { z } = state.runs[run]!;
-    const can = model.can("decode") && !model.discrete;
-    this.decodedSide.hidden = !can;
     const image = state.image === NONE ? context.nearestCode(run, z) : state.image;
-    this.code.textContent = can
-      ? words.t("code_is", { code: words.code(z) })
-      : words.t("no_decode", {
-          reason: model.document.missing.decode?.[words.lang] ?? words.t("discrete"),
-        });
-    if (can) this.decode(state, z, image);
+    this.code.textContent = words.t("code_is", { code: words.code(z) });
+    if (model.decodes) this.decode(state, z, image);
+    else this.recall(image);
     this.compare(image);
     this.measure(state, z);
   }
@@ -76,6 +66,7 @@ export class Readout {
     const { context, model, run } = this;
     const { words } = context;
     const values = model.decode(z, state.noisy);
+    this.caption.textContent = words.t(state.noisy ? "decoded_sample" : "decoded");
     context.pictures[run]!.paint(this.decoded, values, this.width, this.width * 0.75);
     const { distance, beyond, fade } = model.thinness(z);
     this.decoded.style.opacity = state.fade ? String(1 - 0.85 * fade) : "1";
@@ -88,6 +79,26 @@ export class Readout {
       "aria-label",
       words.t("decoded_label", { code: words.code(z), near }),
     );
+  }
+
+  /** Shows the stored reconstruction of a test image, where there is one. */
+  private recall(image: number): void {
+    const { context, model, run } = this;
+    const { words } = context;
+    const place = model.reconstruction(image);
+    this.decodedSide.hidden = place < 0;
+    const count = model.stored!.which.length;
+    this.thin.textContent = words.t(count < context.count ? "by_python_some" : "by_python", {
+      count,
+      all: context.count,
+    });
+    if (place < 0) return;
+    this.caption.textContent = words.t("reconstruction");
+    const { width } = this;
+    const pictures = context.pictures[run]!;
+    pictures.paintRow(this.decoded, place, "reconstructions", width, width * 0.75);
+    const said = { title: context.title(image) };
+    this.decoded.setAttribute("aria-label", words.t("reconstruction_of", said));
   }
 
   private compare(image: number): void {
@@ -109,8 +120,7 @@ export class Readout {
   /** The terms of the ELBO for the selected image, and its distortion at the point. */
   private measure(state: State, z: number[]): void {
     const { context, model, run } = this;
-    const subject = context.subject(run);
-    const found = subject && posterior(context, run);
+    const found = posterior(context, run);
     this.terms.hidden = !found;
     if (!found) return;
     const { words } = context;
@@ -123,37 +133,20 @@ export class Readout {
     ]);
     if (key !== this.ownOf) {
       this.ownOf = key;
-      this.own = this.ownTerms(subject, found);
+      const measured = Object.entries(terms(context, run));
+      this.own = measured.map(([name, value]) =>
+        words.t(`${name}_is`, { value: words.short(value) }),
+      );
     }
     const parts = [...this.own];
-    if (subject.values && model.can("distortion")) {
+    const values = context.subject(run)?.values;
+    if (values && model.can("distortion")) {
       const moved = z.some((value, j) => Math.abs(value - found.mean[j]!) > 1e-3);
       if (moved) {
-        const here = words.short(model.distortion(subject.values, z));
+        const here = words.short(model.distortion(values, z));
         parts.push(words.t("distortion_here", { value: here }));
       }
     }
     this.terms.textContent = parts.join(" · ");
   }
-
-  /** Rate and distortion of the selected image at its own code: measured here, else as stored. */
-  private ownTerms({ values, image }: Subject, { mean }: Posterior): string[] {
-    const { model } = this;
-    const { words } = this.context;
-    const found: Partial<Record<"rate" | "distortion", number | undefined>> = {
-      rate: model.numbers.rate?.[image],
-      distortion: model.numbers.distortion?.[image],
-    };
-    if (values && model.can("rates") && !model.document.point) found.rate = model.rate(values);
-    if (values && model.can("distortion")) found.distortion = model.distortion(values, mean);
-    return (["rate", "distortion"] as const).flatMap((name) =>
-      found[name] === undefined ? [] : [words.t(`${name}_is`, { value: words.short(found[name]) })],
-    );
-  }
-}
-
-function copy(to: HTMLCanvasElement, from: HTMLCanvasElement): void {
-  to.width = from.width;
-  to.height = from.height;
-  to.getContext("2d")!.drawImage(from, 0, 0);
 }

@@ -1,6 +1,7 @@
 // A slider for every dimension of z, the most informative first; its name opens its traversal.
 import type { Context } from "./context";
 import { button, el } from "./dom";
+import { flush, once } from "./frames";
 import type { State } from "./state";
 import { Strip } from "./strip";
 
@@ -54,8 +55,11 @@ export class Sliders {
       max: Math.max(REACH, middle + 4 * wide).toPrecision(4),
       step: "any",
       "aria-label": words.t("slider_label", { name: words.z(dimension) }),
-      oninput: () => this.move(dimension, Number(input.value)),
-      onchange: () => store.commit(),
+      oninput: () => once(input, () => this.move(dimension, Number(input.value))),
+      onchange: () => {
+        flush();
+        store.commit();
+      },
     });
     const nats = kl?.[dimension];
     const most = Math.max(...(kl ?? [1]), 1e-6);
@@ -93,7 +97,7 @@ export class Sliders {
     if (row.strip) {
       row.strip.element.remove();
       row.strip = null;
-    } else if (this.context.models[this.run]!.can("decode")) {
+    } else if (this.context.models[this.run]!.decodes) {
       row.strip = new Strip(this.context, this.run);
       row.place.append(row.strip.element);
       this.traverse(row, this.context.state);

@@ -39,6 +39,9 @@ export interface State {
   large: boolean;
 }
 
+/** What a selected test image brings with it: in every run its code, and its class. */
+export type Home = (image: number, runs: RunState[]) => Pick<State, "runs" | "label">;
+
 const KEYS = ["z", "axes", "view", "lasso", "a", "b"] as const;
 
 function short(value: number): string {
@@ -63,9 +66,15 @@ function writeRun(run: RunState): Record<(typeof KEYS)[number], string> {
   };
 }
 
-/** The state as the hash of an address; only what differs from `initial` is written. */
-export function write(state: State, initial: State): string {
+/** What a state is compared with in its text form: the first one, with the same selected image. */
+function base(image: number, initial: State, home: Home): State {
+  return image < 0 ? initial : { ...initial, ...home(image, initial.runs) };
+}
+
+/** The state as the hash of an address; only what differs from the first one is written. */
+export function write(state: State, first: State, home: Home): string {
   const fields = new URLSearchParams();
+  const initial = base(state.image, first, home);
   state.runs.forEach((run, r) => {
     const [now, before] = [writeRun(run), writeRun(initial.runs[r]!)];
     for (const key of KEYS) if (now[key] !== before[key]) fields.set(`${key}${r + 1}`, now[key]);
@@ -80,11 +89,15 @@ export function write(state: State, initial: State): string {
 }
 
 /** The state that a hash describes; whatever in it is not valid is left as in `initial`. */
-export function read(hash: string, initial: State, document: ExplorerDocument): State {
+export function read(hash: string, first: State, document: ExplorerDocument, home: Home): State {
   const fields = new URLSearchParams(hash.replace(/^#/, ""));
-  const state: State = { ...initial };
-  state.runs = initial.runs.map((before, r) => readRun(before, r, fields));
+  const chosen = Number(fields.get("image") ?? Number.NaN);
   const count = document.data.index.shape[0]!;
+  const valid = Number.isInteger(chosen) && chosen >= -2 && chosen < count;
+  const image = valid ? chosen : first.image;
+  const initial = base(image, first, home);
+  const state: State = { ...initial, image };
+  state.runs = initial.runs.map((before, r) => readRun(before, r, fields));
   const classes = document.data.classes.length;
   const choose = (key: string, allowed: readonly string[], fallback: string) =>
     allowed.includes(fields.get(key) ?? "") ? fields.get(key)! : fallback;
@@ -95,7 +108,6 @@ export function read(hash: string, initial: State, document: ExplorerDocument): 
   const flag = (key: string, fallback: boolean) =>
     fields.has(key) ? fields.get(key) === "1" : fallback;
   state.active = whole("active", 0, initial.runs.length, initial.active);
-  state.image = whole("image", -2, count, initial.image);
   state.drawn = fields.get("drawn") ?? initial.drawn;
   state.mode = choose("mode", MODES, initial.mode) as Mode;
   state.tab = choose("tab", TABS, initial.tab) as Tab;
@@ -155,8 +167,9 @@ export class Store {
   constructor(
     private readonly initial: State,
     private readonly document: ExplorerDocument,
+    readonly home: Home,
   ) {
-    this.state = read(location.hash, initial, document);
+    this.state = read(location.hash, initial, document, home);
     this.kept = this.text();
     addEventListener("hashchange", () => this.restore(location.hash.slice(1)));
   }
@@ -210,7 +223,8 @@ export class Store {
 
   reset(): void {
     const { lang, theme, large } = this.state;
-    this.commit({ ...this.initial, lang, theme, large });
+    const first = read("", this.initial, this.document, this.home);
+    this.commit({ ...first, lang, theme, large });
   }
 
   private step(from: string[], to: string[]): void {
@@ -222,12 +236,12 @@ export class Store {
   }
 
   private restore(text: string): void {
-    if (text !== this.text()) this.set(read(text, this.initial, this.document));
+    if (text !== this.text()) this.set(read(text, this.initial, this.document, this.home));
     this.kept = this.text();
   }
 
   private text(): string {
-    return write(this.state, this.initial);
+    return write(this.state, this.initial, this.home);
   }
 
   private keep(text: string): void {

@@ -1,8 +1,7 @@
 // A row of decoded codes; a click on one moves the point there.
 import type { Context } from "./context";
 import { el } from "./dom";
-
-const BUDGET = 6; // ms of decoding before the browser gets a turn
+import { slowly } from "./frames";
 
 export class Strip {
   readonly element: HTMLElement;
@@ -10,7 +9,7 @@ export class Strip {
   private codes: number[][] = [];
   private next = -1;
   private left = 0;
-  private running = false;
+  private readonly step = () => this.paint();
 
   constructor(
     private readonly context: Context,
@@ -36,8 +35,7 @@ export class Strip {
       );
     });
     this.left = codes.length;
-    if (!this.running) requestAnimationFrame(() => this.paint());
-    this.running = true; // after the picture of the point itself
+    slowly(this.step);
   }
 
   private add(i: number): void {
@@ -56,17 +54,12 @@ export class Strip {
     this.context.store.commit();
   }
 
-  /** Paints the cells that are left, in turn, so that in a long gesture each is renewed. */
-  private paint(): void {
-    const start = performance.now();
-    while (this.left > 0) {
-      this.next = (this.next + 1) % this.codes.length;
-      this.paintCell(this.next);
-      this.left--;
-      if (performance.now() - start > BUDGET) break;
-    }
-    this.running = this.left > 0;
-    if (this.running) requestAnimationFrame(() => this.paint());
+  /** Paints one of the cells that are left, in turn, so that in a long gesture each is renewed. */
+  private paint(): boolean {
+    if (!this.left) return false;
+    this.next = (this.next + 1) % this.codes.length;
+    this.paintCell(this.next);
+    return --this.left > 0;
   }
 
   private paintCell(i: number): void {

@@ -58,12 +58,18 @@ export class AboutPanel implements Panel {
   private missing(): HTMLElement {
     const { context } = this;
     const { words, model } = context;
-    const lines = Object.entries(model.document.missing).map(([name, reason]) =>
-      words.t("missing_line", { what: words.t(`part_${name}`), reason: reason[words.lang] }),
+    const parts = new Map<string, string[]>(); // by their reason
+    for (const [name, said] of Object.entries(model.document.missing)) {
+      const reason = said[words.lang];
+      parts.set(reason, [...(parts.get(reason) ?? []), words.t(`part_${name}`)]);
+    }
+    const lines = [...parts].map(([reason, names]) =>
+      words.t("missing_line", { what: names.join(", "), reason }),
     );
     if (model.discrete) lines.push(words.t("discrete"));
-    if (!context.pictures[context.state.active]!.whole) lines.push(words.t("reduced"));
-    if (!model.document.dimensions.kl) lines.push(words.t("no_kl"));
+    if (model.can("encode") && !context.pictures[context.state.active]!.whole)
+      lines.push(words.t("reduced"));
+    if (model.decodes && !model.document.dimensions.kl) lines.push(words.t("no_kl"));
     if (!("nll" in model.numbers)) lines.push(words.t("no_evaluation"));
     if (context.count < context.document.data.total) {
       lines.push(words.t("not_all", { count: context.count, all: context.document.data.total }));

@@ -1,6 +1,8 @@
 // The mean code of each class, and the way from one mean to another as a direction of z.
 import type { Context } from "../context";
 import { button, choice, el } from "../dom";
+import { flush, once } from "../frames";
+import { album } from "./album";
 import type { State } from "../state";
 import { Strip } from "../strip";
 import { type Panel, whenChanged } from "./panel";
@@ -18,6 +20,11 @@ export class DirectionsPanel implements Panel {
   private readonly members = new Map<number, number[]>();
 
   constructor(private readonly context: Context) {}
+
+  offered(): boolean {
+    const { model } = this.context;
+    return model.decodes || Boolean(model.stored?.means);
+  }
 
   update(state: State): void {
     const region = state.runs.map((run) => run.lasso);
@@ -54,11 +61,15 @@ export class DirectionsPanel implements Panel {
     const { context } = this;
     const { words, store, state, model } = context;
     this.strip = this.slider = null;
-    if (!model.can("decode") || model.discrete) {
-      this.element.replaceChildren(el("p", {}, words.t("needs_decode")));
+    const { classes } = context.document.data;
+    if (!model.decodes) {
+      const names = model.stored!.classes.map((i) => classes[i]!.name);
+      this.element.replaceChildren(
+        el("h3", {}, words.t("class_means")),
+        ...album(context, "means", names),
+      );
       return;
     }
-    const { classes } = context.document.data;
     const options: [string, string][] = [[String(ALL), words.t("all_images")]];
     if (this.images(REGION).length) options.push([String(REGION), words.t("the_region")]);
     classes.forEach(({ name }, i) => options.push([String(i), name]));
@@ -96,8 +107,11 @@ export class DirectionsPanel implements Panel {
       max: REACH,
       step: 0.01,
       "aria-label": words.t("strength"),
-      oninput: () => this.shift(Number(slider.value)),
-      onchange: () => store.commit(),
+      oninput: () => once(slider, () => this.shift(Number(slider.value))),
+      onchange: () => {
+        flush();
+        store.commit();
+      },
     });
     this.slider = slider;
     return [

@@ -2,7 +2,8 @@
 import { type Context, DRAWN, NONE } from "../context";
 import { button, el } from "../dom";
 import { centred, dab, fromFile, ground, pack } from "../pad";
-import { posterior } from "../posterior";
+import { flush, once } from "../frames";
+import { posterior, terms } from "../posterior";
 import type { State } from "../state";
 import { type Panel, whenChanged } from "./panel";
 
@@ -39,10 +40,7 @@ export class OwnPanel implements Panel {
       el("figure", {}, this.again, el("figcaption", {}, words.t("reconstruction"))),
       this.said,
     );
-    const encodes =
-      context.models.some((model) => model.can("encode")) && context.pictures[0]!.whole;
-    this.element.append(...(encodes ? this.tools() : []), this.picker(), this.results);
-    if (!encodes) this.element.prepend(el("p", {}, words.t("no_encode")));
+    this.element.append(...(context.encodes ? this.tools() : []), this.picker(), this.results);
   }
 
   private tools(): Node[] {
@@ -53,7 +51,9 @@ export class OwnPanel implements Panel {
     this.canvas.setAttribute("aria-label", words.t("pad_label"));
     this.canvas.setAttribute("role", "img");
     this.canvas.addEventListener("pointerdown", (event) => this.draw(event));
-    this.canvas.addEventListener("pointermove", (event) => this.draw(event));
+    this.canvas.addEventListener("pointermove", (event) => {
+      once(this.canvas, () => this.draw(event));
+    });
     for (const name of ["pointerup", "pointercancel"] as const) {
       this.canvas.addEventListener(name, () => this.lift());
     }
@@ -114,11 +114,16 @@ export class OwnPanel implements Panel {
       "div",
       { class: "buttons column" },
       el("label", {}, words.t("test_number"), this.number),
-      button(words.t("random_image"), () =>
-        context.select(Math.floor(Math.random() * context.count)),
-      ),
+      button(words.t("random_image"), () => context.select(this.random())),
       button(words.t("deselect"), () => context.store.commit({ image: NONE })),
     );
+  }
+
+  /** A test image at random, one with a reconstruction. */
+  private random(): number {
+    const which = this.context.model.stored?.which;
+    const place = Math.floor(Math.random() * (which?.length ?? this.context.count));
+    return which?.[place] ?? place;
   }
 
   private pick(index: number): void {
@@ -182,6 +187,7 @@ export class OwnPanel implements Panel {
   }
 
   private lift(): void {
+    flush();
     if (!this.last) return;
     this.last = null;
     if (this.context.drawn) this.take(this.context.drawn);
@@ -190,6 +196,7 @@ export class OwnPanel implements Panel {
   /** Opens an image file, from the button or dropped on the page. */
   async open(file: File): Promise<void> {
     const { context } = this;
+    if (context.document.data.form !== "image") return;
     const { display } = context.model.document;
     this.take(await fromFile(file, context.pictures[0]!.layout, display, this.base));
   }
@@ -230,37 +237,35 @@ export class OwnPanel implements Panel {
     else {
       this.refresh(NONE);
       this.again.parentElement!.hidden = true;
-      this.said.replaceChildren(
-        el(
-          "p",
-          { class: "quiet" },
-          context.words.t(pictures.data.form === "image" ? "own_about" : "own_about_values"),
-        ),
-      );
+      this.said.replaceChildren(el("p", { class: "quiet" }, context.words.t(this.about)));
     }
+  }
+
+  private get about(): string {
+    const { encodes, document } = this.context;
+    if (!encodes) return "no_encode";
+    return { image: "own_about", table: "own_about_values", signal: "own_about_pick" }[
+      document.data.form
+    ];
   }
 
   private judge(state: State): void {
     const { context } = this;
     const { model, words } = context;
     const found = posterior(context, state.active);
-    const subject = context.subject(state.active);
-    if (!subject) return;
-    const { values } = subject;
-    this.again.parentElement!.hidden = !found || !model.can("decode");
-    if (found && model.can("decode")) {
+    if (!context.subject(state.active)) return;
+    this.again.parentElement!.hidden = !found || !model.decodes; // else it is stored, and above
+    if (found && model.decodes) {
       const pictures = context.pictures[state.active]!;
       pictures.paint(this.again, model.decode(found.mean), 200, 150);
       this.again.setAttribute("aria-label", words.t("reconstruction"));
     }
     const lines = [el("strong", {}, context.title(state.image))];
     const add = (text: string) => lines.push(el("p", {}, text) as HTMLElement);
-    if (found && values && model.can("rates") && !model.document.point) {
-      add(words.t("rate_said", this.rank("rate", model.rate(values))));
-    }
-    if (found && values && model.can("distortion")) {
-      const value = model.distortion(values, found.mean);
-      const { value: text, share } = this.rank("distortion", value);
+    const { rate, distortion } = terms(context, state.active);
+    if (rate !== undefined) add(words.t("rate_said", this.rank("rate", rate)));
+    if (distortion !== undefined) {
+      const { value: text, share } = this.rank("distortion", distortion);
       add(words.t("distortion_said", { value: text, share }));
       if (Number(share) >= 99) add(words.t("strange"));
     }

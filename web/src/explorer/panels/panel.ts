@@ -4,6 +4,8 @@ import type { State } from "../state";
 
 export interface Panel {
   readonly element: HTMLElement;
+  /** Whether there is anything to show of the active run; without it always. */
+  offered?(): boolean;
   /** Called whenever the state changes while the panel is visible. */
   update(state: State): void;
 }

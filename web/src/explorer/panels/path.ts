@@ -17,6 +17,10 @@ export class PathPanel implements Panel {
 
   constructor(private readonly context: Context) {}
 
+  offered(): boolean {
+    return this.context.model.decodes;
+  }
+
   update(state: State): void {
     const { a, b } = state.runs[state.active]!;
     this.refresh(a, b, state.curved, state.active, state.noisy, state.fade);
@@ -27,10 +31,6 @@ export class PathPanel implements Panel {
     const { words, store, state, model } = context;
     const run = state.active;
     const { a, b, z } = state.runs[run]!;
-    if (!model.can("decode") || model.discrete) {
-      this.element.replaceChildren(el("p", {}, words.t("needs_decode")));
-      return;
-    }
     const set = (name: "a" | "b") =>
       button(words.t("set_end", { name: name.toUpperCase() }), () => {
         store.setRun(run, { [name]: [...context.state.runs[run]!.z] });

@@ -1,6 +1,6 @@
 // The images of a region: a grid, their classes, their mean numbers, their mean decoded.
 import type { Context } from "../context";
-import { button, el, fileName, save } from "../dom";
+import { button, copy, el, fileName, save } from "../dom";
 import type { State } from "../state";
 import { Strip } from "../strip";
 import { type Panel, whenChanged } from "./panel";
@@ -56,9 +56,11 @@ export class RegionPanel implements Panel {
           "div",
           { class: "buttons" },
           button(words.t("download_csv"), () => this.csv(owner, images)),
-          button(words.t("region_direction"), () =>
-            context.store.commit({ tab: "directions", from: -1, to: -2, strength: 0 }),
-          ),
+          model.decodes
+            ? button(words.t("region_direction"), () =>
+                context.store.commit({ tab: "directions", from: -1, to: -2, strength: 0 }),
+              )
+            : null,
           button(words.t("region_clear"), () => {
             const runs = context.state.runs.map((run) => ({ ...run, lasso: [] }));
             context.store.commit({ runs });
@@ -79,9 +81,7 @@ export class RegionPanel implements Panel {
     const { context } = this;
     const canvas = el("canvas", { class: "picture" });
     const source = context.pictures[owner]!.tile(image);
-    canvas.width = source.width;
-    canvas.height = source.height;
-    canvas.getContext("2d")!.drawImage(source, 0, 0);
+    copy(canvas, source);
     const cell = el(
       "button",
       {
@@ -165,7 +165,7 @@ export class RegionPanel implements Panel {
 
   private mean(owner: number, centre: number[]): HTMLElement | null {
     const { context } = this;
-    if (!context.models[owner]!.can("decode") || context.models[owner]!.discrete) return null;
+    if (!context.models[owner]!.decodes) return null;
     const strip = new Strip(context, owner, 96);
     strip.show([centre], () => context.words.t("region_mean"));
     return strip.element;

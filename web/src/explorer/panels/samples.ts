@@ -3,6 +3,7 @@ import type { Context } from "../context";
 import { button, el } from "../dom";
 import type { State } from "../state";
 import { Strip } from "../strip";
+import { album } from "./album";
 import { type Panel, whenChanged } from "./panel";
 
 const SHOWN = 40;
@@ -13,6 +14,11 @@ export class SamplesPanel implements Panel {
 
   constructor(private readonly context: Context) {}
 
+  offered(): boolean {
+    const { samples, stored } = this.context.model;
+    return Boolean(samples ?? stored?.samples);
+  }
+
   update(state: State): void {
     const labels = this.context.models.map((model) => model.label);
     this.refresh(state.page, state.active, state.noisy, state.fade, labels);
@@ -22,8 +28,14 @@ export class SamplesPanel implements Panel {
     const { context } = this;
     const { words, store, state, model } = context;
     const { samples, latent, document } = model;
-    if (!samples || !model.can("decode")) {
-      this.element.replaceChildren(el("p", {}, words.t("no_samples")));
+    const normal = document.prior === "normal";
+    const prior = normal ? "N(0, I)" : document.prior;
+    if (!samples) {
+      const names = new Array<string>(model.stored!.samples!.shape[0]!).fill("");
+      this.element.replaceChildren(
+        ...album(context, "samples", names),
+        el("p", {}, words.t("samples_stored", { prior })),
+      );
       return;
     }
     const size = samples.length / latent;
@@ -39,10 +51,7 @@ export class SamplesPanel implements Panel {
     });
     const grid = new Strip(context, state.active, 72, "grid");
     grid.show(codes, () => "");
-    const normal = document.prior === "normal";
-    const about = words.t(document.point && normal ? "samples_point" : "samples_about", {
-      prior: normal ? "N(0, I)" : document.prior,
-    });
+    const about = words.t(document.point && normal ? "samples_point" : "samples_about", { prior });
     this.element.replaceChildren(
       grid.element,
       el("p", {}, about),
