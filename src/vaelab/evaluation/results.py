@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaelab import __version__
-from vaelab.errors import UserError
+from vaelab.errors import UserError, quoted
 from vaelab.evaluation import latex
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import Estimate
@@ -226,13 +226,31 @@ def stored_name(section: str, k: int) -> str:
     return f"likelihood-{k}" if section == "likelihood" else section
 
 
-def _kept(folder: Path) -> Iterator[tuple[Path, tuple[Protocol, dict[str, Section]]]]:
-    """Yield the evaluations in a folder, the oldest first."""
+def damaged(folder: Path) -> list[Path]:
+    """Return the evaluations in a folder that cannot be read, and therefore are not used."""
+    return [path for path in _paths(folder) if load(path) is None]
+
+
+def damage(run: Run) -> list[str]:
+    """Return what is said of the damaged evaluations of a run: each file, and the remedy."""
+    return [
+        f"{path}: it or {path.stem}.npz is damaged, and is not used; delete both, and measure "
+        f"again with vaelab evaluate {quoted(run.folder)}"
+        for path in damaged(run.folder)
+    ]
+
+
+def _paths(folder: Path) -> list[Path]:
+    """Return the files of evaluations in a folder, the oldest first."""
     try:
-        paths = sorted(folder.glob("evaluation*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return sorted(folder.glob("evaluation*.json"), key=lambda path: path.stat().st_mtime_ns)
     except OSError:
-        return
-    for path in paths:
+        return []
+
+
+def _kept(folder: Path) -> Iterator[tuple[Path, tuple[Protocol, dict[str, Section]]]]:
+    """Yield the evaluations in a folder that can be read, the oldest first."""
+    for path in _paths(folder):
         if (there := load(path)) is not None:
             yield path, there
 

@@ -30,6 +30,7 @@ from vaelab.plots.view import (
     look_of,
     sample_title,
     treated,
+    unit_of,
 )
 
 __all__ = [
@@ -71,4 +72,5 @@ __all__ = [
     "squarest",
     "tiles",
     "treated",
+    "unit_of",
 ]

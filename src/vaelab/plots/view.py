@@ -43,7 +43,7 @@ class View:
 
     @property
     def unit(self) -> str:
-        return "nats" if form(self.data.shape) == "image" else "nats_row"
+        return unit_of(self.data.shape)
 
     @cached_property
     def classes(self) -> Classes:
@@ -104,6 +104,11 @@ class View:
         if len(ends) < 2:
             ends = np.array([0, len(self.data.test.x) - 1])
         return ends[: len(ends) // 2 * 2].reshape(-1, 2)
+
+
+def unit_of(shape: tuple[int, ...]) -> str:
+    """Return the key of the unit of losses: nats per image, or per row."""
+    return "nats" if form(shape) == "image" else "nats_row"
 
 
 def latent_title(run: Run) -> str:

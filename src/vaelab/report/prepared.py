@@ -6,19 +6,27 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
 from vaelab.data.dataset import spread
-from vaelab.evaluation import Estimate, Evaluation, number, read
+from vaelab.errors import UserError
+from vaelab.evaluation import Estimate, Evaluation, damage, number, read
 from vaelab.language import Lang, decimal, text
-from vaelab.plots import Array, Labels, View
+from vaelab.plots import Array, Labels, View, unit_of
 from vaelab.recipes import part
 from vaelab.runs import Run
 from vaelab.seeding import seeded
 from vaelab.training import History
 
 PROBED = 1000  # images of a split, at most, whose losses a page computes itself
+
+
+def in_language(run: Run, lang: Lang) -> Run:
+    """Return a run whose pages have this language; its data need not be there."""
+    figures = msgspec.structs.replace(run.recipe.figures, lang=lang)
+    return Run(run.folder, msgspec.structs.replace(run.recipe, figures=figures))
 
 
 @dataclass(frozen=True)
@@ -65,12 +73,34 @@ class Prepared:
         return number(found.get(name))
 
     @cached_property
+    def unread(self) -> str:
+        """Why the data cannot be read, "" where they can."""
+        try:
+            self.run.data  # noqa: B018
+        except UserError as error:
+            return str(error)
+        return ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What is said on the screen of a run whose page lacks something."""
+        lost = [f"{self.unread}; the report lacks all that needs the data"] if self.unread else []
+        return lost + damage(self.run)
+
+    @cached_property
     def view(self) -> View:
         return View(self.run, self.run.data.with_measured())
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an example; () where there are neither weights nor data."""
+        if self.trained:
+            return tuple(self.run.contract["shape"])
+        return () if self.unread else self.view.data.shape
+
+    @property
     def unit(self) -> str:
-        return text("figures", self.view.unit, self.lang)
+        return text("figures", unit_of(self.shape) if self.shape else "nats", self.lang)
 
     @property
     def space(self) -> str:
