@@ -32,7 +32,7 @@ NO_PRIOR = ("elbo", "rae-gp", "rae-l2")  # objectives that leave a point's codes
 
 @dataclass(frozen=True)
 class View:
-    """A run, its data, and what several of its figures need."""
+    """A run, its data, and what several of its figures and its report need, computed once."""
 
     run: Run
     data: Dataset

@@ -34,6 +34,7 @@ class Prepared:
     """A run, and what several parts of its page need; each is read or computed once."""
 
     run: Run
+    given: View | None = None  # where its figures were drawn just before
 
     @property
     def lang(self) -> Lang:
@@ -89,7 +90,7 @@ class Prepared:
 
     @cached_property
     def view(self) -> View:
-        return View(self.run, self.run.data.with_measured())
+        return self.given or View(self.run, self.run.data.with_measured())
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from vaelab import files
 from vaelab.errors import UserError
 from vaelab.evaluation import METRICS, Estimate, damaged, meaning
 from vaelab.export import Arrays
-from vaelab.plots import displayed, drawable
+from vaelab.plots import View, displayed, drawable
 from vaelab.plots.frames import TILE
 from vaelab.report import shown
 from vaelab.report.curves import charts
@@ -32,9 +32,9 @@ HIDDEN, SHOWN = '<p class="explorer" hidden>', '<p class="explorer">'  # around 
 RELOAD = 5  # seconds after which the page of a training asks for the next one
 
 
-def write(run: Run) -> Path:
-    """Write report.html into the run folder and return its path."""
-    return run.write(REPORT, build(run).encode())
+def write(run: Run, view: View | None = None) -> Path:
+    """Write report.html into the run folder and return its path; for `view` see `build`."""
+    return run.write(REPORT, build(run, view=view).encode())
 
 
 def link_explorer(run: Run) -> None:
@@ -49,7 +49,7 @@ def link_explorer(run: Run) -> None:
             run.write(REPORT, shown)
 
 
-def build(run: Run, *, inside: bool = True, watched: bool = False) -> str:
+def build(run: Run, *, inside: bool = True, watched: bool = False, view: View | None = None) -> str:
     """Return the page of a run as one HTML file, in the language of its figures.
 
     Args:
@@ -57,8 +57,9 @@ def build(run: Run, *, inside: bool = True, watched: bool = False) -> str:
         inside: Whether the page will be in the run folder, where it can link other pages.
         watched: Whether the run is being trained: the page then asks for its next version every
             few seconds, and leaves out what takes long.
+        view: What the figures of the run have computed already.
     """
-    prepared, arrays = Prepared(run), Arrays()
+    prepared, arrays = Prepared(run, view), Arrays()
     found, document = _gathered(prepared, watched)
     if prepared.trained and not watched and not prepared.unread:
         pictures, points = _pictures(prepared, arrays)

@@ -47,10 +47,11 @@ class Row(NamedTuple):
 def reconstructions(prepared: Prepared) -> dict[str, Any]:
     """Return test images above their reconstructions: typical ones, the best and the worst."""
     view, run = prepared.view, prepared.run
-    count = run.recipe.figures.examples
-    x, y = view.rows(chosen(view.labels, len(view.data.test.x), count))
-    again = run.vae.reconstruct(x, y)
-    names = prepared.classes_of(y) or [""] * len(x)
+    x, again = view.pairs
+    which = chosen(view.labels, len(view.data.test.x), len(x))
+    names = prepared.classes_of(None if view.labels is None else view.labels[which]) or [""] * len(
+        x
+    )
     texts = [prepared.t("alt_pair", name=_class(prepared, name)) for name in names]
     best, worst, of = _extremes(prepared)
     return {

@@ -18,6 +18,7 @@ from vaelab.data import Dataset
 from vaelab.errors import UserError
 from vaelab.files import claim, put, write_atomic
 from vaelab.language import Lang
+from vaelab.plots import View
 from vaelab.recipes import Code
 from vaelab.report import index_page, run_page, runs_page
 from vaelab.report.prepared import Prepared, in_language
@@ -68,14 +69,14 @@ def write_report(
         return _write_runs(runs, out, lang)
 
 
-def write_finished(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
-    """Write the report of a run whose training has just ended.
+def write_finished(view: View, data: Dataset, say: Callable[[str], None]) -> None:
+    """Write the report of a run whose training has just ended, from the view of its figures.
 
     A report that fails must not lose the run: the reason is printed, and all else is kept.
     """
-    run.data = data
+    view.run.data = data
     try:
-        say(f"report: {run_page.write(run)}")
+        say(f"report: {run_page.write(view.run, view)}")
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "the run is finished and saved, but its report is not; vaelab report writes it"
