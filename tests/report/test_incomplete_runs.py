@@ -1,4 +1,4 @@
-"""Reports of runs that lack something: their data, their weights, or a readable evaluation."""
+"""Reports of unusual runs: data, weights or evaluations are missing, or pictures are large."""
 
 from __future__ import annotations
 
@@ -157,3 +157,27 @@ def test_commands_on_a_page_name_only_the_file_of_the_data(tmp_path: Path) -> No
     page = (run.folder / "report.html").read_text("utf-8")
     assert "--data.source rows.csv" in page
     assert "secret place" not in page
+
+
+@pytest.mark.parametrize("latent", [2, 5])
+def test_large_pictures_do_not_make_a_large_page(tmp_path: Path, latent: int) -> None:
+    """Noise in colour is the worst case, because it cannot be compressed."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (420, 128, 128, 3)).astype(np.uint8)
+    np.savez(tmp_path / "noise.npz", x=x)
+    settings = TINY | {"data.source": str(tmp_path / "noise.npz"), "train.epochs": 8}
+    settings |= {"model.hidden": [2], "model.latent": latent, "model.likelihood": "gaussian"}
+    settings |= {"figures.points": 5000, "figures.examples": 20, "figures.samples": 64}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
+        run = vaelab.train(vaelab.recipe("quickstart", settings), tmp_path / "run", quiet=True)
+    page = (run.folder / "report.html").read_text("utf-8")
+    assert len(page.encode()) < 5_000_000
+    assert "its pictures are reduced to" in page
+    assert re.search(r"Epochs shown: [1-7] of 8", page)
+
+
+def test_pictures_of_digits_are_not_reduced(digits_run: Path) -> None:
+    page = (digits_run / "report.html").read_text("utf-8")
+    assert "its pictures are reduced to" not in page
+    assert "Epochs shown" not in page

@@ -11,7 +11,7 @@ from vaelab.plots.dimensions import named
 from vaelab.plots.images import rows, side_by_side_images
 from vaelab.plots.latent import density, pca, side_by_side
 from vaelab.plots.latent_pages import SIGMAS, nll_by_class
-from vaelab.plots.pixels import Pixels, form, gap, picture, squarest, tiles
+from vaelab.plots.pixels import SIDE, Pixels, form, gap, picture, squarest, tiles
 from vaelab.plots.style import COLOURS, Array, Labels, Look, encode
 from vaelab.plots.view import (
     View,
@@ -36,6 +36,7 @@ from vaelab.plots.view import (
 __all__ = [
     "COLOURS",
     "MARKERS",
+    "SIDE",
     "SIGMAS",
     "Array",
     "Classes",

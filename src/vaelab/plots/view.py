@@ -183,15 +183,18 @@ def drawable(shape: tuple[int, ...]) -> bool:
     return form(shape) != "table"
 
 
-def latent_grid(run: Run) -> tuple[Pixels, Array] | None:
-    """Return the latent plane, or the latent line, decoded, and its axis; None for other models."""
+def latent_grid(run: Run, longest: int = pixels.SIDE) -> tuple[Pixels, Array] | None:
+    """Return the latent plane, or the latent line, decoded, and its axis; None for other models.
+
+    A picture of a line is at most `longest` pixels wide and high, one of a plane half of that.
+    """
     settings = run.recipe.figures
     if not is_plane(run, (1, 2)):
         return None
     side = GRID if form(run.vae.shape) == "image" else GRID // 2
     axis = manifold.grid_axis(GRID if run.vae.latent == 1 else side, settings.grid, settings.span)
     points = axis[:, None] if run.vae.latent == 1 else manifold.grid_points(axis)
-    return decoded(run, points, side=pixels.SIDE // run.vae.latent), axis
+    return decoded(run, points, side=longest // run.vae.latent), axis
 
 
 def is_plane(run: Run, latent: tuple[int, ...] = (2,)) -> bool:

@@ -16,6 +16,7 @@ from vaelab.plots import Pixels, gap
 from vaelab.plots.frames import HEAD, MARGIN, TILE
 
 FRAMES = 30  # of the evolution, at most
+FRAMES_ROOM = 1_000_000  # bytes of all of them, at most
 FIGURES = ("reconstructions", "samples", "latent", "manifold", "traversals", "interpolation")
 STORED = 2_000_000  # bytes of these figures, at most
 EDGE = 56  # pixels of the longer side of an image on the page, about
@@ -83,9 +84,10 @@ def stored(folder: Path) -> list[tuple[str, Picture]]:
 def frames(folder: Path, shape: tuple[int, int], most: int) -> list[tuple[int, Picture]]:
     """Return epoch and picture of the frames of a run whose pictures have this height and width.
 
-    There are at most `most`, the last one among them. In the files each pixel of the pictures is a
-    square of `scale` pixels (see `plots.frames`), of which one is kept. Of different sizes, which a
-    run has whose settings were changed, those of the last one are kept.
+    There are at most `most`, and fewer where they are large, the last one among them. In the files
+    each pixel of the pictures is a square of `scale` pixels (see `plots.frames`), of which one is
+    kept. Of different sizes, which a run has whose settings were changed, those of the last one are
+    kept.
     """
     paths = sorted((folder / "figures" / "epochs").glob("*.png"))
     scale = max(1, round(TILE / max(shape)))
@@ -95,4 +97,6 @@ def frames(folder: Path, shape: tuple[int, int], most: int) -> list[tuple[int, P
             pixels = np.asarray(image.convert("RGB"))[HEAD:-MARGIN, MARGIN:-MARGIN]
             found.append((int(path.stem), pixels[::scale, ::scale]))
     last = found[-1][1].shape if found else ()
-    return [(epoch, picture(pixels, "", scale)) for epoch, pixels in found if pixels.shape == last]
+    drawn = [(epoch, picture(pixels, "", scale)) for epoch, pixels in found if pixels.shape == last]
+    size = max((len(one.src) * 3 // 4 for _, one in drawn), default=1)
+    return [drawn[-1 - i] for i in spread(len(drawn), FRAMES_ROOM // size)][::-1] if drawn else []

@@ -14,12 +14,17 @@ from vaelab.data.dataset import spread
 from vaelab.errors import UserError
 from vaelab.evaluation import Estimate, Evaluation, damage, number, read
 from vaelab.language import Lang, decimal, text
-from vaelab.plots import Array, Labels, View, unit_of
+from vaelab.plots import SIGMAS, Array, Labels, View, displayed, is_plane, squarest, unit_of
+from vaelab.plots.view import GRID, STEPS
 from vaelab.recipes import part
+from vaelab.report.images import png, sheet
 from vaelab.runs import Run
 from vaelab.seeding import seeded
 from vaelab.training import History
 
+EXTREMES = 5  # best and worst reconstructions
+DIMENSIONS = 8  # whose traversals are shown, at most
+ROOM = 1_100_000  # bytes of all pictures, about: larger images come reduced
 PROBED = 1000  # images of a split, at most, whose losses a page computes itself
 
 
@@ -98,6 +103,21 @@ class Prepared:
         if self.trained:
             return tuple(self.run.contract["shape"])
         return () if self.unread else self.view.data.shape
+
+    @cached_property
+    def side(self) -> int:
+        """Return the longer side of a picture in pixels, such that all of a page fit into `ROOM`.
+
+        They compress at least as well as test images, because decoded images are smoother.
+        """
+        settings, view = self.run.recipe.figures, self.view
+        full = displayed(self.run, view.pairs[0])
+        each = len(png(sheet(full, squarest(full)))) * 3 / 4 / len(full)
+        count = 2 * settings.examples + 4 * EXTREMES + 2 * settings.samples
+        count += DIMENSIONS * len(SIGMAS) + len(view.walks) * (STEPS + 2)
+        count += GRID**2 // 4 if is_plane(self.run) else 0
+        longest = max(full.shape[1:3])
+        return int(max(1, longest * min(1, (ROOM / (count * each)) ** 0.5)))
 
     @property
     def unit(self) -> str:

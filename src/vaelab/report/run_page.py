@@ -140,6 +140,7 @@ def _pictures(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[
         "dimensions": dimensions(prepared),
         "features": features(prepared) if is_table else None,
         "smooth": False,
+        "reduced": "",
         "reconstructions": None,
         "samples": None,
         "traversals": [],
@@ -149,6 +150,7 @@ def _pictures(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[
     if not is_table:
         found |= {
             "smooth": shown.is_smooth(prepared),
+            "reduced": shown.reduced(prepared),
             "reconstructions": shown.reconstructions(prepared),
             "samples": shown.samples(prepared),
             "manifold": shown.manifold(prepared),
