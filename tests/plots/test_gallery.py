@@ -183,7 +183,7 @@ def test_formats_sizes_and_languages_and_frames_without_words(a_copy: Path) -> N
     before = (a_copy / "figures" / "progress.gif").read_bytes()
     settings = {"figures.format": ["pdf", "svg"], "figures.size": "slide", "figures.lang": "pt"}
     again = Run(a_copy, vaelab.recipes.override(run.recipe, settings))
-    gallery.plot(again, run.data, lambda line: None)
+    gallery.plot(View(again, run.data), lambda line: None)
     for name in ("overview", "losses", "latent"):
         assert (a_copy / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert b"<svg" in (a_copy / "figures" / f"{name}.svg").read_bytes()

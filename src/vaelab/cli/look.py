@@ -63,7 +63,7 @@ def figures(arguments: argparse.Namespace) -> None:
     if not arguments.quiet:
         announce(f"plotting {', '.join(arguments.run)}")
     from vaelab import devices
-    from vaelab.plots import gallery
+    from vaelab.plots import View, gallery
     from vaelab.runs import Run
 
     asked = {name: getattr(arguments, name) for name in ("lang", "size", "format", "points")}
@@ -76,7 +76,7 @@ def figures(arguments: argparse.Namespace) -> None:
             say = (lambda line: None) if arguments.quiet else print
             if run.data.note:
                 say(run.data.note)
-            gallery.plot(run, run.data.with_measured(), say)
+            gallery.plot(View(run, run.data.with_measured()), say)
 
 
 def _opened(arguments: argparse.Namespace) -> vaelab.Run:

@@ -18,7 +18,7 @@ def report(arguments: argparse.Namespace) -> None:
     """Write the report of a run, of several side by side, or of all below a folder."""
     if not arguments.quiet:
         announce(f"reporting on {', '.join(arguments.run)}")
-    given = {"lang": arguments.lang, "code": arguments.code}
+    given = {"lang": arguments.lang, "code": arguments.code, "quiet": arguments.quiet}
     path = vaelab.write_report(arguments.run, arguments.out, **given)
     if not arguments.quiet:
         print(path)
@@ -27,15 +27,21 @@ def report(arguments: argparse.Namespace) -> None:
 def explore(arguments: argparse.Namespace) -> None:
     """Write the latent explorer of a run, or of two side by side, and open it in the browser."""
     from vaelab import devices
-    from vaelab.report import explorer
+    from vaelab.evaluation import damage
+    from vaelab.report import explorer, run_page
 
     if len(arguments.run) > 2:
         raise UserError("RUN: an explorer shows one run, or two side by side; give fewer")
     if not arguments.quiet:
         announce(f"exploring {', '.join(arguments.run)}")
     runs = [vaelab.load(folder) for folder in arguments.run]
+    if not arguments.quiet:
+        for line in (line for run in runs for line in damage(run)):
+            print(f"note: {line}")
     with devices.using(devices.threads(0)[0]):
         path = explorer.write(runs, arguments.out, points=arguments.points, lang=arguments.lang)
+    if not arguments.out:
+        run_page.link_explorer(runs[0])
     if not arguments.quiet:
         print(path)
     if not (arguments.no_open or _shown(path)):

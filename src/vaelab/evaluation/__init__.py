@@ -6,6 +6,7 @@ doctor diagnoses a run in sentences, `paired` compares runs, and `intervals` com
 intervals.
 """
 
+from vaelab.evaluation.encoding import Section, rounded
 from vaelab.evaluation.evaluate import OPINION, missing
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.meanings import Meaning, about, headlines, meaning, unit
@@ -14,11 +15,11 @@ from vaelab.evaluation.results import (
     WEIGHTS,
     Evaluation,
     Results,
-    Section,
     chosen,
+    damage,
+    damaged,
     protocol,
     read,
-    rounded,
     stored_name,
 )
 from vaelab.evaluation.sections import METRICS, SECTIONS
@@ -37,6 +38,8 @@ __all__ = [
     "Section",
     "about",
     "chosen",
+    "damage",
+    "damaged",
     "headlines",
     "mean",
     "meaning",

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from vaelab.evaluation import sections as parts
+from vaelab.evaluation.encoding import Section
 from vaelab.evaluation.evaluator import Evaluator
-from vaelab.evaluation.results import Section, stored_name
+from vaelab.evaluation.results import stored_name
 
 OPINION = "second-opinion"  # log p(x) without importance weights, the same for every K
 DOING = {

@@ -11,7 +11,7 @@ from vaelab.plots.dimensions import named
 from vaelab.plots.images import rows, side_by_side_images
 from vaelab.plots.latent import density, pca, side_by_side
 from vaelab.plots.latent_pages import SIGMAS, nll_by_class
-from vaelab.plots.pixels import Pixels, form, gap, picture, squarest, tiles
+from vaelab.plots.pixels import SIDE, Pixels, form, gap, picture, squarest, tiles
 from vaelab.plots.style import COLOURS, Array, Labels, Look, encode
 from vaelab.plots.view import (
     View,
@@ -30,11 +30,13 @@ from vaelab.plots.view import (
     look_of,
     sample_title,
     treated,
+    unit_of,
 )
 
 __all__ = [
     "COLOURS",
     "MARKERS",
+    "SIDE",
     "SIGMAS",
     "Array",
     "Classes",
@@ -71,4 +73,5 @@ __all__ = [
     "squarest",
     "tiles",
     "treated",
+    "unit_of",
 ]

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from vaelab.data import Dataset
 from vaelab.data.dataset import spread
 from vaelab.models import VAE
 from vaelab.plots import curves, frames, images, latent, manifold, series
@@ -47,10 +46,10 @@ TABLE = 1000  # samples of which the densities of a table are made
 Pages = dict[str, Figure]
 
 
-def plot(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
+def plot(view: View, say: Callable[[str], None]) -> None:
     """Write every figure that fits the run into its folder figures/."""
+    run, data = view.run, view.data
     run.vae.cpu()
-    view = View(run, data)
     pages = {"losses": curves.losses(run.history, look=view.look, unit=view.unit)}
     codes, y = view.codes
     embedding = None

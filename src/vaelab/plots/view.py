@@ -32,7 +32,7 @@ NO_PRIOR = ("elbo", "rae-gp", "rae-l2")  # objectives that leave a point's codes
 
 @dataclass(frozen=True)
 class View:
-    """A run, its data, and what several of its figures need."""
+    """A run, its data, and what several of its figures and its report need, computed once."""
 
     run: Run
     data: Dataset
@@ -43,7 +43,7 @@ class View:
 
     @property
     def unit(self) -> str:
-        return "nats" if form(self.data.shape) == "image" else "nats_row"
+        return unit_of(self.data.shape)
 
     @cached_property
     def classes(self) -> Classes:
@@ -104,6 +104,11 @@ class View:
         if len(ends) < 2:
             ends = np.array([0, len(self.data.test.x) - 1])
         return ends[: len(ends) // 2 * 2].reshape(-1, 2)
+
+
+def unit_of(shape: tuple[int, ...]) -> str:
+    """Return the key of the unit of losses: nats per image, or per row."""
+    return "nats" if form(shape) == "image" else "nats_row"
 
 
 def latent_title(run: Run) -> str:
@@ -178,15 +183,18 @@ def drawable(shape: tuple[int, ...]) -> bool:
     return form(shape) != "table"
 
 
-def latent_grid(run: Run) -> tuple[Pixels, Array] | None:
-    """Return the latent plane, or the latent line, decoded, and its axis; None for other models."""
+def latent_grid(run: Run, longest: int = pixels.SIDE) -> tuple[Pixels, Array] | None:
+    """Return the latent plane, or the latent line, decoded, and its axis; None for other models.
+
+    A picture of a line is at most `longest` pixels wide and high, one of a plane half of that.
+    """
     settings = run.recipe.figures
     if not is_plane(run, (1, 2)):
         return None
     side = GRID if form(run.vae.shape) == "image" else GRID // 2
     axis = manifold.grid_axis(GRID if run.vae.latent == 1 else side, settings.grid, settings.span)
     points = axis[:, None] if run.vae.latent == 1 else manifold.grid_points(axis)
-    return decoded(run, points, side=pixels.SIDE // run.vae.latent), axis
+    return decoded(run, points, side=longest // run.vae.latent), axis
 
 
 def is_plane(run: Run, latent: tuple[int, ...] = (2,)) -> bool:

@@ -21,6 +21,7 @@ SECTIONS = {  # rule -> the section that shows what it speaks of
     "unused codes": "dimensions",
     "unused dimensions": "dimensions",
 }
+MARK = "\0"  # around the commands of a remedy
 NOTHING: dict[str, Any] = {"notes": [], "summary": "", "others": [], "try": ""}
 
 
@@ -32,7 +33,7 @@ class Note:
     title: str
     verdict: str
     says: str
-    remedy: str
+    remedy: tuple[str, ...]  # prose and commands by turns
     section: str
 
 
@@ -44,6 +45,8 @@ def findings(prepared: Prepared) -> dict[str, Any]:
     """
     if not prepared.trained or not prepared.history:
         return NOTHING | {"summary": prepared.t("diagnosis_early")}
+    if prepared.unread:
+        return NOTHING
     sections = prepared.evaluation.sections if prepared.evaluation else {}
     whole = {"latent", "samples"} <= sections.keys()
     found = (
@@ -62,7 +65,7 @@ def findings(prepared: Prepared) -> dict[str, Any]:
 
 
 def _note(finding: Finding, lang: Lang) -> Note:
-    says, remedy = finding.text(lang), finding.tries(lang)
+    says, remedy = finding.text(lang), tuple(finding.tries(lang, MARK).split(MARK))
     section = SECTIONS[finding.rule]
     shown = title(finding, lang) if finding.verdict in ("fault", "remark") else finding.name(lang)
     return Note(finding.rule, shown, finding.verdict, says, remedy, section)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vaelab.evaluation import METRICS, Estimate, headlines, meaning
+from vaelab.evaluation import METRICS, Estimate, headlines, latex, meaning
 from vaelab.evaluation.metrics.information import ACTIVE
 from vaelab.language import Lang, decimal, text
 from vaelab.report.prepared import Prepared
@@ -21,8 +21,6 @@ HIDDEN = (  # headlines of an evaluation that stand only in the table of all num
 MEASURED = ("loss", "distortion", "rate")  # what the end of a training measures
 POINTLESS = ("loss", "rate", "active_units")  # what means nothing for an autoencoder
 PLAIN = ("share", "squared values")  # units that a reader expects anyway
-LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-LATEX |= {c: f"\\{c}" for c in "&%$#_{}"} | {"−": "$-$", "β": r"$\beta$", "±": r"$\pm$"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,12 @@ def numbers(prepared: Prepared) -> list[Number]:
 
 def _trained(prepared: Prepared, name: str) -> Estimate | None:
     """Return a number that the training itself measured: its end, else its last epoch."""
-    if name == "active_units" and prepared.results and prepared.space in ("reals", "levels"):
+    if (
+        name == "active_units"
+        and prepared.results
+        and prepared.space in ("reals", "levels")
+        and not prepared.unread
+    ):
         return Estimate(float((prepared.view.posterior.activity > ACTIVE).sum()))
     if name not in MEASURED:
         return None
@@ -126,13 +129,12 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _latex(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str]) -> str:
-        safe = ("".join(LATEX.get(c, c) for c in cell.replace("\n", " ")) for cell in cells)
-        return " & ".join(safe) + r" \\"
-
+    body = [
+        [latex.escaped(name), *map(latex.number, values), latex.escaped(unit)]
+        for name, *values, unit in rows
+    ]
     columns = f"l{'r' * (len(head) - 2)}l"
-    body = [r"\hline", line(head), r"\hline", *map(line, rows), r"\hline"]
-    return "\n".join([f"\\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"]) + "\n"
+    return f"{latex.comment()}\n{latex.tabular(columns, [*map(latex.escaped, head)], [body])}\n"
 
 
 def _csv(columns: Mapping[str, Sequence[Number]]) -> str:

@@ -16,6 +16,9 @@ from vaelab.plots import Pixels, gap
 from vaelab.plots.frames import HEAD, MARGIN, TILE
 
 FRAMES = 30  # of the evolution, at most
+FRAMES_ROOM = 1_000_000  # bytes of all of them, at most
+FIGURES = ("reconstructions", "samples", "latent", "manifold", "traversals", "interpolation")
+STORED = 2_000_000  # bytes of these figures, at most
 EDGE = 56  # pixels of the longer side of an image on the page, about
 
 
@@ -52,7 +55,11 @@ def png(pixels: Pixels) -> str:
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert(bands[pixels.shape[-1]])
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return _address(buffer.getvalue())
+
+
+def _address(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def scale_of(pictures: Pixels) -> float:
@@ -60,27 +67,36 @@ def scale_of(pictures: Pixels) -> float:
     return float(max(1, round(EDGE / max(pictures.shape[1:3]))))
 
 
+def stored(folder: Path) -> list[tuple[str, Picture]]:
+    """Return name and picture of the figures in a run folder that a page without data shows."""
+    found, room = [], STORED
+    for name in FIGURES:
+        path = folder / "figures" / f"{name}.png"
+        with suppress(OSError, ValueError), Image.open(path) as image:  # a damaged one is left out
+            image.verify()
+            content = path.read_bytes()
+            if (room := room - len(content)) >= 0:
+                src = _address(content)
+                found.append((name, Picture(src, image.width, image.height, "", 0.5)))
+    return found
+
+
 def frames(folder: Path, shape: tuple[int, int], most: int) -> list[tuple[int, Picture]]:
     """Return epoch and picture of the frames of a run whose pictures have this height and width.
 
-    There are at most `most`, the last one among them. The files are enlarged by a whole number,
-    which is undone. Of different sizes, which a run has whose settings were changed, those of the
-    last one are kept.
+    There are at most `most`, and fewer where they are large, the last one among them. In the files
+    each pixel of the pictures is a square of `scale` pixels (see `plots.frames`), of which one is
+    kept. Of different sizes, which a run has whose settings were changed, those of the last one are
+    kept.
     """
     paths = sorted((folder / "figures" / "epochs").glob("*.png"))
     scale = max(1, round(TILE / max(shape)))
     found = []
     for path in [paths[-1 - i] for i in spread(len(paths), most)][::-1] if paths else []:
         with suppress(OSError, ValueError), Image.open(path) as image:  # a damaged one is left out
-            found.append((int(path.stem), _reduced(np.asarray(image.convert("RGB")), scale)))
+            pixels = np.asarray(image.convert("RGB"))[HEAD:-MARGIN, MARGIN:-MARGIN]
+            found.append((int(path.stem), pixels[::scale, ::scale]))
     last = found[-1][1].shape if found else ()
-    return [(epoch, picture(pixels, "", scale)) for epoch, pixels in found if pixels.shape == last]
-
-
-def _reduced(sheet: Pixels, scale: int) -> Pixels:
-    """A frame without its number, at the size of the data: each `scale` equal rows become one."""
-    sheet = sheet[HEAD:-MARGIN, MARGIN:-MARGIN:1][:, ::scale]
-    new = np.append(True, (sheet[1:] != sheet[:-1]).any((1, 2)))
-    starts = np.flatnonzero(new)
-    lengths = np.diff(np.append(starts, len(sheet)))
-    return np.repeat(sheet[starts], np.maximum(1, np.rint(lengths / scale)).astype(int), axis=0)
+    drawn = [(epoch, picture(pixels, "", scale)) for epoch, pixels in found if pixels.shape == last]
+    size = max((len(one.src) * 3 // 4 for _, one in drawn), default=1)
+    return [drawn[-1 - i] for i in spread(len(drawn), FRAMES_ROOM // size)][::-1] if drawn else []

@@ -12,14 +12,13 @@ from vaelab.errors import UserError
 from vaelab.export import Arrays
 from vaelab.language import Lang
 from vaelab.plots import drawable
-from vaelab.recipes import Code, override
+from vaelab.recipes import Code
 from vaelab.report import shown
 from vaelab.report.curves import sparkline
 from vaelab.report.images import Picture
 from vaelab.report.page import render
-from vaelab.report.prepared import Prepared
-from vaelab.report.run_page import NAME
-from vaelab.runs import Run, load
+from vaelab.report.prepared import Prepared, in_language
+from vaelab.runs import REPORT, Run, load
 
 INDEX = "index.html"
 NUMBERS = ("loss", "distortion", "rate")
@@ -58,8 +57,7 @@ def build(folder: Path, lang: Lang | None, place: Path, *, code: Code = ()) -> s
         try:
             run = load(path, code=code)
             lang = lang or run.recipe.figures.lang
-            run = Run(path, override(run.recipe, {"figures.lang": lang}))
-            rows.append(_row(folder, place, run))
+            rows.append(_row(folder, place, in_language(run, lang)))
         except UserError as error:
             unread.append(str(error))
     if not rows and not unread:
@@ -107,7 +105,7 @@ def _row(folder: Path, place: Path, run: Run) -> Row:
     values.append(sum(row["seconds"] for row in times) if times else None)
     return Row(
         inside.as_posix(),
-        _link(run.folder / NAME, place),
+        _link(run.folder / REPORT, place),
         Path(run.recipe.data.source).name,
         Path(model.variant).name,
         [_cell(prepared, value) for value in values],

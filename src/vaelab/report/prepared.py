@@ -6,19 +6,32 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
 from vaelab.data.dataset import spread
-from vaelab.evaluation import Estimate, Evaluation, number, read
+from vaelab.errors import UserError
+from vaelab.evaluation import Estimate, Evaluation, damage, number, read
 from vaelab.language import Lang, decimal, text
-from vaelab.plots import Array, Labels, View
+from vaelab.plots import SIGMAS, Array, Labels, View, displayed, is_plane, squarest, unit_of
+from vaelab.plots.view import GRID, STEPS
 from vaelab.recipes import part
+from vaelab.report.images import png, sheet
 from vaelab.runs import Run
 from vaelab.seeding import seeded
 from vaelab.training import History
 
+EXTREMES = 5  # best and worst reconstructions
+DIMENSIONS = 8  # whose traversals are shown, at most
+ROOM = 1_100_000  # bytes of all pictures, about: larger images come reduced
 PROBED = 1000  # images of a split, at most, whose losses a page computes itself
+
+
+def in_language(run: Run, lang: Lang) -> Run:
+    """Return a run whose pages have this language; its data need not be there."""
+    figures = msgspec.structs.replace(run.recipe.figures, lang=lang)
+    return Run(run.folder, msgspec.structs.replace(run.recipe, figures=figures))
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,7 @@ class Prepared:
     """A run, and what several parts of its page need; each is read or computed once."""
 
     run: Run
+    given: View | None = None  # where its figures were drawn just before
 
     @property
     def lang(self) -> Lang:
@@ -65,12 +79,49 @@ class Prepared:
         return number(found.get(name))
 
     @cached_property
+    def unread(self) -> str:
+        """Why the data cannot be read, "" where they can."""
+        try:
+            self.run.data  # noqa: B018
+        except UserError as error:
+            return str(error)
+        return ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What is said on the screen of a run whose page lacks something."""
+        lost = [f"{self.unread}; the report lacks all that needs the data"] if self.unread else []
+        return lost + damage(self.run)
+
+    @cached_property
     def view(self) -> View:
-        return View(self.run, self.run.data.with_measured())
+        return self.given or View(self.run, self.run.data.with_measured())
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an example; () where there are neither weights nor data."""
+        if self.trained:
+            return tuple(self.run.contract["shape"])
+        return () if self.unread else self.view.data.shape
+
+    @cached_property
+    def side(self) -> int:
+        """Return the longer side of a picture in pixels, such that all of a page fit into `ROOM`.
+
+        They compress at least as well as test images, because decoded images are smoother.
+        """
+        settings, view = self.run.recipe.figures, self.view
+        full = displayed(self.run, view.pairs[0])
+        each = len(png(sheet(full, squarest(full)))) * 3 / 4 / len(full)
+        count = 2 * settings.examples + 4 * EXTREMES + 2 * settings.samples
+        count += DIMENSIONS * len(SIGMAS) + len(view.walks) * (STEPS + 2)
+        count += GRID**2 // 4 if is_plane(self.run) else 0
+        longest = max(full.shape[1:3])
+        return int(max(1, longest * min(1, (ROOM / (count * each)) ** 0.5)))
 
     @property
     def unit(self) -> str:
-        return text("figures", self.view.unit, self.lang)
+        return text("figures", unit_of(self.shape) if self.shape else "nats", self.lang)
 
     @property
     def space(self) -> str:

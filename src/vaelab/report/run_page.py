@@ -8,36 +8,48 @@ from typing import Any
 
 import torch
 
+from vaelab import files
 from vaelab.errors import UserError
-from vaelab.evaluation import METRICS, Estimate, meaning
+from vaelab.evaluation import METRICS, Estimate, damaged, meaning
 from vaelab.export import Arrays
-from vaelab.plots import displayed, drawable
+from vaelab.plots import View, displayed, drawable
 from vaelab.plots.frames import TILE
-from vaelab.recipes import flatten
 from vaelab.report import shown
 from vaelab.report.curves import charts
 from vaelab.report.dimensions import dimensions
+from vaelab.report.explorer import NAME as EXPLORER
 from vaelab.report.features import features
 from vaelab.report.findings import NOTHING, findings
 from vaelab.report.headline import copies, numbers
-from vaelab.report.images import FRAMES, frames
+from vaelab.report.images import FRAMES, frames, stored
 from vaelab.report.page import finite, render
 from vaelab.report.prepared import Prepared
 from vaelab.report.scatter import latent
-from vaelab.report.trained import again, cited, what_was_trained
-from vaelab.runs import Run
+from vaelab.report.trained import again, cited, portable, what_was_trained, without_folders
+from vaelab.runs import REPORT, Run
 
-NAME = "report.html"
-EXPLORER = "explorer.html"
+HIDDEN, SHOWN = '<p class="explorer" hidden>', '<p class="explorer">'  # around the explorer's link
 RELOAD = 5  # seconds after which the page of a training asks for the next one
 
 
-def write(run: Run) -> Path:
-    """Write report.html into the run folder and return its path."""
-    return run.write(NAME, build(run).encode())
+def write(run: Run, view: View | None = None) -> Path:
+    """Write report.html into the run folder and return its path; for `view` see `build`."""
+    return run.write(REPORT, build(run, view=view).encode())
 
 
-def build(run: Run, *, inside: bool = True, watched: bool = False) -> str:
+def link_explorer(run: Run) -> None:
+    """Show the link to the explorer on the report of a run, if vaelab wrote one there.
+
+    Every report has the link; it is hidden where there was no explorer yet.
+    """
+    path = run.folder / REPORT
+    if REPORT in files.written(run.folder) and path.is_file():
+        page = path.read_bytes()
+        if (shown := page.replace(HIDDEN.encode(), SHOWN.encode(), 1)) != page:
+            run.write(REPORT, shown)
+
+
+def build(run: Run, *, inside: bool = True, watched: bool = False, view: View | None = None) -> str:
     """Return the page of a run as one HTML file, in the language of its figures.
 
     Args:
@@ -45,10 +57,11 @@ def build(run: Run, *, inside: bool = True, watched: bool = False) -> str:
         inside: Whether the page will be in the run folder, where it can link other pages.
         watched: Whether the run is being trained: the page then asks for its next version every
             few seconds, and leaves out what takes long.
+        view: What the figures of the run have computed already.
     """
-    prepared, arrays = Prepared(run), Arrays()
+    prepared, arrays = Prepared(run, view), Arrays()
     found, document = _gathered(prepared, watched)
-    if prepared.trained and not watched:
+    if prepared.trained and not watched and not prepared.unread:
         pictures, points = _pictures(prepared, arrays)
         found |= pictures
         document["latent"] = points
@@ -61,7 +74,8 @@ def build(run: Run, *, inside: bool = True, watched: bool = False) -> str:
         kind="run",
         title=run.recipe.name,
         reload=RELOAD if watched and not run.finished else 0,
-        explorer=EXPLORER if inside and (run.folder / EXPLORER).is_file() else "",
+        explorer=EXPLORER if inside else "",
+        explorer_tag=SHOWN if (run.folder / EXPLORER).is_file() else HIDDEN,
         **found,
     )
 
@@ -90,6 +104,9 @@ def _gathered(prepared: Prepared, watched: bool) -> tuple[dict[str, Any], dict[s
         "commands": again(prepared),
         "cited": cited(prepared),
         "pictures": None,
+        "unread": without_folders(prepared.unread),
+        "damaged": [path.name for path in damaged(run.folder)],
+        "stored": stored(run.folder) if prepared.unread else [],
         "recipe": run.recipe,
         "unit": prepared.unit,
         "results": prepared.results,
@@ -123,6 +140,7 @@ def _pictures(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[
         "dimensions": dimensions(prepared),
         "features": features(prepared) if is_table else None,
         "smooth": False,
+        "reduced": "",
         "reconstructions": None,
         "samples": None,
         "traversals": [],
@@ -132,6 +150,7 @@ def _pictures(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[
     if not is_table:
         found |= {
             "smooth": shown.is_smooth(prepared),
+            "reduced": shown.reduced(prepared),
             "reconstructions": shown.reconstructions(prepared),
             "samples": shown.samples(prepared),
             "manifold": shown.manifold(prepared),
@@ -170,11 +189,11 @@ def _data(prepared: Prepared, doctor: dict[str, Any]) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"{run.folder}: its evaluation cannot be read ({error})") from None
     return {
-        "recipe": flatten(run.recipe),
+        "recipe": portable(run.recipe),
         "environment": run.environment,
         "metrics": prepared.history,
         "times": run.times,
         "results": prepared.results,
         "evaluation": stored,
-        "findings": [vars(note) for note in doctor["notes"]],
+        "findings": [vars(note) | {"remedy": "".join(note.remedy)} for note in doctor["notes"]],
     }

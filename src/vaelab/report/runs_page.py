@@ -9,14 +9,14 @@ from typing import Any
 from vaelab.export import Arrays
 from vaelab.language import Lang
 from vaelab.plots import displayed, drawable, form, squarest
-from vaelab.recipes import flatten, override
+from vaelab.recipes import flatten
 from vaelab.report import shown
 from vaelab.report.curves import together
 from vaelab.report.headline import Number, copies, numbers
 from vaelab.report.images import Picture, picture, scale_of, sheet
 from vaelab.report.page import finite, render
-from vaelab.report.prepared import Prepared
-from vaelab.report.trained import INCIDENTAL, written
+from vaelab.report.prepared import Prepared, in_language
+from vaelab.report.trained import INCIDENTAL, portable, written
 from vaelab.runs import Run
 
 EXAMPLES = 8  # test images whose reconstructions are shown
@@ -26,8 +26,7 @@ def build(runs: Sequence[Run], lang: Lang) -> str:
     """Return one page of several runs as one HTML file."""
     named = distinct([run.folder for run in runs])
     prepared = {
-        name: Prepared(Run(run.folder, override(run.recipe, {"figures.lang": lang})))
-        for name, run in zip(named, runs, strict=True)
+        name: Prepared(in_language(run, lang)) for name, run in zip(named, runs, strict=True)
     }
     first = next(iter(prepared.values()))
     columns = {name: numbers(one) for name, one in prepared.items()}
@@ -39,7 +38,7 @@ def build(runs: Sequence[Run], lang: Lang) -> str:
         "charts": [chart.document() for chart in charts],
         "copies": copies(columns, lang),
         "data": {
-            name: {"recipe": flatten(one.run.recipe), "results": one.results}
+            name: {"recipe": portable(one.run.recipe), "results": one.results}
             for name, one in prepared.items()
         },
     }
@@ -92,8 +91,12 @@ def _settings(prepared: Mapping[str, Prepared]) -> list[tuple[str, list[str]]]:
     """Return the settings in which the runs differ, with the value of each run."""
     flat = [flatten(one.run.recipe) for one in prepared.values()]
     keys = [key for key in flat[0] if "." in key and not key.startswith(INCIDENTAL)]
-    rows = [(key, [written(of[key]) for of in flat]) for key in keys]
-    return [row for row in rows if len(set(row[1])) > 1]
+    shown = [portable(one.run.recipe) for one in prepared.values()]
+    return [
+        (key, [written(of[key]) for of in shown])
+        for key in keys
+        if len({written(of[key]) for of in flat}) > 1
+    ]
 
 
 def _pictures(prepared: Mapping[str, Prepared]) -> dict[str, Any]:
@@ -113,7 +116,7 @@ def _pictures(prepared: Mapping[str, Prepared]) -> dict[str, Any]:
 
 
 def _has_pictures(one: Prepared) -> bool:
-    return one.trained and drawable(one.run.vae.shape)
+    return one.trained and drawable(one.run.vae.shape) and not one.unread
 
 
 def _data(one: Prepared) -> tuple[object, ...]:

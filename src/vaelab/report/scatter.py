@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +31,8 @@ from vaelab.report.images import Picture
 from vaelab.report.prepared import Prepared
 
 SIDE = 32  # pixels of the longer side of the image of a point, at most
-ROOM = 8_000_000, 3_000_000  # bytes of all images: grey ones, which deflate well, and coloured ones
+ROOM = 1_300_000  # bytes of all images, compressed
+PROBED = 100  # images whose compressed size is measured
 LEAST = 300  # points, whatever the size of their images
 STATIC = 720  # pixels of the static picture
 
@@ -105,8 +107,9 @@ def _points(prepared: Prepared) -> Array:
     wanted = prepared.run.recipe.figures.points
     if not drawable(prepared.run.vae.shape):
         return spread(n, wanted)
-    one = _small(prepared, prepared.view.rows(np.array([0]))[0])
-    return spread(n, min(wanted, max(LEAST, ROOM[one.shape[-1] > 1] // one.size)))
+    some = _small(prepared, prepared.view.rows(spread(n, PROBED))[0])
+    each = len(zlib.compress(some.tobytes(), 6)) / len(some)
+    return spread(n, min(wanted, max(LEAST, int(ROOM / each))))
 
 
 def _small(prepared: Prepared, x: Tensor) -> Pixels:

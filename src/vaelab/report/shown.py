@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vaelab.plots import (
     SIGMAS,
@@ -28,11 +29,9 @@ from vaelab.plots import (
     tiles,
 )
 from vaelab.report.images import Picture, picture, scale_of, sheet
-from vaelab.report.prepared import Prepared
+from vaelab.report.prepared import DIMENSIONS, EXTREMES, Prepared
 from vaelab.runs import Run
 
-EXTREMES = 5  # best and worst reconstructions
-DIMENSIONS = 8  # whose traversals are shown, at most
 APART = 12  # pixels of the page between a test image and the decoded steps
 
 
@@ -44,18 +43,30 @@ class Row(NamedTuple):
     about: str = ""
 
 
+def _small(prepared: Prepared, x: Tensor) -> Pixels:
+    """Return pictures of rows of data, reduced to the side that the page has room for."""
+    return displayed(prepared.run, x, prepared.side)
+
+
+def reduced(prepared: Prepared) -> str:
+    """Return the sentence for pictures that are smaller than images of the data, else ""."""
+    longest = max(displayed(prepared.run, prepared.view.pairs[0][:1]).shape[1:3])
+    return prepared.t("reduced", side=prepared.side) if prepared.side < longest else ""
+
+
 def reconstructions(prepared: Prepared) -> dict[str, Any]:
     """Return test images above their reconstructions: typical ones, the best and the worst."""
-    view, run = prepared.view, prepared.run
-    count = run.recipe.figures.examples
-    x, y = view.rows(chosen(view.labels, len(view.data.test.x), count))
-    again = run.vae.reconstruct(x, y)
-    names = prepared.classes_of(y) or [""] * len(x)
+    view = prepared.view
+    x, again = view.pairs
+    which = chosen(view.labels, len(view.data.test.x), len(x))
+    names = prepared.classes_of(None if view.labels is None else view.labels[which]) or [""] * len(
+        x
+    )
     texts = [prepared.t("alt_pair", name=_class(prepared, name)) for name in names]
     best, worst, of = _extremes(prepared)
     return {
         "typical": list(
-            zip(_pairs(displayed(run, x), displayed(run, again), texts), names, strict=True)
+            zip(_pairs(_small(prepared, x), _small(prepared, again), texts), names, strict=True)
         ),
         "best": best,
         "worst": worst,
@@ -93,7 +104,7 @@ def _extremes(prepared: Prepared) -> tuple[list[Any], list[Any], int]:
             prepared.t("alt_extreme", name=_class(prepared, name), value=value)
             for name, value in zip(names, values, strict=True)
         ]
-        pictures = _pairs(displayed(prepared.run, x), displayed(prepared.run, again), texts)
+        pictures = _pairs(_small(prepared, x), _small(prepared, again), texts)
         found.append(list(zip(pictures, values, strict=True)))
     return found[0], found[1], len(order)
 
@@ -101,7 +112,7 @@ def _extremes(prepared: Prepared) -> tuple[list[Any], list[Any], int]:
 def samples(prepared: Prepared) -> dict[str, Any]:
     """Return samples of the prior: one picture, or of a conditional model a row for each class."""
     run, made = prepared.run, prepared.view.samples
-    pictures, counts = displayed(run, made), class_rows(run.vae, len(made))
+    pictures, counts = _small(prepared, made), class_rows(run.vae, len(made))
     title = sample_title(run)
     if counts is None:
         alt = prepared.t("alt_samples", count=len(made))
@@ -136,7 +147,8 @@ def traversals(prepared: Prepared) -> list[Row]:
         z = np.repeat(start, len(SIGMAS), axis=0)
         z[:, j] = found.axis(j, SIGMAS)
         labels = None if y is None else y.repeat(len(SIGMAS))
-        strip = _strip(decoded(prepared.run, z, labels), prepared.t("alt_traversal", name=named(j)))
+        pictures = decoded(prepared.run, z, labels, prepared.side)
+        strip = _strip(pictures, prepared.t("alt_traversal", name=named(j)))
         about = ""
         if found.rates is not None:
             about = prepared.say(f"{found.rates[:, j].mean():.2f} nats")
@@ -146,7 +158,10 @@ def traversals(prepared: Prepared) -> list[Row]:
 
 def manifold(prepared: Prepared) -> dict[str, Any] | None:
     """Return the latent plane or line decoded; None where the latent space is neither."""
-    if not is_plane(prepared.run, (1, 2)) or (decoded_grid := latent_grid(prepared.run)) is None:
+    if (
+        not is_plane(prepared.run, (1, 2))
+        or (decoded_grid := latent_grid(prepared.run, prepared.side)) is None
+    ):
         return None
     pictures, axis = decoded_grid
     plane = len(pictures) > len(axis)
@@ -165,7 +180,8 @@ def interpolations(prepared: Prepared) -> list[Picture]:
         ends, y = prepared.view.rows(pair)
         codes = between(prepared.run, ends, y)
         labels = None if y is None else half_each(y)
-        images, walk = displayed(prepared.run, ends), decoded(prepared.run, codes, labels)
+        images = _small(prepared, ends)
+        walk = decoded(prepared.run, codes, labels, prepared.side)
         strips = [sheet(part, len(part)) for part in (images[:1], walk, images[1:])]
         scale = scale_of(images)
         space = np.zeros((len(strips[0]), max(1, round(APART / scale)), 4), np.uint8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from vaelab.data import Dataset
@@ -35,9 +37,10 @@ def what_was_trained(prepared: Prepared) -> dict[str, Any]:
     run = prepared.run
     recipe, environment = run.recipe, run.environment
     base = {key: old for key, (old, _) in changed(recipe).items()}
+    data = None if prepared.unread else prepared.view.data
     rows = [
         (key, written(value), written(base[key]) if key in base else None)
-        for key, value in flatten(recipe).items()
+        for key, value in portable(recipe).items()
         if "." in key
     ]
     return {
@@ -50,8 +53,8 @@ def what_was_trained(prepared: Prepared) -> dict[str, Any]:
             for row in (layers(run.vae) if prepared.trained else ())
         ],
         "parameters": sum(p.numel() for p in run.vae.parameters()) if prepared.trained else 0,
-        "data": _data(prepared, prepared.view.data),
-        "notes": prepared.view.data.notes,
+        "data": _data(prepared, data),
+        "notes": [without_folders(note) for note in data.notes] if data else [],
         "environment": _environment(prepared, environment),
     }
 
@@ -81,6 +84,23 @@ def about(recipe: Recipe, lang: Lang) -> str:
     return "" if ours and lang != "en" else recipe.about
 
 
+def portable(recipe: Recipe) -> dict[str, Any]:
+    """Return the settings for a page, which others may receive: of a whole path only its end."""
+    return {
+        key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for key, value in flatten(recipe).items()
+    }
+
+
+def without_folders(line: str) -> str:
+    """Return a line with only the last part of each whole path.
+
+    >>> without_folders("data.source: /home/me/rows.csv: is missing; see https://a.org/b")
+    'data.source: rows.csv: is missing; see https://a.org/b'
+    """
+    return re.sub(r"(?<![\w./:~])~?/(?:[^/:;,'\"]+/)*(?=[^\s/])", "", line)
+
+
 def written(value: Any) -> str:
     """Return the value of a setting as text."""
     if isinstance(value, bool):
@@ -90,25 +110,22 @@ def written(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value) if value != "" else "–"
 
 
-def _data(prepared: Prepared, data: Dataset) -> list[tuple[str, str]]:
-    """Return the data set and its treatment as rows."""
+def _data(prepared: Prepared, data: Dataset | None) -> list[tuple[str, str]]:
+    """Return the data set and its treatment as rows; without the data, what is known of them."""
     t, lang, recipe = prepared.t, prepared.lang, prepared.run.recipe
-    counts = {name: len(split.x) for name, split in prepared.run.data.splits().items()}
-    splits = ", ".join(
-        f"{text('figures', name, lang)} {_count(n, prepared)}" for name, n in counts.items() if n
-    )
+    rows = [(t("data_set"), data.name if data else Path(recipe.data.source).stem)]
+    if prepared.shape:
+        rows.append((t("data_shape"), " × ".join(map(str, prepared.shape))))
+    if data:
+        counts = {name: len(split.x) for name, split in prepared.run.data.splits().items()}
+        splits = (
+            f"{text('figures', k, lang)} {_count(n, prepared)}" for k, n in counts.items() if n
+        )
+        labels = len(data.classes())
+        classes = t("data_classes", count=labels) if labels else t("data_unlabelled")
+        rows += [(t("data_splits"), ", ".join(splits)), (t("data_labels"), classes)]
     treatment = recipe.data.treatment
-    labels = data.classes()
-    rows = [
-        (t("data_set"), data.name),
-        (t("data_shape"), " × ".join(map(str, data.shape))),
-        (t("data_splits"), splits),
-        (
-            t("data_labels"),
-            t("data_classes", count=len(labels)) if labels else t("data_unlabelled"),
-        ),
-        (t("data_treatment"), f"{treatment}: {t(f'treatment_{treatment}')}"),
-    ]
+    rows.append((t("data_treatment"), f"{treatment}: {t(f'treatment_{treatment}')}"))
     if recipe.data.rotate or recipe.data.shift:
         rotated = t("augmented", rotate=f"{recipe.data.rotate:g}", shift=f"{recipe.data.shift:g}")
         rows.append((t("augmentation"), rotated))
@@ -149,7 +166,7 @@ def again(prepared: Prepared) -> dict[str, str]:
         train = f"vaelab fit-prior RUN --prior {quoted(recipe.model.prior)}"
     elif built_in(recipe) and "/" not in recipe.name:
         settings = "".join(
-            f" --{key} {quoted(_argument(new))}" for key, (_, new) in changed(recipe).items()
+            f" --{key} {quoted(_argument(portable(recipe)[key]))}" for key in changed(recipe)
         )
         train = f"vaelab train {quoted(recipe.name)}{settings}"
     else:

@@ -15,6 +15,7 @@ from PIL import Image
 from vaelab.language import local, text
 from vaelab.recipes import Recipe
 
+REPORT = "report.html"  # the page of a run, in its folder
 PICTURES = ("reconstructions", "samples")  # in figures/
 WIDTH = 420  # pixels of a picture, at most
 STYLE = "border:1px solid #8886;border-radius:8px;padding:12px 16px;max-width:900px"
@@ -37,7 +38,7 @@ def card(folder: Path, recipe: Recipe, results: Mapping[str, Any]) -> str:
             facts[t(key)] = f"{local(f'{results[key]:.2f}', lang)} nats"
     if not results:
         facts[t("state")] = text("card", "unfinished", lang)
-    page = folder / "report.html"
+    page = folder / REPORT
     if page.is_file():
         facts[t("report")] = str(page)
     rows = "".join(

@@ -96,7 +96,7 @@ class Run:
     def _best(self) -> tuple[dict[str, Any], Tensors]:
         """Contract and weights of best.safetensors, verified by its checksum."""
         path = self.folder / "best.safetensors"
-        with opened(path, f"no epoch was finished yet: {self.resume_command}"):
+        with opened(path, self._weights_again):
             pass  # it is there, and may be read
         try:
             with safetensors.safe_open(path, framework="pt") as file:
@@ -163,12 +163,27 @@ class Run:
         return (self.folder / "results.json").is_file()
 
     @property
+    def _weights_again(self) -> str:
+        """The remedy for missing weights: training goes on only where no epoch was finished yet."""
+        if (self.folder / FITTED).exists():
+            return "run vaelab fit-prior again"
+        if not (self.folder / "metrics.jsonl").exists():
+            return f"no epoch was finished yet: {self.resume_command}"
+        recipe, folder = quoted(self.folder / "recipe.toml"), quoted(self.folder)
+        command = f"vaelab train {recipe} --out {folder} --overwrite{self._code}"
+        return f"restore it from a copy, or train again: {command}"
+
+    @property
     def resume_command(self) -> str:
         """The command that continues this run, to be pasted into a shell."""
+        return f"vaelab train --resume {quoted(self.folder)}{self._code}"
+
+    @property
+    def _code(self) -> str:
+        """The options that permit the Python files of the recipe."""
         settings = flatten(self.recipe)
         files = {file_of(str(settings[key])) for key in ("model.variant", *AXES)} - {""}
-        code = "".join(f" --code {quoted(file)}" for file in sorted(files))
-        return f"vaelab train --resume {quoted(self.folder)}{code}"
+        return "".join(f" --code {quoted(file)}" for file in sorted(files))
 
     def _lines(self, name: str, form: Any) -> list[dict[str, Any]]:
         """The lines of a file of JSON objects; each must have this form."""

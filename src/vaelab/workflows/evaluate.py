@@ -17,6 +17,7 @@ from vaelab.evaluation import (
     Evaluator,
     Results,
     Section,
+    damage,
     missing,
     protocol,
     rounded,
@@ -77,6 +78,8 @@ def evaluate(
         console.say(f"note: {results.unkept}; results are only printed; set --out FOLDER")
     if run.data.note:
         console.say(run.data.note)
+    for line in damage(run):
+        console.say(f"note: {line}")
     known = not results.unkept
     with devices.using(devices.threads(run.recipe.train.threads)[0]), untouched():
         for name, numbers in missing(evaluator, names, samples, results.sections, console.say):

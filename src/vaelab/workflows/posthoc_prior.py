@@ -29,7 +29,7 @@ from vaelab.errors import UserError
 from vaelab.evaluation.metrics.estimates import mean
 from vaelab.files import locked
 from vaelab.models import VAE
-from vaelab.plots import gallery
+from vaelab.plots import View, gallery
 from vaelab.recipes import Code, Train, override
 from vaelab.runs import FITTED, Run, check_free, create, load
 from vaelab.seeding import generator, seeded, untouched
@@ -91,9 +91,10 @@ def fit_prior(
         run.write_lines("metrics.jsonl", old.history)
         run.save_best(job.vae, old.contract["epoch"], job.data)
         results = measure(job, run) | {"prior_gain": gained}
-        gallery.plot(run, job.data.with_measured(), job.say)
+        view = View(run, job.data.with_measured())
+        gallery.plot(view, job.say)
         run.write_lines("results.json", [results])
-        write_finished(run, job.data, job.say)
+        write_finished(view, job.data, job.say)
     _report(job, old, prior, *gained)
     job.say(f"run folder: {run.folder}")
     return run

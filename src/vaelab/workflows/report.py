@@ -18,10 +18,13 @@ from vaelab.data import Dataset
 from vaelab.errors import UserError
 from vaelab.files import claim, put, write_atomic
 from vaelab.language import Lang
-from vaelab.recipes import Code, override
+from vaelab.plots import View
+from vaelab.recipes import Code
 from vaelab.report import index_page, run_page, runs_page
-from vaelab.runs import Run, load
+from vaelab.report.prepared import Prepared, in_language
+from vaelab.runs import REPORT, Run, load
 from vaelab.seeding import untouched
+from vaelab.workflows.console import Console
 
 SECONDS = 3.0  # between two pages of a training, at least
 SHARE = 0.02  # of the time of a training that its pages may take
@@ -33,6 +36,7 @@ def write_report(
     *,
     lang: Lang | None = None,
     code: Code = (),
+    quiet: bool = False,
 ) -> Path:
     """Write a report as one HTML file, which needs no network.
 
@@ -42,6 +46,7 @@ def write_report(
             runs, and report-A-B.html in the current folder for several runs.
         lang: The language; by default that of the figures of the first run.
         code: The Python files that the models may run.
+        quiet: Whether to print no notes, such as that the data of a run could not be read.
 
     Returns:
         The path of the page.
@@ -55,22 +60,23 @@ def write_report(
         raise UserError("report: name a run, several runs, or a folder with runs")
     with devices.using(devices.threads(0)[0]), untouched():
         if len(given) == 1 and _is_folder_of_runs(given[0]):
-            folder = Path(str(given[0]))
-            return _write_index(folder, out, lang, code)
+            return _write_index(Path(str(given[0])), out, lang, code)
         runs = [one if isinstance(one, Run) else load(one, code=code) for one in given]
+        for line in (line for run in runs for line in Prepared(run).notes):
+            Console(quiet).say(f"note: {line}")
         if alone or len(runs) == 1:
             return _write_run(runs[0], out, lang)
         return _write_runs(runs, out, lang)
 
 
-def write_finished(run: Run, data: Dataset, say: Callable[[str], None]) -> None:
-    """Write the report of a run whose training has just ended.
+def write_finished(view: View, data: Dataset, say: Callable[[str], None]) -> None:
+    """Write the report of a run whose training has just ended, from the view of its figures.
 
     A report that fails must not lose the run: the reason is printed, and all else is kept.
     """
-    run.data = data
+    view.run.data = data
     try:
-        say(f"report: {run_page.write(run)}")
+        say(f"report: {run_page.write(view.run, view)}")
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "the run is finished and saved, but its report is not; vaelab report writes it"
@@ -94,7 +100,7 @@ class Watch:
         fresh.data = self.data
         try:
             with untouched():
-                path = fresh.write(run_page.NAME, run_page.build(fresh, watched=True).encode())
+                path = fresh.write(REPORT, run_page.build(fresh, watched=True).encode())
         except Exception as error:  # a page never ends a training
             self.say(f"note: the report is not kept fresh ({error})")
             self.next = math.inf
@@ -141,9 +147,9 @@ def _write_index(folder: Path, out: str | Path | None, lang: Lang | None, code: 
 
 def _write_run(run: Run, out: str | Path | None, lang: Lang | None) -> Path:
     if lang:
-        run = Run(run.folder, override(run.recipe, {"figures.lang": lang}))
+        run = in_language(run, lang)
     if out is None:
-        claim(run.folder, [run_page.NAME])
+        claim(run.folder, [REPORT])
         return run_page.write(run)
     return write_atomic(Path(out), run_page.build(run, inside=False).encode())
 

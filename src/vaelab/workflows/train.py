@@ -16,7 +16,7 @@ from vaelab.errors import UserError
 from vaelab.evaluation.metrics.codes import explained_variance
 from vaelab.files import locked
 from vaelab.models import linear
-from vaelab.plots import chosen, gallery
+from vaelab.plots import View, chosen, gallery
 from vaelab.recipes import Code, Objective, Recipe, flatten, override, parse, permit
 from vaelab.runs import Run, check_free, create, default_folder, recover
 from vaelab.seeding import generator, untouched
@@ -147,15 +147,16 @@ def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -
             facts = {name: machine[name] for name in ("device", "threads", "products", "processor")}
             _fit(job, run, state, facts | {"data": job.fingerprint}, watching)
             run = Run(run.folder, job.recipe)  # reads what was written
+            view = View(run, job.data.with_measured())
             try:
                 results = measure(job, run)
-                gallery.plot(run, job.data.with_measured(), job.say)
+                gallery.plot(view, job.say)
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     "the training is finished and saved, but its figures are not"
                 ) from None
             run.write_lines("results.json", [results])  # it marks the run as finished
-            write_finished(run, job.data, job.say)
+            write_finished(view, job.data, job.say)
     found = Terms(results["distortion"], results["rate"], results.get("bound"))
     job.say(f"{results['split']} {found} nats per image, weights of epoch {results['epoch']}")
     job.say(f"run folder: {run.folder}")

@@ -15,11 +15,13 @@ class Sentence(NamedTuple):
     key: str
     slots: Mapping[str, Any]
 
-    def text(self, lang: Lang) -> str:
-        """Return the sentence with its slots filled, which may be sentences themselves."""
-        return text(
-            "findings", self.key, lang, **{n: _worded(v, lang) for n, v in self.slots.items()}
-        )
+    def text(self, lang: Lang, mark: str = "") -> str:
+        """Return the sentence with its slots filled, which may be sentences themselves.
+
+        A `mark` stands before and after each setting or command.
+        """
+        filled = {name: _worded(value, lang, mark) for name, value in self.slots.items()}
+        return text("findings", self.key, lang, **filled)
 
 
 class Finding(NamedTuple):
@@ -38,9 +40,9 @@ class Finding(NamedTuple):
         """Return what was found in a language."""
         return " ".join(sentence.text(lang) for sentence in self.sentences)
 
-    def tries(self, lang: Lang) -> str:
-        """Return what to try in a language, "" if there is nothing."""
-        return str(_worded(self.advice, lang))
+    def tries(self, lang: Lang, mark: str = "") -> str:
+        """Return what to try in a language, "" if there is nothing; for `mark` see `Sentence`."""
+        return str(_worded(self.advice, lang, mark))
 
     @property
     def says(self) -> str:
@@ -89,13 +91,15 @@ def said(number: Estimate, lang: Lang = "en") -> str:
     )
 
 
-def _worded(value: object, lang: Lang) -> object:
+def _worded(value: object, lang: Lang, mark: str = "") -> object:
     match value:
         case Sentence():
-            return value.text(lang)
+            return value.text(lang, mark)
+        case str() if value.startswith(("--", "vaelab ")):
+            return f"{mark}{value}{mark}"
         case Estimate():
             return said(value, lang)
         case list():
-            return ", ".join(str(_worded(part, lang)) for part in value)
+            return ", ".join(str(_worded(part, lang, mark)) for part in value)
         case _:
             return value
