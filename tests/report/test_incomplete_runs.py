@@ -157,6 +157,8 @@ def test_commands_on_a_page_name_only_the_file_of_the_data(tmp_path: Path) -> No
     page = (run.folder / "report.html").read_text("utf-8")
     assert "--data.source rows.csv" in page
     assert "secret place" not in page
+    assert "command" in run.environment  # with the path of the program, which stays in the run
+    assert '"command":' not in page
 
 
 @pytest.mark.parametrize("latent", [2, 5])

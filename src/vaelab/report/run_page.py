@@ -190,7 +190,8 @@ def _data(prepared: Prepared, doctor: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"{run.folder}: its evaluation cannot be read ({error})") from None
     return {
         "recipe": portable(run.recipe),
-        "environment": run.environment,
+        # without the command that was typed: it holds paths of the machine
+        "environment": {k: v for k, v in run.environment.items() if k != "command"},
         "metrics": prepared.history,
         "times": run.times,
         "results": prepared.results,
