@@ -26,8 +26,9 @@ import vaelab
 from vaelab.cli.main import main
 
 torch.set_num_threads(1)
-# A shell's background job ignores Ctrl-C, and so would everything that the tests start.
+# A shell's background job ignores Ctrl-C, nohup ignores SIGHUP; so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # The cache lasts as long as the tests run, so that what they train never reaches a user's cache.
 KEPT = tempfile.TemporaryDirectory(prefix="vaelab-tests-")
 os.environ["VAELAB_CACHE_DIR"] = KEPT.name

@@ -381,7 +381,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "a run without weights": (
         ["sample", "without_best"],
         "best.safetensors: is missing",
-        "--resume without_best",
+        "vaelab train without_best/recipe.toml --out without_best --overwrite",
     ),
     "a run with cut weights": (["sample", "cut_best"], "cut_best/best.safetensors", "train again"),
     "no samples": (
