@@ -19,6 +19,7 @@ from vaelab.data import Dataset
 from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
 from vaelab.files import Payload, opened, put, remove_scratch
+from vaelab.language import Lang
 from vaelab.models import VAE, build, units_of
 from vaelab.recipes import AXES, Recipe, file_of, flatten, to_toml
 from vaelab.runs.card import card
@@ -107,16 +108,23 @@ class Run:
             raise unusable(path, error) from None
         return contract, weights
 
-    def explore(self, other: Run | str | Path | None = None, **options: Any) -> Any:
+    def explore(
+        self,
+        other: Run | str | Path | None = None,
+        *,
+        points: int = 10_000,
+        lang: Lang | None = None,
+    ) -> Any:
         """Return the latent explorer of the run; a notebook shows it in the cell.
 
         Args:
             other: A second run of the same data, beside it.
-            options: The options of `vaelab.explore`: `points` and `lang`.
+            points: The number of test images at most.
+            lang: The language in which the page opens; None for that of the figures.
         """
         import vaelab  # the front door: pages stand in a lower room, which imports this one
 
-        return vaelab.explore(self, other, **options)
+        return vaelab.explore(self, other, points=points, lang=lang)
 
     # --- how it went
 
