@@ -370,7 +370,7 @@ def test_compare_trains_recipes_with_seeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vaelab.report.comparison.pictures", lambda *_: {})
+    monkeypatch.setattr("vaelab.report.comparison.page.pictures", lambda *_: {})
     brief = flags(TINY | {"train.epochs": 1})
     words = [
         "compare",
@@ -397,7 +397,7 @@ def test_compare_trains_recipes_with_seeds(
 def test_training_a_study_ends_with_its_comparison(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("vaelab.report.comparison.pictures", lambda *_: {})
+    monkeypatch.setattr("vaelab.report.comparison.page.pictures", lambda *_: {})
     assert (
         main(
             [

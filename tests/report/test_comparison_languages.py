@@ -18,8 +18,7 @@ from vaelab.evaluation.paired import AUTOENCODER, GENERATIVE, Comparison, Interv
 from vaelab.evaluation.results import Evaluation
 from vaelab.evaluation.sections import METRICS
 from vaelab.language import Said, texts
-from vaelab.report import cells
-from vaelab.report.comparison import brief, html, markdown
+from vaelab.report.comparison import brief, cells, html, markdown
 from vaelab.runs import Run
 from vaelab.workflows import compare as workflow
 from vaelab.workflows.compare import compare
@@ -59,7 +58,7 @@ def written(runs: list[Run], tmp_path_factory: pytest.TempPathFactory) -> dict[s
     out = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workflow, "evaluate", measured)
-        patch.setattr("vaelab.report.comparison.pictures", lambda *_: {})
+        patch.setattr("vaelab.report.comparison.page.pictures", lambda *_: {})
         for name, lang in (("default", None), ("pt", "pt"), ("en", "en")):
             compare(runs, out / name, lang=lang, quiet=True)  # type: ignore[arg-type]
     return {name: out / name for name in ("default", "pt", "en")}
@@ -123,7 +122,7 @@ def test_findings_are_said_in_both_languages(
     runs: list[Run], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(workflow, "evaluate", measured)
-    monkeypatch.setattr("vaelab.report.comparison.pictures", lambda *_: {})
+    monkeypatch.setattr("vaelab.report.comparison.page.pictures", lambda *_: {})
     found: Comparison = compare(runs[:2], tmp_path, quiet=True)
     assert found.findings["other"].startswith("other is better in loss and is worse in separation")
     assert found.sentences("pt")["other"].startswith(

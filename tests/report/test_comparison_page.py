@@ -21,7 +21,7 @@ from vaelab.evaluation.metrics.estimates import Estimate, Metric
 from vaelab.evaluation.results import Evaluation
 from vaelab.language import TEXTS
 from vaelab.plots import style
-from vaelab.report import comparison as comparison_page
+from vaelab.report.comparison import page as comparison_page
 from vaelab.runs import Run
 from vaelab.workflows import compare as comparison
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from vaelab.export import Arrays
 from vaelab.plots.posterior import posterior_of
 from vaelab.plots.view import classes_in, displayed, treated
-from vaelab.report import gathered
-from vaelab.report.stored import SAMPLES, stored
+from vaelab.report.explorer import gathered
+from vaelab.report.explorer.stored import SAMPLES, stored
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -109,7 +109,7 @@ def test_a_page_holds_as_many_reconstructions_as_fit(monkeypatch: pytest.MonkeyP
     classes = classes_in(run.data)
     whole = stored(run, images, codes, classes, Arrays())
     assert whole["which"] == list(range(len(images.x)))
-    monkeypatch.setattr("vaelab.report.stored.BUDGET", 1000)
+    monkeypatch.setattr("vaelab.report.explorer.stored.BUDGET", 1000)
     few = stored(run, images, codes, classes, Arrays())
     assert 5 < len(few["which"]) < len(images.x)
     assert few["which"][0] == 0

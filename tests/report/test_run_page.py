@@ -20,7 +20,7 @@ from conftest import TINY
 import vaelab
 from vaelab.language import TEXTS, Lang
 from vaelab.recipes import override
-from vaelab.report import run_page
+from vaelab.report.run import page as run_page
 from vaelab.runs import Run
 
 if TYPE_CHECKING:

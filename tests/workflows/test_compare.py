@@ -18,8 +18,8 @@ import vaelab
 from vaelab.evaluation import entries, paired
 from vaelab.evaluation.metrics.estimates import Estimate, Metric
 from vaelab.evaluation.results import Evaluation
-from vaelab.report import cells, pictures
-from vaelab.report import comparison as comparison_page
+from vaelab.report.comparison import cells, pictures
+from vaelab.report.comparison import page as comparison_page
 from vaelab.runs import Run
 from vaelab.workflows import compare as comparison
 from vaelab.workflows.compare import compare

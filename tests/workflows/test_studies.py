@@ -18,7 +18,7 @@ from vaelab.cli.main import main
 from vaelab.data.dataset import spread
 from vaelab.evaluation import results
 from vaelab.plots import style
-from vaelab.report import comparison as comparison_page
+from vaelab.report.comparison import page as comparison_page
 from vaelab.workflows.compare import compare
 from vaelab.workflows.studies import train_all
 

@@ -28,7 +28,8 @@ def explore(arguments: argparse.Namespace) -> None:
     """Write the latent explorer of a run, or of two side by side, and open it in the browser."""
     from vaelab import devices
     from vaelab.evaluation import damage
-    from vaelab.report import explorer, run_page
+    from vaelab.report import explorer
+    from vaelab.report.run import page as run_page
 
     if len(arguments.run) > 2:
         raise UserError("RUN: an explorer shows one run, or two side by side; give fewer")

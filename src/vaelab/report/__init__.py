@@ -1,6 +1,8 @@
-"""Reports of a comparison: an HTML page with pictures, Markdown, CSV and JSON."""
+"""Pages: HTML files about runs that need no network.
 
-from vaelab.report.comparison import brief, html, markdown, write
-from vaelab.report.tables import record
+`run` writes the report of a run, of several side by side, and of a folder of runs; `explorer` a
+page in which the model itself runs; `comparison` the files of `vaelab compare`. `page` is what they
+have in common. Templates are in templates/, scripts in static/, texts in `vaelab.language`.
+"""
 
-__all__ = ["brief", "html", "markdown", "record", "write"]
+__all__: list[str] = []

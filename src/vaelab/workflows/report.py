@@ -20,8 +20,10 @@ from vaelab.files import claim, put, write_atomic
 from vaelab.language import Lang
 from vaelab.plots import View
 from vaelab.recipes import Code
-from vaelab.report import index_page, run_page, runs_page
-from vaelab.report.prepared import Prepared, in_language
+from vaelab.report.run import index as index_page
+from vaelab.report.run import page as run_page
+from vaelab.report.run import several as runs_page
+from vaelab.report.run.prepared import Prepared, in_language
 from vaelab.runs import REPORT, Run, load
 from vaelab.seeding import untouched
 from vaelab.workflows.console import Console

@@ -28,8 +28,8 @@ from vaelab.plots import (
     squarest,
     tiles,
 )
-from vaelab.report.images import Picture, picture, scale_of, sheet
-from vaelab.report.prepared import DIMENSIONS, EXTREMES, Prepared
+from vaelab.report.run.images import Picture, picture, scale_of, sheet
+from vaelab.report.run.prepared import DIMENSIONS, EXTREMES, Prepared
 from vaelab.runs import Run
 
 APART = 12  # pixels of the page between a test image and the decoded steps

@@ -8,7 +8,7 @@ import numpy as np
 
 from vaelab.data.dataset import spread
 from vaelab.plots import Array, density
-from vaelab.report.prepared import Prepared
+from vaelab.report.run.prepared import Prepared
 
 SIDE = 120.0  # of a small chart, in the units of the SVG
 ROWS = 400  # points of a chart

@@ -10,13 +10,13 @@ from vaelab.export import Arrays
 from vaelab.language import Lang
 from vaelab.plots import displayed, drawable, form, squarest
 from vaelab.recipes import flatten
-from vaelab.report import shown
-from vaelab.report.curves import together
-from vaelab.report.headline import Number, copies, numbers
-from vaelab.report.images import Picture, picture, scale_of, sheet
 from vaelab.report.page import finite, render
-from vaelab.report.prepared import Prepared, in_language
-from vaelab.report.trained import INCIDENTAL, portable, written
+from vaelab.report.run import shown
+from vaelab.report.run.curves import together
+from vaelab.report.run.headline import Number, copies, numbers
+from vaelab.report.run.images import Picture, picture, scale_of, sheet
+from vaelab.report.run.prepared import Prepared, in_language
+from vaelab.report.run.trained import INCIDENTAL, portable, written
 from vaelab.runs import Run
 
 EXAMPLES = 8  # test images whose reconstructions are shown

@@ -8,7 +8,7 @@ import numpy as np
 
 from vaelab.evaluation.metrics.information import ACTIVE
 from vaelab.plots import named
-from vaelab.report.prepared import Prepared
+from vaelab.report.run.prepared import Prepared
 
 FIRST = 32  # dimensions that are shown at once; more of them are folded
 REASONS = {  # space of the codes -> why the rate is not a sum over dimensions

@@ -17,7 +17,7 @@ from vaelab.language import Lang, decimal, text
 from vaelab.plots import SIGMAS, Array, Labels, View, displayed, is_plane, squarest, unit_of
 from vaelab.plots.view import GRID, STEPS
 from vaelab.recipes import part
-from vaelab.report.images import png, sheet
+from vaelab.report.run.images import png, sheet
 from vaelab.runs import Run
 from vaelab.seeding import seeded
 from vaelab.training import History

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from vaelab.evaluation import METRICS, Estimate, headlines, latex, meaning
 from vaelab.evaluation.metrics.information import ACTIVE
 from vaelab.language import Lang, decimal, text
-from vaelab.report.prepared import Prepared
+from vaelab.report.run.prepared import Prepared
 
 HIDDEN = (  # headlines of an evaluation that stand only in the table of all numbers
     "latent.prior_gap", "latent.prior_gap_at_least", "latent.probe_accuracy", "latent.smoothness",

@@ -13,11 +13,11 @@ from vaelab.export import Arrays
 from vaelab.language import Lang
 from vaelab.plots import drawable
 from vaelab.recipes import Code
-from vaelab.report import shown
-from vaelab.report.curves import sparkline
-from vaelab.report.images import Picture
 from vaelab.report.page import render
-from vaelab.report.prepared import Prepared, in_language
+from vaelab.report.run import shown
+from vaelab.report.run.curves import sparkline
+from vaelab.report.run.images import Picture
+from vaelab.report.run.prepared import Prepared, in_language
 from vaelab.runs import REPORT, Run, load
 
 INDEX = "index.html"

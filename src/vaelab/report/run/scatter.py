@@ -27,8 +27,8 @@ from vaelab.plots import (
     latent_title,
     pca,
 )
-from vaelab.report.images import Picture
-from vaelab.report.prepared import Prepared
+from vaelab.report.run.images import Picture
+from vaelab.report.run.prepared import Prepared
 
 SIDE = 32  # pixels of the longer side of the image of a point, at most
 ROOM = 1_300_000  # bytes of all images, compressed

@@ -17,10 +17,11 @@ from vaelab.evaluation.paired import GENERATIVE, LEVEL, Comparison, Row
 from vaelab.files import put
 from vaelab.language import TEXTS, Lang, text
 from vaelab.plots import encode
-from vaelab.report import latex, page, sentences
-from vaelab.report.cells import Cell, cells, cost, estimate
-from vaelab.report.pictures import pictures
-from vaelab.report.tables import record, table_csv
+from vaelab.report import page
+from vaelab.report.comparison import latex, sentences
+from vaelab.report.comparison.cells import Cell, cells, cost, estimate
+from vaelab.report.comparison.pictures import pictures
+from vaelab.report.comparison.tables import record, table_csv
 
 FILES = ("comparison.md", "comparison.csv", "comparison.json", "comparison.tex", "comparison.html")
 

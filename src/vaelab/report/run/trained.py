@@ -20,7 +20,7 @@ from vaelab.recipes import (
     reference,
     table,
 )
-from vaelab.report.prepared import Prepared
+from vaelab.report.run.prepared import Prepared
 from vaelab.runs import FITTED
 
 INCIDENTAL = ("figures.", "data.dir", "train.threads", "train.device")  # of no result

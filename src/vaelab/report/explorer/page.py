@@ -29,16 +29,15 @@ from vaelab.plots.posterior import Posterior, posterior_of
 from vaelab.plots.style import Array
 from vaelab.plots.view import classes_in
 from vaelab.recipes import table, to_toml
-from vaelab.report import gathered
-from vaelab.report.gathered import POINTS, PRIOR, Shown
+from vaelab.report.explorer import gathered
+from vaelab.report.explorer.gathered import POINTS, PRIOR, Shown
+from vaelab.report.explorer.programs import programs
+from vaelab.report.explorer.stored import stored
 from vaelab.report.page import render
-from vaelab.report.programs import programs
-from vaelab.report.runs_page import distinct
-from vaelab.report.stored import stored
-from vaelab.report.trained import about
-from vaelab.runs import Run, load
+from vaelab.report.run.several import distinct
+from vaelab.report.run.trained import about
+from vaelab.runs import EXPLORER, Run, load
 
-NAME = "explorer.html"
 HEIGHT = 860  # pixels of the frame in a notebook
 
 
@@ -94,9 +93,9 @@ def write(
     """
     path = absolute(out, "out") if out else None
     if path is None:
-        claim(runs[0].folder, [NAME])
+        claim(runs[0].folder, [EXPLORER])
     page = explore(*runs, points=points, lang=lang).page.encode()
-    return write_atomic(path, page) if path else put(runs[0].folder, NAME, page)
+    return write_atomic(path, page) if path else put(runs[0].folder, EXPLORER, page)
 
 
 def page_of(runs: Sequence[Run], points: int, lang: Lang) -> str:

@@ -13,7 +13,7 @@ from vaelab.plots.classes import Classes
 from vaelab.plots.posterior import Posterior
 from vaelab.plots.view import is_discrete
 from vaelab.recipes import table
-from vaelab.report.gathered import FEW, Shown, embedded, from_prior, held
+from vaelab.report.explorer.gathered import FEW, Shown, embedded, from_prior, held
 from vaelab.runs import Run
 
 BUDGET = 1_100_000  # bytes of all reconstructions at most, deflated: 1.5 MB of the page

@@ -14,19 +14,18 @@ from vaelab.evaluation import METRICS, Estimate, damaged, meaning
 from vaelab.export import Arrays
 from vaelab.plots import View, displayed, drawable
 from vaelab.plots.frames import TILE
-from vaelab.report import shown
-from vaelab.report.curves import charts
-from vaelab.report.dimensions import dimensions
-from vaelab.report.explorer import NAME as EXPLORER
-from vaelab.report.features import features
-from vaelab.report.findings import NOTHING, findings
-from vaelab.report.headline import copies, numbers
-from vaelab.report.images import FRAMES, frames, stored
 from vaelab.report.page import finite, render
-from vaelab.report.prepared import Prepared
-from vaelab.report.scatter import latent
-from vaelab.report.trained import again, cited, portable, what_was_trained, without_folders
-from vaelab.runs import REPORT, Run
+from vaelab.report.run import shown
+from vaelab.report.run.curves import charts
+from vaelab.report.run.dimensions import dimensions
+from vaelab.report.run.features import features
+from vaelab.report.run.findings import NOTHING, findings
+from vaelab.report.run.headline import copies, numbers
+from vaelab.report.run.images import FRAMES, frames, stored
+from vaelab.report.run.prepared import Prepared
+from vaelab.report.run.scatter import latent
+from vaelab.report.run.trained import again, cited, portable, what_was_trained, without_folders
+from vaelab.runs import EXPLORER, REPORT, Run
 
 HIDDEN, SHOWN = '<p class="explorer" hidden>', '<p class="explorer">'  # around the explorer's link
 RELOAD = 5  # seconds after which the page of a training asks for the next one

@@ -7,7 +7,7 @@ from typing import Any
 
 from vaelab.evaluation.latex import ARROWS, comment, escaped, number, tabular
 from vaelab.evaluation.paired import Row
-from vaelab.report.cells import Cell
+from vaelab.report.comparison.cells import Cell
 
 
 def comparison(context: dict[str, Any]) -> str:

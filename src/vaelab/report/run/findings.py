@@ -7,7 +7,7 @@ from typing import Any
 
 from vaelab.evaluation.doctor import Finding, diagnose, others, title, verdict
 from vaelab.language import Lang, text
-from vaelab.report.prepared import PROBED, Prepared
+from vaelab.report.run.prepared import PROBED, Prepared
 
 SECTIONS = {  # rule -> the section that shows what it speaks of
     "posterior collapse": "dimensions",
