@@ -193,7 +193,7 @@ def _lock(path: Path, seconds: float) -> FileLock:
     lock = FileLock(path)
     try:
         lock.acquire(timeout=seconds)
-    except NotImplementedError:
+    except NotImplementedError:  # filelock's answer where the file system has no flock
         raise OSError(errno.ENOSYS, "no file locks on this file system") from None
     return lock
 

@@ -31,7 +31,7 @@ class Encode(nn.Module):
         q = self.encoder(x, *y)
         if isinstance(q, Delta):
             return q.mean, torch.zeros_like(q.mean)
-        with suppress(NotImplementedError):
+        with suppress(NotImplementedError):  # torch's answer where a flow has no variance
             return q.mean, q.variance.sqrt()
         return (q.mean,)
 
@@ -45,7 +45,7 @@ class Decode(nn.Module):
 
     def forward(self, z: Tensor, *y: Tensor) -> tuple[Tensor, ...]:
         p = self.decoder(z, *y)
-        with suppress(NotImplementedError):
+        with suppress(NotImplementedError):  # a likelihood without a variance in closed form
             return p.mean, p.variance
         return (p.mean,)
 
@@ -110,7 +110,7 @@ def _refused(vae: VAE, x: Tensor, *y: Tensor) -> dict[str, Program | Reason]:
         return {"rates": Reason("point")}
     try:
         kl_divergence(q, p)
-    except NotImplementedError:
+    except NotImplementedError:  # torch's answer where the pair has no closed form
         return {"rates": Reason("open")}
     return {}
 

@@ -106,7 +106,7 @@ def from_prior(run: Run, count: int) -> tuple[Array, Array | None] | None:
         with seeded(0, "sample"):
             prior = vae.prior(*vae.given(labels))
             z = prior.sample((count,) if not prior.batch_shape else ())
-    except NotImplementedError:
+    except NotImplementedError:  # torch's answer for a prior that has a density but no sampler
         return None
     return z.float().numpy(), None if labels is None else labels.numpy()
 
