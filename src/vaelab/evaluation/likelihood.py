@@ -45,9 +45,9 @@ def log_likelihood(vae: VAE, batches: Batches, k: int, seed: int) -> Tensor:
     if isinstance(vae.encoder, Point):
         raise UserError("an autoencoder has no likelihood: its code is a point without a density")
     device = batches.x.device
-    chance = generator(seed, "evaluation data", device=device)
+    rng = generator(seed, "evaluation data", device=device)
     indices = torch.arange(len(batches), device=device).split(IMAGES)
-    pieces = ((batches(index, chance), batches.labels(index)) for index in indices)
+    pieces = ((batches(index, rng), batches.labels(index)) for index in indices)
     return torch.cat([-curve(draw.log_weight)[k] for draw in draws(vae, pieces, k, seed)]).cpu()
 
 

@@ -69,12 +69,12 @@ class Evidence:
         Evaluation mode without augmentation makes training and held-out losses comparable.
         """
         vae, images, found = self.evaluator.vae, getattr(self.evaluator, split), []
-        chance = generator(self.evaluator.seed, "doctor data", device=self.evaluator.device)
+        rng = generator(self.evaluator.seed, "doctor data", device=self.evaluator.device)
         with seeded(self.evaluator.seed, "doctor"):
             # Evenly spaced, because data may be sorted
             few = torch.from_numpy(spread(len(images), self.most)).to(self.evaluator.device)
             for index in few.split(vae.rows_at_once()):
-                draw = vae.draw(images(index, chance), 1, images.labels(index))
+                draw = vae.draw(images(index, rng), 1, images.labels(index))
                 found.append(draw.distortion + draw.rate)
         return mean(torch.cat(found))
 

@@ -71,9 +71,9 @@ def resampled(
     measure: Callable[..., float], *sets: Tensor, times: int = 20, seed: int = 0
 ) -> Estimate:
     """Return a measure of sets (N, ...), with the standard deviation over bootstrap resamples."""
-    chance = generator(seed, "bootstrap")
+    rng = generator(seed, "bootstrap")
     again = (
-        [x[torch.randint(len(x), x.shape[:1], generator=chance).to(x.device)] for x in sets]
+        [x[torch.randint(len(x), x.shape[:1], generator=rng).to(x.device)] for x in sets]
         for _ in range(times)
     )
     return Estimate(

@@ -47,10 +47,10 @@ def scope(seeds: int, lang: Lang) -> str:
     return text("comparison", "scope.seeds", lang, seeds=seeds, last=seeds - 1)
 
 
-def how(comparison: Comparison, with_interval: int, chance: float, lang: Lang) -> list[str]:
+def how(comparison: Comparison, with_interval: int, expected: float, lang: Lang) -> list[str]:
     """Return paragraphs on how to read the numbers.
 
-    `with_interval` rows are judged, about `chance` of which show a difference without any.
+    `with_interval` rows are judged, about `expected` of which show a difference without any.
     """
 
     def t(key: str, **slots: object) -> str:
@@ -65,5 +65,7 @@ def how(comparison: Comparison, with_interval: int, chance: float, lang: Lang) -
     joint = [t("joint", count=len(names) - 1, level=level)] if len(names) > 2 else []
     judged = [t("judged")]
     if with_interval:
-        judged.append(t("chance", chance=local(f"{chance:.2g}", lang), count=with_interval))
+        judged.append(
+            t("uncorrected", expected=local(f"{expected:.2g}", lang), count=with_interval)
+        )
     return [" ".join(part) for part in (first, joint, judged) if part]
