@@ -66,7 +66,7 @@ def static(template: str, lang: Lang, *, code: str = "", **context: Any) -> str:
         return text(template, key, lang, **values)
 
     found = context | {"t": t, "lang": lang, "policy": policy(code), "code": code}
-    return _environment().get_template(f"{template}.html").render(found)
+    return environment().get_template(f"{template}.html").render(found)
 
 
 def policy(code: str) -> str:
@@ -101,10 +101,11 @@ def finite(value: Any) -> Any:
 
 
 @cache
-def _environment() -> Environment:
+def environment(escape: bool = True) -> Environment:
+    """Return the templates; those of HTML escape what they show, those of plain text do not."""
     return Environment(
         loader=PackageLoader("vaelab.report"),
-        autoescape=True,
+        autoescape=escape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

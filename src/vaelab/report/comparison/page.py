@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vaelab.evaluation.entries import COST
 from vaelab.evaluation.meanings import about
@@ -57,7 +55,7 @@ def write(comparison: Comparison, out: Path, lang: Lang | None = None) -> list[P
 
 def markdown(comparison: Comparison, lang: Lang = "en") -> str:
     """Return the whole comparison without pictures as Markdown with aligned columns."""
-    return _templates().get_template("comparison.md").render(_context(comparison, lang))
+    return _plain("comparison.md", comparison, lang)
 
 
 def brief(comparison: Comparison, lang: Lang = "en") -> str:
@@ -65,7 +63,7 @@ def brief(comparison: Comparison, lang: Lang = "en") -> str:
 
     It contains the findings, the judged metrics, the cost, and the scope of the intervals.
     """
-    return _templates().get_template("comparison.txt").render(_context(comparison, lang))
+    return _plain("comparison.txt", comparison, lang)
 
 
 def html(
@@ -79,17 +77,9 @@ def html(
     return page.static("comparison", lang, **_context(comparison, lang), pictures=encoded)
 
 
-@cache
-def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("vaelab.report"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["aligned"] = aligned
-    return environment
+def _plain(template: str, comparison: Comparison, lang: Lang) -> str:
+    context = _context(comparison, lang) | {"aligned": aligned}
+    return page.environment(escape=False).get_template(template).render(context)
 
 
 class Shown(NamedTuple):
