@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from conftest import TINY
+from browsing import Opened
+from conftest import TINY, needs_chromium
 
 import vaelab
 from vaelab.evaluation import paired
@@ -26,15 +26,8 @@ from vaelab.runs import Run
 from vaelab.workflows import compare as comparison
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
 LONG = "trustworthiness_of_a_very_long_name"
 WIDTHS = {"phone": 390, "desk": 1280}
 METRICS = {
@@ -46,9 +39,7 @@ METRICS = {
     },
 }
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium here: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -88,31 +79,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"two": out / "two", "six": out / "six"}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
-
-
-class Opened:
-    """A page, what it asked for, and what went wrong."""
-
-    def __init__(self, browser: Browser, folder: Path, width: int, scheme: Any = "light") -> None:
-        self.asked: list[str] = []
-        self.wrong: list[str] = []
-        self.page: Page = browser.new_page(
-            viewport={"width": width, "height": 800}, color_scheme=scheme
-        )
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("requestfailed", lambda request: self.wrong.append(request.url))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", lambda message: self.wrong.append(message.text))
-        self.url = (folder / "comparison.html").as_uri()
-        self.page.goto(self.url, wait_until="load")
+def opened_page(browser: Browser, folder: Path, width: int, scheme: Any = "light") -> Opened:
+    return Opened(browser, folder / "comparison.html", width, color_scheme=scheme)
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
@@ -120,7 +88,7 @@ class Opened:
 def test_the_page_is_whole_and_fits(
     browser: Browser, pages: dict[str, Path], which: str, width: int
 ) -> None:
-    opened = Opened(browser, pages[which], width)
+    opened = opened_page(browser, pages[which], width)
     page = opened.page
     assert opened.wrong == []
     assert [url for url in opened.asked if not url.startswith("data:")] == [opened.url]
@@ -154,7 +122,7 @@ def test_the_page_is_whole_and_fits(
 def test_the_page_shows_the_numbers_of_the_csv(
     browser: Browser, pages: dict[str, Path], width: int
 ) -> None:
-    page = Opened(browser, pages["two"], width).page
+    page = opened_page(browser, pages["two"], width).page
     lines = list(csv.DictReader((pages["two"] / "comparison.csv").read_text("utf-8").splitlines()))
     checked = 0
     for line in lines:
@@ -196,7 +164,7 @@ def test_verdicts_are_words_and_rows_are_named_for_those_who_cannot_see(
     browser: Browser, pages: dict[str, Path]
 ) -> None:
     for width in WIDTHS.values():
-        page = Opened(browser, pages["six"], width).page
+        page = opened_page(browser, pages["six"], width).page
         assert page.get_by_role("rowheader", name="loss", exact=False).count() == 1
         assert page.get_by_role("table").count() == 4
         assert page.get_by_role("heading", level=1).count() == 1
@@ -231,7 +199,7 @@ def contrast(one: str, other: str) -> float:
 def test_light_and_dark_are_both_readable(
     browser: Browser, pages: dict[str, Path], scheme: str
 ) -> None:
-    page = Opened(browser, pages["six"], 1280, scheme).page
+    page = opened_page(browser, pages["six"], 1280, scheme).page
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (contrast(paper, "rgb(255, 255, 255)") < 1.5) == (scheme == "light")
     for selector in (
@@ -250,7 +218,7 @@ def test_light_and_dark_are_both_readable(
 
 
 def test_on_paper_nothing_is_cut_off(browser: Browser, pages: dict[str, Path]) -> None:
-    page = Opened(browser, pages["two"], 794).page  # A4 at 96 dots an inch
+    page = opened_page(browser, pages["two"], 794).page  # A4 at 96 dots an inch
     page.emulate_media(media="print")
     assert page.evaluate("document.documentElement.scrollWidth") <= 794
     assert page.pdf(format="A4")[:5] == b"%PDF-"

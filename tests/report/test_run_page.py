@@ -7,15 +7,15 @@ import io
 import json
 import re
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pytest
-from browsing import CHROMIUM, Opened, browsing
-from conftest import TINY
+from browsing import Opened
+from conftest import TINY, needs_chromium
 
 import vaelab
 from vaelab.language import TEXTS, Lang
@@ -43,9 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 EVIL = ("a</script><img src=x onerror=alert(1)>", '"><img src=x onerror=alert(2)>', "javascript:x")
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium here: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 
 def written_data(folder: Path) -> None:
@@ -90,12 +88,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Train without figures."""
     monkeypatch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as found:
-        yield found
 
 
 def page_of(run: Run) -> Path:

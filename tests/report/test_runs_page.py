@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
-from browsing import CHROMIUM, Opened, browsing
-from conftest import TINY
+from browsing import Opened
+from conftest import TINY, needs_chromium
 
 import vaelab
 from vaelab.cli.main import main
@@ -20,9 +19,7 @@ from vaelab.errors import UserError
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium here: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (out / "damaged").mkdir()
     (out / "damaged" / "recipe.toml").write_text("name = ")
     return out
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as found:
-        yield found
 
 
 def test_the_index_sorts_and_links_the_reports(browser: Browser, folder: Path) -> None:
