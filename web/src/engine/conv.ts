@@ -8,21 +8,8 @@ import type { Step } from "./program";
  * four columns of the result and two channels share what is read.
  */
 export function convolution(step: Step, arrays: Float32Array[]): () => void {
-  const [outputs, height, width, channels, h, w, high, wide, down, right, above, left] =
-    step.shape as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+  const [outputs = 0, height = 0, width = 0, channels = 0, h = 0, w = 0] = step.shape;
+  const [high = 0, wide = 0, down = 0, right = 0, above = 0, left = 0] = step.shape.slice(6);
   const [from, weights, biases] = step.inputs;
   const x = arrays[from!.array]!.subarray(from!.offset);
   const taps = channels * high * wide;
