@@ -21,6 +21,7 @@ from vaelab.data.columns import MissingLabelsError
 from vaelab.data.dataset import Array, Arrays, Dataset, Split, spread
 from vaelab.data.files import TABLES, find
 from vaelab.data.reading import lack_of_memory
+from vaelab.data.schema import Column, Schema
 from vaelab.data.splitting import build
 from vaelab.errors import UserError
 from vaelab.recipes import AXES, Data, code
@@ -29,7 +30,9 @@ __all__ = [
     "Array",
     "Arrays",
     "Batches",
+    "Column",
     "Dataset",
+    "Schema",
     "Split",
     "anchored",
     "check_support",

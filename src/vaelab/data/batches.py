@@ -33,6 +33,7 @@ class Batches:
         dequantised  (level + u) / levels      in [0, 1); its density bounds the level's probability
                                                (Theis et al. 2016, arXiv:1511.01844)
         counts       level, or the real value, a whole number from 0 on
+        columns      the cells of a table, NaN where one is empty
 
     Augmentation rotates by U(-rotate, rotate) degrees and shifts by U(-shift, shift) of height and
     width, each image by its own, before anything is binarised or dequantised; what comes in from
@@ -56,6 +57,7 @@ class Batches:
         self.rotate, self.shift = (
             (math.radians(settings.rotate), settings.shift) if augment else (0.0, 0.0)
         )
+        self.hide = settings.hide if augment else 0.0
         moved = bool(self.rotate or self.shift)
         if moved and x.ndim < 3:
             raise UserError(
@@ -97,6 +99,9 @@ class Batches:
         x = self.x.index_select(0, index.to(self.x.device)).float()
         if self.rotate or self.shift:
             x = self._move(x, generator)
+        if self.hide:
+            u = torch.rand((len(x), 1 + x.shape[1]), generator=generator, device=x.device)
+            x = x.masked_fill((u[:, :1] < 0.5) & (u[:, 1:] < self.hide), math.nan)
         if self.treatment == "dequantised" and self.levels:
             u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
             # A hair below 1, or 255 + u would round to 256 and x / 256 to 1.
@@ -152,6 +157,18 @@ def check_support(dataset: Dataset, support: str, settings: Data, likelihood: st
             f"{what} needs {'grey levels' if support == 'levels' else 'values in [0, 1]'}, not "
             "standardised values; set data.standardise to false, or model.likelihood to gaussian"
         )
+    if (support == "columns") != (treatment == "columns"):
+        other = (
+            "set data.treatment to columns"
+            if support == "columns"
+            else "set model.likelihood to mixed, or data.treatment to grey"
+        )
+        raise UserError(f"{what} does not go with the treatment {treatment!r}; {other}")
+    if support == "columns":
+        if dataset.schema is None:
+            raise UserError(f"{what} needs a table; set model.likelihood to gaussian, and "
+                "data.treatment to grey")  # fmt: skip
+        return
     if support == "counts" and treatment != "counts":
         raise UserError(f"{what} needs counts, not {treatment!r}; set data.treatment to counts")
     if support == "levels" and dataset.levels is None:

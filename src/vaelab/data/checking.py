@@ -39,7 +39,10 @@ def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
     if len({(part.dtype, part.shape[1:]) for part in parts.values()}) > 1:
         found = " but ".join(f"{key} {part.dtype} {part.shape[1:]}" for key, part in parts.items())
         raise UserError(f"{origin}: {found}; store all with one type and one shape")
-    parts, levels = _levels(parts, arrays.levels, settings.scale, origin, notes)
+    if arrays.schema is None:
+        parts, levels = _levels(parts, arrays.levels, settings.scale, origin, notes)
+    else:  # float32, NaN where a cell is empty
+        levels = None
     labels = {"x": arrays.y, "x_validation": arrays.y_validation, "x_test": arrays.y_test}
     labels, names = _named(labels, arrays.class_names, notes)
     splits = {}

@@ -1,92 +1,36 @@
-"""Columns of a table: which row names them, which number the rows, and which hold the labels."""
+"""Columns of a table by their names: which number the rows, and which hold the labels."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from vaelab.data.cells import Layout, is_number, number, rows_of
 from vaelab.data.dataset import Array
+from vaelab.data.headers import INDEX, LABELS
 from vaelab.data.reading import classes, natural
+from vaelab.data.sources import Source
 from vaelab.errors import UserError, nearest
 
-LABELS = ("label", "labels", "class", "target", "y")  # names of a column that may hold labels
-INDEX = ("index", "id", "row", "#", "unnamed: 0")  # names of a column that may number the rows
 
 
 class MissingLabelsError(UserError):
     """The table has no column of the name that data.labels gives."""
 
 
-def names_of(first: Sequence[tuple[int, list[str]]]) -> list[str]:
-    """The names in a header, one for each column; of a column without name it is "".
-
-    R writes no name above those of the rows, and some programs end the header with a separator.
-    """
-    names = [cell.strip() for cell in first[0][1]]
-    widths = [len(row) for _, row in first[1:]]
-    width = max(widths, key=widths.count, default=len(names))
-    if len(names) == width - 1:
-        return ["", *names]
-    return names[:-1] if len(names) == width + 1 and not names[-1] else names
-
-
-def header(first: Sequence[tuple[int, list[str]]], layout: Layout, labels: str) -> tuple[bool, str]:
-    """Whether the first row names the columns, and what is to be said of that."""
-    cells = [cell.strip() for cell in first[0][1]]
-    numeric = [is_number(cell, layout) for cell in cells]
-    named = {cell.lower() for cell in cells} & {*LABELS, labels.lower()} - {""}
-    words = [c for c, n in zip(cells, numeric, strict=True) if c and not n]
-    if named or (words and not any(numeric)):
-        return True, ""
-    indexed = words == cells[:1] and cells[0].lower() in INDEX and all(numeric[1:])
-    if len(first) < 3 or not any(numeric):
-        return False, ""
-    head = np.array([number(c, layout) for c, n in zip(cells, numeric, strict=True) if n])
-    keep = [i for i, n in enumerate(numeric) if n]
-    others = [
-        [number(row[i], layout) for i in keep]
-        for _, row in first[1:]
-        if len(row) == len(cells) and all(is_number(row[i], layout) for i in keep)
-    ]
-    if not others:
-        return False, ""
-    table = np.array(others)
-    if indexed or not (words or all(numeric)):  # pandas leaves the cell above its index empty
-        return True, "row 1 is read as the header (its first cell names the index)"
-    if _ascends(head) and len(head) > 2 and np.mean([_ascends(row) for row in table]) < 0.5:
-        return True, "row 1 is read as the header (its numbers ascend evenly)"
-    low, high = table.min(0), table.max(0)
-    span = np.maximum(high - low, 1e-12 + 1e-6 * np.abs(high))
-    if len(table) > 9 and np.all((head < low - 3 * span) | (head > high + 3 * span)):
-        return True, "row 1 is read as the header (its numbers lie far outside all other rows)"
-    return False, "" if words else "no header: row 1 is read as data"  # a word is refused later
-
-
-def _ascends(row: Array) -> bool:
-    """Whether numbers go up or down in equal steps, but for rounding."""
-    steps = np.diff(row)
-    if len(steps) and steps[0] < 0:
-        steps = -steps
-    return bool(len(steps) and (steps > 0).all() and np.ptp(steps) <= 0.05 * steps.mean())
-
-
-def indices(path: Path, layout: Layout, names: Sequence[str], label: int | None) -> dict[int, str]:
+def indices(source: Source, names: Sequence[str], label: int | None) -> dict[int, str]:
     """The columns that number or name the rows, and why: saved again, a table has two of them."""
 
     def cells_of(column: int) -> list[str]:
-        rows = (row for _, row in rows_of(path, layout))
-        return [row[column].strip() for row in rows if column < len(row)][1:]
+        return [cell for chunk in source.chunks() for cell in chunk.columns[column]]
 
-    found = _leading(path, names, cells_of)
+    found = _leading(source.origin, names, cells_of)
     for column, name in enumerate(names):
         if name.lower() in INDEX and column != label and column not in found:
             cells = cells_of(column)
-            fractions = all(is_number(c, layout) for c in cells) and not all(
-                number(c, layout).is_integer() for c in cells
+            fractions = all(source.is_number(c) for c in cells) and not all(
+                source.number(c).is_integer() for c in cells
             )
             if len({*cells}) == len(cells) > 1 and not fractions:
                 found[column] = "its values all differ and name the rows"
@@ -94,7 +38,7 @@ def indices(path: Path, layout: Layout, names: Sequence[str], label: int | None)
 
 
 def _leading(
-    path: Path, names: Sequence[str], cells_of: Callable[[int], list[str]]
+    origin: str, names: Sequence[str], cells_of: Callable[[int], list[str]]
 ) -> dict[int, str]:
     """Those before the first column of values."""
     found: dict[int, str] = {}
@@ -114,20 +58,20 @@ def _leading(
             found[column] = "it has no name, and its words all differ: names of the rows"
         else:
             raise UserError(
-                f"{path}: column {column + 1} has no name and is no index; name it, or remove it"
+                f"{origin}: column {column + 1} has no name and is no index; name it, or remove it"
             )
     return found
 
 
-def label_of(path: Path, names: Sequence[str], labels: str) -> int | None:
+def label_of(source: Source, names: Sequence[str], labels: str) -> int | None:
     """The column that is named for the labels, or that may hold them by its name."""
     lower = [name.lower() for name in names]
     if labels and lower.count(labels.lower()) > 1:
-        raise UserError(f"data.labels: {path} has several columns {labels!r}; rename all but one")
+        raise UserError(f"data.labels: {source.origin} has several columns {labels!r}; rename all but one")
     if labels:
         if labels.lower() not in lower:
             hint = nearest(labels, names) if names else "the table has no header"
-            raise MissingLabelsError(f"data.labels: {path} has no column {labels!r}; {hint}")
+            raise MissingLabelsError(f"data.labels: {source.origin} has no column {labels!r}; {hint}")
         return lower.index(labels.lower())
     for name in LABELS:
         if name in lower and not (name == "y" and "x" in lower):  # x and y are coordinates
@@ -136,8 +80,7 @@ def label_of(path: Path, names: Sequence[str], labels: str) -> int | None:
 
 
 def classes_of(
-    path: Path,
-    layout: Layout,
+    source: Source,
     names: Sequence[str],
     label: int | None,
     words: list[str],
@@ -158,8 +101,8 @@ def classes_of(
             )
         return None, (), []
     name, distinct = names[label], sorted(set(words), key=natural)
-    numeric = all(is_number(word, layout) for word in distinct)
-    whole = numeric and all(number(word, layout).is_integer() for word in distinct)
+    numeric = all(source.is_number(word) for word in distinct)
+    whole = numeric and all(source.number(word).is_integer() for word in distinct)
     many = len(distinct) > max(20, len(words) // 10)
     if not labels and numeric and (many or not whole):
         why = f"{len(distinct)} different values" if whole else "values that are not whole"
@@ -173,17 +116,17 @@ def classes_of(
         )
     if "" in distinct:
         raise UserError(
-            f"{path}: column {name!r}, the labels, has empty cells; "
+            f"{source.origin}: column {name!r}, the labels, has empty cells; "
             "fill them, or use data.labels none"
         )
     if numeric and not whole:
         raise UserError(
-            f"data.labels: column {name!r} of {path} has values that are not whole numbers; "
+            f"data.labels: column {name!r} of {source.origin} has values that are not whole numbers; "
             "choose another column, or none"
         )
     if whole:
         value = {
-            word: int(word) if word.isdecimal() else int(number(word, layout)) for word in distinct
+            word: int(word) if word.isdecimal() else int(source.number(word)) for word in distinct
         }
         count = len({*value.values()})
         leave = "--data.labels none leaves them out"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Array: TypeAlias = NDArray[Any]
+from vaelab.data.schema import Array, Schema
+
 
 
 class Split(NamedTuple):
@@ -48,6 +48,7 @@ class Dataset(NamedTuple):
     class_names: tuple[str, ...] = ()  # label i is called class_names[i]; empty for plain numbers
     notes: tuple[str, ...] = ()  # one line each: how the source was read, and what was left out
     features: tuple[str, ...] = ()  # the names of a table's columns, where it has some
+    schema: Schema | None = None  # the columns of a table that is read by their types
 
     def splits(self) -> dict[str, Split]:
         """The three by name."""
@@ -82,7 +83,9 @@ class Dataset(NamedTuple):
         """The range of the treated values: [0, 1], or what the training images exceed it to."""
         if self.levels is not None and treatment != "counts":
             return 0.0, 1.0
-        return min(0.0, float(self.train.x.min())), max(1.0, float(self.train.x.max()))
+        x = self.train.x
+        x = x.nan_to_num() if self.schema else x  # its cells may be empty
+        return min(0.0, float(x.min())), max(1.0, float(x.max()))
 
     def display(self, treatment: str) -> tuple[float, float]:
         """The values that pictures show black and white: [0, 1] for grey levels, else the range of
@@ -91,6 +94,7 @@ class Dataset(NamedTuple):
             return 0.0, 1.0
         count = max(1, 10**6 // self.train.x[0].numel())
         values = self.train.x[torch.from_numpy(spread(len(self.train.x), count))].numpy()
+        values = np.nan_to_num(values) if self.schema else values
         low, high = np.percentile(values, [0.1, 99.9])
         if low == high:
             low, high = values.min(), values.max()
@@ -113,6 +117,7 @@ class Arrays(NamedTuple):
     channels_first: bool = False  # where the source knows; else the shape tells
     notes: tuple[str, ...] = ()  # how the source was read
     features: tuple[str, ...] = ()  # the names of a table's columns
+    schema: Schema | None = None  # the columns of a table that is read by their types
 
 
 def spread(n: int, count: int) -> Array:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vaelab.data import arrays, idx, images, tables
+from vaelab.data import arrays, idx, images, sources, tables
 from vaelab.data.dataset import Arrays
 from vaelab.data.reading import reading, visible
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import AXES, Data
 
-TABLES = (".csv", ".tsv", ".txt")
-KINDS = ".npy, .npz, .csv or .tsv file, or a folder of images or IDX files"
+TABLES = (".csv", ".tsv", ".txt", ".parquet")
+TEXTS = (".csv", ".tsv", ".txt")
+KINDS = ".npy, .npz, .csv, .tsv or .parquet file, or a folder of images or IDX files"
 
 
 def read(settings: Data) -> Arrays:
@@ -24,12 +25,22 @@ def read(settings: Data) -> Arrays:
             return idx.read_folder(path, entries)
         return images.read_images(path, settings.resize)
     match path.suffix.lower():
+        case ".npy" if settings.treatment == "columns":
+            x = arrays.read_npy(path).x
+            if x.ndim != 2:
+                raise UserError(
+                    f"{path}: shape {x.shape} is no table (N, D); reshape it, or set "
+                    "data.treatment to grey"
+                )
+            return tables.read_table(sources.Frame(x, str(path)), settings)
         case ".npy":
             return arrays.read_npy(path)
         case ".npz":
             return arrays.read_npz(path)
-        case suffix if suffix in TABLES:
-            return tables.read_table(path, settings.labels)
+        case suffix if suffix in TEXTS:
+            return tables.read_table(sources.TextFile(path, settings.labels), settings)
+        case ".parquet":
+            return tables.read_table(sources.Frame(sources.frame_of(path), str(path)), settings)
         case suffix:
             raise UserError(
                 f"{path}: cannot read {suffix or 'a file without extension'}; give a {KINDS}"

@@ -6,6 +6,7 @@ that it names (`inject`). The names that can be asked for are
     every setting of ``[model]``, such as `latent` and `hidden`
     shape, levels, classes   of the data: of one row, of grey (else None), how many (else 0)
     units                    of the data, where they are not those of the networks (else None)
+    schema                   the columns of a table that is read by their types (else None)
     size                     L, the dimensions of z as a vector
     inputs, outputs          for a network: what its decoder takes; P, what an element needs
     network, features        for a posterior: its encoder network, the width of what that returns
@@ -26,10 +27,11 @@ import torch
 from torch import Tensor, nn
 
 from vaelab import devices
-from vaelab.data import Batches
+from vaelab.data import Batches, Schema
 from vaelab.errors import UserError
+from vaelab.models.columns import Features
 from vaelab.models.draw import Draw
-from vaelab.models.likelihoods import Likelihood
+from vaelab.models.likelihoods import Likelihood, Mixed
 from vaelab.models.networks import (
     ConditionalDecoder,
     ConditionalEncoder,
@@ -62,6 +64,7 @@ def build(
     levels: int | None = None,
     classes: Sequence[int] = (),
     units: Units | None = None,
+    schema: Schema | None = None,
 ) -> VAE:
     """Build the model that a recipe asks for, in evaluation mode, with weights from torch's current
     generator.
@@ -72,6 +75,7 @@ def build(
         levels: The number of grey levels, None for real values.
         classes: The labels that a conditional model will know.
         units: The user's units, where they are not those of the networks (`units_of`).
+        schema: The columns of a table that is read by their types.
 
     Raises:
         UserError: If a part does not fit the data, or asks for a value that does not exist.
@@ -86,11 +90,12 @@ def build(
         )
     classes = tuple(sorted(classes)) if settings.conditional else ()
     known: dict[str, Any] = msgspec.structs.asdict(settings)
-    known |= {"shape": shape, "levels": levels, "classes": len(classes), "units": units}
+    known |= {"shape": shape, "levels": levels, "classes": len(classes)}
+    known |= {"units": units, "schema": schema}
     known["size"] = inject(posterior.size, known)
     known["inputs"] = inject(posterior.decoded, known) + len(classes)
     known["outputs"] = inject(likelihood.outputs, known)
-    networks = _networks(settings.network, known)
+    networks = _networks(settings.network, known) if schema is None else _of_columns(settings, known)
     encode, decode = _wrapped(networks, likelihood, known)
 
     for_encoder = {"network": encode, "features": networks.features}
@@ -102,7 +107,7 @@ def build(
         encoder = inject(posterior, known | for_encoder)
         decoder = inject(likelihood, known | {"network": decode})
         prior = inject(make_prior, known | {"encoder": encoder})
-    if units is not None:
+    if units is not None and schema is None:
         decoder.units = Units(units.shift.clone(), units.scale.clone())
     return VAE(encoder, decoder, prior, shape, classes)
 
@@ -125,6 +130,14 @@ def _networks(name: str, known: Mapping[str, Any]) -> Networks:
         ):
             _check_shapes(name, network, before, after)
     return networks
+
+
+def _of_columns(settings: Model, known: Mapping[str, Any]) -> Networks:
+    """The encoder of features of a row and the decoder to the outputs of its columns."""
+    schema = known["schema"]
+    encoder = _networks(settings.network, known | {"shape": (Features.width(schema),)})
+    decoder = _networks(settings.network, known | {"shape": (Mixed.total(schema),), "outputs": 1})
+    return Networks(encoder.encoder, encoder.features, decoder.decoder)
 
 
 @torch.no_grad()
@@ -153,14 +166,18 @@ def _wrapped(
     """
     encode, decode = networks.encoder, networks.decoder
     shape, classes, units = known["shape"], known["classes"], known["units"]
+    schema = known["schema"]
     if classes:
-        encode = ConditionalEncoder(encode, shape, classes)
+        seen = shape if schema is None else (Features.width(schema),)
+        encode = ConditionalEncoder(encode, seen, classes)
         decode = ConditionalDecoder(decode, classes)
     if known["inputs"] - classes < known["size"]:
         decode = LowestLevel(decode, known["inputs"] - classes)
     if likelihood.support == "counts":
         encode = LogCounts(encode)
-    if units is not None:
+    if schema is not None:
+        encode = Features(encode, schema, Units(units.shift.clone(), units.scale.clone()))
+    elif units is not None:
         encode = Standardised(encode, Units(units.shift.clone(), units.scale.clone()))
     return encode, decode
 

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
+from vaelab.data import Schema
 from vaelab.recipes import Data
 
 ROWS = 4096  # rows whose moments are summed at once
+NORMAL = 1.349  # the interquartile range of a standard normal distribution
 
 
 class Units(nn.Module):
@@ -44,10 +46,14 @@ class Units(nn.Module):
 
 
 def units_of(
-    settings: Data, shape: tuple[int, ...], x: Tensor | None = None, levels: int | None = None
+    settings: Data,
+    shape: tuple[int, ...],
+    x: Tensor | None = None,
+    levels: int | None = None,
+    schema: Schema | None = None,
 ) -> Units | None:
     """Return the units that ``data.scale`` or ``data.standardise`` ask for; None where neither
-    does.
+    does. The columns of a table have units of their own.
 
     Args:
         settings: The data section of the recipe.
@@ -55,7 +61,10 @@ def units_of(
         x: The training rows (N, *shape), for their moments; None if these will be loaded with the
             weights.
         levels: The number of grey levels of x, None for real values.
+        schema: The columns of a table that is read by their types.
     """
+    if schema is not None:
+        return moments(schema, x)
     if settings.standardise:
         shift, scale = torch.zeros(shape), torch.ones(shape)
         return Units(shift, scale) if x is None else _standardised(x, levels)
@@ -74,6 +83,40 @@ def _standardised(x: Tensor, levels: int | None) -> Units:
     mean, deviation = torch.as_tensor(mean) / top, (torch.as_tensor(squares) / n).sqrt() / top
     varies = deviation > 1e-6 * mean.abs()  # float32 resolves no less
     return Units(mean.float(), torch.where(varies, deviation, 1.0).float())
+
+
+def moments(schema: Schema, x: Tensor | None) -> Units:
+    """Return the location and the scale (D,) of each column of the training rows x (N, D).
+
+    They are mean and standard deviation of a real column or a date, median and interquartile range
+    (of a Gaussian with deviation 1) where tails are heavy, mean and deviation of log x where x is
+    positive, log of the mean and deviation of log(1 + x) of counts, and 0 and 1 of categories.
+    Empty cells do not count.
+    """
+    shift, scale = torch.zeros(len(schema.modelled)), torch.ones(len(schema.modelled))
+    for i, column in enumerate(schema.modelled if x is not None else ()):
+        values = x[:, i][~x[:, i].isnan()].double()  # type: ignore[index]  # None has no columns
+        if not len(values):
+            continue
+        match column.kind:
+            case "real" | "date":
+                shift[i], scale[i] = values.mean(), values.std(correction=0)
+            case "heavy":
+                first, third = _quantile(values, 0.25), _quantile(values, 0.75)
+                spread = (third - first) / NORMAL
+                shift[i], scale[i] = values.median(), spread or values.std(correction=0)
+            case "positive":
+                logarithms = values.clamp(min=1e-300).log()
+                shift[i], scale[i] = logarithms.mean(), logarithms.std(correction=0)
+            case "count":
+                shift[i] = values.mean().clamp(min=1e-2).log()
+                scale[i] = values.log1p().std(correction=0)
+    scale = torch.where(scale > 1e-6 * shift.abs().clamp(min=1e-6), scale, 1.0)
+    return Units(shift, scale)
+
+
+def _quantile(values: Tensor, share: float) -> float:
+    return float(values.kthvalue(max(1, round(share * len(values))))[0])
 
 
 class Standardised(nn.Module):

@@ -31,7 +31,7 @@ DATASETS = {
     "sprites": Part("shapes of known scale, rotation and position, any size, up to 737,280 images",
         "data.sprites:load", "matthey2017dsprites"),
     # An axis with this entry takes any name that is none of the others for a path.
-    "PATH": Part("custom: .npy, .npz, .csv, a folder of images (sub-folders: classes) or IDX files",
+    "PATH": Part("custom: .npy, .npz, .csv, .parquet, a folder of images (sub-folders: classes) or IDX files",
         "data.files:read"),
 }
 
@@ -60,6 +60,8 @@ LIKELIHOODS = {
     "poisson": Part("counts", "models.likelihoods:Poisson"),
     "negative-binomial": Part("overdispersed counts (variance above the mean)",
         "models.likelihoods:NegativeBinomial", "lopez2018deep"),
+    "mixed": Part("tables: each column its own distribution by its type; cells may be empty",
+        "models.likelihoods:Mixed", "nazabal2020handling mattei2019miwae"),
 }
 
 PRIORS = {
@@ -191,6 +193,7 @@ CLOSED: dict[str, dict[str, Part]] = {
             cites="burda2016importance"),
         "dequantised": Part("grey levels plus uniform noise of one level", cites="theis2016note"),
         "counts": Part("whole numbers from 0, used as they are"),
+        "columns": Part("tables: each column by its type; cells may be empty"),
     },
     "model.activation": {
         "relu": Part("max(0, x)"),

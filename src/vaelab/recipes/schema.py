@@ -83,6 +83,8 @@ class Field(Struct, frozen=True):
         """
         try:
             if get_origin(self.base) is tuple:
+                if get_args(self.base)[0] is str and not self.choices:  # names may have blanks
+                    return [name.strip() for name in text.split(",")] if text.strip() else []
                 items = text.strip("[]() ").replace(",", " ").split()
                 return items if self.choices else [int(item) for item in items]
             if self.base is bool:

@@ -14,6 +14,7 @@ Whole = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
+Names = tuple[str, ...]
 
 
 def _doc(text: str, *, common: bool = False, cites: str = "") -> Meta:
@@ -33,6 +34,21 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     labels: Annotated[
         str, _doc("tables: the column of the labels, or none (empty: inferred and reported)")
     ] = ""
+    real: Annotated[Names, _doc("tables: columns of real numbers (Gaussian)")] = ()
+    heavy: Annotated[Names, _doc("tables: columns of heavy-tailed numbers (Student-t)")] = ()
+    positive: Annotated[Names, _doc("tables: columns of skewed positive numbers (log-normal)")] = ()
+    count: Annotated[Names, _doc("tables: columns of counts (negative binomial)")] = ()
+    categorical: Annotated[Names, _doc("tables: columns of categories", common=True)] = ()
+    ordinal: Annotated[
+        Names, _doc("tables: columns of ordered categories; of words: size=small<medium<large")
+    ] = ()
+    date: Annotated[Names, _doc("tables: columns of dates")] = ()
+    ignore: Annotated[Names, _doc("tables: columns that are left out", common=True)] = ()
+    missing: Annotated[Names, _doc("tables: more words that stand for an empty cell")] = ()
+    hide: Annotated[
+        Fraction,
+        _doc("tables: share of cells hidden at random from every second training row"),
+    ] = 0.0
     resize: Annotated[
         int,
         Meta(ge=0, le=1024),
@@ -71,6 +87,11 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(
                 "data.treatment: 'fixed' images cannot be rotated or shifted; "
                 "set data.treatment to dynamic"
+            )
+        if self.hide and self.treatment != "columns":
+            raise ValueError(
+                "data.hide: only cells of a table that is read by its columns are hidden; "
+                "set data.hide to 0, or data.treatment to columns"
             )
         if self.scale != 1 and self.treatment == "counts":
             raise ValueError("data.scale: counts are used as they are; set data.scale to 1")
@@ -179,6 +200,10 @@ class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     epsilon: Annotated[Positive, _doc("Adam's epsilon, added to the root of the second moment")] = (
         1e-8
     )
+    steps: Annotated[
+        Whole,
+        _doc("least number of steps: with few images more epochs are trained (0: as epochs says)"),
+    ] = 0
     schedule: Annotated[str, _doc("schedule of the learning rate", common=True)] = "constant"
     patience: Annotated[
         Whole,

@@ -15,7 +15,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from vaelab.data import Dataset
+from vaelab.data import Dataset, Schema
 from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
 from vaelab.files import Payload, opened, put, remove_scratch
@@ -68,7 +68,8 @@ class Run:
                 tuple(contract["shape"]),
                 contract["levels"],
                 contract["classes"],
-                units_of(self.recipe.data, tuple(contract["shape"])),
+                units_of(self.recipe.data, tuple(contract["shape"]), schema=self.schema),
+                self.schema,
             )
         try:
             vae.load_state_dict(weights)
@@ -83,6 +84,12 @@ class Run:
     def contract(self) -> dict[str, Any]:
         """What the best weights are for: the shape and values of the data; the epoch."""
         return self._best()[0]
+
+    @cached_property
+    def schema(self) -> Schema | None:
+        """The columns of the table, if it was read by their types."""
+        found = self.contract.get("schema")
+        return None if found is None else msgspec.convert(found, Schema)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -252,6 +259,7 @@ class Run:
             "classes": vae.classes.tolist(),
             "class_names": data.class_names,
             "epoch": epoch,
+            "schema": msgspec.to_builtins(data.schema),
         }
         contract["checksum"] = checksum(weights, json.dumps(contract))
         # One key: safetensors writes several in an order that changes from time to time.

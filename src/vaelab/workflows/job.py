@@ -58,9 +58,10 @@ class Job:
         self.validation = self._batches(self.data.validation)
         self.test = self._batches(self.data.test)
         with seeded(recipe.train.seed, "weights"):
-            units = units_of(recipe.data, self.data.shape, self.data.train.x, self.data.levels)
+            shape, levels, schema = self.data.shape, self.data.levels, self.data.schema
+            units = units_of(recipe.data, shape, self.data.train.x, levels, schema)
             classes = self.data.classes()
-            self.vae = build(recipe.model, self.data.shape, self.data.levels, classes, units)
+            self.vae = build(recipe.model, shape, levels, classes, units, schema)
             self.step = Step(self.vae, recipe.objective)
             start(self.vae, self.train)
         schedules.check(recipe.train)
@@ -100,7 +101,7 @@ class Job:
     @cached_property
     def largest(self) -> float:
         """The largest absolute value that the networks see; 1 for grey levels, 0 standardised."""
-        if self.data.levels is not None or self.recipe.data.standardise:
+        if self.data.schema or self.data.levels is not None or self.recipe.data.standardise:
             return float(self.data.levels is not None)
         x = self.data.train.x
         return max(float(x.max()), -float(x.min())) / self.recipe.data.scale

@@ -17,6 +17,7 @@ from vaelab.models.likelihoods.levels import (
     DiscretisedLogistics,
     LogisticMixture,
 )
+from vaelab.models.likelihoods.mixed import Mixed
 from vaelab.models.likelihoods.real import (
     Gaussian,
     GaussianLearned,
@@ -43,6 +44,7 @@ __all__ = [
     "Laplace",
     "Likelihood",
     "LogisticMixture",
+    "Mixed",
     "NegativeBinomial",
     "NegativeBinomialOfLogMean",
     "NormalOfBestSigma",

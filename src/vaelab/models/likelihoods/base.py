@@ -13,8 +13,9 @@ from vaelab.errors import UserError
 from vaelab.models.networks import at_least_float32
 from vaelab.models.units import InUnits, Units
 
-# Where x lives: in [0, 1], any real number, whole numbers from 0, grey levels v / (levels - 1)
-Support: TypeAlias = Literal["unit", "real", "counts", "levels"]
+# Where x lives: in [0, 1], any real number, whole numbers from 0, grey levels v / (levels - 1), or
+# in each column of a table where its kind says
+Support: TypeAlias = Literal["unit", "real", "counts", "levels", "columns"]
 
 
 class Likelihood(nn.Module, ABC):
