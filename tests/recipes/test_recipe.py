@@ -163,6 +163,7 @@ def test_overrides_go_over_runs_and_runs_over_the_file(tmp_path: Path) -> None:
 def test_a_number_as_text_is_the_number(data: st.DataObject) -> None:
     bounded = (
         "data.images",
+        "data.hide",
         "data.resize",
         "data.size",
         "data.resize",

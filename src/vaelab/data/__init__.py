@@ -18,10 +18,10 @@ import torch
 from vaelab.data.batches import Batches, check_support
 from vaelab.data.checking import check
 from vaelab.data.columns import MissingLabelsError
-from vaelab.data.dataset import Array, Arrays, Dataset, Split, spread
+from vaelab.data.dataset import Arrays, Dataset, Split, spread
 from vaelab.data.files import TABLES, find
 from vaelab.data.reading import lack_of_memory
-from vaelab.data.schema import Column, Schema
+from vaelab.data.schema import Array, Column, Schema
 from vaelab.data.splitting import build
 from vaelab.errors import UserError
 from vaelab.recipes import AXES, Data, code

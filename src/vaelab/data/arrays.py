@@ -6,8 +6,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from vaelab.data.dataset import Array, Arrays
+from vaelab.data.dataset import Arrays
 from vaelab.data.reading import npy, reading
+from vaelab.data.schema import Array
 from vaelab.data.sprites import FACTORS
 from vaelab.errors import UserError
 

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data.dataset import Array, Arrays, Split
+from vaelab.data.dataset import Arrays, Split
 from vaelab.data.reading import classes
+from vaelab.data.schema import Array
 from vaelab.errors import UserError
 from vaelab.recipes import Data
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vaelab.data.dataset import Array
 from vaelab.data.headers import INDEX, LABELS
 from vaelab.data.reading import classes, natural
+from vaelab.data.schema import Array
 from vaelab.data.sources import Source
 from vaelab.errors import UserError, nearest
-
 
 
 class MissingLabelsError(UserError):
@@ -67,11 +66,15 @@ def label_of(source: Source, names: Sequence[str], labels: str) -> int | None:
     """The column that is named for the labels, or that may hold them by its name."""
     lower = [name.lower() for name in names]
     if labels and lower.count(labels.lower()) > 1:
-        raise UserError(f"data.labels: {source.origin} has several columns {labels!r}; rename all but one")
+        raise UserError(
+            f"data.labels: {source.origin} has several columns {labels!r}; rename all but one"
+        )
     if labels:
         if labels.lower() not in lower:
             hint = nearest(labels, names) if names else "the table has no header"
-            raise MissingLabelsError(f"data.labels: {source.origin} has no column {labels!r}; {hint}")
+            raise MissingLabelsError(
+                f"data.labels: {source.origin} has no column {labels!r}; {hint}"
+            )
         return lower.index(labels.lower())
     for name in LABELS:
         if name in lower and not (name == "y" and "x" in lower):  # x and y are coordinates
@@ -121,8 +124,8 @@ def classes_of(
         )
     if numeric and not whole:
         raise UserError(
-            f"data.labels: column {name!r} of {source.origin} has values that are not whole numbers; "
-            "choose another column, or none"
+            f"data.labels: column {name!r} of {source.origin} has values that are not whole "
+            "numbers; choose another column, or none"
         )
     if whole:
         value = {

@@ -12,7 +12,6 @@ from torch import Tensor
 from vaelab.data.schema import Array, Schema
 
 
-
 class Split(NamedTuple):
     """Images with or without labels and factors."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vaelab.data.cells import Layout, is_number, number
-from vaelab.data.dataset import Array
+from vaelab.data.schema import Array
 
 LABELS = ("label", "labels", "class", "target", "y")  # names of a column that may hold labels
 INDEX = ("index", "id", "row", "#", "unnamed: 0")  # names of a column that may number the rows
@@ -64,5 +64,3 @@ def _ascends(row: Array) -> bool:
     if len(steps) and steps[0] < 0:
         steps = -steps
     return bool(len(steps) and (steps > 0).all() and np.ptp(steps) <= 0.05 * steps.mean())
-
-

@@ -9,8 +9,9 @@ from typing import IO
 
 import numpy as np
 
-from vaelab.data.dataset import Array, Arrays
+from vaelab.data.dataset import Arrays
 from vaelab.data.reading import exactly, opened, reading
+from vaelab.data.schema import Array
 from vaelab.errors import UserError
 
 LARGEST = 2**36  # bytes that a header may announce

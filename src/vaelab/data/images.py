@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from vaelab.data.dataset import Array, Arrays
+from vaelab.data.dataset import Arrays
 from vaelab.data.folders import part_of, splits
 from vaelab.data.reading import classes, natural, reading
+from vaelab.data.schema import Array
 from vaelab.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
+from msgspec.structs import replace
 
-from vaelab.data.dataset import Array
-from vaelab.data.reading import natural
-from vaelab.data.schema import KINDS, Column, Kind, days
-from vaelab.data.sources import ABSENT
+from vaelab.data.schema import KINDS, Array, Column, Kind, days
+from vaelab.data.seen import MANY, PRECISE, Seen
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import Data
 
-MANY = 1000  # categories at most
 FEW = 10  # whole numbers from 1 to at most this are an order, such as marks
 RARE = 20.0  # counts have a mean of at most this; larger whole numbers are real ones
 ENOUGH = 20  # rows in which different words name the rows
 FORMATS = ("iso", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%d.%m.%Y %H:%M",
     "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%Y/%m/%d %H:%M:%S")  # fmt: skip
 IDENTIFIES = re.compile(r"(^|[\W_])(id|ids|uuid|guid|index|#)$|[a-z]I[dD]$")  # a name
-PADDED = re.compile(r"[-+]?0\d+")
-PRECISE = 8  # digits behind the point, above which a number has no fixed precision
 FAR = 1000.0  # times the range, above which an origin is subtracted
 TAILS = 12.0  # (q99.5 - q0.5) / (q75 - q25) of heavy tails; a Gaussian has 3.8
 SKEWED = 1.0  # skewness, from which positive numbers are log-normal if that halves it
@@ -34,102 +29,6 @@ OVERRIDES: dict[str, Kind] = {
     "real": "real", "heavy": "heavy", "positive": "positive", "count": "count",
     "categorical": "categorical", "ordinal": "ordinal", "date": "date", "ignore": "ignored",
 }  # fmt: skip
-
-
-class Seen:
-    """What is known of a column from the cells that have gone by.
-
-    Args:
-        number: The function that reads a number, or raises ValueError.
-        missing: The texts, in lower case, that stand for an empty cell.
-    """
-
-    def __init__(self, number: Callable[[str], float], missing: frozenset[str]) -> None:
-        self.number, self.missing = number, missing
-        self.rows = self.holes = self.numbers = self.absent = self.decimals = 0
-        self.low, self.high, self.sum = math.inf, -math.inf, 0.0
-        self.whole, self.padded, self.different = True, False, True
-        self.word, self.line = "", 0  # the first cell that is no number, and its line
-        self.infinite = 0  # the line of the first infinite number
-        self.distinct: set[str] = set()
-        self.hashes: list[Array] = []
-
-    def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
-        """Look at the next cells, which stand in these lines."""
-        filled = [cell for cell in cells if cell.lower() not in self.missing]
-        self.rows, self.holes = self.rows + len(filled), self.holes + len(cells) - len(filled)
-        fresh = set(filled)
-        if len(self.distinct) <= MANY:
-            self.distinct |= fresh
-        if self.different and len(fresh) == len(filled):
-            self.hashes.append(np.fromiter(map(hash, filled), np.int64, len(filled)))
-        elif filled:
-            self.different, self.hashes = False, []
-        values = self._numbers(filled, cells, lines)
-        if not len(values):
-            return
-        self.numbers += len(values)
-        self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
-        self.sum += float(values.sum())
-        if self.whole and (values != np.rint(values)).any():
-            self.whole = False
-        if not self.infinite and not np.isfinite(values).all():
-            self.infinite = next(
-                line for cell, line in zip(cells, lines, strict=True) if self._is_infinite(cell)
-            )
-        for cell in filled[:: max(1, len(filled) // 500)]:
-            self.padded = self.padded or bool(PADDED.fullmatch(cell))
-            self.decimals = max(self.decimals, _decimals(cell))
-
-    def _numbers(self, filled: list[str], cells: Sequence[str], lines: Sequence[int]) -> Array:
-        """The numbers among the cells; notes the first cell that is none."""
-        with suppress(ValueError):
-            return np.fromiter(map(self.number, filled), float, len(filled))
-        found = []
-        for cell, line in zip(cells, lines, strict=True):
-            if cell.lower() in self.missing:
-                continue
-            try:
-                found.append(self.number(cell))
-            except ValueError:
-                if cell.lower() in ABSENT:
-                    self.absent += 1
-                elif not self.line:
-                    self.word, self.line = cell, line
-        return np.array(found)
-
-    def _is_infinite(self, cell: str) -> bool:
-        with suppress(ValueError):
-            return math.isinf(self.number(cell))
-        return False
-
-    def finish(self) -> None:
-        """Count the marks that stand for nothing in a column of numbers as empty cells."""
-        if self.absent and self.numbers and self.numbers + self.absent == self.rows:
-            self.rows, self.holes = self.numbers, self.holes + self.absent
-            self.distinct = {cell for cell in self.distinct if cell.lower() not in ABSENT}
-
-    @property
-    def numeric(self) -> bool:
-        return self.numbers == self.rows > 0
-
-    @property
-    def unique(self) -> bool:
-        """Whether all cells differ."""
-        if not self.different or self.rows < 2:
-            return False
-        return len(np.unique(np.concatenate(self.hashes))) == self.rows
-
-    def sorted(self) -> list[str]:
-        """The distinct texts: by value where they are numbers, else in natural order."""
-        return sorted(self.distinct, key=self.number if self.numeric else natural)
-
-
-def _decimals(cell: str) -> int:
-    if "e" in cell.lower():
-        return PRECISE + 1
-    point = max(cell.rfind("."), cell.rfind(","))
-    return len(cell) - point - 1 if point >= 0 else 0
 
 
 def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool) -> Column:
@@ -166,20 +65,18 @@ def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool)
     if kind == "count" and not (seen.whole and seen.low >= 0):
         raise UserError(f"{where}: data.count needs whole numbers from 0; choose data.real")
     if kind == "date" and not form:
-        raise UserError(
-            f"{where}: no format of dates fits all its cells; write them as 2024-12-31"
-        )
-    column = Column(name=name, kind=_checked(kind), holes=seen.holes, rows=seen.rows, format=form)
+        raise UserError(f"{where}: no format of dates fits all its cells; write them as 2024-12-31")
+    column = Column(name=name, kind=cast(Kind, kind), holes=seen.holes, rows=seen.rows, format=form)
     if kind == "constant":
-        return _with(column, values=tuple(seen.sorted()))
+        return replace(column, values=tuple(seen.sorted()))
     if KINDS[kind].words:
-        return _with(column, values=_categories(where, kind, seen, order))
+        return replace(column, values=_categories(where, kind, seen, order))
     if kind in ("real", "heavy", "positive", "count"):
         return _measured(column, seen)
     if kind == "date":
         found = [days(word, form) for word in seen.distinct]
         whole = all(value.is_integer() for value in found)
-        return _with(column, origin=float(round(min(found))), decimals=0 if whole else -1)
+        return replace(column, origin=float(round(min(found))), decimals=0 if whole else -1)
     return column
 
 
@@ -194,13 +91,12 @@ def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
             return "identifier"
     if len(seen.distinct) == 2:
         return "binary"
-    if not seen.numeric:
-        if 2 * seen.numbers > seen.rows:
-            raise UserError(
-                f"{where}: line {seen.line}: {seen.word[:40]!r} is not a number, most other cells "
-                f"are; correct it, name it in data.missing if it stands for an empty cell, or name "
-                "the column in data.categorical or data.ignore"
-            )
+    if not seen.numeric and 2 * seen.numbers > seen.rows:
+        raise UserError(
+            f"{where}: line {seen.line}: {seen.word[:40]!r} is not a number, most other cells "
+            "are; correct it, name it in data.missing if it stands for an empty cell, or name "
+            "the column in data.categorical or data.ignore"
+        )
     if not seen.numeric or seen.padded:  # padded with zeros are post codes and the like
         return "categorical" if len(seen.distinct) <= min(MANY, seen.rows / 2) else "text"
     if not seen.whole:
@@ -208,15 +104,6 @@ def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
     if seen.low == 1 and seen.high <= FEW and len(seen.distinct) == seen.high:
         return "ordinal"
     return "count" if seen.low == 0 and seen.sum <= RARE * seen.rows else "real"
-
-
-def _checked(kind: str) -> Kind:
-    assert kind in KINDS
-    return kind  # type: ignore[return-value]  # a key of KINDS, as asserted
-
-
-def _with(column: Column, **changes: object) -> Column:
-    return Column(**{f: getattr(column, f) for f in column.__struct_fields__} | changes)  # type: ignore[arg-type]
 
 
 def _categories(where: str, kind: str, seen: Seen, order: str) -> tuple[str, ...]:
@@ -243,13 +130,13 @@ def _measured(column: Column, seen: Seen) -> Column:
     if column.kind in ("positive", "count"):
         origin = 0.0
     decimals = -1 if seen.decimals > PRECISE else 0 if seen.whole else seen.decimals
-    return _with(column, origin=origin, decimals=decimals)
+    return replace(column, origin=origin, decimals=decimals)
 
 
 def ranged(column: Column, x: Array) -> Column:
     """Return the column with the range of its values x (N,)."""
     values = x[~np.isnan(x)]
-    return _with(column, low=float(values.min()), high=float(values.max()))
+    return replace(column, low=float(values.min()), high=float(values.max()))
 
 
 def _format(words: set[str]) -> str:
@@ -277,11 +164,11 @@ def shaped(column: Column, x: Array) -> Column:
     if len(values) < ENOUGH or values.std() == 0:
         return column
     skewness = abs(_skewness(values))
-    if column.origin == 0 and values.min() > 0 and skewness > SKEWED:
-        if abs(_skewness(np.log(values))) < skewness / 2:
-            return _with(column, kind="positive")
+    skewed = column.origin == 0 and values.min() > 0 and skewness > SKEWED
+    if skewed and abs(_skewness(np.log(values))) < skewness / 2:
+        return replace(column, kind="positive")
     low, first, third, high = np.quantile(values, [0.005, 0.25, 0.75, 0.995])
-    return _with(column, kind="heavy") if high - low > TAILS * (third - first) else column
+    return replace(column, kind="heavy") if high - low > TAILS * (third - first) else column
 
 
 def _skewness(values: Array) -> float:
@@ -332,6 +219,6 @@ def _brief(column: Column) -> str:
     if not KINDS[column.kind].words:
         return column.name
     shown = "<".join(column.values) if column.kind == "ordinal" else "|".join(column.values)
-    return f"{column.name} [{shown}]" if len(shown) < 40 else f"{column.name} [{len(column.values)}]"
-
-
+    return (
+        f"{column.name} [{shown}]" if len(shown) < 40 else f"{column.name} [{len(column.values)}]"
+    )

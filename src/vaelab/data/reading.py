@@ -13,7 +13,7 @@ from typing import IO
 
 import numpy as np
 
-from vaelab.data.dataset import Array
+from vaelab.data.schema import Array
 from vaelab.errors import UserError
 
 PIECE = 2**24  # bytes that are read and converted at once

@@ -165,7 +165,7 @@ class Schema(Struct, frozen=True):
 
 def days(cell: str, form: str) -> float:
     """Return the days since 1970 of a date or time as it is written; ValueError if it is none."""
-    moment = datetime.fromisoformat(cell) if form == "iso" else datetime.strptime(cell, form)  # noqa: DTZ007
+    moment = datetime.fromisoformat(cell) if form == "iso" else datetime.strptime(cell, form)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - EPOCH).total_seconds() / DAY
@@ -174,8 +174,8 @@ def days(cell: str, form: str) -> float:
 def written(value: float, form: str) -> str:
     """Return the text of a number of days since 1970; whole days have no time.
 
-    >>> written(days("2024-02-29", "iso"), "iso"), written(days("29.02.2024", "%d.%m.%Y"), "%d.%m.%Y")
-    ('2024-02-29', '29.02.2024')
+    >>> written(days("2024-02-29", "iso"), "iso")
+    '2024-02-29'
     """
     moment = EPOCH + timedelta(days=value)
     if form != "iso":

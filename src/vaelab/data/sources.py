@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vaelab.data.cells import LOOKED, SEPARATORS, layout_of, number, rows_of
-from vaelab.data.dataset import Array
 from vaelab.data.headers import header, names_of
 from vaelab.data.reading import reading
+from vaelab.data.schema import Array
 from vaelab.errors import UserError
 
 CELLS = 2**18  # cells of a chunk

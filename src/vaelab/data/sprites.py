@@ -13,7 +13,8 @@ import math
 
 import numpy as np
 
-from vaelab.data.dataset import Array, Arrays
+from vaelab.data.dataset import Arrays
+from vaelab.data.schema import Array
 from vaelab.recipes import Data
 from vaelab.seeding import numpy_generator
 

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from vaelab.data.cells import DECIMAL_COMMA, check_words
 from vaelab.data.columns import classes_of, indices, label_of
-from vaelab.data.dataset import Array, Arrays
-from vaelab.data.inference import Seen, column_of, described, overrides, ranged, shaped
-from vaelab.data.schema import KINDS, Column, Schema, days
+from vaelab.data.dataset import Arrays
+from vaelab.data.inference import column_of, described, overrides, ranged, shaped
+from vaelab.data.schema import KINDS, Array, Column, Schema, days
+from vaelab.data.seen import Seen
 from vaelab.data.sources import ABSENT, Chunk, Source, TextFile
 from vaelab.errors import UserError
 from vaelab.recipes import Data
@@ -110,8 +112,8 @@ def read_rows(source: Source, schema: Schema) -> Rows:
         source.names, missing = modelled, []
     if len(missing) == len(modelled):
         raise UserError(
-            f"{source.origin}: has none of the columns of the run ({', '.join(modelled[:6])}, ...); "
-            "give a table with the same header"
+            f"{source.origin}: has none of the columns of the run "
+            f"({', '.join(modelled[:6])}, ...); give a table with the same header"
         )
     if missing:
         notes.append(f"columns that are not there are read as empty: {', '.join(missing)}")
@@ -177,7 +179,7 @@ def _inferred(
         column = column_of(source.origin, name or f"column {i + 1}", one, forced.get(name), i == 0)
         found.append(column)
     return [
-        Column(**{f: getattr(c, f) for f in c.__struct_fields__} | {"dtype": dtype})
+        replace(c, dtype=dtype)
         for c, dtype in zip(found, source.dtypes or [""] * len(found), strict=True)
     ]
 
@@ -202,7 +204,9 @@ def _values(
     """Numbers (N, D) of the columns of x, and the cells of the label."""
     keep = [i for i, column in enumerate(schema.columns) if column.modelled]
     if not keep:
-        raise UserError(f"{source.origin}: contains no column to learn from; add some")
+        raise UserError(
+            f"{source.origin}: contains no column of numbers beside the labels; add some"
+        )
     missing = source.missing | {*schema.missing}
     readers = [Reader(source, schema.columns[i], missing, typed) for i in keep]
     pieces, words = [], list[str]()
@@ -268,7 +272,9 @@ class Reader:
         if cell.lower() in self.empty:
             return np.nan
         try:
-            return self.code.get(str(float(self.source.number(cell))), float(len(self.column.values)))
+            return self.code.get(
+                str(float(self.source.number(cell))), float(len(self.column.values))
+            )
         except ValueError:
             return float(len(self.column.values))
 
@@ -279,8 +285,8 @@ class Reader:
             return days(cell, self.column.format) - self.column.origin
         except (ValueError, OverflowError):
             raise UserError(
-                f"{self.source.origin}: column {self.column.name!r}: {cell[:40]!r} is no date as in "
-                "the rest of the column; correct it"
+                f"{self.source.origin}: column {self.column.name!r}: {cell[:40]!r} is no date as "
+                "in the rest of the column; correct it"
             ) from None
 
     def _one_by_one(self, chunk: Chunk, cells: Sequence[str]) -> Array:

@@ -95,7 +95,9 @@ def build(
     known["size"] = inject(posterior.size, known)
     known["inputs"] = inject(posterior.decoded, known) + len(classes)
     known["outputs"] = inject(likelihood.outputs, known)
-    networks = _networks(settings.network, known) if schema is None else _of_columns(settings, known)
+    networks = (
+        _networks(settings.network, known) if schema is None else _of_columns(settings, known)
+    )
     encode, decode = _wrapped(networks, likelihood, known)
 
     for_encoder = {"network": encode, "features": networks.features}
@@ -135,8 +137,10 @@ def _networks(name: str, known: Mapping[str, Any]) -> Networks:
 def _of_columns(settings: Model, known: Mapping[str, Any]) -> Networks:
     """The encoder of features of a row and the decoder to the outputs of its columns."""
     schema = known["schema"]
-    encoder = _networks(settings.network, known | {"shape": (Features.width(schema),)})
-    decoder = _networks(settings.network, known | {"shape": (Mixed.total(schema),), "outputs": 1})
+    inward = {**known, "shape": (Features.width(schema),)}
+    outward = {**known, "shape": (Mixed.total(schema),), "outputs": 1}
+    encoder = _networks(settings.network, inward)
+    decoder = _networks(settings.network, outward)
     return Networks(encoder.encoder, encoder.features, decoder.decoder)
 
 

@@ -31,7 +31,7 @@ DATASETS = {
     "sprites": Part("shapes of known scale, rotation and position, any size, up to 737,280 images",
         "data.sprites:load", "matthey2017dsprites"),
     # An axis with this entry takes any name that is none of the others for a path.
-    "PATH": Part("custom: .npy, .npz, .csv, .parquet, a folder of images (sub-folders: classes) or IDX files",
+    "PATH": Part("custom: .npy, .npz, .csv, .parquet, folder of images (sub-folders: classes), IDX",
         "data.files:read"),
 }
 

@@ -187,6 +187,8 @@ def _build(
     for key, value in overrides.items():
         field = _check_name(key, known, "")
         given[key] = field.parse(value) if isinstance(value, str) else value
+    if "train.epochs" in given:
+        given.setdefault("train.steps", 0)  # who names the epochs wants no more
     for key in ("model.variant", *AXES):
         if file := custom.file_of(str(given.get(key, ""))):
             custom.permit(file)  # the caller names it

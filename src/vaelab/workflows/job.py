@@ -53,6 +53,7 @@ class Job:
         self.recipe = recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
         self.device = devices.device(recipe.train.device)
         self.data = read(recipe.data)
+        self.recipe = recipe = self._with_steps(recipe)
         check_support(self.data, support(recipe.model), recipe.data, recipe.model.likelihood)
         self.train = self._batches(self.data.train, augment=True)
         self.validation = self._batches(self.data.validation)
@@ -68,6 +69,16 @@ class Job:
         self._check()
         # A resumed run detects that its data were replaced.
         self.fingerprint = f"{tuple(self.data.train.x.shape)} {self.data.train.checksum()}"
+
+    def _with_steps(self, recipe: Recipe) -> Recipe:
+        """Return the recipe with as many epochs as ``train.steps`` needs."""
+        a_pass = len(batch_sizes(len(self.data.train.x), recipe.train.batch))
+        needed = -(-recipe.train.steps // a_pass)
+        self.raised = needed > recipe.train.epochs
+        if not self.raised:
+            return recipe
+        train = msgspec.structs.replace(recipe.train, epochs=needed)
+        return msgspec.structs.replace(recipe, train=train)
 
     def _batches(self, split: Split, augment: bool = False) -> Batches:
         levels, settings = self.data.levels, self.recipe.data
@@ -127,6 +138,11 @@ def introduce(job: Job) -> None:
         say(f"  shown as signals: {_channels(data.shape)}")
     for note in data.notes:
         say(f"  {note}")
+    if job.raised:
+        say(
+            f"epochs: {recipe.train.epochs:,}, so that the optimiser makes train.steps "
+            f"{recipe.train.steps:,} steps"
+        )
     say(f"treatment: {recipe.data.treatment}; likelihood: {recipe.model.likelihood}")
     job.console.once(summary(job.vae))
     for line in _remarks(job):

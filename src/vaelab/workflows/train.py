@@ -302,7 +302,7 @@ def measure(job: Job, run: Run) -> dict[str, Any]:
 def _check_continues(began: Recipe, wanted: Recipe) -> None:
     """Raise a `UserError` if the resumed run would have another recipe."""
     old, new = flatten(began), flatten(wanted)
-    free = {"name", "about", "data.source", "data.dir"}
+    free = {"name", "about", "data.source", "data.dir", "train.steps"}
     free |= {key for key in new if key.startswith("figures.")}
     constant = wanted.train.schedule == "constant" and not wanted.objective.cycles
     if constant and wanted.train.epochs > began.train.epochs:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from vaelab.data.dataset import Array
+from vaelab.data.schema import Array
 from vaelab.evaluation.metrics.codes import (
     linear_classifier,
 )

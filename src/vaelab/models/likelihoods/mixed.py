@@ -29,7 +29,7 @@ BLOCKS: dict[str, type[Block]] = {
 
 
 class Mixed(Likelihood):
-    """log p(x|z) = sum_j log p_j(x_j|z) over the cells that are not empty, in nats, where p_j is the
+    """log p(x|z) = sum_j log p_j(x_j|z) over the cells that are not empty, in nats; p_j is the
     distribution of column j's kind.
 
     An empty cell is NaN and contributes nothing, so that the sum is the log density of the observed
@@ -37,8 +37,8 @@ class Mixed(Likelihood):
 
     Nazabal, Olmos, Ghahramani & Valera, Handling incomplete heterogeneous data using VAEs, 2020,
     arXiv:1807.03653.
-    Mattei & Frellsen, MIWAE: deep generative modelling and imputation of incomplete data sets, 2019,
-    arXiv:1812.02633.
+    Mattei & Frellsen, MIWAE: deep generative modelling and imputation of incomplete data sets,
+    2019, arXiv:1812.02633.
     """
 
     support: Support = "columns"
@@ -68,9 +68,7 @@ class Mixed(Likelihood):
     @staticmethod
     def total(schema: Schema) -> int:
         """Return the numbers that the decoder puts out for a row."""
-        return sum(
-            len(c.values) if c.kind == "categorical" else 1 for c in schema.modelled
-        )
+        return sum(len(c.values) if c.kind == "categorical" else 1 for c in schema.modelled)
 
     @property
     def start_from_images(self) -> Callable[[Tensor], None]:
@@ -110,7 +108,8 @@ class Columns(Distribution):
     ) -> None:
         self.parts, self.neutral, self.index, self.order = parts, neutral, index, order
         self.sizes = [part.batch_shape[-1] for part in parts]
-        super().__init__((*parts[0].batch_shape[:-1], len(index)), validate_args=False)
+        shape = torch.Size((*parts[0].batch_shape[:-1], len(index)))
+        super().__init__(shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
         empty = value.isnan()
