@@ -18,8 +18,9 @@ import torch
 from vaelab.data.batches import Batches, check_support
 from vaelab.data.checking import check
 from vaelab.data.columns import MissingLabelsError
-from vaelab.data.dataset import Array, Arrays, Dataset, Split, spread
+from vaelab.data.dataset import Array, Arrays, Dataset, Form, Split, spread
 from vaelab.data.files import TABLES, find
+from vaelab.data.forms import guess
 from vaelab.data.reading import lack_of_memory
 from vaelab.data.splitting import build
 from vaelab.errors import UserError
@@ -30,9 +31,11 @@ __all__ = [
     "Arrays",
     "Batches",
     "Dataset",
+    "Form",
     "Split",
     "anchored",
     "check_support",
+    "guess",
     "load",
     "load_all",
     "spread",

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data.dataset import Array, Arrays, Split
+from vaelab.data.dataset import Array, Arrays, Form, Split
+from vaelab.data.forms import channels_first, form_of
 from vaelab.data.reading import classes
 from vaelab.errors import UserError
 from vaelab.recipes import Data
@@ -25,6 +26,7 @@ class Checked(NamedTuple):
     levels: int | None
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
+    form: Form
 
 
 def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
@@ -36,6 +38,9 @@ def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
         for key, part in sets.items()
         if part is not None
     }
+    form = form_of(parts["x"].shape[1:], settings.form, arrays.form, origin)
+    if form == "signal":
+        parts = {key: channels_first(part, notes) for key, part in parts.items()}
     if len({(part.dtype, part.shape[1:]) for part in parts.values()}) > 1:
         found = " but ".join(f"{key} {part.dtype} {part.shape[1:]}" for key, part in parts.items())
         raise UserError(f"{origin}: {found}; store all with one type and one shape")
@@ -58,7 +63,8 @@ def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
         factors = _factors(arrays.factors, len(images.x), f"{origin}: factors")
         images = images._replace(factors=factors)
     said = (*arrays.notes, *dict.fromkeys(notes))
-    return Checked(images, splits.get("x_validation"), splits.get("x_test"), levels, names, said)
+    validation, test = splits.get("x_validation"), splits.get("x_test")
+    return Checked(images, validation, test, levels, names, said, form)
 
 
 def _layout(x: Array, channels_first: bool, origin: str, notes: list[str]) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Array: TypeAlias = NDArray[Any]
+Form: TypeAlias = Literal["image", "signal", "table"]
 
 
 class Split(NamedTuple):
@@ -37,7 +38,7 @@ class Dataset(NamedTuple):
     """
 
     name: str  # "mnist", "digits", or the stem of the file
-    shape: tuple[int, ...]  # (H, W), (C, H, W) or (D,)
+    shape: tuple[int, ...]  # an image (H, W) or (C, H, W), a signal (L,) or (C, L), a table (D,)
     levels: int | None  # 256 for 8-bit images, 17 for digits, 2 for binary ones; None: real values
     train: Split
     validation: Split  # may be empty
@@ -48,6 +49,7 @@ class Dataset(NamedTuple):
     class_names: tuple[str, ...] = ()  # label i is called class_names[i]; empty for plain numbers
     notes: tuple[str, ...] = ()  # one line each: how the source was read, and what was left out
     features: tuple[str, ...] = ()  # the names of a table's columns, where it has some
+    form: Form = "image"  # what the rows are
 
     def splits(self) -> dict[str, Split]:
         """The three by name."""
@@ -113,6 +115,7 @@ class Arrays(NamedTuple):
     channels_first: bool = False  # where the source knows; else the shape tells
     notes: tuple[str, ...] = ()  # how the source was read
     features: tuple[str, ...] = ()  # the names of a table's columns
+    form: Form | None = None  # what the rows are, where the source knows; else the shape tells
 
 
 def spread(n: int, count: int) -> Array:

@@ -76,6 +76,7 @@ def read_table(path: Path, labels: str = "") -> Arrays:
         class_names=classes,
         notes=("; ".join([said_first, *notes]),),
         features=tuple(names[i] for i in kept),
+        form="table",
     )
 
 

@@ -18,6 +18,7 @@ from vaelab.plots.latent import density
 from vaelab.plots.style import COLOURS, Array, Look, grid, localise, page, plain
 
 PANELS = 20  # at most on a page
+FEATURES = 24  # of a table at most, the first ones
 _ORIGINAL, _MODEL = "0.55", COLOURS[1]
 
 
@@ -131,6 +132,7 @@ def signal_steps(
 @page
 def feature_densities(x: Array, made: Array, names: Sequence[str] = (), *, look: Look) -> Figure:
     """The density of each feature in the data x (N, D) and in samples (M, D)."""
+    x, made = x[:, :FEATURES], made[:, :FEATURES]
     figure, axes = _feature_panels(x.shape[1], names, look, look.text("samples"))
     wide = x.T.astype(np.float64), made.T.astype(np.float64)  # squares of 1e30, steps at 1e9
     for ax, real, sampled in zip(axes, *wide, strict=True):
@@ -150,6 +152,7 @@ def feature_densities(x: Array, made: Array, names: Sequence[str] = (), *, look:
 @page
 def feature_pairs(x: Array, xhat: Array, names: Sequence[str] = (), *, look: Look) -> Figure:
     """Each feature of reconstructions xhat (N, D) against the originals; the diagonal is exact."""
+    x, xhat = x[:, :FEATURES], xhat[:, :FEATURES]
     figure, axes = _feature_panels(x.shape[1], names, look, "")
     for ax, real, again in zip(axes, x.T, xhat.T, strict=True):
         ax.axline((float(real.mean()), float(real.mean())), slope=1, color="0.8", lw=look.scale)
@@ -165,6 +168,7 @@ def feature_steps(
     values: Array, steps: Array, names: Sequence[str], *, look: Look, title: str, xlabel: str
 ) -> Figure:
     """Each feature of decoded walks (R, S, D) at the values (R, S): a line for each walk."""
+    steps = steps[..., :FEATURES]
     figure, axes = _feature_panels(steps.shape[2], (), look, title)
     for i, ax in enumerate(axes):
         for across, walk, colour in zip(values, steps, _colours(len(steps)), strict=True):

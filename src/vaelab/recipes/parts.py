@@ -182,6 +182,12 @@ AXES: dict[str, dict[str, Part]] = {
 }
 
 CLOSED: dict[str, dict[str, Part]] = {
+    "data.form": {
+        "auto": Part("as the file or the shape of the array suggests, which is reported"),
+        "image": Part("images (H, W) or (C, H, W): neighbouring pixels belong together"),
+        "signal": Part("signals (L,) or (C, L): values in the order of time, of C channels"),
+        "table": Part("rows (D,) of a table: features in no order"),
+    },
     "data.treatment": {
         "grey": Part("grey levels as numbers in [0, 1]"),
         "threshold": Part("pixels are 1 where the grey level is at least 1/2, else 0"),

@@ -33,6 +33,9 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     labels: Annotated[
         str, _doc("tables: the column of the labels, or none (empty: inferred and reported)")
     ] = ""
+    form: Annotated[
+        str, _doc("what the rows are; auto: tables of files are tables, of arrays the shape tells")
+    ] = "auto"
     resize: Annotated[
         int,
         Meta(ge=0, le=1024),

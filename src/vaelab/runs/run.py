@@ -15,7 +15,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from vaelab.data import Dataset
+from vaelab.data import Dataset, Form, guess
 from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
 from vaelab.files import Payload, opened, put, remove_scratch
@@ -83,6 +83,12 @@ class Run:
     def contract(self) -> dict[str, Any]:
         """What the best weights are for: the shape and values of the data; the epoch."""
         return self._best()[0]
+
+    @property
+    def form(self) -> Form:
+        """What the rows of the data are: images, signals or rows of a table."""
+        found: Form | None = self.contract.get("form")
+        return found or guess(tuple(self.contract["shape"]))
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -251,6 +257,7 @@ class Run:
             "display": data.display(self.recipe.data.treatment),
             "classes": vae.classes.tolist(),
             "class_names": data.class_names,
+            "form": data.form,
             "epoch": epoch,
         }
         contract["checksum"] = checksum(weights, json.dumps(contract))

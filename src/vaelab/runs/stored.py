@@ -11,6 +11,7 @@ import msgspec
 import torch
 from msgspec import Meta, Struct
 
+from vaelab.data import Form
 from vaelab.errors import UserError
 from vaelab.training import History, Tensors
 
@@ -31,6 +32,7 @@ class Contract(Struct):
     classes: tuple[int, ...]
     epoch: int
     class_names: tuple[str, ...] = ()
+    form: Form | None = None  # None in runs of earlier versions: the shape tells
 
 
 class StateFacts(Struct):

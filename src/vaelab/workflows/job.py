@@ -13,7 +13,6 @@ from vaelab.data import Batches, Dataset, Split, anchored, check_support
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
 from vaelab.models import build, start, summary, support, units_of
-from vaelab.plots import form
 from vaelab.recipes import Data, Objective, Recipe, changes, rules
 from vaelab.seeding import seeded
 from vaelab.training import Step, batch_sizes, schedules
@@ -122,8 +121,8 @@ def introduce(job: Job) -> None:
     labels = "with labels" if data.train.y is not None else "no labels"
     shape = "x".join(map(str, data.shape))
     say(f"data: {data.name}, shape {shape}, {labels}; {images}")
-    if form(data.shape) == "signal":
-        say(f"  shown as signals: {_channels(data.shape)}")
+    if data.form == "signal":
+        say(f"  signals: {_channels(data.shape)}")
     for note in data.notes:
         say(f"  {note}")
     say(f"treatment: {recipe.data.treatment}; likelihood: {recipe.model.likelihood}")
@@ -181,8 +180,7 @@ def _remarks(job: Job) -> list[str]:
 def _channels(shape: tuple[int, ...]) -> str:
     """What the axes of a signal are taken for; what flat images should look like."""
     if len(shape) > 1:
-        *_, few, long = sorted(shape)
-        return f"{few} {'channel' if few == 1 else 'channels'} of {long} steps"
+        return f"{shape[0]} channels of {shape[1]} steps"
     steps = f"{shape[0]} steps"
     for channels in (1, 3):
         side = math.isqrt(shape[0] // channels)
