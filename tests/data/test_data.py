@@ -624,7 +624,7 @@ def test_an_error_in_a_custom_reader_is_named_with_its_place(tmp_path: Path) -> 
 
 def signals_of(tmp_path: Path, x: np.ndarray, **settings: Any) -> Any:
     np.save(tmp_path / "x.npy", x)
-    return load(Data(source=str(tmp_path / "x.npy"), **settings))
+    return data.load(Data(source=str(tmp_path / "x.npy"), **settings))
 
 
 def test_signals_are_channels_first_from_any_layout_and_the_channels_are_told(
@@ -646,8 +646,8 @@ def test_signals_are_channels_first_from_any_layout_and_the_channels_are_told(
 
 def test_a_table_of_a_file_is_one_however_wide_and_a_setting_says_otherwise(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "x.csv", np.random.default_rng(0).normal(size=(30, 40)), delimiter=",")
-    assert load(Data(source=str(tmp_path / "x.csv"))).form == "table"
-    assert load(Data(source=str(tmp_path / "x.csv"), form="signal")).form == "signal"
+    assert data.load(Data(source=str(tmp_path / "x.csv"))).form == "table"
+    assert data.load(Data(source=str(tmp_path / "x.csv"), form="signal")).form == "signal"
     assert signals_of(tmp_path, np.ones((30, 40)), test=0.2).form == "signal"
     assert signals_of(tmp_path, np.ones((30, 40)), form="table").form == "table"
 

@@ -18,13 +18,15 @@ import torch
 from vaelab.data.batches import Batches, check_support
 from vaelab.data.checking import check
 from vaelab.data.columns import MissingLabelsError
-from vaelab.data.dataset import Array, Arrays, Dataset, Form, Split, spread
+from vaelab.data.dataset import Array, Arrays, Dataset, Split, spread
 from vaelab.data.files import TABLES, find
-from vaelab.data.forms import guess
+from vaelab.data.forms import fits, guess
 from vaelab.data.reading import lack_of_memory
 from vaelab.data.splitting import build
+from vaelab.data.windows import windowed
 from vaelab.errors import UserError
 from vaelab.recipes import AXES, Data, code
+from vaelab.recipes.parts import Form
 
 __all__ = [
     "Array",
@@ -35,6 +37,7 @@ __all__ = [
     "Split",
     "anchored",
     "check_support",
+    "fits",
     "guess",
     "load",
     "load_all",
@@ -64,6 +67,7 @@ def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None, tup
     images are read as `levels` grey levels where that is given, whatever values occur in them.
     Raises as `load` does.
     """
+    settings = msgspec.structs.replace(settings, test=0, validation=0)
     try:
         arrays = _read(settings)
     except MissingLabelsError:  # of new data, as a rule
@@ -117,6 +121,8 @@ def _read(settings: Data) -> Arrays:
         arrays = arrays._replace(
             y=None, y_validation=None, y_test=None, class_names=(), notes=notes
         )
+    if settings.window:
+        return windowed(arrays, settings, settings.source)
     return _lent(arrays) if ".py:" in settings.source else arrays
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data.dataset import Array, Arrays, Form, Split
+from vaelab.data.dataset import Array, Arrays, Split
 from vaelab.data.forms import channels_first, form_of
 from vaelab.data.reading import classes
 from vaelab.errors import UserError
 from vaelab.recipes import Data
+from vaelab.recipes.parts import Form
 
 COARSE = 256  # steps of float32 that a column should span
 
@@ -39,8 +40,15 @@ def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
         if part is not None
     }
     form = form_of(parts["x"].shape[1:], settings.form, arrays.form, origin)
+    if form != "image" and (settings.rotate or settings.shift):
+        raise UserError(
+            f"data.rotate, data.shift: {form}s have no height and width; "
+            "set data.rotate and data.shift to 0"
+        )
     if form == "signal":
-        parts = {key: channels_first(part, notes) for key, part in parts.items()}
+        parts = {
+            key: channels_first(part, arrays.channels_first, notes) for key, part in parts.items()
+        }
     if len({(part.dtype, part.shape[1:]) for part in parts.values()}) > 1:
         found = " but ".join(f"{key} {part.dtype} {part.shape[1:]}" for key, part in parts.items())
         raise UserError(f"{origin}: {found}; store all with one type and one shape")

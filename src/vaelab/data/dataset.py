@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaelab.recipes.parts import Form
+
 Array: TypeAlias = NDArray[Any]
-Form: TypeAlias = Literal["image", "signal", "table"]
 
 
 class Split(NamedTuple):

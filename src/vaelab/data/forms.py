@@ -6,11 +6,18 @@ from typing import cast
 
 import numpy as np
 
-from vaelab.data.dataset import Array, Form
+from vaelab.data.dataset import Array
 from vaelab.errors import UserError
+from vaelab.recipes.parts import Form
 
 CHANNELS, MANY = 12, 64  # at most, of a signal and of a long one; a wider array is an image
 FEATURES = 24  # at most, of a table that was no file of one; a longer row is a signal
+
+LAYOUTS: dict[Form, str] = {
+    "image": "(N, H, W), (N, C, H, W) or (N, H, W, C)",
+    "signal": "(N, L), (N, C, L) or (N, L, C)",
+    "table": "(N, D)",
+}
 
 
 def guess(shape: tuple[int, ...]) -> Form:
@@ -46,28 +53,35 @@ def form_of(shape: tuple[int, ...], asked: str, known: Form | None, origin: str)
         UserError: Rows of this shape cannot be what the setting asks for.
     """
     form = known or guess(shape) if asked == "auto" else cast("Form", asked)
-    layouts = {
-        "image": (len(shape) > 1, "(N, H, W), (N, C, H, W) or (N, H, W, C)"),
-        "signal": (len(shape) < 3 or 1 in shape[1:], "(N, L), (N, C, L) or (N, L, C)"),
-        "table": (len(shape) == 1, "(N, D)"),
-    }
-    fits, layout = layouts[form]
-    if not fits:
+    if not fits(shape, form):
         raise UserError(
             f"data.form: rows of shape {shape} in {origin} are no {form}s, which are stored as "
-            f"{layout}; store them so, or set data.form to auto"
+            f"{LAYOUTS[form]}; store them so, or set data.form to auto"
         )
     return form
 
 
-def channels_first(x: Array, notes: list[str]) -> Array:
+def fits(shape: tuple[int, ...], form: Form) -> bool:
+    """Return whether rows of this shape can be of the form."""
+    match form:
+        case "image":
+            return len(shape) > 1
+        case "signal":
+            return len(shape) < 3 or 1 in shape[1:]
+        case "table":
+            return len(shape) == 1
+
+
+def channels_first(x: Array, known: bool, notes: list[str]) -> Array:
     """Return signals of any layout as (N, L) or (N, C, L).
 
-    Of (N, A, B) the longer axis is time; of (N, C, 1, L) and (N, C, L, 1) the first is that of the
-    channels.
+    Of (N, A, B) the longer axis is time, unless the channels are known to be the first; of
+    (N, C, 1, L) and (N, C, L, 1) the first is that of the channels.
     """
     if x.ndim == 4:
         x = x.reshape(*x.shape[:2], -1)
+    elif known:
+        pass
     elif x.ndim == 3 and x.shape[1] > x.shape[2]:
         x = np.moveaxis(x, 1, 2)
         notes.append(f"axes (N, time, channels): {x.shape[2]} steps of {x.shape[1]} channels")

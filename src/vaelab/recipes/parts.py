@@ -8,7 +8,9 @@ that reads the setting. Nothing here imports torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
+
+Form: TypeAlias = Literal["image", "signal", "table"]  # what the rows of a data set are
 
 
 class Part(NamedTuple):
@@ -20,6 +22,7 @@ class Part(NamedTuple):
     space: str = "reals"  # where z lives: prior and posterior must agree
     traits: str = ""  # what a posterior has; what a prior or an objective needs of it
     reads: str = ""  # weights that an objective takes, settings that an optimiser takes
+    takes: tuple[Form, ...] = ("image", "signal", "table")  # forms of data that a network takes
 
 
 # fmt: off
@@ -37,9 +40,12 @@ DATASETS = {
 
 NETWORKS = {
     "mlp": Part("fully connected layers; any data", "models.networks:mlp"),
-    "conv": Part("convolutions of stride 2, each halves the image", "models.networks:conv"),
+    "conv": Part("convolutions of stride 2, each halves the image", "models.networks:conv",
+        takes=("image",)),
     "resnet": Part("two residual blocks after each halving", "models.networks:resnet",
-        "he2016identity"),
+        "he2016identity", takes=("image",)),
+    "conv1d": Part("convolutions over time, each halves the signal", "models.networks:conv1d",
+        takes=("signal",)),
 }
 
 LIKELIHOODS = {

@@ -61,14 +61,15 @@ class Run:
     @cached_property
     def vae(self) -> VAE:
         """The model with the weights of best.safetensors, in evaluation mode."""
-        contract, weights = self._best()
+        contract, weights = self._best
         with seeded(0, "weights"):  # the initial weights are random, and replaced
             vae = build(
                 self.recipe.model,
                 tuple(contract["shape"]),
                 contract["levels"],
                 contract["classes"],
-                units_of(self.recipe.data, tuple(contract["shape"])),
+                units_of(self.recipe.data, tuple(contract["shape"]), form=self.form),
+                self.form,
             )
         try:
             vae.load_state_dict(weights)
@@ -82,7 +83,7 @@ class Run:
     @cached_property
     def contract(self) -> dict[str, Any]:
         """What the best weights are for: the shape and values of the data; the epoch."""
-        return self._best()[0]
+        return self._best[0]
 
     @property
     def form(self) -> Form:
@@ -100,6 +101,7 @@ class Run:
         """The data of the run, split as in its training; read once."""
         return load_data(self.recipe.data)
 
+    @cached_property
     def _best(self) -> tuple[dict[str, Any], Tensors]:
         """Contract and weights of best.safetensors, verified by its checksum."""
         path = self.folder / "best.safetensors"

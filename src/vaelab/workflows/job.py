@@ -57,9 +57,9 @@ class Job:
         self.validation = self._batches(self.data.validation)
         self.test = self._batches(self.data.test)
         with seeded(recipe.train.seed, "weights"):
-            units = units_of(recipe.data, self.data.shape, self.data.train.x, self.data.levels)
-            classes = self.data.classes()
-            self.vae = build(recipe.model, self.data.shape, self.data.levels, classes, units)
+            data, classes = self.data, self.data.classes()
+            units = units_of(recipe.data, data.shape, data.train.x, data.levels, data.form)
+            self.vae = build(recipe.model, data.shape, data.levels, classes, units, data.form)
             self.step = Step(self.vae, recipe.objective)
             start(self.vae, self.train)
         schedules.check(recipe.train)
