@@ -11,13 +11,16 @@ from vaelab.errors import UserError
 from vaelab.recipes import Data
 
 
-def starts(steps: int, window: int, stride: int) -> Array:
+def starts(steps: int, window: int, stride: int, *, whole: bool = False) -> Array:
     """Return the first steps of the windows that fit into so many steps.
 
-    >>> starts(10, 4, 3).tolist()
-    [0, 3, 6]
+    If `whole`, one more window covers the last steps.
+
+    >>> starts(11, 4, 3).tolist(), starts(11, 4, 3, whole=True).tolist()
+    ([0, 3, 6], [0, 3, 6, 7])
     """
-    return np.arange(0, steps - window + 1, stride)
+    found = np.arange(0, steps - window + 1, stride)
+    return np.union1d(found, [steps - window]) if whole else found
 
 
 def cut(x: Array, window: int, stride: int) -> Array:

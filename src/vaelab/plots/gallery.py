@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -107,20 +106,17 @@ def _image_pages(view: View) -> Pages:
 
 def _signal_pages(view: View) -> Pages:
     run, look = view.run, view.look
-    axis = "features" if len(view.data.shape) == 1 else "step"
     x, names = view.examples
     originals, again, made = (signals(part.numpy()) for part in (*view.pairs, view.samples))
-    sampled = sample_title(run)
-    options: dict[str, Any] = {"look": look, "xlabel": axis}
     pages = {
-        "data": series.signals(signals(x.numpy()), names, title=look.text("examples"), **options),
-        "reconstructions": series.signal_pairs(originals, again, **options),
-        "samples": series.signals(made, title=sampled, **options),
+        "data": series.signals(signals(x.numpy()), names, title=look.text("examples"), look=look),
+        "reconstructions": series.signal_pairs(originals, again, look=look),
+        "samples": series.signals(made, title=sample_title(run), look=look),
     }
     if not is_discrete(run):
         walks = np.stack([signals(run.vae.decode(z, y).numpy()) for z, y in _walks(view)])
         title = look.text("interpolation")
-        pages["interpolation"] = series.signal_steps(walks, title=title, **options)
+        pages["interpolation"] = series.signal_steps(walks, title=title, look=look)
     return pages
 
 

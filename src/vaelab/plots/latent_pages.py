@@ -118,9 +118,8 @@ def _strips(
         steps = steps.reshape(rows, -1, *steps.shape[1:])
         return images.strips(steps, names, heads, look=look, title=title)
     curves = signals(view.run.vae.decode(z, y).numpy())
-    xlabel = look.text("features" if len(view.data.shape) == 1 else "step")
     curves = curves.reshape(rows, -1, *curves.shape[1:])
-    return series.signal_steps(curves, names, look=look, title=title, xlabel=xlabel)
+    return series.signal_steps(curves, names, look=look, title=title)
 
 
 def class_pages(view: View) -> Pages:

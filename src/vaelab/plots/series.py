@@ -71,9 +71,7 @@ def _key(
 
 
 @page
-def signals(
-    x: Array, names: Sequence[str] = (), *, look: Look, title: str, xlabel: str = "step"
-) -> Figure:
+def signals(x: Array, names: Sequence[str] = (), *, look: Look, title: str) -> Figure:
     """Curves of signals (N, T, C) against time, a panel for each, under its name where given."""
     x = x[:PANELS]
     figure, axes = _panels(len(x), 5, look, title, bool(names))
@@ -83,12 +81,12 @@ def signals(
         if names:
             ax.set_title(plain(names[i], 18), fontsize="small")
     _scale(axes[0], x)
-    _key(figure, axes, x.shape[2], look, look.text(xlabel))
+    _key(figure, axes, x.shape[2], look, look.text("step"))
     return figure
 
 
 @page
-def signal_pairs(x: Array, xhat: Array, *, look: Look, xlabel: str = "step") -> Figure:
+def signal_pairs(x: Array, xhat: Array, *, look: Look) -> Figure:
     """Signals (N, T, C), pale, and their reconstructions over them in the same colours."""
     x, xhat = x[:PANELS], xhat[:PANELS]
     figure, axes = _panels(len(x), 5, look, look.text("pairs"), names=False)
@@ -100,14 +98,12 @@ def signal_pairs(x: Array, xhat: Array, *, look: Look, xlabel: str = "step") -> 
     thick = Line2D([], [], color="0.3", lw=2.4 * look.scale, alpha=0.35)
     thick.set_label(look.text("original"))
     thin = Line2D([], [], color="0.3", lw=0.8 * look.scale, label=look.text("reconstruction"))
-    _key(figure, axes, x.shape[2], look, look.text(xlabel), [thick, thin])
+    _key(figure, axes, x.shape[2], look, look.text("step"), [thick, thin])
     return figure
 
 
 @page
-def signal_steps(
-    steps: Array, names: Sequence[str] = (), *, look: Look, title: str, xlabel: str = "step"
-) -> Figure:
+def signal_steps(steps: Array, names: Sequence[str] = (), *, look: Look, title: str) -> Figure:
     """R walks of S signals, (R, S, T, C): the signals of a walk overlaid, dark to light.
 
     There is a row of panels for each walk, named where given, and a column for each channel, four
@@ -125,7 +121,7 @@ def signal_steps(
         if names and i % c == 0:
             ax.set_ylabel(plain(names[i // c], 24), fontsize="small")
     _scale(axes[0], steps)
-    _key(figure, axes, 1, look, look.text(xlabel))
+    _key(figure, axes, 1, look, look.text("step"))
     return figure
 
 

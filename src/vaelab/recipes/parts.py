@@ -33,6 +33,8 @@ DATASETS = {
         "data.digits:load", "alpaydin1998optical pedregosa2011scikit"),
     "sprites": Part("shapes of known scale, rotation and position, any size, up to 737,280 images",
         "data.sprites:load", "matthey2017dsprites"),
+    "ecg": Part("generated electrocardiograms, one lead, windows of two seconds at 128 Hz",
+        "data.ecg:load", "mcsharry2003dynamical"),
     # An axis with this entry takes any name that is none of the others for a path.
     "PATH": Part("custom: .npy, .npz, .csv, a folder of images (sub-folders: classes) or IDX files",
         "data.files:read"),
