@@ -617,3 +617,46 @@ def test_an_error_in_a_custom_reader_is_named_with_its_place(tmp_path: Path) -> 
     source = f"{tmp_path / 'mine.py'}:read"
     with pytest.raises(vaelab.UserError, match=r"KeyError: 'x' \(mine.py, line 2\); correct it"):
         vaelab.train(vaelab.recipe("quickstart", {"data.source": source}), tmp_path / "run")
+
+
+# ---------------------------------------------------------------- what the rows are
+
+
+def signals_of(tmp_path: Path, x: np.ndarray, **settings: Any) -> Any:
+    np.save(tmp_path / "x.npy", x)
+    return data.load(Data(source=str(tmp_path / "x.npy"), **settings))
+
+
+def test_signals_are_channels_first_from_any_layout_and_the_channels_are_told(
+    tmp_path: Path,
+) -> None:
+    x = np.random.default_rng(0).normal(size=(50, 3, 40)).astype(np.float32)
+    for layout, said in (
+        (x, ()),
+        (x.transpose(0, 2, 1), ("axes (N, time, channels): 40 steps of 3 channels",)),
+        (x[:, :, None], ()),
+    ):
+        found = signals_of(tmp_path, layout, test=0.2)
+        assert (found.form, found.shape, found.notes) == ("signal", (3, 40), said)
+        assert torch.equal(found.test.x, signals_of(tmp_path, x, test=0.2).test.x)
+    assert signals_of(tmp_path, x[:, :1]).shape == (40,)
+    square = signals_of(tmp_path, x[:, :, :3], form="signal")
+    assert square.notes == ("axes (N, channels, time): both have length 3",)
+
+
+def test_a_table_of_a_file_is_one_however_wide_and_a_setting_says_otherwise(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "x.csv", np.random.default_rng(0).normal(size=(30, 40)), delimiter=",")
+    assert data.load(Data(source=str(tmp_path / "x.csv"))).form == "table"
+    assert data.load(Data(source=str(tmp_path / "x.csv"), form="signal")).form == "signal"
+    assert signals_of(tmp_path, np.ones((30, 40)), test=0.2).form == "signal"
+    assert signals_of(tmp_path, np.ones((30, 40)), form="table").form == "table"
+
+
+@pytest.mark.parametrize(
+    ("form", "shape"), [("image", (40,)), ("table", (3, 40)), ("signal", (3, 9, 9))]
+)
+def test_a_form_that_the_shape_cannot_have_is_refused(
+    form: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=rf"data.form: rows of shape .* are no {form}s, .* auto"):
+        signals_of(tmp_path, np.ones((30, *shape)), form=form)

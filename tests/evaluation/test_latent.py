@@ -511,7 +511,13 @@ def tabular(
 ) -> Dataset:
     """Real values (N, D)."""
     return Dataset(
-        "table", tuple(x.shape[1:]), None, Split(x, y), Split(x[:0], None), Split(test, y_test)
+        "table",
+        tuple(x.shape[1:]),
+        None,
+        Split(x, y),
+        Split(x[:0], None),
+        Split(test, y_test),
+        form="table",
     )
 
 

@@ -42,6 +42,11 @@ def made(shape: tuple[int, ...], inputs: int, outputs: int, **given: Any) -> net
     return found
 
 
+def square(network: str, side: int = 8) -> tuple[int, ...]:
+    """Data that the network takes, of side * side elements."""
+    return (side, side) if "image" in NETWORKS[network].takes else (side * side,)
+
+
 def halved(shape: tuple[int, ...], times: int) -> tuple[int, int]:
     return shape[-2] // 2**times, shape[-1] // 2**times
 
@@ -69,6 +74,38 @@ def test_convolutions_give_any_size_back(
     assert features.shape == (2, nets.features)
     assert nets.features == hidden[-1] * math.prod(halved(shape, len(hidden)))
     assert nets.decoder(torch.randn(2, 5)).shape == (2, outputs, *shape)
+
+
+@settings(max_examples=40)
+@given(
+    channels=st.sampled_from([(), (1,), (3,)]),
+    steps=st.integers(1, 70),
+    hidden=st.lists(st.integers(1, 3), min_size=1, max_size=4),
+    outputs=st.integers(1, 3),
+)
+def test_convolutions_over_time_give_any_length_back(
+    channels: tuple[int, ...], steps: int, hidden: list[int], outputs: int
+) -> None:
+    nets = made((*channels, steps), 5, outputs, network="conv1d", hidden=tuple(hidden))
+    features = nets.encoder(torch.rand(2, *channels, steps))
+    assert features.shape == (2, nets.features)
+    assert nets.features == hidden[-1] * math.ceil(steps / 2 ** len(hidden))
+    assert nets.decoder(torch.randn(2, 5)).shape == (2, outputs, *channels, steps)
+
+
+def test_convolutions_over_time_mix_channels_and_keep_time_local() -> None:
+    nets = made((2, 64), 5, 1, network="conv1d", hidden=(4,))
+    x = torch.zeros(1, 2, 64, requires_grad=True)
+    nets.encoder[0](x)[0, :, 10].sum().backward()
+    assert x.grad is not None
+    touched = x.grad[0].abs().sum(0).nonzero()[:, 0].tolist()
+    assert touched == [18, 19, 20, 21, 22]
+    assert (x.grad[0, :, 18:23] != 0).all()
+
+
+def test_convolutions_over_time_without_channels_are_refused() -> None:
+    with pytest.raises(UserError, match=r"^model.hidden: conv1d needs at least one"):
+        build(small(network="conv1d", hidden=()), (40,))
 
 
 @settings(max_examples=20)
@@ -107,7 +144,7 @@ def test_outputs_are_unbounded_and_never_dropped(network: str) -> None:
 
     A likelihood has its own range.
     """
-    nets = made((8, 8), 2, 3, network=network, dropout=0.9, batch_norm=True)
+    nets = made(square(network), 2, 3, network=network, dropout=0.9, batch_norm=True)
     outputs = nets.decoder.train()(50 * torch.randn(64, 2))
     assert (outputs != 0).all()
     assert outputs.min() < 0 < outputs.max()
@@ -118,19 +155,19 @@ def test_outputs_are_unbounded_and_never_dropped(network: str) -> None:
 def test_the_activation_asked_for_stands_between_all_layers_and_no_other(
     network: str, activation: str
 ) -> None:
-    nets = made((8, 8), 2, 1, network=network, activation=activation)
+    nets = made(square(network), 2, 1, network=network, activation=activation)
     kinds = set(networks.ACTIVATIONS.values())
     found = [type(m) for net in nets[::2] for m in net.modules() if type(m) in kinds]
     assert set(found) == {networks.ACTIVATIONS[activation]}
     # conv: the code goes straight to the smallest image. resnet: 2 in each of 8 blocks, and one
     # before the outputs.
-    assert len(found) == {"mlp": 4, "conv": 3, "resnet": 17}[network]
+    assert len(found) == {"mlp": 4, "conv": 3, "conv1d": 3, "resnet": 17}[network]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_dropout_and_batch_norm_are_there_only_when_asked_for(network: str) -> None:
     def kinds(**given: Any) -> set[str]:
-        nets = made((8, 8), 2, 1, network=network, **given)
+        nets = made(square(network), 2, 1, network=network, **given)
         return {type(m).__name__.rstrip("12d") for net in nets[::2] for m in net.modules()}
 
     assert not kinds() & {"Dropout", "BatchNorm"}
@@ -148,7 +185,7 @@ def test_convolutions_of_data_that_are_no_images_are_refused(
 
 
 @convolutional
-@pytest.mark.parametrize("shape", [(3, 28), (28, 3), (1, 3, 3), (1, 1)])
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (1, 3, 3), (1, 1)])
 def test_convolutions_of_images_too_small_to_be_halved_are_refused(
     network: str, shape: tuple[int, ...]
 ) -> None:
@@ -253,7 +290,7 @@ def test_the_summary_of_mlp_20d_counts_652824_parameters() -> None:
 def test_the_summary_s_total_is_the_number_of_parameters(network: str, likelihood: str) -> None:
     vae = build(
         small(network=network, likelihood=likelihood, batch_norm=True, dropout=0.1),
-        (3, 9, 8),
+        (3, *square(network)),
         levels=256,
     )
     text = summary(vae.train())

@@ -20,11 +20,14 @@ from vaelab.data.checking import check
 from vaelab.data.columns import MissingLabelsError
 from vaelab.data.dataset import Arrays, Dataset, Split, spread
 from vaelab.data.files import TABLES, find
+from vaelab.data.forms import fits, guess
 from vaelab.data.reading import lack_of_memory
 from vaelab.data.schema import Array, Column, Schema
 from vaelab.data.splitting import build
+from vaelab.data.windows import windowed
 from vaelab.errors import UserError
 from vaelab.recipes import AXES, Data, code
+from vaelab.recipes.parts import Form
 
 __all__ = [
     "Array",
@@ -32,10 +35,13 @@ __all__ = [
     "Batches",
     "Column",
     "Dataset",
+    "Form",
     "Schema",
     "Split",
     "anchored",
     "check_support",
+    "fits",
+    "guess",
     "load",
     "load_all",
     "spread",
@@ -64,6 +70,7 @@ def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None, tup
     images are read as `levels` grey levels where that is given, whatever values occur in them.
     Raises as `load` does.
     """
+    settings = msgspec.structs.replace(settings, test=0, validation=0)
     try:
         arrays = _read(settings)
     except MissingLabelsError:  # of new data, as a rule
@@ -117,6 +124,8 @@ def _read(settings: Data) -> Arrays:
         arrays = arrays._replace(
             y=None, y_validation=None, y_test=None, class_names=(), notes=notes
         )
+    if settings.window:
+        return windowed(arrays, settings, settings.source)
     return _lent(arrays) if ".py:" in settings.source else arrays
 
 

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from vaelab.data.dataset import Arrays, Split
+from vaelab.data.forms import channels_first, form_of
 from vaelab.data.reading import classes
 from vaelab.data.schema import Array
 from vaelab.errors import UserError
 from vaelab.recipes import Data
+from vaelab.recipes.parts import Form
 
 COARSE = 256  # steps of float32 that a column should span
 
@@ -26,6 +28,7 @@ class Checked(NamedTuple):
     levels: int | None
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
+    form: Form
 
 
 def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
@@ -37,6 +40,16 @@ def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
         for key, part in sets.items()
         if part is not None
     }
+    form = form_of(parts["x"].shape[1:], settings.form, arrays.form, origin)
+    if form != "image" and (settings.rotate or settings.shift):
+        raise UserError(
+            f"data.rotate, data.shift: {form}s have no height and width; "
+            "set data.rotate and data.shift to 0"
+        )
+    if form == "signal":
+        parts = {
+            key: channels_first(part, arrays.channels_first, notes) for key, part in parts.items()
+        }
     if len({(part.dtype, part.shape[1:]) for part in parts.values()}) > 1:
         found = " but ".join(f"{key} {part.dtype} {part.shape[1:]}" for key, part in parts.items())
         raise UserError(f"{origin}: {found}; store all with one type and one shape")
@@ -62,7 +75,8 @@ def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
         factors = _factors(arrays.factors, len(images.x), f"{origin}: factors")
         images = images._replace(factors=factors)
     said = (*arrays.notes, *dict.fromkeys(notes))
-    return Checked(images, splits.get("x_validation"), splits.get("x_test"), levels, names, said)
+    validation, test = splits.get("x_validation"), splits.get("x_test")
+    return Checked(images, validation, test, levels, names, said, form)
 
 
 def _layout(x: Array, channels_first: bool, origin: str, notes: list[str]) -> Array:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vaelab.data.schema import Array, Schema
+from vaelab.recipes.parts import Form
 
 
 class Split(NamedTuple):
@@ -36,7 +37,7 @@ class Dataset(NamedTuple):
     """
 
     name: str  # "mnist", "digits", or the stem of the file
-    shape: tuple[int, ...]  # (H, W), (C, H, W) or (D,)
+    shape: tuple[int, ...]  # an image (H, W) or (C, H, W), a signal (L,) or (C, L), a table (D,)
     levels: int | None  # 256 for 8-bit images, 17 for digits, 2 for binary ones; None: real values
     train: Split
     validation: Split  # may be empty
@@ -47,6 +48,7 @@ class Dataset(NamedTuple):
     class_names: tuple[str, ...] = ()  # label i is called class_names[i]; empty for plain numbers
     notes: tuple[str, ...] = ()  # one line each: how the source was read, and what was left out
     features: tuple[str, ...] = ()  # the names of a table's columns, where it has some
+    form: Form = "image"  # what the rows are
     schema: Schema | None = None  # the columns of a table that is read by their types
 
     def splits(self) -> dict[str, Split]:
@@ -117,6 +119,7 @@ class Arrays(NamedTuple):
     notes: tuple[str, ...] = ()  # how the source was read
     features: tuple[str, ...] = ()  # the names of a table's columns
     schema: Schema | None = None  # the columns of a table that is read by their types
+    form: Form | None = None  # what the rows are, where the source knows; else the shape tells
 
 
 def spread(n: int, count: int) -> Array:

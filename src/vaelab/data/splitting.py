@@ -41,6 +41,7 @@ def build(arrays: Arrays, settings: Data, name: str, origin: str) -> Dataset:
         found.class_names,
         found.notes,
         arrays.features,
+        found.form,
         arrays.schema,
     )
 

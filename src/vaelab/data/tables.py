@@ -91,6 +91,7 @@ def read_table(source: Source, settings: Data) -> Arrays:
         notes=(first, *notes) if typed else ("; ".join([first, *notes]),),
         features=schema.names if source.headed else (),
         schema=schema if typed else None,
+        form="table",
     )
 
 

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from vaelab import devices
-from vaelab.data import Batches
+from vaelab.data import Batches, Form
 from vaelab.errors import UserError
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import pooled
@@ -58,11 +58,11 @@ class Classifier(nn.Module):
     from the mean is sqrt(F).
     """
 
-    def __init__(self, images: Batches) -> None:
+    def __init__(self, images: Batches, form: Form = "image") -> None:
         super().__init__()
         shape, labels = images.x.shape[1:], [] if images.y is None else images.y.unique().tolist()
         self.counts, self.labels = images.treatment == "counts", labels
-        square = len(shape) > 1 and shape[-1] == shape[-2] > 3
+        square = form == "image" and len(shape) > 1 and shape[-1] == shape[-2] > 3
         self.task = "classes" if 1 < len(labels) <= CLASSES else "turns" if square else "components"
         if self.task == "components":
             size = math.prod(shape)
@@ -70,7 +70,7 @@ class Classifier(nn.Module):
                 nn.Flatten(), nn.Linear(size, min(FEATURES, size, len(images)))
             )
             return
-        layers = _layers(shape)
+        layers = _signal_layers(shape) if form == "signal" else _layers(shape)
         width = layers.eval()(torch.zeros(1, *shape)).shape[1]
         self.body = nn.Sequential(
             layers, nn.Linear(width, FEATURES), nn.BatchNorm1d(FEATURES, affine=False)
@@ -132,9 +132,10 @@ def classifier(evaluator: Evaluator, seed: int = 0) -> Classifier:
     images, key = _images(evaluator)
     folder = devices.cache() / "classifiers"
     path = folder / f"{key}-{seed}-v{VERSION}.safetensors"
-    network = _cached(path, images)
+    form = evaluator.data.form
+    network = _cached(path, images, form)
     if network is None:
-        network = learn(images, seed)
+        network = learn(images, seed, form)
         state = network.state_dict()
         with suppress(UserError):
             write_atomic(
@@ -143,12 +144,12 @@ def classifier(evaluator: Evaluator, seed: int = 0) -> Classifier:
     return network.to(evaluator.device)
 
 
-def learn(images: Batches, seed: int) -> Classifier:
+def learn(images: Batches, seed: int, form: Form = "image") -> Classifier:
     """Train a classifier on the CPU with one thread: bit-identical on one kind of processor."""
     stream = generator(seed, "classifier data")
     with devices.using(1):
         with seeded(seed, "classifier"):
-            network = Classifier(images)
+            network = Classifier(images, form)
         if network.task == "components":
             _set_components(network, images, stream)
         else:
@@ -193,6 +194,22 @@ def _layers(shape: tuple[int, ...]) -> nn.Module:
         ]
         side = -(-side // stride)
     return nn.Sequential(*layers, nn.Flatten())
+
+
+def _signal_layers(shape: tuple[int, ...]) -> nn.Module:
+    """Return layers that map signals (B, L) or (B, C, L) to (B, width): convolutions over time,
+    after pooling to about 128 steps, and the mean over what remains of time.
+    """
+    layers: list[nn.Module] = [nn.Unflatten(1, (1, shape[0]))] if len(shape) == 1 else []
+    if shape[-1] >= 256:
+        layers.append(nn.AvgPool1d(shape[-1] // 128))
+    for before, after in pairwise([math.prod(shape[:-1]), 32, 64, 128]):
+        layers += [
+            nn.Conv1d(before, after, 5, 2, 2, bias=False),
+            nn.BatchNorm1d(after),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(4), nn.Flatten())
 
 
 def _train(network: Classifier, images: Batches, stream: torch.Generator) -> None:
@@ -264,10 +281,10 @@ def _images(evaluator: Evaluator) -> tuple[Batches, str]:
     return images, f"{whole}-{settings.treatment}"
 
 
-def _cached(path: Path, images: Batches) -> Classifier | None:
+def _cached(path: Path, images: Batches, form: Form) -> Classifier | None:
     """Load the classifier of a file; return None if the file is missing or damaged."""
     with seeded(0, "classifier"):  # keeps the global RNG unchanged; the weights are replaced
-        network = Classifier(images)
+        network = Classifier(images, form)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             wanted = json.loads(file.metadata()["vaelab"])

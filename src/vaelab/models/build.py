@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from vaelab import devices
-from vaelab.data import Batches, Schema
+from vaelab.data import Batches, Form, Schema, fits, guess
 from vaelab.errors import UserError
 from vaelab.models.columns import Features
 from vaelab.models.draw import Draw
@@ -42,7 +42,8 @@ from vaelab.models.networks import (
 from vaelab.models.posteriors import Posterior
 from vaelab.models.units import Standardised, Units
 from vaelab.models.vae import VAE
-from vaelab.recipes import NUMBERS, Model, Objective, code
+from vaelab.recipes import NUMBERS, Model, Objective, code, part
+from vaelab.recipes.parts import NETWORKS
 
 STARTERS = 2000  # images, at most, that data-dependent initialisation looks at
 
@@ -64,6 +65,7 @@ def build(
     levels: int | None = None,
     classes: Sequence[int] = (),
     units: Units | None = None,
+    form: Form | None = None,
     schema: Schema | None = None,
 ) -> VAE:
     """Build the model that a recipe asks for, in evaluation mode, with weights from torch's current
@@ -75,11 +77,13 @@ def build(
         levels: The number of grey levels, None for real values.
         classes: The labels that a conditional model will know.
         units: The user's units, where they are not those of the networks (`units_of`).
+        form: What a row is; None where the shape tells (`vaelab.data.guess`).
         schema: The columns of a table that is read by their types.
 
     Raises:
         UserError: If a part does not fit the data, or asks for a value that does not exist.
     """
+    _check_form(settings.network, shape, form or guess(shape))
     likelihood = code("model.likelihood", settings.likelihood, Likelihood)
     posterior = code("model.posterior", settings.posterior, Posterior)
     make_prior = code("model.prior", settings.prior, nn.Module)
@@ -112,6 +116,21 @@ def build(
     if units is not None and schema is None:
         decoder.units = Units(units.shift.clone(), units.scale.clone())
     return VAE(encoder, decoder, prior, shape, classes)
+
+
+def _check_form(network: str, shape: tuple[int, ...], form: Form) -> None:
+    """Refuse a network that is not made for such data."""
+    takes = part("model.network", network).takes
+    if form in takes:
+        return
+    fitting = [name for name, other in NETWORKS.items() if form in other.takes]
+    fitting.sort(key=lambda name: len(NETWORKS[name].takes))  # those made for the form first
+    other = next((one for one in takes if fits(shape, one)), "")
+    raise UserError(
+        f"model.network: {network} needs {takes[0]}s, these data are {form}s of shape {shape}; "
+        f"set model.network to {' or '.join(fitting)}"
+        + (f", or data.form to {other} if they are {other}s" if other else "")
+    )
 
 
 def _networks(name: str, known: Mapping[str, Any]) -> Networks:

@@ -12,11 +12,13 @@ A probability, such as a Bernoulli's, is the same in all units.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
-from vaelab.data import Schema
+from vaelab.data import Form, Schema
 from vaelab.recipes import Data
 
 ROWS = 4096  # rows whose moments are summed at once
@@ -24,8 +26,8 @@ NORMAL = 1.349  # the interquartile range of a standard normal distribution
 
 
 class Units(nn.Module):
-    """x = shift + scale u, with `shift` and `scale` scalars or of the shape of x; they are saved
-    with the weights.
+    """x = shift + scale u, with `shift` and `scale` of a shape that broadcasts to that of x; they
+    are saved with the weights.
     """
 
     shift: Tensor
@@ -50,6 +52,7 @@ def units_of(
     shape: tuple[int, ...],
     x: Tensor | None = None,
     levels: int | None = None,
+    form: Form = "table",
     schema: Schema | None = None,
 ) -> Units | None:
     """Return the units that ``data.scale`` or ``data.standardise`` ask for; None where neither
@@ -61,25 +64,30 @@ def units_of(
         x: The training rows (N, *shape), for their moments; None if these will be loaded with the
             weights.
         levels: The number of grey levels of x, None for real values.
+        form: What a row is. Of signals each channel is standardised, over all steps; of other data
+            each element.
         schema: The columns of a table that is read by their types.
     """
     if schema is not None:
         return moments(schema, x)
     if settings.standardise:
-        shift, scale = torch.zeros(shape), torch.ones(shape)
-        return Units(shift, scale) if x is None else _standardised(x, levels)
+        size = (*shape[:-1], 1) if form == "signal" else shape
+        shift, scale = torch.zeros(size), torch.ones(size)
+        return Units(shift, scale) if x is None else _standardised(x, size, levels)
     if settings.scale != 1:
         return Units(torch.zeros(()), torch.tensor(settings.scale, dtype=torch.float32))
     return None
 
 
-def _standardised(x: Tensor, levels: int | None) -> Units:
-    """The mean and the standard deviation of each element; the scale of an element that never
-    varies is 1.
+def _standardised(x: Tensor, size: tuple[int, ...], levels: int | None) -> Units:
+    """The mean and the standard deviation of each element, (*size), over the rows and the axes
+    along which the size is 1; the scale of an element that never varies is 1.
     """
-    top, n = (levels - 1 if levels else 1), len(x)
-    mean = sum(rows.double().sum(0) for rows in x.split(ROWS)) / n
-    squares = sum((rows.double() - mean).square().sum(0) for rows in x.split(ROWS))
+    top, n = (levels - 1 if levels else 1), x.numel() / math.prod(size)
+    mean = sum(rows.double().sum(0).sum_to_size(size) for rows in x.split(ROWS)) / n
+    squares = sum(
+        (rows.double() - mean).square().sum(0).sum_to_size(size) for rows in x.split(ROWS)
+    )
     mean, deviation = torch.as_tensor(mean) / top, (torch.as_tensor(squares) / n).sqrt() / top
     varies = deviation > 1e-6 * mean.abs()  # float32 resolves no less
     return Units(mean.float(), torch.where(varies, deviation, 1.0).float())

@@ -2,7 +2,7 @@
 
 Functions such as `latent`, `losses` and `rows` take arrays and return a `Figure`; `encode`
 makes a file of it, the same bytes for the same input. `picture` turns data into small pictures of
-bounded size; `form` decides what data of a shape are shown as. `gallery.plot` writes all figures of
+bounded size. `gallery.plot` writes all figures of
 a run, `exports` writes what a user asks for by a command.
 """
 
@@ -11,7 +11,7 @@ from vaelab.plots.dimensions import named
 from vaelab.plots.images import rows, side_by_side_images
 from vaelab.plots.latent import density, pca, side_by_side
 from vaelab.plots.latent_pages import SIGMAS, nll_by_class
-from vaelab.plots.pixels import SIDE, Pixels, form, gap, picture, squarest, tiles
+from vaelab.plots.pixels import SIDE, Pixels, gap, picture, squarest, tiles
 from vaelab.plots.style import COLOURS, Array, Labels, Look, encode
 from vaelab.plots.view import (
     View,
@@ -54,7 +54,6 @@ __all__ = [
     "displayed",
     "drawable",
     "encode",
-    "form",
     "gap",
     "half_each",
     "is_discrete",

@@ -19,7 +19,7 @@ from vaelab.files import note, write_atomic
 from vaelab.models import support
 from vaelab.plots import images, series
 from vaelab.plots.gallery import samples_page
-from vaelab.plots.pixels import form, signals
+from vaelab.plots.pixels import signals
 from vaelab.plots.style import Array, Format, Labels, encode, plain
 from vaelab.plots.view import displayed, drawable, look_of, sample_title, treated
 from vaelab.runs import Run
@@ -74,7 +74,7 @@ def write_samples(run: Run, n: int, seed: int, out: str | None, label: int | Non
 
     def page() -> Figure:
         look = look_of(run)
-        if form(run.vae.shape) == "signal":
+        if run.form == "signal":
             return series.signals(signals(x.numpy()), look=look, title=sample_title(run))
         if label is None:
             return samples_page(run, x)
@@ -89,7 +89,7 @@ def write_reconstructions(run: Run, x: Tensor, y: Labels, out: str | None) -> Pa
     again, look = run.vae.reconstruct(x, y), look_of(run)
 
     def page() -> Figure:
-        if form(run.vae.shape) == "signal":
+        if run.form == "signal":
             return series.signal_pairs(signals(x.numpy()), signals(again.numpy()), look=look)
         return images.reconstructions(displayed(run, x), displayed(run, again), look=look)
 
@@ -98,9 +98,7 @@ def write_reconstructions(run: Run, x: Tensor, y: Labels, out: str | None) -> Pa
 
 def _write(run: Run, name: str, x: Tensor, out: str | None, page: Callable[[], Figure]) -> Path:
     """Write into the run folder unless `out` names a file, whose ending says what is written."""
-    path = (
-        Path(out) if out else run.folder / f"{name}.{'png' if drawable(run.vae.shape) else 'npy'}"
-    )
+    path = Path(out) if out else run.folder / f"{name}.{'png' if drawable(run) else 'npy'}"
     if not out:  # so that a new run in this folder replaces it
         note(run.folder, path.name)
     if path.suffix in (".npy", ".npz", ".csv"):
@@ -110,7 +108,7 @@ def _write(run: Run, name: str, x: Tensor, out: str | None, page: Callable[[], F
             f"--out {path}: cannot write {path.suffix or 'without an ending'}; use .png, .pdf, "
             ".svg, .npy, .npz or .csv"
         )
-    if not drawable(run.vae.shape):
+    if not drawable(run):
         raise UserError(
             f"--out {path}: data of shape {run.vae.shape} have no picture; use .npy or .csv"
         )

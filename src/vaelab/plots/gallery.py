@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,7 +17,7 @@ from vaelab.plots import curves, frames, images, latent, manifold, series
 from vaelab.plots.classes import classes_of
 from vaelab.plots.latent_pages import class_pages, dimension_pages
 from vaelab.plots.overview import Pictures, overview
-from vaelab.plots.pixels import form, signals
+from vaelab.plots.pixels import signals
 from vaelab.plots.style import Array, Labels, encode, unwritable
 from vaelab.plots.view import (
     View,
@@ -59,7 +58,7 @@ def plot(view: View, say: Callable[[str], None]) -> None:
     pages["latent"] = latent.latent(
         codes, y, view.classes, embedding, look=view.look, title=latent_title(run)
     )
-    match form(data.shape):
+    match data.form:
         case "image":
             pages |= _image_pages(view) | _summary_pages(view, embedding)
         case "signal":
@@ -76,8 +75,10 @@ def plot(view: View, say: Callable[[str], None]) -> None:
 
 def _report(run: Run, names: list[str], moving: bool, say: Callable[[str], None]) -> None:
     shape = run.vae.shape
-    if len(shape) == 3 and shape[0] not in (1, 3, 4) and form(shape) == "image":
+    if len(shape) == 3 and shape[0] not in (1, 3, 4) and run.form == "image":
         say(f"note: figures show the mean of the {shape[0]} channels of an image")
+    if run.form == "table" and shape[0] > series.FEATURES:
+        say(f"note: figures show the first {series.FEATURES} of {shape[0]:,} columns")
     if missing := unwritable((run.recipe.name, *run.class_names)):
         say(
             f"note: no font of this system has the characters {missing}: figures show their code "
@@ -105,20 +106,17 @@ def _image_pages(view: View) -> Pages:
 
 def _signal_pages(view: View) -> Pages:
     run, look = view.run, view.look
-    axis = "features" if len(view.data.shape) == 1 else "step"
     x, names = view.examples
     originals, again, made = (signals(part.numpy()) for part in (*view.pairs, view.samples))
-    sampled = sample_title(run)
-    options: dict[str, Any] = {"look": look, "xlabel": axis}
     pages = {
-        "data": series.signals(signals(x.numpy()), names, title=look.text("examples"), **options),
-        "reconstructions": series.signal_pairs(originals, again, **options),
-        "samples": series.signals(made, title=sampled, **options),
+        "data": series.signals(signals(x.numpy()), names, title=look.text("examples"), look=look),
+        "reconstructions": series.signal_pairs(originals, again, look=look),
+        "samples": series.signals(made, title=sample_title(run), look=look),
     }
     if not is_discrete(run):
         walks = np.stack([signals(run.vae.decode(z, y).numpy()) for z, y in _walks(view)])
         title = look.text("interpolation")
-        pages["interpolation"] = series.signal_steps(walks, title=title, **options)
+        pages["interpolation"] = series.signal_steps(walks, title=title, look=look)
     return pages
 
 
@@ -193,7 +191,7 @@ def snapshot(run: Run, vae: VAE, x: Tensor, y: Tensor | None, epoch: int) -> Non
 
     A table has no frames.
     """
-    if not drawable(vae.shape):
+    if not drawable(run):
         return
     n, columns = sample_count(run, vae)
     made = vae.sample(n, run.recipe.train.seed)

@@ -15,7 +15,7 @@ from vaelab.language import decimal
 from vaelab.plots import dimensions, images, series
 from vaelab.plots.by_class import by_class
 from vaelab.plots.dimensions import named
-from vaelab.plots.pixels import form, signals
+from vaelab.plots.pixels import signals
 from vaelab.plots.style import Array, Labels
 from vaelab.plots.view import (
     NO_PRIOR,
@@ -73,7 +73,7 @@ def _traversals(view: View) -> Pages:
     A latent line or plane is decoded as a whole instead, except of tables.
     """
     run, look, found = view.run, view.look, view.posterior
-    kind = form(view.data.shape)
+    kind = view.data.form
     space = table.part("model.posterior", run.recipe.model.posterior).space
     if space != "reals" or (kind != "table" and is_plane(run, (1, 2))):
         return {}
@@ -113,14 +113,13 @@ def _strips(
 ) -> Figure:
     """Codes (R * S, L) of R named walks, decoded as pictures or as signals."""
     look, rows = view.look, len(names)
-    if form(view.data.shape) == "image":
+    if view.data.form == "image":
         steps = decoded(view.run, z, y)
         steps = steps.reshape(rows, -1, *steps.shape[1:])
         return images.strips(steps, names, heads, look=look, title=title)
     curves = signals(view.run.vae.decode(z, y).numpy())
-    xlabel = look.text("features" if len(view.data.shape) == 1 else "step")
     curves = curves.reshape(rows, -1, *curves.shape[1:])
-    return series.signal_steps(curves, names, look=look, title=title, xlabel=xlabel)
+    return series.signal_steps(curves, names, look=look, title=title)
 
 
 def class_pages(view: View) -> Pages:
@@ -132,7 +131,7 @@ def class_pages(view: View) -> Pages:
     stored = read(view.run)
     if stored and (found := stored.sections.get("likelihood", {}).get("nll_by_class")):
         pages["nll-by-class"] = nll_by_class(view, found, stored.sections["likelihood"]["nll"])
-    if not is_discrete(view.run) and form(view.data.shape) != "table":
+    if not is_discrete(view.run) and view.data.form != "table":
         pages["class-means"] = _class_means(view)
     return pages
 

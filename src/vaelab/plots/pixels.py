@@ -1,4 +1,4 @@
-"""From data to pixels: what kind of picture data of a shape get, and small pictures of each row.
+"""From data to pixels: small pictures of images and of signals, one of each row.
 
 A picture is (N, H, W, 3) uint8 with both sides at most `SIDE`, whatever the size of the data:
 memory and files are proportional to what a page can show.
@@ -7,66 +7,42 @@ memory and files are proportional to what a page can show.
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from vaelab.data import Form
 from vaelab.errors import UserError
 from vaelab.plots.style import COLOURS, Array
 
 Pixels = NDArray[np.uint8]
-Form = Literal["image", "signal", "table"]
 
 WHITE, GREY = 230, 200  # a mean above it is nearly white; the grey between such pictures
 SIDE = 128  # pixels of the longer side of an image on a page: a tile at 200 dots per inch
 LANES = 6  # of more channels of a signal, each is a row of grey values and not a curve
-CHANNELS, MANY = 12, 64  # at most, of a signal and of a long one; a wider array is an image
-FEATURES = 24  # at most, of a table; a longer row is a signal
 _CURVE = (72, 96)  # height and width of the small picture of a signal
 
 
-def form(shape: tuple[int, ...]) -> Form:
-    """Return what data of this shape are shown as. This is the one place that decides.
-
-    (D,)        a table of D features, from `FEATURES` on a signal of D steps
-    (A, B)      a signal where one side is at most `CHANNELS` and the other 3 times as long, or at
-                most `MANY` and 8 times as long (the longer side is time), else an image
-    (C, H, W)   an image; a signal of C channels where H or W is 1
-
-    >>> form((28, 28)), form((3, 128)), form((128, 3)), form((22, 500)), form((10,))
-    ('image', 'signal', 'signal', 'signal', 'table')
-    """
-    if len(shape) == 1:
-        return "table" if shape[0] <= FEATURES else "signal"
-    if len(shape) == 2:
-        few, long = sorted(shape)
-        signal = (few <= CHANNELS and long >= 3 * few) or (few <= MANY and long >= 8 * few)
-        return "signal" if signal else "image"
-    return "signal" if min(shape[1:]) == 1 < max(shape[1:]) else "image"
-
-
 def signals(x: Array) -> Array:
-    """Return signals of any layout, (N, *shape), as (N, steps, channels)."""
+    """Return signals (N, L) or (N, C, L) as (N, steps, channels)."""
     x = np.asarray(x, dtype=np.float64)
-    if x.ndim == 2:
-        return x[:, :, None]
-    if x.ndim == 4:  # (N, C, 1, T) or (N, C, T, 1)
-        return np.moveaxis(x.reshape(len(x), x.shape[1], -1), 1, 2)
-    return x if x.shape[1] >= x.shape[2] else np.moveaxis(x, 1, 2)
+    return x[:, :, None] if x.ndim == 2 else np.moveaxis(x, 1, 2)
 
 
-def picture(x: Array, span: tuple[float, float] = (0, 1), side: int = SIDE) -> Pixels:
+def picture(
+    x: Array, span: tuple[float, float] = (0, 1), side: int = SIDE, form: Form = "image"
+) -> Pixels:
     """Return a picture of every row of x, (N, *shape): the image, or the curves of a signal.
 
-    Images are (N, H, W) or (N, C, H, W). `span` is what is black and what is white; values beyond
-    are clipped, NaN is mid-grey. Transparency lies on white; of 2 or more than 4 channels the mean
-    is shown. Images larger than `side` are reduced, each pixel the mean of those it replaces.
+    Images are (N, H, W) or (N, C, H, W), signals (N, L) or (N, C, L). `span` is what is black and
+    what is white; values beyond are clipped, NaN is mid-grey. Transparency lies on white; of 2 or
+    more than 4 channels the mean is shown. Images larger than `side` are reduced, each pixel the
+    mean of those it replaces.
     """
-    if np.ndim(x) < 2 or np.ndim(x) > 4 or not np.size(x):
+    if form == "table" or not 3 - (form == "signal") <= np.ndim(x) <= 4 or not np.size(x):
         raise UserError(f"figures: expected images or signals (N, ...), got {np.shape(x)}")
-    if form(np.shape(x)[1:]) != "image":
+    if form == "signal":
         many = signals(x)
         return _strips(many, span) if many.shape[2] > LANES else _curves(many, span)
     low, high = span

@@ -18,6 +18,7 @@ from vaelab.plots.latent import density
 from vaelab.plots.style import COLOURS, Array, Look, grid, localise, page, plain
 
 PANELS = 20  # at most on a page
+FEATURES = 24  # of a table at most, the first ones
 _ORIGINAL, _MODEL = "0.55", COLOURS[1]
 
 
@@ -70,9 +71,7 @@ def _key(
 
 
 @page
-def signals(
-    x: Array, names: Sequence[str] = (), *, look: Look, title: str, xlabel: str = "step"
-) -> Figure:
+def signals(x: Array, names: Sequence[str] = (), *, look: Look, title: str) -> Figure:
     """Curves of signals (N, T, C) against time, a panel for each, under its name where given."""
     x = x[:PANELS]
     figure, axes = _panels(len(x), 5, look, title, bool(names))
@@ -82,12 +81,12 @@ def signals(
         if names:
             ax.set_title(plain(names[i], 18), fontsize="small")
     _scale(axes[0], x)
-    _key(figure, axes, x.shape[2], look, look.text(xlabel))
+    _key(figure, axes, x.shape[2], look, look.text("step"))
     return figure
 
 
 @page
-def signal_pairs(x: Array, xhat: Array, *, look: Look, xlabel: str = "step") -> Figure:
+def signal_pairs(x: Array, xhat: Array, *, look: Look) -> Figure:
     """Signals (N, T, C), pale, and their reconstructions over them in the same colours."""
     x, xhat = x[:PANELS], xhat[:PANELS]
     figure, axes = _panels(len(x), 5, look, look.text("pairs"), names=False)
@@ -99,14 +98,12 @@ def signal_pairs(x: Array, xhat: Array, *, look: Look, xlabel: str = "step") -> 
     thick = Line2D([], [], color="0.3", lw=2.4 * look.scale, alpha=0.35)
     thick.set_label(look.text("original"))
     thin = Line2D([], [], color="0.3", lw=0.8 * look.scale, label=look.text("reconstruction"))
-    _key(figure, axes, x.shape[2], look, look.text(xlabel), [thick, thin])
+    _key(figure, axes, x.shape[2], look, look.text("step"), [thick, thin])
     return figure
 
 
 @page
-def signal_steps(
-    steps: Array, names: Sequence[str] = (), *, look: Look, title: str, xlabel: str = "step"
-) -> Figure:
+def signal_steps(steps: Array, names: Sequence[str] = (), *, look: Look, title: str) -> Figure:
     """R walks of S signals, (R, S, T, C): the signals of a walk overlaid, dark to light.
 
     There is a row of panels for each walk, named where given, and a column for each channel, four
@@ -124,13 +121,14 @@ def signal_steps(
         if names and i % c == 0:
             ax.set_ylabel(plain(names[i // c], 24), fontsize="small")
     _scale(axes[0], steps)
-    _key(figure, axes, 1, look, look.text(xlabel))
+    _key(figure, axes, 1, look, look.text("step"))
     return figure
 
 
 @page
 def feature_densities(x: Array, made: Array, names: Sequence[str] = (), *, look: Look) -> Figure:
     """The density of each feature in the data x (N, D) and in samples (M, D)."""
+    x, made = x[:, :FEATURES], made[:, :FEATURES]
     figure, axes = _feature_panels(x.shape[1], names, look, look.text("samples"))
     wide = x.T.astype(np.float64), made.T.astype(np.float64)  # squares of 1e30, steps at 1e9
     for ax, real, sampled in zip(axes, *wide, strict=True):
@@ -150,6 +148,7 @@ def feature_densities(x: Array, made: Array, names: Sequence[str] = (), *, look:
 @page
 def feature_pairs(x: Array, xhat: Array, names: Sequence[str] = (), *, look: Look) -> Figure:
     """Each feature of reconstructions xhat (N, D) against the originals; the diagonal is exact."""
+    x, xhat = x[:, :FEATURES], xhat[:, :FEATURES]
     figure, axes = _feature_panels(x.shape[1], names, look, "")
     for ax, real, again in zip(axes, x.T, xhat.T, strict=True):
         ax.axline((float(real.mean()), float(real.mean())), slope=1, color="0.8", lw=look.scale)
@@ -165,6 +164,7 @@ def feature_steps(
     values: Array, steps: Array, names: Sequence[str], *, look: Look, title: str, xlabel: str
 ) -> Figure:
     """Each feature of decoded walks (R, S, D) at the values (R, S): a line for each walk."""
+    steps = steps[..., :FEATURES]
     figure, axes = _feature_panels(steps.shape[2], (), look, title)
     for i, ax in enumerate(axes):
         for across, walk, colour in zip(values, steps, _colours(len(steps)), strict=True):

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data import Batches, Dataset, Split
+from vaelab.data import Batches, Dataset, Form, Split
 from vaelab.data.dataset import spread
 from vaelab.models import VAE
 from vaelab.plots import manifold, pixels
 from vaelab.plots.classes import MOST, Classes, classes_of
-from vaelab.plots.pixels import Pixels, form, picture
+from vaelab.plots.pixels import Pixels, picture
 from vaelab.plots.posterior import Posterior, posterior_of
 from vaelab.plots.style import Array, Labels, Look
 from vaelab.recipes import table
@@ -43,7 +43,7 @@ class View:
 
     @property
     def unit(self) -> str:
-        return unit_of(self.data.shape)
+        return unit_of(self.data.form)
 
     @cached_property
     def classes(self) -> Classes:
@@ -106,9 +106,9 @@ class View:
         return ends[: len(ends) // 2 * 2].reshape(-1, 2)
 
 
-def unit_of(shape: tuple[int, ...]) -> str:
+def unit_of(form: Form) -> str:
     """Return the key of the unit of losses: nats per image, or per row."""
-    return "nats" if form(shape) == "image" else "nats_row"
+    return "nats" if form == "image" else "nats_row"
 
 
 def latent_title(run: Run) -> str:
@@ -166,7 +166,7 @@ def chosen(y: Labels, n: int, count: int) -> Array:
 def displayed(run: Run, x: Tensor, side: int = pixels.SIDE) -> Pixels:
     """Return pictures of rows of data: black to white is the range of the training images."""
     low, high = run.contract.get("display", run.contract["range"])
-    return picture(x.detach().cpu().numpy(), (low, high), side)
+    return picture(x.detach().cpu().numpy(), (low, high), side, run.form)
 
 
 def decoded(run: Run, z: Array, y: Labels = None, side: int = pixels.SIDE) -> Pixels:
@@ -178,9 +178,9 @@ def decoded(run: Run, z: Array, y: Labels = None, side: int = pixels.SIDE) -> Pi
     )
 
 
-def drawable(shape: tuple[int, ...]) -> bool:
-    """Return whether rows of this shape have a picture each: images and signals, not tables."""
-    return form(shape) != "table"
+def drawable(run: Run) -> bool:
+    """Return whether rows of its data have a picture each: images and signals, not tables."""
+    return run.form != "table"
 
 
 def latent_grid(run: Run, longest: int = pixels.SIDE) -> tuple[Pixels, Array] | None:
@@ -191,7 +191,7 @@ def latent_grid(run: Run, longest: int = pixels.SIDE) -> tuple[Pixels, Array] | 
     settings = run.recipe.figures
     if not is_plane(run, (1, 2)):
         return None
-    side = GRID if form(run.vae.shape) == "image" else GRID // 2
+    side = GRID if run.form == "image" else GRID // 2
     axis = manifold.grid_axis(GRID if run.vae.latent == 1 else side, settings.grid, settings.span)
     points = axis[:, None] if run.vae.latent == 1 else manifold.grid_points(axis)
     return decoded(run, points, side=longest // run.vae.latent), axis

@@ -8,7 +8,9 @@ that reads the setting. Nothing here imports torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
+
+Form: TypeAlias = Literal["image", "signal", "table"]  # what the rows of a data set are
 
 
 class Part(NamedTuple):
@@ -20,6 +22,7 @@ class Part(NamedTuple):
     space: str = "reals"  # where z lives: prior and posterior must agree
     traits: str = ""  # what a posterior has; what a prior or an objective needs of it
     reads: str = ""  # weights that an objective takes, settings that an optimiser takes
+    takes: tuple[Form, ...] = ("image", "signal", "table")  # forms of data that a network takes
 
 
 # fmt: off
@@ -30,6 +33,8 @@ DATASETS = {
         "data.digits:load", "alpaydin1998optical pedregosa2011scikit"),
     "sprites": Part("shapes of known scale, rotation and position, any size, up to 737,280 images",
         "data.sprites:load", "matthey2017dsprites"),
+    "ecg": Part("generated electrocardiograms, one lead, windows of two seconds at 128 Hz",
+        "data.ecg:load", "mcsharry2003dynamical"),
     # An axis with this entry takes any name that is none of the others for a path.
     "PATH": Part("custom: .npy, .npz, .csv, .parquet, folder of images (sub-folders: classes), IDX",
         "data.files:read"),
@@ -37,9 +42,12 @@ DATASETS = {
 
 NETWORKS = {
     "mlp": Part("fully connected layers; any data", "models.networks:mlp"),
-    "conv": Part("convolutions of stride 2, each halves the image", "models.networks:conv"),
+    "conv": Part("convolutions of stride 2, each halves the image", "models.networks:conv",
+        takes=("image",)),
     "resnet": Part("two residual blocks after each halving", "models.networks:resnet",
-        "he2016identity"),
+        "he2016identity", takes=("image",)),
+    "conv1d": Part("convolutions over time, each halves the signal", "models.networks:conv1d",
+        takes=("signal",)),
 }
 
 LIKELIHOODS = {
@@ -184,6 +192,12 @@ AXES: dict[str, dict[str, Part]] = {
 }
 
 CLOSED: dict[str, dict[str, Part]] = {
+    "data.form": {
+        "auto": Part("as the file or the shape of the array suggests, which is reported"),
+        "image": Part("images (H, W) or (C, H, W): neighbouring pixels belong together"),
+        "signal": Part("signals (L,) or (C, L): values in the order of time, of C channels"),
+        "table": Part("rows (D,) of a table: features in no order"),
+    },
     "data.treatment": {
         "grey": Part("grey levels as numbers in [0, 1]"),
         "threshold": Part("pixels are 1 where the grey level is at least 1/2, else 0"),

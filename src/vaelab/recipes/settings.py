@@ -49,6 +49,15 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Fraction,
         _doc("tables: share of cells hidden at random from every second training row"),
     ] = 0.0
+    form: Annotated[
+        str, _doc("what the rows are; auto: tables of files are tables, of arrays the shape tells")
+    ] = "auto"
+    window: Annotated[
+        Whole, _doc("signals: cut one long signal into windows of this many steps (0: do not)")
+    ] = 0
+    stride: Annotated[
+        Whole, _doc("signals: steps from one window to the next (0: a quarter of a window)")
+    ] = 0
     resize: Annotated[
         int,
         Meta(ge=0, le=1024),
@@ -73,7 +82,10 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1.0
     standardise: Annotated[
         bool,
-        _doc("standardise every element to mean 0 and deviation 1 over the training rows"),
+        _doc(
+            "standardise every element (of signals: every channel) to mean 0 and deviation 1 over "
+            "the training rows"
+        ),
     ] = False
     rotate: Annotated[
         float, Meta(ge=0, le=180), _doc("augmentation: largest rotation in degrees")
@@ -83,6 +95,16 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 0.0
 
     def __post_init__(self) -> None:
+        if self.window and self.form not in ("auto", "signal"):
+            raise ValueError(
+                f"data.window: cuts signals, not {self.form}s; set data.window to 0, or data.form "
+                "to signal"
+            )
+        if self.stride and not self.window:
+            raise ValueError(
+                "data.stride: is the distance of windows; set data.window to their length, or "
+                "data.stride to 0"
+            )
         if self.treatment == "fixed" and (self.rotate or self.shift):
             raise ValueError(
                 "data.treatment: 'fixed' images cannot be rotated or shifted; "

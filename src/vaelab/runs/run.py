@@ -15,7 +15,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from vaelab.data import Dataset, Schema
+from vaelab.data import Dataset, Form, Schema, guess
 from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
 from vaelab.files import Payload, opened, put, remove_scratch
@@ -61,14 +61,20 @@ class Run:
     @cached_property
     def vae(self) -> VAE:
         """The model with the weights of best.safetensors, in evaluation mode."""
-        contract, weights = self._best()
+        contract, weights = self._best
         with seeded(0, "weights"):  # the initial weights are random, and replaced
             vae = build(
                 self.recipe.model,
                 tuple(contract["shape"]),
                 contract["levels"],
                 contract["classes"],
-                units_of(self.recipe.data, tuple(contract["shape"]), schema=self.schema),
+                units_of(
+                    self.recipe.data,
+                    tuple(contract["shape"]),
+                    form=self.form,
+                    schema=self.schema,
+                ),
+                self.form,
                 self.schema,
             )
         try:
@@ -83,7 +89,13 @@ class Run:
     @cached_property
     def contract(self) -> dict[str, Any]:
         """What the best weights are for: the shape and values of the data; the epoch."""
-        return self._best()[0]
+        return self._best[0]
+
+    @property
+    def form(self) -> Form:
+        """What the rows of the data are: images, signals or rows of a table."""
+        found: Form | None = self.contract.get("form")
+        return found or guess(tuple(self.contract["shape"]))
 
     @cached_property
     def schema(self) -> Schema | None:
@@ -101,6 +113,7 @@ class Run:
         """The data of the run, split as in its training; read once."""
         return load_data(self.recipe.data)
 
+    @cached_property
     def _best(self) -> tuple[dict[str, Any], Tensors]:
         """Contract and weights of best.safetensors, verified by its checksum."""
         path = self.folder / "best.safetensors"
@@ -258,6 +271,7 @@ class Run:
             "display": data.display(self.recipe.data.treatment),
             "classes": vae.classes.tolist(),
             "class_names": data.class_names,
+            "form": data.form,
             "epoch": epoch,
             "schema": msgspec.to_builtins(data.schema),
         }

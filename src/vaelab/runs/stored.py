@@ -11,7 +11,7 @@ import msgspec
 import torch
 from msgspec import Meta, Struct
 
-from vaelab.data import Schema
+from vaelab.data import Form, Schema
 from vaelab.errors import UserError
 from vaelab.training import History, Tensors
 
@@ -33,6 +33,7 @@ class Contract(Struct):
     epoch: int
     class_names: tuple[str, ...] = ()
     schema: Schema | None = None
+    form: Form | None = None  # None in runs of earlier versions: the shape tells
 
 
 class StateFacts(Struct):

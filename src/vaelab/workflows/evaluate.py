@@ -110,7 +110,7 @@ def _plots(evaluator: Evaluator, name: str, numbers: Section) -> Iterator[tuple[
     The samples that are nearest to a training image, above that image; and the nll of each class.
     """
     run, look = evaluator.run, look_of(evaluator.run)
-    if name == "samples" and drawable(evaluator.data.shape):
+    if name == "samples" and drawable(run):
         pairs = neighbours(evaluator)
         yield (
             "neighbours",

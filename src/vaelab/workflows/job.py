@@ -13,7 +13,6 @@ from vaelab.data import Batches, Dataset, Split, anchored, check_support
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
 from vaelab.models import build, start, summary, support, units_of
-from vaelab.plots import form
 from vaelab.recipes import Data, Objective, Recipe, changes, rules
 from vaelab.seeding import seeded
 from vaelab.training import Step, batch_sizes, schedules
@@ -59,10 +58,10 @@ class Job:
         self.validation = self._batches(self.data.validation)
         self.test = self._batches(self.data.test)
         with seeded(recipe.train.seed, "weights"):
-            shape, levels, schema = self.data.shape, self.data.levels, self.data.schema
-            units = units_of(recipe.data, shape, self.data.train.x, levels, schema)
-            classes = self.data.classes()
-            self.vae = build(recipe.model, shape, levels, classes, units, schema)
+            data, shape, levels = self.data, self.data.shape, self.data.levels
+            kind = (data.form, data.schema)
+            units = units_of(recipe.data, shape, data.train.x, levels, *kind)
+            self.vae = build(recipe.model, shape, levels, data.classes(), units, *kind)
             self.step = Step(self.vae, recipe.objective)
             start(self.vae, self.train)
         schedules.check(recipe.train)
@@ -134,8 +133,8 @@ def introduce(job: Job) -> None:
     labels = "with labels" if data.train.y is not None else "no labels"
     shape = "x".join(map(str, data.shape))
     say(f"data: {data.name}, shape {shape}, {labels}; {images}")
-    if form(data.shape) == "signal":
-        say(f"  shown as signals: {_channels(data.shape)}")
+    if data.form == "signal":
+        say(f"  signals: {_channels(data.shape)}")
     for note in data.notes:
         say(f"  {note}")
     if job.raised:
@@ -198,8 +197,7 @@ def _remarks(job: Job) -> list[str]:
 def _channels(shape: tuple[int, ...]) -> str:
     """What the axes of a signal are taken for; what flat images should look like."""
     if len(shape) > 1:
-        *_, few, long = sorted(shape)
-        return f"{few} {'channel' if few == 1 else 'channels'} of {long} steps"
+        return f"{shape[0]} channels of {shape[1]} steps"
     steps = f"{shape[0]} steps"
     for channels in (1, 3):
         side = math.isqrt(shape[0] // channels)

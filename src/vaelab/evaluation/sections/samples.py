@@ -137,7 +137,8 @@ def _reconstructions(
 ) -> tuple[dict[str, Any], list[str], Tensor]:
     """Return reconstruction errors, notes, and the features (M, F) of the reconstructions."""
     shape, (low, high) = evaluator.x_test.shape[1:], evaluator.run.contract["range"]
-    windows, pixels = len(shape) > 1 and min(shape[-2:]) >= 3, _pixels(evaluator)
+    image = evaluator.data.form == "image"
+    windows, pixels = image and min(shape[-2:]) >= 3, _pixels(evaluator)
     errors, alike, features = [], [], []
     for x, y in evaluator.reconstructions():
         errors.append((x - y).double().square().flatten(1).mean(1))
@@ -175,7 +176,7 @@ def _memorisation(
     made, beside = (torch.cat(part) for part in zip(*parts, strict=True))
     real = to_train(test)[0]
     found = {"nearest_train": pooled(made), "nearest_train_real": pooled(real)}
-    if evaluator.x_train.dim() < 3:
+    if evaluator.data.form != "image":
         notes.append("copies: left out, because the data are not images")
         return found
     return found | {"copies": copies(nearness(made, beside), nearness(real, to_test(test, 2)[0]))}

@@ -7,6 +7,7 @@ the numbers that the likelihood needs for each element). It returns, or has, the
 """
 
 from vaelab.models.networks.conv import conv
+from vaelab.models.networks.conv1d import conv1d
 from vaelab.models.networks.labels import ConditionalDecoder, ConditionalEncoder
 from vaelab.models.networks.layers import ACTIVATIONS, Networks, at_least_float32
 from vaelab.models.networks.mlp import mlp
@@ -22,6 +23,7 @@ __all__ = [
     "Networks",
     "at_least_float32",
     "conv",
+    "conv1d",
     "mlp",
     "resnet",
 ]

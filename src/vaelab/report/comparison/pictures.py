@@ -44,7 +44,7 @@ def pictures(
         some = spread(len(split.x), first.figures.points)
         x, y = treated(run, run.data.levels, split, some)
         codes[name] = run.vae.encode(x, y).numpy(), y
-        if drawable(run.vae.shape):
+        if drawable(run):
             few = chosen(labels, len(split.x), first.figures.examples)
             x, y = treated(run, run.data.levels, split, few)
             originals[name] = displayed(run, x)

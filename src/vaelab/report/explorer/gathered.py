@@ -13,7 +13,7 @@ from vaelab.data import Dataset
 from vaelab.data.dataset import spread
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.results import read
-from vaelab.plots.pixels import form, signals
+from vaelab.plots.pixels import signals
 from vaelab.plots.posterior import Posterior
 from vaelab.plots.style import Array, Labels
 from vaelab.plots.view import displayed, treated
@@ -60,7 +60,7 @@ def embedded(run: Run, x: Tensor) -> tuple[Array, bool]:
     signals the values (N, T, C).
     """
     shape = tuple(x.shape[1:])
-    if form(shape) != "image":
+    if run.form != "image":
         return signals(x.numpy()).astype(np.float32), True
     pixels = displayed(run, x, TILE)
     channels = shape[0] if len(shape) == 3 else 1

@@ -24,7 +24,6 @@ from vaelab.export import Arrays, Ref
 from vaelab.files import absolute, claim, put, write_atomic
 from vaelab.language import Lang
 from vaelab.plots.classes import Classes
-from vaelab.plots.pixels import form
 from vaelab.plots.posterior import Posterior, posterior_of
 from vaelab.plots.style import Array
 from vaelab.plots.view import classes_in
@@ -145,7 +144,7 @@ def _data(data: Dataset, images: Shown, classes: Classes, arrays: Arrays) -> dic
         }
     return {
         "name": data.name,
-        "form": form(data.shape),
+        "form": data.form,
         "shape": list(data.shape),
         "features": list(data.features),
         "split": data.measured,

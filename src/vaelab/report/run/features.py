@@ -8,6 +8,7 @@ import numpy as np
 
 from vaelab.data.dataset import spread
 from vaelab.plots import Array, density
+from vaelab.plots.series import FEATURES
 from vaelab.report.run.prepared import Prepared
 
 SIDE = 120.0  # of a small chart, in the units of the SVG
@@ -34,7 +35,7 @@ def features(prepared: Prepared) -> dict[str, Any]:
                 "densities": _densities(real[:, i], made[:, i]),
                 "range": _range(prepared, real[:, i]),
             }
-            for i in range(real.shape[1])
+            for i in range(min(FEATURES, real.shape[1]))
         ],
     }
 

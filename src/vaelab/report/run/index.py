@@ -135,7 +135,7 @@ def _cell(prepared: Prepared, value: float | None) -> Cell:
 def _thumbnail(prepared: Prepared) -> Picture | None:
     """Return samples of a run; None where it has none, or needs code that may not run."""
     try:
-        if prepared.trained and drawable(prepared.run.vae.shape):
+        if prepared.trained and drawable(prepared.run):
             return shown.thumbnail(prepared.run)
     except UserError:
         return None

@@ -124,7 +124,7 @@ def _gathered(prepared: Prepared, watched: bool) -> tuple[dict[str, Any], dict[s
 
 def _size(run: Run) -> tuple[int, int]:
     """Return height and width of a picture in the frames of a run."""
-    if not drawable(run.vae.shape):
+    if not drawable(run):
         return TILE, TILE
     height, width = displayed(run, torch.zeros(1, *run.vae.shape), TILE).shape[1:3]
     return int(height), int(width)
@@ -132,7 +132,7 @@ def _size(run: Run) -> tuple[int, int]:
 
 def _pictures(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return what the weights and the data show."""
-    is_table = not drawable(prepared.run.vae.shape)
+    is_table = not drawable(prepared.run)
     points, document = latent(prepared, arrays)
     found: dict[str, Any] = {
         "latent": points,

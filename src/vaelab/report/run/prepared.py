@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import torch
 
+from vaelab.data import Form
 from vaelab.data.dataset import spread
 from vaelab.errors import UserError
 from vaelab.evaluation import Estimate, Evaluation, damage, number, read
@@ -104,6 +105,13 @@ class Prepared:
             return tuple(self.run.contract["shape"])
         return () if self.unread else self.view.data.shape
 
+    @property
+    def form(self) -> Form | None:
+        """What an example is; None where there are neither weights nor data."""
+        if self.trained:
+            return self.run.form
+        return None if self.unread else self.view.data.form
+
     @cached_property
     def side(self) -> int:
         """Return the longer side of a picture in pixels, such that all of a page fit into `ROOM`.
@@ -121,7 +129,7 @@ class Prepared:
 
     @property
     def unit(self) -> str:
-        return text("figures", unit_of(self.shape) if self.shape else "nats", self.lang)
+        return text("figures", unit_of(self.form) if self.form else "nats", self.lang)
 
     @property
     def space(self) -> str:

@@ -87,7 +87,7 @@ def latent(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[str
     shown["picture"] = _static(points, index, classes, prepared)
     if circles:
         said.append(prepared.t("latent_circles"))
-    images = drawable(prepared.run.vae.shape)
+    images = drawable(prepared.run)
     document = {
         "points": arrays.fixed(points.T),  # (2, N)
         "classes": arrays.add(index),
@@ -105,7 +105,7 @@ def _points(prepared: Prepared) -> Array:
     """Return the indices of the test images that are shown: as many as their pictures allow."""
     n = len(prepared.view.data.test.x)
     wanted = prepared.run.recipe.figures.points
-    if not drawable(prepared.run.vae.shape):
+    if not drawable(prepared.run):
         return spread(n, wanted)
     some = _small(prepared, prepared.view.rows(spread(n, PROBED))[0])
     each = len(zlib.compress(some.tobytes(), 6)) / len(some)

@@ -8,7 +8,7 @@ from typing import Any
 
 from vaelab.export import Arrays
 from vaelab.language import Lang
-from vaelab.plots import displayed, drawable, form, squarest
+from vaelab.plots import displayed, drawable, squarest
 from vaelab.recipes import flatten
 from vaelab.report.page import finite, render
 from vaelab.report.run import shown
@@ -111,12 +111,12 @@ def _pictures(prepared: Mapping[str, Prepared]) -> dict[str, Any]:
     return {
         "samples": samples,
         "images": shown.same_images(drawn, EXAMPLES) if same else None,
-        "smooth": any(form(one.run.vae.shape) == "signal" for one in drawn.values()),
+        "smooth": any(one.run.form == "signal" for one in drawn.values()),
     }
 
 
 def _has_pictures(one: Prepared) -> bool:
-    return one.trained and drawable(one.run.vae.shape) and not one.unread
+    return one.trained and drawable(one.run) and not one.unread
 
 
 def _data(one: Prepared) -> tuple[object, ...]:

@@ -18,7 +18,6 @@ from vaelab.plots import (
     classes_of,
     decoded,
     displayed,
-    form,
     half_each,
     is_discrete,
     is_plane,
@@ -194,7 +193,7 @@ def interpolations(prepared: Prepared) -> list[Picture]:
 
 def is_smooth(prepared: Prepared) -> bool:
     """Whether the browser smooths its pictures: curves of signals, but not pixels of images."""
-    return form(prepared.run.vae.shape) == "signal"
+    return prepared.run.form == "signal"
 
 
 def same_images(runs: Mapping[str, Prepared], count: int) -> list[Row]:
