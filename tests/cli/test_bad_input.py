@@ -90,7 +90,8 @@ def mess(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> Path:
     (root / "idx_gz" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(images)[:-20])
 
     (root / "files" / "mnist").mkdir(parents=True)
-    for name in mnist.SHA256:
+    for file in mnist.SOURCES["mnist"].files:
+        name = file.names[0]
         (root / "files" / "mnist" / name).write_bytes(images if "images" in name else labels)
 
     (root / "broken.toml").write_text("[train\nepochs = 3\n")
