@@ -66,7 +66,7 @@ def load(settings: Data) -> Arrays:
 def _photographs(archive: zipfile.ZipFile, names: Sequence[str], side: int) -> Array:
     """The squares (N, 3, side, side) of the photographs of those names."""
     x = np.empty((len(names), 3, side, side), np.uint8)
-    bar = tqdm(names, unit=" images", desc="celeba", disable=None)  # none where nobody looks
+    bar = tqdm(names, unit=" images", desc="celeba", disable=None)  # none in a log
     for target, name in zip(x, bar, strict=True):
         if archive.getinfo(name).file_size > LARGEST:
             raise UserError(f"{archive.filename}: {name} is too large; replace the archive")

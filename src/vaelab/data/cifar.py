@@ -20,7 +20,10 @@ NAMES = re.compile("batches.meta.txt|fine_label_names.txt")
 SOURCES = {
     "cifar10": Source(
         page="https://www.cs.toronto.edu/~kriz/cifar.html",
-        mirrors=("https://www.cs.toronto.edu/~kriz/",),
+        mirrors=(
+            "https://www.cs.toronto.edu/~kriz/",
+            "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
+        ),
         files=(
             File(
                 "cifar-10-binary.tar.gz",

@@ -9,7 +9,7 @@ from vaelab.recipes import Data
 
 SOURCES = {
     "mnist": Source(
-        page="http://yann.lecun.com/exdb/mnist/",
+        page="https://github.com/cvdfoundation/mnist",
         mirrors=(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
