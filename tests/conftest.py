@@ -21,6 +21,7 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+from mirror import cache, server  # noqa: F401  # fixtures
 
 import vaelab
 from vaelab.cli.main import main
@@ -269,10 +270,10 @@ def _server() -> Iterator[Callable[[dict[str, Any]], int]]:
         stdout=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
-    ) as server:
-        assert server.stdin
-        assert server.stdout
-        into, out = server.stdin, server.stdout
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        into, out = process.stdin, process.stdout
 
         def ask(job: dict[str, Any]) -> int:
             print(json.dumps(job), file=into, flush=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pooch
 import pytest
+import requests
 import torch
 from conftest import TINY, contents, flags, script
+from mirror import Server
 from PIL import Image
 
 from vaelab.cli.main import main
@@ -90,7 +91,8 @@ def mess(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> Path:
     (root / "idx_gz" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(images)[:-20])
 
     (root / "files" / "mnist").mkdir(parents=True)
-    for name in mnist.SHA256:
+    for file in mnist.SOURCES["mnist"].files:
+        name = file.names[0]
         (root / "files" / "mnist" / name).write_bytes(images if "images" in name else labels)
 
     (root / "broken.toml").write_text("[train\nepochs = 3\n")
@@ -296,7 +298,11 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "idx of another type": (data("idx_magic"), "train-images-idx3-ubyte", "replace it"),
     "labels for images": (data("idx_swapped"), "labels where IDX images should be", "replace it"),
     "cut gzip": (data("idx_gz"), "train-images-idx3-ubyte.gz", "replace it"),
-    "wrong checksum": (data("mnist", data__dir="files"), "not MNIST's", "delete it"),
+    "wrong checksum": (
+        data("mnist", data__dir="files"),
+        "(its sha256 differs)",
+        "delete it",
+    ),
     "no data folder": (
         data("mnist", data__dir="nowhere"),
         "data.dir: there is no folder ",
@@ -491,32 +497,34 @@ def test_without_a_network_or_a_copy_the_places_and_digits_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def offline(*_: object, **__: object) -> None:
-        raise ConnectionError(113, "No route to host")
+        raise requests.ConnectionError("No route to host")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VAELAB_DATA_DIR", raising=False)
     monkeypatch.setenv("VAELAB_CACHE_DIR", str(tmp_path / "cache" / "vaelab"))
-    monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: offline)
+    monkeypatch.setattr(requests, "get", offline)
     code = main(["train", "mlp-20d"])
     err = capsys.readouterr().err
-    check(code, err, "mnist: train-images-idx3-ubyte could not be downloaded", "data.source digits")
+    check(code, err, "mnist: train-images-idx3-ubyte.gz could not be", "data.source digits")
     for place in ("data.dir", "VAELAB_DATA_DIR", str(tmp_path / "cache" / "vaelab" / "mnist")):
         assert place in err
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
 def test_a_download_with_a_wrong_checksum_leaves_nothing_in_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    server: Server,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def wrong(url: str, output: str, _: object) -> None:
-        Path(output).write_bytes(gzip.compress(b"captive portal"))
-
+    source = mnist.SOURCES["mnist"]._replace(mirrors=(server.mirror("corrupt"),))
+    server.files = {file.name: b"" for file in source.files}
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("VAELAB_DATA_DIR", raising=False)
-    monkeypatch.setenv("VAELAB_CACHE_DIR", str(tmp_path / "cache" / "vaelab"))
-    monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: wrong)
+    monkeypatch.setitem(mnist.SOURCES, "mnist", source)
     code = main(["train", "mlp-20d"])
-    check(code, capsys.readouterr().err, "could not be downloaded", "--data.source digits")
+    err = capsys.readouterr().err.rpartition("vaelab: ")  # after the bar of the download
+    check(code, "".join(err[1:]), "could not be downloaded", "--data.source digits")
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 

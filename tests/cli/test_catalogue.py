@@ -33,6 +33,13 @@ def test_the_page_of_numbers_has_every_number_of_every_section() -> None:
     assert {len(re.split(r"(?<!\\)\|", row)) for row in rows} == {7}
 
 
+def test_the_data_page_has_the_sets_that_have_a_name_with_their_files() -> None:
+    """Else: python -m vaelab.cli.catalogue docs/data.md"""
+    text = (ROOT / "docs/data.md").read_text("utf-8")
+    assert filled(text) == text
+    assert all(f"\n| `{name}` |" in text for name in AXES["data.source"].keys() - {"PATH"})
+
+
 def test_the_models_page_has_its_tables_as_they_are_now() -> None:
     """Else: python -m vaelab.cli.catalogue docs/models.md docs/numbers.md"""
     assert f"<!-- table of models -->\n{models_table()}<!-- end of the table -->" in MODELS

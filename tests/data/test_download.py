@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import gzip
 import hashlib
 import struct
-import threading
-import warnings
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mirror import Server
 
 from vaelab import data
 from vaelab.data import mnist
+from vaelab.data.download import File
 from vaelab.errors import UserError
 from vaelab.recipes import Data
 
@@ -40,67 +37,25 @@ def _files() -> dict[str, bytes]:
 FILES = _files()
 
 
-class Server(ThreadingHTTPServer):
-    """/good/ serves the files, /corrupt/ other ones, and /broken/ half of what it promises.
-
-    Anything else gives 404.
-    """
-
-    daemon_threads = True
-    requests: list[str]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.requests.append(self.path)
-        _, mirror, file = self.path.split("/")
-        content = gzip.compress(FILES[file.removesuffix(".gz")])
-        if mirror == "corrupt":
-            content = gzip.compress(b"captive portal")
-        self.send_response(200 if mirror in ("good", "corrupt", "broken") else 404)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if mirror == "broken" else content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Handler) as server:
-        server.requests = []
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-    # pooch leaves the response of a failed request to the garbage collector.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, the hashes of the small MNIST, and no proxy between here and the server."""
-    monkeypatch.setattr(
-        mnist,
-        "SHA256",
-        {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()},
+@pytest.fixture(autouse=True)
+def _small(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has the small MNIST, and its hashes are those that are expected."""
+    server.files = {f"{name}.gz": gzip.compress(content) for name, content in FILES.items()}
+    files = tuple(
+        File(f"{name}.gz", len(content), hashlib.sha256(content).hexdigest(), content=True)
+        for name, content in FILES.items()
     )
-    monkeypatch.setenv("VAELAB_CACHE_DIR", str(tmp_path / "cache" / "vaelab"))
-    monkeypatch.setattr(mnist, "TIMEOUT", 5.0)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("VAELAB_DATA_DIR", raising=False)
-    return tmp_path / "cache"
+    source = mnist.SOURCES["mnist"]._replace(files=files)
+    monkeypatch.setitem(mnist.SOURCES, "mnist", source)
 
 
 def use(monkeypatch: pytest.MonkeyPatch, server: Server, *mirrors: str) -> None:
-    base = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(mnist, "MIRRORS", tuple(f"{base}/{mirror}/" for mirror in mirrors))
+    from_there(monkeypatch, *map(server.mirror, mirrors))
+
+
+def from_there(monkeypatch: pytest.MonkeyPatch, *mirrors: str) -> None:
+    source = mnist.SOURCES["mnist"]._replace(mirrors=mirrors)
+    monkeypatch.setitem(mnist.SOURCES, "mnist", source)
 
 
 def cached(cache: Path) -> set[str]:
@@ -117,7 +72,7 @@ def refused(**settings: str) -> str:
 ALL = {f"{name}.gz" for name in FILES}
 
 
-@pytest.mark.parametrize("first", [(), ("missing",), ("corrupt",), ("broken",)])
+@pytest.mark.parametrize("first", [(), ("missing",), ("corrupt",), ("broken",), ("long",)])
 def test_what_one_mirror_fails_to_give_the_next_one_does(
     cache: Path, server: Server, monkeypatch: pytest.MonkeyPatch, first: tuple[str, ...]
 ) -> None:
@@ -147,7 +102,7 @@ def test_nothing_wrong_stays_in_the_cache(
 def test_without_a_network_the_message_says_where_the_files_go(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/", "http://127.0.0.1:9/again/"))
+    from_there(monkeypatch, "http://127.0.0.1:9/", "http://127.0.0.1:9/again/")
     message = refused()
     for part in (*ALL, "ConnectionError", "data.dir", "VAELAB_DATA_DIR", str(cache), "digits"):
         assert part in message
@@ -176,7 +131,7 @@ def put(folder: Path, pack: bool = False) -> None:
 def test_local_files_are_found_without_a_network(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inner: str, pack: bool
 ) -> None:
-    monkeypatch.setattr(mnist, "MIRRORS", ())
+    from_there(monkeypatch)
     put(tmp_path / "here" / inner, pack)
     data.load(Data(source="mnist", dir=str(tmp_path / "here")))
     refused()

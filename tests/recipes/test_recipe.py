@@ -166,7 +166,7 @@ def test_a_number_as_text_is_the_number(data: st.DataObject) -> None:
         "data.hide",
         "data.resize",
         "data.size",
-        "data.resize",
+        "data.stride",
         "train.weight_decay",
         *(f"objective.{name}" for name in set(NUMBERS) - {"beta", "k"}),
     )

@@ -1,11 +1,12 @@
 """The generated tables of the documents, each between its two marks.
 
 ``python -m vaelab.cli.catalogue docs/models.md docs/numbers.md`` brings those of a page up to date.
-Only the tables of numbers import torch.
+Only the tables of numbers and of files import torch.
 """
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import sys
 from pathlib import Path
@@ -83,11 +84,29 @@ def numbers(section: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def files() -> str:
+    """The named data sets with their licences, and the files of those that are downloaded."""
+    lines = ["| data set | what it is | licence | reference |", "|---|---|---|---|"]
+    named = {name: part for name, part in AXES["data.source"].items() if part.licence}
+    for name, part in named.items():
+        cells = (f"`{name}`", part.about, part.licence, references(part.cites))
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| data set | file | MD5 or SHA-256 | published by |", "|---|---|---|---|"]
+    for name, part in named.items():
+        module = pkgutil.resolve_name(f"vaelab.{part.code}".partition(":")[0])
+        if source := getattr(module, "SOURCES", {}).get(name):
+            for file in source.files:
+                cells = (f"[{name}]({source.page})", file.name, f"`{file.hash}`", source.hashes)
+                lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def filled(text: str) -> str:
     """The text with its tables as they are now."""
     marked = r"(<!-- table of (\S+) -->\n).*?(?=<!-- end of the table -->)"
     blocks = {
-        "models": table, "combinations": combinations, "settings": settings, "rooms": tree
+        "models": table, "combinations": combinations, "settings": settings, "files": files,
+        "rooms": tree,
     }  # fmt: skip
 
     def block(name: str) -> str:

@@ -43,7 +43,8 @@ def _texts(kind: str) -> Iterator[tuple[str, str]]:
             yield name, "; ".join([describe(row), *_unusual(row), references(row.cites)])
     else:
         for name, part in AXES[LISTS[kind]].items():
-            yield name, part.about + (f" ({references(part.cites)})" if part.cites else "")
+            cited = f" ({references(part.cites)})" if part.cites else ""
+            yield name, part.about + cited + (f"; licence: {part.licence}" * bool(part.licence))
 
 
 def describe(row: Row) -> str:

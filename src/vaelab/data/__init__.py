@@ -96,10 +96,11 @@ def anchored(settings: Data) -> Data:
 
 
 def _check_applies(settings: Data) -> None:
-    """Refuse settings of tables and of folders of images where the source is neither."""
+    """Refuse settings of tables and of images of other sizes where the source is neither."""
     named = settings.source in NAMED or ".py:" in settings.source
     path = None if named else find(settings.source)
-    if settings.resize and not (path and path.is_dir()):
+    resized = [name for name in NAMED if "resize" in AXES["data.source"][name].reads]
+    if settings.resize and not (path and path.is_dir()) and settings.source not in resized:
         raise UserError(
             f"data.resize: only folders of images are resized, {settings.source} is none; "
             "set data.resize to 0"

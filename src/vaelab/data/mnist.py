@@ -1,132 +1,121 @@
-"""MNIST (LeCun, Cortes & Burges 1998): found here or downloaded once, always verified."""
+"""MNIST, and the sets that are published in its format to take its place: clothes and hiragana."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import requests
-from tqdm import tqdm
-
-from vaelab import devices
 from vaelab.data.dataset import Arrays
-from vaelab.data.idx import idx
-from vaelab.data.reading import opened, reading
-from vaelab.errors import UserError
+from vaelab.data.download import File, Source, fetched
+from vaelab.data.idx import read_idx
 from vaelab.recipes import Data
 
-MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
-TIMEOUT = 30.0  # seconds without a byte
-LARGEST = 48_000_000  # bytes of the largest file, unpacked: no more is read of any
+SOURCES = {
+    "mnist": Source(
+        page="https://github.com/cvdfoundation/mnist",
+        mirrors=(
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        # Of the content, for the files may have been unpacked, or compressed otherwise.
+        files=(
+            File(
+                "train-images-idx3-ubyte.gz",
+                47_040_016,
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                content=True,
+            ),
+            File(
+                "train-labels-idx1-ubyte.gz",
+                60_008,
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                content=True,
+            ),
+            File(
+                "t10k-images-idx3-ubyte.gz",
+                7_840_016,
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                content=True,
+            ),
+            File(
+                "t10k-labels-idx1-ubyte.gz",
+                10_008,
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+                content=True,
+            ),
+        ),
+        hashes="vaelab's own, of the decompressed files",
+    ),
+    "fashion-mnist": Source(
+        page="https://github.com/zalandoresearch/fashion-mnist",
+        mirrors=(
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        ),
+        files=(
+            File(
+                "train-images-idx3-ubyte.gz",
+                26_421_880,
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            ),
+            File(
+                "train-labels-idx1-ubyte.gz",
+                29_515,
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            ),
+            File(
+                "t10k-images-idx3-ubyte.gz",
+                4_422_102,
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            ),
+            File(
+                "t10k-labels-idx1-ubyte.gz",
+                5_148,
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            ),
+        ),
+        hashes="TensorFlow Datasets (url_checksums/fashion_mnist.txt), Keras",
+    ),
+    "kmnist": Source(
+        page="https://github.com/rois-codh/kmnist",
+        mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+        files=(
+            File(
+                "train-images-idx3-ubyte.gz",
+                18_165_135,
+                "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            ),
+            File(
+                "train-labels-idx1-ubyte.gz",
+                29_497,
+                "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            ),
+            File(
+                "t10k-images-idx3-ubyte.gz",
+                3_041_136,
+                "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            ),
+            File(
+                "t10k-labels-idx1-ubyte.gz",
+                5_120,
+                "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+            ),
+        ),
+        hashes="TensorFlow Datasets (url_checksums/kmnist.txt)",
+    ),
+}
 
-# sha256 of the content, for the files may have been unpacked, or compressed otherwise.
-SHA256 = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+CLASSES = {
+    "fashion-mnist": (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+    "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
 }
 
 
 def load(settings: Data) -> Arrays:
-    """60,000 training and 10,000 test images, 28 x 28, 256 levels, with labels 0 .. 9.
-
-    vaelab looks for them in `settings.dir`, in VAELAB_DATA_DIR and in the user's cache, in each of
-    them both in mnist/ and directly; what is nowhere is downloaded into the cache. Raises
-    `UserError` where `settings.dir` does not exist, a file is not MNIST's, or no mirror can be
-    reached.
-    """
-    folder = settings.dir
-    with reading(Path(folder), "folder", "check data.dir"):
-        roots = [
-            Path(folder).expanduser(),
-            Path(os.environ.get("VAELAB_DATA_DIR", "")),
-            devices.cache(),
-        ]
-        if folder and not roots[0].is_dir():
-            raise UserError(
-                f"data.dir: there is no folder {folder}; "
-                "create it or leave data.dir empty (for a run: in its recipe.toml)"
-            )
-    places = [place for root in roots if root != Path() for place in (root / "mnist", root)]
+    """60,000 training and 10,000 test images, 28 x 28, 256 levels, with labels 0 .. 9."""
     x, y, x_test, y_test = (
-        idx(io.BytesIO(_content(name, places)), 3 if "images" in name else 1, name)
-        for name in SHA256
+        read_idx(path, 3 if "images" in path.name else 1) for path in fetched(SOURCES, settings)
     )
-    return Arrays(x, y, x_test, y_test, levels=256)
-
-
-def _content(name: str, places: list[Path]) -> bytes:
-    for path in (place / file for place in places for file in (name, f"{name}.gz")):
-        with reading(path, "file"):
-            if path.is_file():
-                return _verified(path, name)
-    return _download(name)
-
-
-def _verified(path: Path, name: str) -> bytes:
-    """The content of a file of MNIST; no more of it is unpacked than the largest file has."""
-    with reading(path, "gzip file"), opened(path) as file:
-        content = file.read(LARGEST + 1)
-    if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise UserError(
-            f"{path}: not MNIST's {name} (its sha256 differs); "
-            "delete it, and vaelab downloads it again"
-        )
-    return content
-
-
-def _download(name: str) -> bytes:
-    folder = devices.cache() / "mnist"
-    failures = []
-    for mirror in MIRRORS:
-        url = f"{mirror}{name}.gz"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Only verified files leave the temporary folder: the cache never has a corrupt one.
-            with TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
-                part = Path(temporary, f"{name}.gz")
-                _fetch(url, part)
-                content = _verified(part, name)
-                part.replace(folder / part.name)
-                return content
-        except UserError:
-            failures.append(f"{url}: not the file it should be")
-        except OSError as error:  # the disk's errors, and those of requests, which are long
-            response = getattr(error, "response", None)
-            reason = error.strerror or type(error).__name__
-            failures.append(
-                f"{url}: {reason if response is None else f'HTTP {response.status_code}'}"
-            )
-    raise UserError(
-        f"mnist: {name} could not be downloaded ({'; '.join(failures)}); "
-        f"put {', '.join(f'{n}.gz' for n in SHA256)}"
-        f" into data.dir, VAELAB_DATA_DIR or {folder}, or use data.source digits, which needs no "
-        "download"
-    )
-
-
-def _fetch(url: str, path: Path) -> None:
-    """Write what the URL returns into a file, no more than the largest file of MNIST has."""
-    with requests.get(url, stream=True, timeout=TIMEOUT) as response:
-        response.raise_for_status()
-        announced = int(response.headers.get("Content-Length", 0))
-        left = LARGEST
-        with (
-            path.open("wb") as file,
-            tqdm(total=announced, unit="B", unit_scale=True, desc=path.name) as bar,
-        ):
-            for piece in response.iter_content(2**16):
-                left -= len(piece)
-                if left < 0:
-                    raise UserError(f"{url}: more than {LARGEST:,} bytes")
-                file.write(piece)
-                bar.update(len(piece))
-    if announced and path.stat().st_size != announced:
-        raise ConnectionError(f"{url}: the connection ended early")
+    names = CLASSES.get(settings.source, ())
+    return Arrays(x, y, x_test, y_test, levels=256, class_names=names)

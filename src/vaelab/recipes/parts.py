@@ -21,20 +21,48 @@ class Part(NamedTuple):
     cites: str = ""  # keys of references.bib
     space: str = "reals"  # where z lives: prior and posterior must agree
     traits: str = ""  # what a posterior has; what a prior or an objective needs of it
-    reads: str = ""  # weights that an objective takes, settings that an optimiser takes
+    reads: str = ""  # weights that an objective takes, settings that an optimiser or data set takes
     takes: tuple[Form, ...] = ("image", "signal", "table")  # forms of data that a network takes
+    licence: str = ""  # of a data set
 
 
 # fmt: off
 DATASETS = {
     "mnist": Part("handwritten digits, 28x28, 60,000 + 10,000 images (11 MB, downloaded once)",
-        "data.mnist:load", "lecun1998gradient"),
+        "data.mnist:load", "lecun1998gradient", licence="CC BY-SA 3.0 according to Keras"),
+    "binary-mnist": Part("MNIST binarised once, 28x28, 50,000 + 10,000 + 10,000 images without"
+        " labels (110 MB, downloaded once)", "data.binary_mnist:load",
+        "larochelle2011neural salakhutdinov2008quantitative", licence="that of MNIST"),
+    "fashion-mnist": Part("clothes, 28x28 grey, 60,000 + 10,000 images of 10 classes"
+        " (31 MB, downloaded once)", "data.mnist:load", "xiao2017fashion", licence="MIT"),
+    "kmnist": Part("cursive hiragana, 28x28 grey, 60,000 + 10,000 images of 10 classes"
+        " (21 MB, downloaded once)", "data.mnist:load", "clanuwat2018deep",
+        licence="CC BY-SA 4.0"),
+    "omniglot": Part("handwritten characters of 50 alphabets, 28x28 grey (data.resize: other"
+        " sizes), 32,460 images (16 MB, downloaded once)", "data.omniglot:load", "lake2015human",
+        reads="resize", licence="MIT"),
+    "silhouettes": Part("filled outlines of objects, 28x28 binary, 4,100 + 2,264 + 2,307 images of"
+        " 101 classes (downloaded once)", "data.silhouettes:load", "marlin2010inductive",
+        licence="none stated"),
+    "cifar10": Part("photographs, 32x32 colour, 50,000 + 10,000 images of 10 classes"
+        " (170 MB, downloaded once)", "data.cifar:load", "krizhevsky2009learning",
+        licence="none stated"),
+    "cifar100": Part("photographs, 32x32 colour, 50,000 + 10,000 images of 100 classes"
+        " (169 MB, downloaded once)", "data.cifar:load", "krizhevsky2009learning",
+        licence="none stated"),
+    "svhn": Part("digits of house numbers, 32x32 colour, 73,257 + 26,032 images of 10 classes"
+        " (246 MB, downloaded once)", "data.svhn:load", "netzer2011reading",
+        licence="non-commercial use only"),
+    "celeba": Part("faces, 64x64 colour (data.resize: other sizes), 162,770 + 19,867 + 19,962"
+        " images without labels (1.4 GB, to be downloaded by hand)", "data.celeba:load",
+        "liu2015deep",
+        reads="resize", licence="non-commercial research only"),
     "digits": Part("handwritten digits, 8x8 with 17 grey levels, 1,797 images (in scikit-learn)",
-        "data.digits:load", "alpaydin1998optical pedregosa2011scikit"),
+        "data.digits:load", "alpaydin1998optical pedregosa2011scikit", licence="CC BY 4.0"),
     "sprites": Part("shapes of known scale, rotation and position, any size, up to 737,280 images",
-        "data.sprites:load", "matthey2017dsprites"),
+        "data.sprites:load", "matthey2017dsprites", licence="MIT"),
     "ecg": Part("generated electrocardiograms, one lead, windows of two seconds at 128 Hz",
-        "data.ecg:load", "mcsharry2003dynamical"),
+        "data.ecg:load", "mcsharry2003dynamical", licence="MIT"),
     # An axis with this entry takes any name that is none of the others for a path.
     "PATH": Part("custom: .npy, .npz, .csv, .parquet, folder of images (sub-folders: classes), IDX",
         "data.files:read"),
