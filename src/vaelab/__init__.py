@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from vaelab.training import Epoch, Step, epochs
     from vaelab.workflows.compare import compare
     from vaelab.workflows.evaluate import evaluate
+    from vaelab.workflows.impute import impute
     from vaelab.workflows.posthoc_prior import fit_prior
     from vaelab.workflows.report import write_report
+    from vaelab.workflows.sample import sample_rows
+    from vaelab.workflows.score import score
     from vaelab.workflows.studies import train_all
     from vaelab.workflows.train import resume, train
 
@@ -49,9 +52,12 @@ __all__ = [
     "evaluate",
     "explore",
     "fit_prior",
+    "impute",
     "load",
     "recipe",
     "resume",
+    "sample_rows",
+    "score",
     "study",
     "train",
     "train_all",
@@ -73,6 +79,9 @@ _NEED_TORCH = {
     "evaluate": "workflows.evaluate",
     "diagnose": "evaluation.doctor",
     "fit_prior": "workflows.posthoc_prior",
+    "impute": "workflows.impute",
+    "sample_rows": "workflows.sample",
+    "score": "workflows.score",
     "explore": "report.explorer",
     "write_report": "workflows.report",
 }

@@ -19,24 +19,30 @@ from vaelab.data.batches import Batches, check_support
 from vaelab.data.checking import check
 from vaelab.data.columns import MissingLabelsError
 from vaelab.data.dataset import Arrays, Dataset, Split, spread
-from vaelab.data.files import TABLES, find
+from vaelab.data.files import TABLES, find, source_of
 from vaelab.data.forms import fits, guess
 from vaelab.data.reading import lack_of_memory
-from vaelab.data.schema import Array, Column, Schema
+from vaelab.data.schema import KINDS, Array, Cells, Column, Schema
+from vaelab.data.sources import Source
 from vaelab.data.splitting import build
+from vaelab.data.tables import Rows, read_rows
 from vaelab.data.windows import windowed
 from vaelab.errors import UserError
 from vaelab.recipes import AXES, Data, code
 from vaelab.recipes.parts import Form
 
 __all__ = [
+    "KINDS",
     "Array",
     "Arrays",
     "Batches",
+    "Cells",
     "Column",
     "Dataset",
     "Form",
+    "Rows",
     "Schema",
+    "Source",
     "Split",
     "anchored",
     "check_support",
@@ -44,6 +50,8 @@ __all__ = [
     "guess",
     "load",
     "load_all",
+    "read_rows",
+    "source_of",
     "spread",
 ]
 

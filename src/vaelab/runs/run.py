@@ -146,6 +146,32 @@ class Run:
 
         return vaelab.explore(self, other, points=points, lang=lang)
 
+    def score(self, data: Any, **options: Any) -> Any:
+        """Return how odd each row of `data` is: `vaelab.score`, as a data frame for one."""
+        import vaelab  # the front door, as above
+
+        found = vaelab.score(self, data, **options)
+        return found.frame() if hasattr(data, "iloc") else found
+
+    def impute(self, data: Any, **options: Any) -> Any:
+        """Return `data` with its empty cells filled in: `vaelab.impute`, as a data frame for one, a
+        list of them with `draws`.
+        """
+        import vaelab
+
+        found = vaelab.impute(self, data, **options)
+        if not hasattr(data, "iloc"):
+            return found
+        return found.frames() if found.multiple else found.frames()[0]
+
+    def sample(self, n: int, *, seed: int = 0, label: int | None = None) -> Any:
+        """Return n samples: of a table a data frame (`vaelab.sample_rows`), else E[x|z]."""
+        import vaelab
+
+        if self.schema is None:
+            return self.vae.sample(n, seed, label)
+        return vaelab.sample_rows(self, n, seed=seed, label=label).frame()
+
     # --- how it went
 
     @property
