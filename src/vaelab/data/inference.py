@@ -202,10 +202,7 @@ def described(columns: Sequence[Column]) -> list[str]:
     by_kind: dict[str, list[str]] = {}
     for column in columns:
         by_kind.setdefault(column.kind, []).append(_brief(column))
-    lines = [
-        f"{kind} ({KINDS[kind].likelihood or KINDS[kind].about}): {', '.join(names)}"
-        for kind, names in by_kind.items()
-    ]
+    lines = [f"{kind}{_likelihood(kind)}: {', '.join(names)}" for kind, names in by_kind.items()]
     holes = sum(column.holes for column in columns if column.modelled)
     if holes:
         listed = sorted((c for c in columns if c.modelled and c.holes), key=lambda c: -c.holes)
@@ -213,6 +210,11 @@ def described(columns: Sequence[Column]) -> list[str]:
         more = ", ..." if len(listed) > 6 else ""
         lines.append(f"{holes:,} empty cells: {shown}{more}")
     return lines
+
+
+def _likelihood(kind: str) -> str:
+    said = KINDS[kind].likelihood or KINDS[kind].about
+    return "" if said == kind else f" ({said})"
 
 
 def _brief(column: Column) -> str:
