@@ -1,6 +1,6 @@
 """Score every step of a generated electrocardiogram with planted anomalies.
 
-    python benchmarks/ecg.py                       # three seeds: about ten minutes on two cores
+    python benchmarks/ecg.py                       # two seeds: about eight minutes on two cores
     python benchmarks/ecg.py --runs runs/ecg       # where the runs are kept; finished ones are used
     python benchmarks/ecg.py --table               # only the table of docs/signals.md
 
@@ -164,7 +164,7 @@ def table(found: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Measure all seeds, and write the results, the picture and the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--runs", type=Path, default=Path("runs/ecg"))
     parser.add_argument("--table", action="store_true")
     words = parser.parse_args()

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter, SymmetricalLogLocator
 
 from vaelab.plots.latent import density
 from vaelab.plots.style import COLOURS, Array, Look, grid, localise, page, plain
@@ -136,7 +136,8 @@ def signal_scores(
 ) -> Figure:
     """A signal (T, C) above its score (T,) in nats per time step; `marked` steps (T,) are shaded.
 
-    The threshold is a dashed line.
+    The threshold is a dashed line. Scores above 10 nats are on a logarithmic scale: one anomaly may
+    have a thousand times the score of another.
     """
     figure = Figure(figsize=(look.width, 0.42 * look.width), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -157,6 +158,10 @@ def signal_scores(
     if marked is not None:
         label = look.text("anomaly")
         lines += [Line2D([], [], color=COLOURS[0], lw=5, alpha=0.25, label=label)]
+    below.set_yscale("symlog", linthresh=10, linscale=1)
+    below.yaxis.set_major_locator(SymmetricalLogLocator(linthresh=10, base=10))
+    below.yaxis.set_major_formatter(ScalarFormatter())
+    below.set_ylim(float(np.nanmin(scores)) - 1, None)
     below.set_ylabel(look.text("nats_step"))
     above.set_ylabel(look.text("value"))
     above.margins(x=0)
