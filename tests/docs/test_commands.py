@@ -109,7 +109,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     table = rng.normal(size=(80, 4)) * [0.01, 1, 100, 10_000]
     np.save(folder / "ecg.npy", rng.normal(size=6000))
     np.save(folder / "new.npy", rng.normal(size=600))
-    np.save(folder / "windows.npy", rng.normal(size=(300, 2, 50)))
+    np.save(folder / "windows.npy", rng.normal(size=(300, 256)))
     np.savetxt(folder / "wine.csv", table, delimiter=",", header="a,b,c,d", comments="")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
