@@ -270,9 +270,7 @@ def main(names: list[str]) -> None:
         for seed in SEEDS[: 1 if "randhie" in name else None]:
             with tempfile.TemporaryDirectory() as folder:
                 one = malignant if name == "malignant tumours" else None
-                rows.append(
-                    one(seed, Path(folder)) if one else measure(name, seed, Path(folder))
-                )
+                rows.append(one(seed, Path(folder)) if one else measure(name, seed, Path(folder)))
             print(name, {k: v if isinstance(v, str) else round(v, 3) for k, v in rows[-1].items()},
                 flush=True)  # fmt: skip
         results["tables"][name] = rows

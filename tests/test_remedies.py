@@ -97,6 +97,7 @@ def photos(folder: Path) -> str:
 
 REAL = rng.normal(0, 1, (60, 8, 8)).astype(np.float32)
 UNIT, FLAT = np.abs(REAL) / np.abs(REAL).max(), REAL.reshape(60, 64)
+WIDE, LONG = REAL.reshape(40, 4, 24), rng.normal(0, 1, (2000, 30)).astype(np.float32)
 GAUSSIAN = {"model.likelihood": "gaussian"}
 
 # What is wrong: a data file or "", and settings beside those of `TINY`.
@@ -144,6 +145,17 @@ WRONG: dict[str, tuple[Callable[[Path], str] | str, dict[str, Any]]] = {
     "few steps": (array(UNIT), {"train.epochs": 1, "train.batch": 4}),
     "one image a batch": (array(UNIT), {"model.batch_norm": True, "train.batch": 1}),
     "flat data convolved": (array(FLAT), GAUSSIAN | {"model.network": "conv"}),
+    "images convolved over time": ("", {"model.network": "conv1d"}),
+    "signals convolved as images": (array(WIDE), GAUSSIAN | {"model.network": "conv"}),
+    "images of a table": (array(FLAT), GAUSSIAN | {"data.form": "image"}),
+    "windows of windows": (array(REAL), GAUSSIAN | {"data.window": 8}),
+    "windows longer than a split": (array(LONG), GAUSSIAN | {"data.window": 300}),
+    "windows of a table": (array(LONG), GAUSSIAN | {"data.window": 20, "data.form": "table"}),
+    "a stride without windows": (array(FLAT), GAUSSIAN | {"data.stride": 8}),
+    "no channels over time": (
+        array(FLAT),
+        GAUSSIAN | {"model.network": "conv1d", "model.hidden": []},
+    ),
     "no channels": ("", {"model.network": "conv", "model.hidden": []}),
     "halved too often": ("", {"model.network": "conv", "model.hidden": [4, 4, 4, 4, 4]}),
     "a sphere of one dimension": (

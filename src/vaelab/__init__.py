@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vaelab.workflows.report import write_report
     from vaelab.workflows.sample import sample_rows
     from vaelab.workflows.score import score
+    from vaelab.workflows.score_steps import score_steps
     from vaelab.workflows.studies import train_all
     from vaelab.workflows.train import resume, train
 
@@ -58,6 +59,7 @@ __all__ = [
     "resume",
     "sample_rows",
     "score",
+    "score_steps",
     "study",
     "train",
     "train_all",
@@ -82,6 +84,7 @@ _NEED_TORCH = {
     "impute": "workflows.impute",
     "sample_rows": "workflows.sample",
     "score": "workflows.score",
+    "score_steps": "workflows.score_steps",
     "explore": "report.explorer",
     "write_report": "workflows.report",
 }

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
+from torch import Tensor
 
 from vaelab.data.batches import Batches, check_support
 from vaelab.data.checking import check
@@ -26,7 +27,7 @@ from vaelab.data.schema import KINDS, Array, Cells, Column, Schema
 from vaelab.data.sources import Source
 from vaelab.data.splitting import build
 from vaelab.data.tables import Rows, read_rows
-from vaelab.data.windows import windowed
+from vaelab.data.windows import series, windowed
 from vaelab.errors import UserError
 from vaelab.recipes import AXES, Data, code
 from vaelab.recipes.parts import Form
@@ -50,6 +51,7 @@ __all__ = [
     "guess",
     "load",
     "load_all",
+    "load_series",
     "read_rows",
     "source_of",
     "spread",
@@ -92,6 +94,21 @@ def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None, tup
     labels = [part.y for part in parts if part.y is not None]
     y = torch.cat(labels) if len(labels) == len(parts) else None
     return Split(torch.cat([part.x for part in parts]), y), found.levels, found.notes
+
+
+def load_series(settings: Data) -> tuple[Tensor, tuple[str, ...]]:
+    """The long signal of `settings.source`, (T, C) float32, uncut, and notes on the reading.
+
+    Raises as `load` does.
+    """
+    arrays = _read(msgspec.structs.replace(settings, window=0, stride=0))
+    notes: list[str] = []
+    found = series(arrays.x, settings.source, notes)
+    if found.dtype != np.float32 or not np.isfinite(found).all():
+        raise UserError(
+            f"{settings.source}: not all values are finite numbers; replace those that are missing"
+        )
+    return torch.from_numpy(found), (*arrays.notes, *notes)
 
 
 def anchored(settings: Data) -> Data:

@@ -33,6 +33,24 @@ def conv2d(
     return output
 
 
+def conv1d(
+    b: Builder,
+    x: Value,
+    weight: Tensor,  # (O, C, taps)
+    bias: Tensor | None = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Value:
+    """A convolution over time, as one of images of one row."""
+    x = b.contiguous(x)
+    image = Value(x.array, x.meta.unsqueeze(2))
+    strides, paddings = (1, stride[0]), (0, padding[0])
+    found = conv2d(b, image, weight.unsqueeze(2), bias, strides, paddings, dilation, groups)
+    return Value(found.array, found.meta.squeeze(2))
+
+
 def conv_transpose2d(
     b: Builder,
     x: Value,

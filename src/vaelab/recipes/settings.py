@@ -105,8 +105,7 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
         if self.stride and not self.window:
             raise ValueError(
-                "data.stride: is the distance of windows; set data.window to their length, or "
-                "data.stride to 0"
+                "data.stride: is the distance of windows; set data.stride to 0, or name data.window"
             )
         if self.treatment == "fixed" and (self.rotate or self.shift):
             raise ValueError(
