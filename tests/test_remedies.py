@@ -95,6 +95,19 @@ def photos(folder: Path) -> str:
     return str(folder / "photos")
 
 
+def rows(folder: Path) -> str:
+    """A table with words."""
+    lines = ["a,b", *(f"{value:.3f},{'xy'[i % 2]}" for i, value in enumerate(rng.normal(size=60)))]
+    (folder / "rows.csv").write_text("\n".join(lines))
+    return str(folder / "rows.csv")
+
+
+def numbers(folder: Path) -> str:
+    """A table without words."""
+    np.savetxt(folder / "numbers.csv", rng.normal(size=(60, 3)), delimiter=",", header="a,b,c")
+    return str(folder / "numbers.csv")
+
+
 REAL = rng.normal(0, 1, (60, 8, 8)).astype(np.float32)
 UNIT, FLAT = np.abs(REAL) / np.abs(REAL).max(), REAL.reshape(60, 64)
 WIDE, LONG = REAL.reshape(40, 4, 24), rng.normal(0, 1, (2000, 30)).astype(np.float32)
@@ -188,12 +201,21 @@ WRONG: dict[str, tuple[Callable[[Path], str] | str, dict[str, Any]]] = {
     "compiled twice": ("", {"model.variant": "rae-gp", "train.compile": True}),
     "no images to stop by": ("", {"train.patience": 3, "data.validation": 0.0}),
     "warmed up in cycles": ("", {"objective.warmup": 3.0, "objective.cycles": 2}),
+    "mixed, but not by columns": (numbers, {"model.likelihood": "mixed"}),
+    "columns, but not mixed": (numbers, GAUSSIAN | {"data.treatment": "columns"}),
+    "columns of images": ("", {"model.likelihood": "mixed", "data.treatment": "columns"}),
+    "pseudo-inputs of words": (
+        rows,
+        {"model.likelihood": "mixed", "data.treatment": "columns", "model.prior": "vamp"},
+    ),
+    "hidden pixels": ("", {"data.hide": 0.2}),
     "no GPU": ("", {"train.device": "cuda"}),
 }
 if torch.cuda.is_available():
     del WRONG["no GPU"]
 # Remedies that another test follows, with the words by which it is found.
 ELSEWHERE = {
+    "'mixed' needs a table whose columns": "a model without data: tests/models/test_mixed.py",
     "correct it, or set model.network to mlp": "a custom network: tests/models/test_networks.py",
 }
 

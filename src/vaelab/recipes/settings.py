@@ -115,7 +115,7 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.hide and self.treatment != "columns":
             raise ValueError(
                 "data.hide: only cells of a table that is read by its columns are hidden; "
-                "set data.hide to 0, or data.treatment to columns"
+                "set data.hide to 0"
             )
         if self.scale != 1 and self.treatment == "counts":
             raise ValueError("data.scale: counts are used as they are; set data.scale to 1")
