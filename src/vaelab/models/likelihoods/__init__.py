@@ -14,6 +14,7 @@ from vaelab.models.likelihoods.counts import (
 from vaelab.models.likelihoods.levels import (
     Categorical,
     CategoricalLevels,
+    ColourLogistics,
     DiscretisedLogistics,
     LogisticMixture,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Bernoulli",
     "Categorical",
     "CategoricalLevels",
+    "ColourLogistics",
     "ContinuousBernoulli",
     "ContinuousBernoulliOfLogits",
     "DiscretisedLogistics",
