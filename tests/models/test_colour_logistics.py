@@ -1,4 +1,4 @@
-"""The logistic mixture of colour images, whose channels depend on one another, computed directly."""
+"""The logistic mixture of colour images, whose channels depend on one another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from vaelab.models.likelihoods import LogisticMixture
 K = 3
 
 
-def make(outputs: Tensor, levels: int, size: tuple[int, int] = (1, 1)) -> torch.distributions.Distribution:
+def make(
+    outputs: Tensor, levels: int, size: tuple[int, int] = (1, 1)
+) -> torch.distributions.Distribution:
     """p(x|z) for network outputs (N, 10 K, H, W), in their precision."""
     network = nn.Unflatten(1, (LogisticMixture.outputs(levels, K, (3, *size)), 3, *size))
     return LogisticMixture(network, levels, (3, *size)).to(outputs.dtype)(outputs.flatten(1))

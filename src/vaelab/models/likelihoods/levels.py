@@ -95,13 +95,16 @@ class ColourLogistics(Distribution):
         """The m of each channel in levels, (..., K, 3, H, W), given x of those before it."""
         a, b, c = self.slopes.unbind(-3)
         red, green, _ = (2 * x - 1).unbind(-3)  # (..., 1 or K, H, W)
-        means = self.loc + torch.stack((torch.zeros_like(a * red), a * red, b * red + c * green), -3)
-        return self.top / 2 * (1 + means)
+        on_red = a * red
+        shifts = torch.stack((torch.zeros_like(on_red), on_red, b * red + c * green), -3)
+        means: Tensor = self.top / 2 * (1 + self.loc + shifts)
+        return means
 
     def log_prob(self, value: Tensor) -> Tensor:
         v = (value * self.top).round()[..., None, :, :, :]  # (..., 1, 3, H, W)
         each = _log_level(v, self._means(v / self.top), self.scale, self.top)
-        return (self.log_pi + each.sum(-3)).logsumexp(-3).sum((-1, -2))
+        pixels = (self.log_pi + each.sum(-3)).logsumexp(-3)  # (..., H, W)
+        return pixels.sum((-1, -2))
 
     @property
     def mean(self) -> Tensor:
