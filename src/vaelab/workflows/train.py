@@ -150,6 +150,7 @@ def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -
             facts = {name: machine[name] for name in ("device", "threads", "products", "processor")}
             _fit(job, run, state, facts | {"data": job.fingerprint}, watching)
             run = Run(run.folder, job.recipe)  # reads what was written
+            run.data = job.data  # and no data a second time
             view = View(run, job.data.with_measured())
             try:
                 results = measure(job, run)
