@@ -38,8 +38,8 @@ DATASETS = {
 NETWORKS = {
     "mlp": Part("fully connected layers; any data", "models.networks:mlp"),
     "conv": Part("convolutions of stride 2, each halves the image", "models.networks:conv"),
-    "resnet": Part("two residual blocks after each halving", "models.networks:resnet",
-        "he2016identity"),
+    "resnet": Part("a residual block after each halving; no checkerboard", "models.networks:resnet",
+        "he2016identity odena2016deconvolution"),
 }
 
 LIKELIHOODS = {

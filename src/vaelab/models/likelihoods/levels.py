@@ -93,10 +93,10 @@ class ColourLogistics(Distribution):
 
     def _means(self, x: Tensor) -> Tensor:
         """The m of each channel in levels, (..., K, 3, H, W), given x of those before it."""
-        a, b, c = self.slopes.unbind(-3)
-        red, green, _ = (2 * x - 1).unbind(-3)  # (..., 1 or K, H, W)
+        a, b, c = self.slopes.split(1, -3)  # (..., K, 1, H, W)
+        red, green, _ = (2 * x - 1).split(1, -3)
         on_red = a * red
-        shifts = torch.stack((torch.zeros_like(on_red), on_red, b * red + c * green), -3)
+        shifts = torch.cat((torch.zeros_like(on_red), on_red, b * red + c * green), -3)
         means: Tensor = self.top / 2 * (1 + self.loc + shifts)
         return means
 
