@@ -74,7 +74,9 @@ def test_the_command_prints_and_writes_what_python_returns(
     errors = (images - run.vae.reconstruct(images)).square().flatten(1).mean(1)
     rough = psnr(errors, 1.0).mean()  # of codes at their means, which are a little better
     assert float(rough) - 3 < x.reconstructions["psnr"].value < float(rough) + 0.1
-    assert main(["codes", str(digits_run), "--images", "60", "--out", f"{tmp_path}/codes.json"]) == 0
+    assert (
+        main(["codes", str(digits_run), "--images", "60", "--out", f"{tmp_path}/codes.json"]) == 0
+    )
     text = capsys.readouterr().out
     for name, one in found.items():
         assert f"{name}: {one}" in text
