@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Categorical as Categories
 from torch.distributions import Distribution
 from torch.nn.functional import cross_entropy, logsigmoid, softplus
 
@@ -76,6 +77,11 @@ class DiscretisedLogistics(Distribution):
         )
         return ((self.log_pi.exp() * beyond).sum(-1) / self.top).clamp(max=1)
 
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        k = Categories(logits=self.log_pi).sample(torch.Size(sample_shape))[..., None]
+        m, scale = (part.expand(*k.shape[:-1], -1).gather(-1, k) for part in (self.m, self.scale))
+        return _sampled(m, scale, self.top)[..., 0]
+
 
 class ColourLogistics(Distribution):
     """The distribution of colour images (3, H, W) of `LogisticMixture`, for outputs (..., 10 K or
@@ -114,20 +120,36 @@ class ColourLogistics(Distribution):
         The chain is exact but for what the ends of the range cut off. The levels are not rounded:
         that is within half a level.
         """
+        scale = self.scale.clamp(max=1000 * self.top)  # beyond, the two terms would cancel
         x = torch.zeros_like(self.loc)
         for channel in range(3):
             m = self._means(x)
             # The mean of a logistic cut off at 0 and top is the integral of P(v > t) between them.
-            mean = self.scale * (softplus(m / self.scale) - softplus((m - self.top) / self.scale))
+            mean = scale * (softplus(m / scale) - softplus((m - self.top) / scale))
             x = torch.cat([x[..., :channel, :, :], (mean / self.top)[..., channel:, :, :]], -3)
         return (self.log_pi.exp()[..., None, :, :] * x).sum(-4).clamp(0, 1)
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        pixels = Categories(logits=self.log_pi.movedim(-3, -1))
+        k = pixels.sample(torch.Size(sample_shape))[..., None, None, :, :]  # (..., 1, 1, H, W)
+        x = torch.zeros_like(self.loc).expand(*k.shape[:-4], *self.loc.shape[-4:])
+        for channel in range(3):
+            drawn = _sampled(self._means(x), self.scale, self.top)
+            x = torch.cat([x[..., :channel, :, :], drawn[..., channel:, :, :]], -3)
+        return x.gather(-4, k.expand(*k.shape[:-3], 3, -1, -1))[..., 0, :, :, :]
 
 
 def _in_levels(log_scale: Tensor, top: int) -> Tensor:
     """The scale of a logistic in levels. At the least, 0.03, a level in the middle can have a
     probability of 1 - 1e-7; above the greatest, float32 would know no difference of two levels.
     """
-    return 0.03 + top / 2 * log_scale.clamp(max=10).exp()
+    return 0.03 + top / 2 * log_scale.clamp(max=40).exp()
+
+
+def _sampled(m: Tensor, scale: Tensor, top: int) -> Tensor:
+    """A sample of a discretised logistic, as x in [0, 1]."""
+    u = torch.rand_like(m).clamp(1e-6, 1 - 1e-6)
+    return (m + scale * u.logit()).detach().round().clamp(0, top) / top
 
 
 def _log_level(v: Tensor, m: Tensor, scale: Tensor, top: int) -> Tensor:

@@ -23,8 +23,7 @@ def resnet(
     batch_norm: bool,
     dropout: float,
 ) -> Networks:
-    """Halvings to the channels `hidden` by 4x4 convolutions of stride 2, with a residual block after
-    each.
+    """4x4 convolutions of stride 2 to the channels `hidden`, with a residual block after each.
 
     The decoder mirrors them: a block, then the nearest pixel repeated and a 3x3 convolution, which
     leave no checkerboard as transposed convolutions do. Activations stand only in the blocks and
