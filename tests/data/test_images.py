@@ -210,13 +210,13 @@ def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: P
 
 
 def deep_png(path: Path, pixels: np.ndarray) -> None:
-    """A PNG of 16 bits a channel, which Pillow does not write: pixels (H, W, 3 or 4) uint16."""
+    """A PNG of 16 bits a channel, which Pillow does not write: pixels (H, W, 2 to 4) uint16."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc32(kind + body))
 
     height, width, channels = pixels.shape
-    kind = {3: 2, 4: 6}[channels]
+    kind = {2: 4, 3: 2, 4: 6}[channels]
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     data = chunk(b"IDAT", compress(rows)) + chunk(b"IEND", b"")
@@ -277,7 +277,18 @@ def test_sixteen_bit_colours_beside_others_are_read_with_eight_and_that_is_said(
     found = load(tmp_path, test=0, validation=0)
     assert found.levels == 256
     assert (found.train.x[0] == 40000 // 256).all()
-    assert "1 images of 16-bit colour are read with 8 bits" in found.notes[0]
+    assert "1 images of 16 bits are read with 8 bits" in found.notes[0]
+
+
+def test_sixteen_bits_of_grey_with_alpha_are_read_with_eight_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    pixels = np.full((4, 4, 2), 65535, np.uint16)
+    pixels[..., 0] = 40000
+    deep_png(tmp_path / "0.png", pixels)
+    found = load(tmp_path, test=0, validation=0)
+    assert (found.train.x == 40000 // 256).all()
+    assert "1 images of 16 bits are read with 8 bits" in found.notes[0]
 
 
 def test_palettes_grey_with_alpha_and_one_bit_are_read_as_they_look(tmp_path: Path) -> None:

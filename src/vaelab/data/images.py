@@ -28,6 +28,7 @@ class Header(NamedTuple):
     size: tuple[int, int]  # height and width when upright
     colour: bool
     deep: bool  # more than 8 bits a channel
+    reduced: bool  # so, but of a kind of which Pillow reads the upper 8 bits
     turned: bool
     transparent: bool
     frames: int
@@ -104,14 +105,16 @@ def _header(path: Path) -> Header:
         deep_grey = image.mode in ("I", "F") or image.mode.startswith("I;")
         transparent = _transparent(image)
         grey = image.mode in ("1", "L", "LA") or (image.mode == "P" and _grey_palette(image))
-        deep = deep_grey or any(";16" in way for way in coding)
+        coded = any(";16" in way for way in coding)
+        deep = deep_grey or any(_swappable(way) for way in coding)
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format == "TIFF":
             raise UserError(
                 f"{path}: {frames} pages in one file; store each page as an image, or all in a .npy"
             )
         colour = not (deep_grey or grey)
-        return Header((height, width), colour, deep, turned != 1, transparent, frames)
+        reduced = coded and not deep
+        return Header((height, width), colour, deep, reduced, turned != 1, transparent, frames)
 
 
 def _transparent(image: Image.Image) -> bool:
@@ -157,14 +160,13 @@ def _remarks(headers: dict[Path, Header], form: Form) -> list[str]:
     opaque = sum(h.transparent and h.deep and not h.colour for h in headers.values())
     transparent = sum(h.transparent for h in headers.values()) - opaque
     moving = sum(h.frames > 1 for h in headers.values())
-    deep = sum(h.deep for h in headers.values())
+    reduced = sum(h.reduced or (h.deep and not form.deep) for h in headers.values())
     grey = sum(not h.colour for h in headers.values())
     notes = [f"{turned} photos are turned upright (EXIF)"] if turned else []
     notes += [f"transparency of {transparent} images is put on white"] if transparent else []
     notes += [f"transparency of {opaque} grey images of 16 bits is left out"] if opaque else []
-    if deep and not form.deep:
-        notes.append(f"{deep} images of 16-bit colour are read with 8 bits like the others")
-    elif deep and form.colour:
+    notes += [f"{reduced} images of 16 bits are read with 8 bits"] if reduced else []
+    if form.deep and form.colour:
         notes.append("16 bits a channel are kept, as real values from 0 to 65,535")
     notes += [f"of {moving} animations the first frame is taken"] if moving else []
     if form.colour and grey:
@@ -228,7 +230,7 @@ def _levels(path: Path) -> Array:
     upper byte where it is told the other order of bytes.
     """
     with Image.open(path, formats=FORMATS) as image:
-        coded = any(";16" in str(tile[3]) for tile in image.tile) and image.mode[:1] != "I"
+        coded = any(_swappable(str(tile[3])) for tile in image.tile)
         upper = np.asarray(ImageOps.exif_transpose(image))
     if not coded:
         if upper.min() < 0 or upper.max() > TOP or (upper != upper.round()).any():
@@ -241,6 +243,11 @@ def _levels(path: Path) -> Array:
         lower = np.asarray(ImageOps.exif_transpose(image))
     levels: Array = upper.astype(np.uint16) * 256 + lower
     return levels
+
+
+def _swappable(way: str) -> bool:
+    """Whether a Pillow decoder can be told the other order of the bytes of a channel."""
+    return "RGB;16" in way or "RGBA;16" in way
 
 
 def _swapped(args: Any) -> Any:
