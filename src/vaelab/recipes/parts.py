@@ -38,7 +38,7 @@ DATASETS = {
 NETWORKS = {
     "mlp": Part("fully connected layers; any data", "models.networks:mlp"),
     "conv": Part("convolutions of stride 2, each halves the image", "models.networks:conv"),
-    "resnet": Part("a residual block after each halving; no checkerboard", "models.networks:resnet",
+    "resnet": Part("a residual block after each halving, pixels repeated on the way up", "models.networks:resnet",
         "he2016identity odena2016deconvolution"),
 }
 
