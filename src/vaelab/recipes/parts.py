@@ -38,8 +38,8 @@ DATASETS = {
 NETWORKS = {
     "mlp": Part("fully connected layers; any data", "models.networks:mlp"),
     "conv": Part("convolutions of stride 2, each halves the image", "models.networks:conv"),
-    "resnet": Part("a residual block after each halving, pixels repeated on the way up", "models.networks:resnet",
-        "he2016identity odena2016deconvolution"),
+    "resnet": Part("a residual block after each halving, pixels repeated on the way up",
+        "models.networks:resnet", "he2016identity odena2016deconvolution"),
 }
 
 LIKELIHOODS = {

@@ -25,9 +25,9 @@ def resnet(
 ) -> Networks:
     """4x4 convolutions of stride 2 to the channels `hidden`, with a residual block after each.
 
-    The decoder mirrors them: a block, then the nearest pixel repeated and a 3x3 convolution, against
-    the checkerboard of transposed convolutions. Activations stand only in the blocks and before the
-    decoder's last layer.
+    The decoder mirrors them: a block, then the nearest pixel repeated and a 3x3 convolution,
+    against the checkerboard of transposed convolutions. Activations stand only in the blocks and
+    before the decoder's last layer.
 
     Odena, Dumoulin & Olah, Deconvolution and checkerboard artifacts, 2016,
     doi:10.23915/distill.00003.
