@@ -116,6 +116,7 @@ GAUSSIAN = {"model.likelihood": "gaussian"}
 # What is wrong: a data file or "", and settings beside those of `TINY`.
 WRONG: dict[str, tuple[Callable[[Path], str] | str, dict[str, Any]]] = {
     "flat data moved": (array(FLAT), GAUSSIAN | {"data.rotate": 5.0}),
+    "flat data mirrored": (array(FLAT), GAUSSIAN | {"data.flip": True}),
     "real values dequantised": (array(UNIT), {"data.treatment": "dequantised"} | GAUSSIAN),
     "negative values binarised": (array(REAL), {"data.treatment": "dynamic"}),
     "large values binarised": (array(7 * UNIT), {"data.treatment": "dynamic"}),

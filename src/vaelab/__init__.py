@@ -6,7 +6,7 @@
     2
 
 `train` trains a recipe and returns a `Run`, `load` opens a run folder; ``run.vae`` encodes,
-decodes, reconstructs and samples. `evaluate`, `diagnose` and `compare` measure runs,
+decodes, reconstructs and samples. `evaluate`, `diagnose`, `compare` and `codes` measure runs,
 `write_report` shows them on a page, `explore` shows a latent space, `fit_prior` improves the
 samples of a run. `Step` and `epochs` are the training loop without a run folder. Names that need
 torch are imported when they are first used, so ``import vaelab`` is quick.
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vaelab.report.explorer import explore
     from vaelab.runs import Run, load
     from vaelab.training import Epoch, Step, epochs
+    from vaelab.workflows.codes import codes
     from vaelab.workflows.compare import compare
     from vaelab.workflows.evaluate import evaluate
     from vaelab.workflows.impute import impute
@@ -47,6 +48,7 @@ __all__ = [
     "Run",
     "Step",
     "UserError",
+    "codes",
     "compare",
     "diagnose",
     "epochs",
@@ -77,6 +79,7 @@ _NEED_TORCH = {
     "train": "workflows.train",
     "resume": "workflows.train",
     "train_all": "workflows.studies",
+    "codes": "workflows.codes",
     "compare": "workflows.compare",
     "evaluate": "workflows.evaluate",
     "diagnose": "evaluation.doctor",

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from conftest import TINY, flags
+from PIL import Image
 
 import vaelab
 from vaelab.cli.main import main
@@ -111,6 +112,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     np.save(folder / "new.npy", rng.normal(size=600))
     np.save(folder / "windows.npy", rng.normal(size=(300, 256)))
     np.savetxt(folder / "wine.csv", table, delimiter=",", header="a,b,c,d", comments="")
+    for i in range(24):
+        photo = folder / "photos" / ("cat", "dog")[i % 2] / f"{i}.png"
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (70, 66, 3)).astype(np.uint8)).save(photo)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("vaelab.data.mnist.load", mnist)

@@ -15,6 +15,7 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {  # the shape, setti
     "colour-conv": ((3, 9, 11), {"network": "conv", "likelihood": "gaussian-learned"}),
     "resnet": ((13, 10), {"network": "resnet", "likelihood": "logistic-mixture"}),
     "colour-resnet": ((3, 8, 9), {"network": "resnet", "activation": "silu"}),
+    "colour-levels": ((3, 9, 8), {"network": "resnet", "likelihood": "logistic-mixture"}),
     "wide-conv": ((1, 7, 18), {"network": "conv", "activation": "gelu", "likelihood": "poisson"}),
     "plain-conv": ((16, 16), {"network": "conv", "batch_norm": False, "activation": "tanh"}),
     "table": ((30,), {"likelihood": "gaussian", "activation": "elu"}),

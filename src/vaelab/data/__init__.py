@@ -68,7 +68,9 @@ def load(settings: Data) -> Dataset:
     """
     try:
         _check_applies(settings)
-        return build(_read(settings), settings, *_names(settings.source))
+        found = build(_read(settings), settings, *_names(settings.source))
+        _check_size(found, settings)
+        return found
     except MemoryError as error:
         raise UserError(lack_of_memory(f"data.source: {settings.source}", error)) from None
 
@@ -121,19 +123,23 @@ def anchored(settings: Data) -> Data:
 
 
 def _check_applies(settings: Data) -> None:
-    """Refuse settings of tables and of images of other sizes where the source is neither."""
+    """Refuse settings of tables where the source is none."""
     named = settings.source in NAMED or ".py:" in settings.source
     path = None if named else find(settings.source)
-    resized = [name for name in NAMED if "resize" in AXES["data.source"][name].reads]
-    if settings.resize and not (path and path.is_dir()) and settings.source not in resized:
-        raise UserError(
-            f"data.resize: only folders of images are resized, {settings.source} is none; "
-            "set data.resize to 0"
-        )
     if settings.labels not in ("", "none") and not (path and path.suffix.lower() in TABLES):
         raise UserError(
             f"data.labels: only a table has columns, {settings.source} is none; "
             'set data.labels to none to leave its labels out, or to ""'
+        )
+
+
+def _check_size(found: Dataset, settings: Data) -> None:
+    """Refuse data of another size than that asked for: only folders of images are resized."""
+    wanted = (settings.resize, settings.resize)
+    if settings.resize and found.shape[-2:] != wanted:
+        raise UserError(
+            f"data.resize: only folders of images are resized, {settings.source} is none, and has "
+            f"shape {'x'.join(map(str, found.shape))}; set data.resize to 0"
         )
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vaelab.export.builder import Builder, Input, Value
-from vaelab.export.convolutions import conv1d, conv2d, conv_transpose2d
+from vaelab.export.convolutions import conv1d, conv2d, conv_transpose2d, upsample_nearest2d
 from vaelab.export.reasons import UnknownOperationError
 
 # Elementwise operations: programs have maps of the same names.
@@ -268,5 +268,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "sum": partial(reduce, "sum"),
     "to": cast,
     "type_as": cast,
+    "upsample_nearest2d": upsample_nearest2d,
     "where": where,
 }

@@ -97,6 +97,10 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Fraction, _doc("augmentation: largest shift as a fraction of height and width")
     ] = 0.0
 
+    flip: Annotated[
+        bool, _doc("augmentation: mirror every other image left to right, at random")
+    ] = False
+
     def __post_init__(self) -> None:
         if self.window and self.form not in ("auto", "signal"):
             raise ValueError(
