@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vaelab.workflows.codes import codes
     from vaelab.workflows.compare import compare
     from vaelab.workflows.evaluate import evaluate
+    from vaelab.workflows.fitting import recipe_for
     from vaelab.workflows.impute import impute
     from vaelab.workflows.posthoc_prior import fit_prior
     from vaelab.workflows.report import write_report
@@ -58,6 +59,7 @@ __all__ = [
     "impute",
     "load",
     "recipe",
+    "recipe_for",
     "resume",
     "sample_rows",
     "score",
@@ -85,6 +87,7 @@ _NEED_TORCH = {
     "diagnose": "evaluation.doctor",
     "fit_prior": "workflows.posthoc_prior",
     "impute": "workflows.impute",
+    "recipe_for": "workflows.fitting",
     "sample_rows": "workflows.sample",
     "score": "workflows.score",
     "score_steps": "workflows.score_steps",

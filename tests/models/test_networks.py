@@ -161,7 +161,7 @@ def test_the_activation_asked_for_stands_between_all_layers_and_no_other(
     assert set(found) == {networks.ACTIVATIONS[activation]}
     # conv: the code goes straight to the smallest image. resnet: 2 in each of 4 blocks, and one
     # before the outputs.
-    assert len(found) == {"mlp": 4, "conv": 3, "conv1d": 3, "resnet": 9}[network]
+    assert len(found) == {"mlp": 4, "wide-deep": 4, "conv": 3, "conv1d": 3, "resnet": 9}[network]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
