@@ -142,7 +142,10 @@ def _read(name: str | Path) -> tuple[str, str, str]:
     known = available()
     if str(name) not in known:
         hint = nearest(str(name), known, "vaelab list recipes")
-        raise UserError(f"recipe {name}: there is no such recipe; {hint} (or name a .toml file)")
+        raise UserError(
+            f"recipe {name}: there is no such recipe; {hint} "
+            "(or name a .toml file, or the path of data)"
+        )
     file = resources.files("vaelab.recipes") / "builtin" / f"{name}.toml"
     return str(name), file.read_text("utf-8"), f"recipe {name}"
 
