@@ -109,7 +109,7 @@ def changes(found: Effects, schema: Schema, *, look: Look, title: str) -> Figure
     bar.set_label(look.text("change"), fontsize=0.9 * look.points)
     bar.ax.tick_params(labelsize="small")
     bar.ax.xaxis.set_major_formatter(_number(look))
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return figure
 
 
@@ -160,9 +160,9 @@ def _bars(ax: Axes, one: Chart, values: Array, look: Look) -> None:
 def _scale(axis: Axis, one: Chart, look: Look) -> None:
     """The ticks of an axis of numbers: dates as such, logarithms where the chart says so."""
     if one.column.kind == "date":
-        locator = AutoDateLocator(minticks=2, maxticks=4)
+        locator = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
         axis.set_major_locator(locator)
-        axis.set_major_formatter(AutoDateFormatter(locator))
+        axis.set_major_formatter(AutoDateFormatter(locator))  # type: ignore[no-untyped-call]
     elif one.log:
         axis._set_axes_scale("log")  # type: ignore[attr-defined]
         axis.set_major_locator(LogLocator(numticks=4))

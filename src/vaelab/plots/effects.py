@@ -105,8 +105,9 @@ def _expected(schema: Schema, quantities: Sequence[Quantity], px: Distribution) 
         if quantity.value is not None:
             found.append(_probability(px, quantity.column, quantity.value))
         elif column.kind == "ordinal":
-            chances = [_probability(px, quantity.column, k) for k in range(len(column.values))]
-            found.append(sum(k * chance for k, chance in enumerate(chances)))
+            places = np.arange(len(column.values))
+            chances = [_probability(px, quantity.column, k) for k in places.tolist()]
+            found.append(places @ np.stack(chances))
         else:
             found.append(scaled(column, mean[:, quantity.column]))
     return np.stack([np.asarray(one) for one in found], 1)

@@ -204,7 +204,8 @@ export class Scatter {
     const large = this.root.querySelector<HTMLCanvasElement>("[data-hovered]")!;
     const picture = i === null ? null : this.picture(i);
     this.mark.hidden = large.hidden = picture === null;
-    said.textContent = i === null ? this.words.t("latent_how") : this.said(i);
+    const how = this.latent.values ? "latent_how_row" : "latent_how";
+    said.textContent = i === null ? this.words.t(how) : this.said(i);
     if (i === null || picture === null) return;
     paint(large, picture, PICTURE);
     paint(this.mark, picture, PICTURE / 2);

@@ -50,5 +50,5 @@ export function dateValue(text: string, column: ColumnDocument): number {
 
 /** The text that an input of type date takes. */
 export function dateInput(value: number, column: ColumnDocument): string {
-  return dateText(value, { ...column, decimals: 0, format: "iso" });
+  return dateText(value + column.origin, { ...column, decimals: 0, format: "iso" });
 }
