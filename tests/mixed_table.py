@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ SETTINGS: dict[str, Any] = {
     "model.latent": 3,
 }
 HEAD = ["id", "when", "place", "income", "visits", "mark", "member", ATTACK, "region", "$x_1$"]
+BEGIN = date(2020, 1, 1)
 PLACES = ("Lisboa", "São Paulo", "<b>Rio</b>")
 
 
@@ -29,7 +31,7 @@ def write(path: Path, n: int = 160) -> Path:
             k = int(rng.integers(3))
             row: list[object] = [
                 f"P{i:04d}",
-                np.datetime64("2020-01-01") + int(rng.integers(400) + 300 * k),
+                (BEGIN + timedelta(days=int(rng.integers(400) + 300 * k))).strftime("%d.%m.%Y"),
                 PLACES[k],
                 f"{np.exp(rng.normal(7 + k, 1.2)):.2f}",
                 int(rng.poisson(1 + 2 * k)),

@@ -247,5 +247,5 @@ def _effects(prepared: Prepared) -> dict[str, Any] | None:
 def _change(prepared: Prepared, value: float, top: float) -> tuple[str, str, int]:
     """A change: its text, its sign, and how strong its colour is in per cent."""
     text = prepared.say(f"{value:+.1f}".replace("-", "−"))
-    strength = round(65 * abs(value) / top)
+    strength = round(45 * abs(value) / top)
     return (text if abs(value) >= 0.05 else ""), "up" if value > 0 else "down", strength
