@@ -125,3 +125,16 @@ def test_numbers_are_written_as_the_language_does(browser: Browser) -> None:
         assert "," in income
         assert "." not in income
         assert np.isfinite(float(income.replace(",", ".")))
+
+
+def test_a_table_of_numbers_has_no_empty_cells(browser: Browser) -> None:
+    with Opened(browser, page_of("table")) as opened:
+        page = opened.page
+        fields = page.locator(".fields input")
+        assert all(field.input_value() for field in fields.all())  # those of the nearest row
+        fields.first.fill("")
+        assert "drawn" not in opened.hash
+        fields.first.fill("2.5")
+        page.keyboard.press("Tab")
+        opened.until("location.hash.includes('drawn')")
+        assert shown(opened, ".results")[0][0] == "2.5"

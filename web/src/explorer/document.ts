@@ -18,6 +18,7 @@ export interface DataDocument {
   form: Form;
   shape: number[];
   columns: ColumnDocument[]; // of a table
+  holes: boolean; // whether cells may be empty
   split: string;
   total: number;
   index: Ref; // (N,), the place of each image in its split

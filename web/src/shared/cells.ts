@@ -6,7 +6,7 @@ export interface ColumnDocument {
   kind: string;
   values: string[]; // the categories, by index; [] for numbers
   origin: number; // subtracted from its numbers
-  decimals: number; // digits behind the point, -1: any
+  decimals: number; // digits behind the point, -1 where any number
   format: string; // of dates: "iso" or as for strftime
 }
 

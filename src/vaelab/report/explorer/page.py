@@ -157,6 +157,7 @@ def _data(
         "form": data.form,
         "shape": list(data.shape),
         "columns": _columns(run, data) if data.form == "table" else [],
+        "holes": run.schema is not None,
         "split": data.measured,
         "total": images.total,
         "index": arrays.add(images.which.astype(np.float32)),

@@ -9,17 +9,22 @@ export class Fields {
   private readonly fields: Field[];
 
   /**
+   * @param empty - What an empty cell is called; null where no cell may be empty.
    * @param change - Called with the row while it changes, and once it has.
    */
   constructor(
     private readonly columns: ColumnDocument[],
-    empty: string,
+    empty: string | null,
     change: (row: Float32Array, ended: boolean) => void,
   ) {
     this.fields = columns.map((column) => {
       const field = made(column, empty);
-      field.addEventListener("input", () => change(this.read(), false));
-      field.addEventListener("change", () => change(this.read(), true));
+      for (const name of ["input", "change"]) {
+        field.addEventListener(name, () => {
+          const row = this.read();
+          if (empty !== null || !row.includes(NaN)) change(row, name === "change");
+        });
+      }
       this.element.append(el("label", {}, el("span", { title: column.name }, column.name), field));
       return field;
     });
@@ -51,10 +56,10 @@ export class Fields {
   }
 }
 
-function made(column: ColumnDocument, empty: string): Field {
+function made(column: ColumnDocument, empty: string | null): Field {
   if (column.kind === "date") return el("input", { type: "date" });
   if (!column.values.length) return el("input", { type: "number", step: "any" });
-  const select = el("select", {}, el("option", { value: "" }, `(${empty})`));
+  const select = el("select", {}, empty && el("option", { value: "" }, `(${empty})`));
   column.values.forEach((name, i) => select.append(el("option", { value: i }, name)));
   return select;
 }

@@ -27,10 +27,12 @@ export class OwnPanel implements Panel {
 
   constructor(private readonly context: Context) {
     const { words } = context;
-    const { form, columns } = context.document.data;
+    const { form, columns, holes } = context.document.data;
     this.rows = context.table ? new Rows(context) : null;
     this.fields = context.table
-      ? new Fields(columns, words.t("empty_cell"), (row, ended) => this.take(row, ended))
+      ? new Fields(columns, holes ? words.t("empty_cell") : null, (row, ended) =>
+          this.take(row, ended),
+        )
       : null;
     this.base = form === "image" ? ground(context) : [];
     const first = String(Math.min(...context.index));
@@ -216,7 +218,7 @@ export class OwnPanel implements Panel {
     if (state.image >= 0) this.number.value = String(context.index[state.image]!);
     if (state.image === NONE) this.number.value = "";
     const subject = context.subject(state.active);
-    if (subject?.values && !this.fields?.busy) this.fields?.write(subject.values);
+    if (!this.fields?.busy) this.fields?.write(subject?.values ?? this.nearest(state));
     if (subject) this.refresh(state.image, state.drawn, context.strokes, state.active, state.label);
     else {
       this.refresh(NONE);
@@ -228,6 +230,13 @@ export class OwnPanel implements Panel {
   /** Where the reconstruction is. */
   private get shown(): HTMLElement {
     return this.rows?.element ?? this.again.parentElement!;
+  }
+
+  /** The test row whose code is nearest to the point, which the fields have at first. */
+  private nearest(state: State): Float32Array {
+    const { active, runs } = state;
+    const near = this.context.nearestCode(active, runs[active]!.z);
+    return this.context.pictures[active]!.values(near);
   }
 
   private get about(): string {
