@@ -37,6 +37,7 @@ from vaelab.plots.manifold import grid_axis, manifold
 from vaelab.plots.overview import Pictures, overview
 from vaelab.plots.series import (
     signal_pairs,
+    signal_scores,
     signal_steps,
     signals,
 )  # fmt: skip
@@ -98,6 +99,9 @@ ALL = {
     ),
     "signals": lambda look: signals(WAVES, look=look, title=look.text("samples")),
     "signal_pairs": lambda look: signal_pairs(WAVES[:7], WAVES[:7] + 0.1, look=look),
+    "signal_scores": lambda look: signal_scores(
+        WAVES[0], np.exp(WAVES[0, :, 0]), WAVES[0, :, 0] > 0.5, 2.0, look=look
+    ),
     "signal_steps": lambda look: signal_steps(
         WAVES.reshape(4, 6, 40, 2), look=look, title=look.text("interpolation")
     ),

@@ -7,9 +7,11 @@ module describes.
 
 from vaelab.models.build import Goal, build, start, support
 from vaelab.models.codes import Code, OneHots
+from vaelab.models.columns import Features
 from vaelab.models.describe import layers, summary
 from vaelab.models.draw import Draw, sampled
 from vaelab.models.flows import Flowed
+from vaelab.models.importance import Imputed, Scores, imputed, scores
 from vaelab.models.likelihoods import (
     Bernoulli,
     ContinuousBernoulliOfLogits,
@@ -31,8 +33,10 @@ __all__ = [
     "ContinuousBernoulliOfLogits",
     "Delta",
     "Draw",
+    "Features",
     "Flowed",
     "Goal",
+    "Imputed",
     "InUnits",
     "Likelihood",
     "Linear",
@@ -40,16 +44,19 @@ __all__ = [
     "OneHots",
     "Point",
     "Posterior",
+    "Scores",
     "Units",
     "VonMisesFisher",
     "build",
     "elbo",
     "evaluating",
     "great_circle",
+    "imputed",
     "iwae",
     "layers",
     "outputs",
     "sampled",
+    "scores",
     "start",
     "summary",
     "support",
