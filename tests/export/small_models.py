@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vaelab.data import Column, Form, Schema
 from vaelab.models import VAE, Units, build
 from vaelab.recipes import Model, table
 
@@ -28,6 +29,7 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {  # the shape, setti
     "standardised-signals": ((21,), {"network": "conv1d", "likelihood": "gaussian"}),
     "levels": ((8, 8), {"variant": "ladder"}),
     "flow": ((8, 8), {"variant": "iaf"}),
+    "columns": ((9,), {"likelihood": "mixed"}),
     "no-hidden-layer": ((8, 8), {"hidden": (), "latent": 1}),
 }
 LAYERS = {  # beside the convolutions of the networks
@@ -41,6 +43,11 @@ LAYERS = {  # beside the convolutions of the networks
     "transposed-and-cropped": nn.ConvTranspose2d(3, 2, 2, (2, 1), 1),
 }
 LEVELS = 5
+COLUMNS = {  # kinds of columns, and their numbers of categories
+    "a": ("real", 0), "b": ("ordinal", 4), "c": ("heavy", 0), "d": ("positive", 0),
+    "e": ("binary", 2), "f": ("categorical", 3), "g": ("count", 0), "h": ("date", 0),
+    "i": ("categorical", 5),
+}  # fmt: skip
 COUNTS = ("poisson", "negative-binomial")
 
 
@@ -58,8 +65,13 @@ def made(shape: tuple[int, ...], model: Model) -> VAE:
     real = len(shape) == 1 and model.likelihood not in COUNTS
     size = (*shape[:-1], 1) if signal else shape
     units = Units(torch.rand(size), torch.rand(size) + 0.5) if real else None
-    vae = build(model, shape, LEVELS, (0, 1, 7), units, "signal" if signal else None)
+    schema = table_of() if model.likelihood == "mixed" else None
+    form: Form | None = "signal" if signal else "table" if schema else None
+    vae = build(model, shape, LEVELS, (0, 1, 7), units, form, schema)
     with torch.no_grad():
+        if schema:
+            for parameter in vae.decoder.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
         for module in vae.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 for tensor in (module.weight, module.running_var):
@@ -71,8 +83,20 @@ def made(shape: tuple[int, ...], model: Model) -> VAE:
     return vae
 
 
+def table_of() -> Schema:
+    """A table with a column of every kind that is modelled, two of them of categories."""
+    columns = []
+    for name, (kind, size) in COLUMNS.items():
+        values = tuple(f"v{i}" for i in range(size))
+        columns.append(Column(name=name, kind=kind, values=values, rows=50))  # type: ignore[arg-type]
+    return Schema(tuple(columns))
+
+
 def rows(vae: VAE, model: Model, n: int) -> dict[str, tuple[Tensor, ...]]:
     """Random inputs of each of the functions."""
-    x = torch.randint(LEVELS, (n, *vae.shape)) / (1 if model.likelihood in COUNTS else LEVELS - 1)
+    whole = model.likelihood in (*COUNTS, "mixed")
+    x = torch.randint(LEVELS, (n, *vae.shape)) / (1 if whole else LEVELS - 1)
+    if model.likelihood == "mixed":  # with an empty cell in each row, another one each time
+        x[torch.arange(n), torch.arange(n) * 2 % vae.shape[0]] = torch.nan
     z, y = torch.randn(n, vae.latent), (torch.arange(n) % 3,) * bool(len(vae.classes))
     return {"encode": (x, *y), "decode": (z, *y), "distortion": (x, z, *y), "rates": (x, *y)}

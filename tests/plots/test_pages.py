@@ -16,10 +16,12 @@ from PIL import Image
 from plot_helpers import CODES, EN, LABELS_OF, PT, coarse, history, pictures, png_size, texts
 
 from vaelab.errors import UserError
-from vaelab.plots import classes_of, encode, style
+from vaelab.plots import classes_of, columns, encode, style
 from vaelab.plots.by_class import by_class
+from vaelab.plots.charts import plain_schema
 from vaelab.plots.curves import losses
 from vaelab.plots.dimensions import histograms, kl, spread
+from vaelab.plots.effects import Effects, Quantity
 from vaelab.plots.frames import animation, frame
 from vaelab.plots.images import (
     examples,
@@ -34,9 +36,6 @@ from vaelab.plots.latent import latent, side_by_side
 from vaelab.plots.manifold import grid_axis, manifold
 from vaelab.plots.overview import Pictures, overview
 from vaelab.plots.series import (
-    feature_densities,
-    feature_pairs,
-    feature_steps,
     signal_pairs,
     signal_scores,
     signal_steps,
@@ -65,6 +64,15 @@ def of_classes(n: int, look: Look) -> Figure:
     return by_class([f"{i}" for i in range(n)], values, values / 9, 20.5, look=look, title=title)
 
 
+def of_quantities(dimensions: int, quantities: int) -> Effects:
+    """The changes of as many quantities of the columns of numbers."""
+    names = [Quantity(f"{q % 6}", q % 6, None, 1.0) for q in range(quantities)]
+    change = np.sin(np.arange(dimensions)[:, None] + np.arange(quantities))
+    return Effects(np.arange(dimensions), names, change)
+
+
+NUMBERS = plain_schema(tuple("012345"))
+MANY_NUMBERS = plain_schema(tuple(map(str, range(CODES.shape[1]))))
 WAVES = np.sin(np.linspace(0, 9, 40)[None, :, None] * np.arange(1, 25)[:, None, None] / 4) * [1, 2]
 
 ALL = {
@@ -97,8 +105,10 @@ ALL = {
     "signal_steps": lambda look: signal_steps(
         WAVES.reshape(4, 6, 40, 2), look=look, title=look.text("interpolation")
     ),
-    "feature_densities": lambda look: feature_densities(CODES[:, 2:8], CODES[9:, 2:8], look=look),
-    "feature_pairs": lambda look: feature_pairs(CODES[:, 2:5], CODES[:, 2:5] + 1, look=look),
+    "columns": lambda look: columns.columns(
+        NUMBERS, CODES[:, 2:8], CODES[9:, 2:8], look=look, title=look.text("samples")
+    ),
+    "pairs": lambda look: columns.pairs(NUMBERS, CODES[:, 2:8], CODES[:, 2:8] + 1, look=look),
     "kl": lambda look: of_dimensions(20, look)[0],
     "spread": lambda look: of_dimensions(64, look)[1],
     "histograms": lambda look: of_dimensions(64, look)[2],
@@ -110,9 +120,8 @@ ALL = {
         pictures(12).reshape(3, 4, 28, 28, 3), ["1", "2", "3"], ["", "-1", "", "1"], look=look,
         title=look.text("traversals_image"),
     ),
-    "feature_steps": lambda look: feature_steps(
-        np.ones((2, 300)) * np.arange(300), np.stack([CODES[:, :5], CODES[:, 5:10]]), ["1", "2"],
-        look=look, title=look.text("traversals_table"), xlabel=look.text("coordinate"),
+    "changes": lambda look: columns.changes(
+        of_quantities(3, 6), NUMBERS, look=look, title=look.text("traversals_table")
     ),
     "overview": lambda look: overview(
         history(5), Pictures(pictures(12), pictures(12), pictures(5)), CODES[:, 10:12], LABELS_OF,
@@ -135,7 +144,8 @@ MANY = {
         pictures(110, 128, 2).reshape(10, 11, 128, 2, 3), look=look
     ),
     "channels": lambda look: signals(np.ones((99, 30, 12)), look=look, title=""),
-    "features": lambda look: feature_pairs(CODES[:, :24], CODES[:, :24], look=look),
+    "columns": lambda look: columns.pairs(MANY_NUMBERS, CODES, CODES, look=look),
+    "changes": lambda look: columns.changes(of_quantities(16, 60), NUMBERS, look=look, title=""),
     "one dimension": lambda look: of_dimensions(1, look)[2],
     "dimensions": lambda look: of_dimensions(300, look)[2],
     "bars": lambda look: of_dimensions(300, look)[0],

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mixed_table
 import numpy as np
 import pytest
 import torch
@@ -52,13 +53,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "wide": {"data.source": "wide.npz", "model.network": "conv", "model.hidden": [4, 8]},
     "table": {"data.source": "table.csv"} | REAL,
     "waves": {"data.source": "waves.npz", "model.latent": 1} | REAL,
+    "mixed": {"data.source": "mixed.csv"} | LONG | mixed_table.SETTINGS,
     "attack": {"data.source": "attack.csv"} | REAL,
 }
 
 
 @cache
 def data() -> Path:
-    """A folder of small files: colour and grey images that are not square, a table, signals,
+    """A folder of small files: colour and grey images that are not square, tables, signals,
     and a table whose classes are attacks.
     """  # fmt: skip
     folder, rng = FOLDER / "data", np.random.default_rng(0)
@@ -79,6 +81,7 @@ def data() -> Path:
     for k, name in enumerate(ATTACKS):
         quoted = name.replace('"', '""')
         lines[k::3] = [f'{line.rpartition(",")[0]},"{quoted}"' for line in lines[k::3]]
+    mixed_table.write(folder / "mixed.csv")
     (folder / "attack.csv").write_text("\n".join(["a,b,c,d,class", *lines]) + "\n")
     return folder
 

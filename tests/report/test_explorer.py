@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 
-KINDS_OPENED = ["mlp", "conv", "ae", "vq", "large", "colour", "table", "waves"]
+KINDS_OPENED = ["mlp", "conv", "ae", "vq", "large", "colour", "table", "mixed", "waves"]
 STORED = ("vq", "large")  # what Python decoded, as the page cannot
 
 pytestmark = needs_chromium
@@ -39,17 +39,17 @@ def test_every_kind_of_run_opens_whole(browser: Browser, kind: str) -> None:
             opened.page.wait_for_timeout(50)
             assert len(np.unique(opened.pixels(".plane canvas"))) > 20
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.locator(".decoded").is_visible()
+            assert page.locator(".decoded, .readout .cells").is_visible()
         for tab in page.get_by_role("tab").all():
             tab.click()
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator(".row").count() == (0 if kind in STORED else tab_rows(kind))
         opened.drag(*AROUND, shift=True)
-        assert page.locator(".tiles button").count() > 5
+        assert page.locator(".tiles button, .region .cells button").count() > 5
 
 
 def tab_rows(kind: str) -> int:
-    return {"conv": 5, "colour": 3, "waves": 1}.get(kind, 2)
+    return {"conv": 5, "colour": 3, "mixed": 3, "waves": 1}.get(kind, 2)
 
 
 def test_two_runs_are_linked_by_the_image(browser: Browser, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_names_from_a_run_folder_cannot_become_code(browser: Browser, tmp_path: 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["mlp", "conv"])
+@pytest.mark.parametrize("kind", ["mlp", "conv", "mixed"])
 def test_axe_finds_no_serious_violation(browser: Browser, kind: str, scheme: str) -> None:
     """The whole page is judged once, and below the tabs whatever each of them shows."""
     if not AXE.exists():

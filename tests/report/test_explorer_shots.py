@@ -36,7 +36,15 @@ PAGES = {
     "table": ("table",),
     "ae-beside-vae": ("trained-ae", "trained-vae"),
 }
-PANELS = (".plane", ".decoded", ".compared", ".sliders", ".toolbar", ".legend", ".below")
+PANELS = (
+    ".plane",
+    ".decoded, .readout .cells",
+    ".compared",
+    ".sliders",
+    ".toolbar",
+    ".legend",
+    ".below",
+)
 STYLE = """(text) => {
     document.head.append(Object.assign(document.createElement("style"), { textContent: text }));
 }"""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mixed_table
 import msgspec
 import numpy as np
 import pytest
@@ -39,15 +40,17 @@ KINDS: dict[str, dict[str, Any]] = {
     "line": {"model.latent": 1},
     "colour": {"data.source": "colour.npz", "model.latent": 3},
     "table": {"data.source": "table.csv", "data.labels": "kind", "data.standardise": True},
+    "mixed": {"data.source": "mixed.csv"} | mixed_table.SETTINGS,
     "signal": {"data.source": "signal.npy"},
 }
+TABLES, PICTURED = ("table", "mixed"), ("evolution", "plane")
 EVIL = ("a</script><img src=x onerror=alert(1)>", '"><img src=x onerror=alert(2)>', "javascript:x")
 
 pytestmark = needs_chromium
 
 
 def written_data(folder: Path) -> None:
-    """Write small data of other kinds: pictures in colour, a table, signals."""
+    """Write small data of other kinds: pictures in colour, tables, signals."""
     rng = np.random.default_rng(0)
     labels = np.arange(90) % 3
     x = (80 * labels[:, None, None, None] + rng.integers(0, 60, (90, 3, 10, 16))).astype(np.uint8)
@@ -58,6 +61,7 @@ def written_data(folder: Path) -> None:
     ]
     with (folder / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["a", "b", "c", "d", "kind"], *rows])
+    mixed_table.write(folder / "mixed.csv")
     waves = np.sin(np.linspace(0, 9, 60) * (1 + labels[:, None]))
     np.save(folder / "signal.npy", (waves + 0.1 * rng.normal(size=(90, 60))).astype(np.float32))
 
@@ -73,10 +77,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         for kind, changes in KINDS.items():
             settings = TINY | {"train.schedule": "constant"} | changes
             if source := changes.get("data.source"):
-                settings |= {
-                    "data.source": str(folder / source),
-                    "model.likelihood": "gaussian-learned",
-                }
+                settings |= {"model.likelihood": "gaussian-learned"} | changes
+                settings |= {"data.source": str(folder / source)}
             recipe = vaelab.recipe("quickstart", settings)
             found[kind] = vaelab.train(recipe, folder / kind, quiet=True)
     vaelab.evaluate(found["image"], samples=5, sections=("likelihood", "latent"), quiet=True)
@@ -106,13 +108,15 @@ def test_every_kind_of_run_gets_a_whole_page(
     page = opened.page
     page.wait_for_selector("html.scripted")
     there = page.locator("section").evaluate_all("all => all.map(one => one.id)")
-    wanted = [name for name in SECTIONS if (kind, name) != ("table", "evolution")]
+    wanted = [name for name in SECTIONS if kind not in TABLES or name not in PICTURED]
+    if kind == "mixed":
+        wanted.insert(2, "columns")
     assert [name for name in there if name != "all"] == wanted
     for name in there:
         assert len(page.locator(f"#{name}").inner_text()) > 40, name
     sizes = page.locator("img").evaluate_all("all => all.map(one => one.naturalWidth)")
     assert all(sizes)
-    assert (len(sizes) > 10) == (kind != "table")
+    assert (len(sizes) > 10) == (kind not in TABLES)
     for width in (1280, 768, 390):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -129,7 +133,6 @@ def test_what_does_not_apply_is_said_in_a_sentence(
         ("discrete", "dimensions", "The codes are discrete"),
         ("discrete", "traversals", "there are no traversals"),
         ("discrete", "plane", "nothing between two of them"),
-        ("table", "traversals", "has no picture"),
     ):
         with Opened(browser, page_of(runs[kind])) as page:
             assert words in page.locator(f"#{section} .missing").inner_text(), kind
@@ -140,6 +143,48 @@ def test_a_table_has_the_names_of_its_columns(browser: Browser, runs: Mapping[st
         for section in ("reconstructions", "samples"):
             names = page.locator(f"#{section} figcaption").all_inner_texts()
             assert [name[0] for name in names] == ["a", "b", "c", "d"]
+
+
+def test_a_mixed_table_is_described_and_its_rows_are_listed(
+    browser: Browser, runs: Mapping[str, Run]
+) -> None:
+    run = runs["mixed"]
+    assert run.schema is not None
+    with Opened(browser, page_of(run)) as page:
+        table = page.locator("#columns tbody tr").all_inner_texts()
+        said = {line.split("\t")[0]: line for line in table}
+        assert list(said) == mixed_table.HEAD
+        assert "identifier, not in the model" in said["id"]
+        assert "constant" in said["region"]
+        assert "1 < 2 < 3 < 4 < 5" in said["mark"]
+        assert "log-normal" in said["income"]
+        when = next(column for column in run.schema.columns if column.name == "when")
+        first, last = when.cells(np.array([when.low, when.high]))
+        assert f"{first} to {last}" in said["when"]
+        empty = page.locator("#reconstructions .cells td.empty").count()
+        assert empty > 0
+        assert page.locator("#reconstructions .cells td.filled").count() == empty
+        assert "" not in page.locator("#reconstructions td.filled").all_inner_texts()
+        assert page.locator("#samples .cells td.empty").count() == 0
+        shown = page.locator("#samples .cells td:nth-child(2)").all_inner_texts()
+        assert {*shown} <= {*mixed_table.PLACES}
+        assert page.locator("#traversals .effects tbody tr").count() == 3
+        assert page.locator("img[src=x]").count() == 0
+        assert page.locator("main b").count() == 0
+        assert mixed_table.ATTACK in page.locator("#columns").inner_text()
+
+
+def test_a_mixed_table_in_portuguese(
+    browser: Browser, runs: Mapping[str, Run], tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(run_page.build(in_language(runs["mixed"], "pt")), "utf-8")
+    with Opened(browser, path) as page:
+        text = page.locator("main").inner_text()
+        for words in ("identificador", "binomial negativa", "célula vazia", "Linhas amostradas"):
+            assert words in text
+        numbers = page.locator("#samples .cells td:nth-child(3)").all_inner_texts()
+        assert all("," in number and "." not in number for number in numbers)
 
 
 def test_names_do_not_depend_on_the_fonts_of_the_system(
@@ -276,7 +321,7 @@ def test_before_an_evaluation_the_numbers_of_the_training_are_shown(
         assert f"vaelab evaluate {run.folder}" in page.locator("#numbers").inner_text()
 
 
-@pytest.mark.parametrize("kind", ["image", "table", "discrete", "autoencoder"])
+@pytest.mark.parametrize("kind", ["image", "table", "mixed", "discrete", "autoencoder"])
 def test_a_page_in_portuguese_has_no_english_sentence(
     browser: Browser, runs: Mapping[str, Run], tmp_path: Path, kind: str
 ) -> None:
@@ -305,7 +350,7 @@ def test_a_page_in_portuguese_has_no_english_sentence(
 def test_no_serious_obstacle_for_people_with_disabilities(
     browser: Browser, runs: Mapping[str, Run], scheme: Any
 ) -> None:
-    for kind in ("image", "table", "line"):
+    for kind in ("image", "table", "mixed", "line"):
         options = {"color_scheme": scheme, "bypass_csp": True}
         with Opened(browser, page_of(runs[kind]), **options) as page:
             page.wait_for_selector("html.scripted")

@@ -99,7 +99,7 @@ class Builder:
     def reduce(
         self, name: str, given: Input, dims: Sequence[int] | None = None, keep: bool = False
     ) -> Value:
-        """Reduce over some dimensions, all of them if None, by sum or logsumexp."""
+        """Reduce over some dimensions, all of them if None, by sum, logsumexp or argmax."""
         value = self._value(given)
         rank = len(value.shape)
         gone = {d % rank for d in dims or range(rank)}
@@ -146,9 +146,9 @@ class Builder:
 
         They are copied first where no strides can do that.
         """
+        args = [one.meta if isinstance(one, Value) else one for one in args]  # for its shape
         if not isinstance(given, Value):
             return function(given, *args, **kwargs)
-        args = [one.meta if isinstance(one, Value) else one for one in args]
         try:
             found = function(given.meta, *args, **kwargs)
             shared = all(_storage(view) == _storage(given.meta) for view in tree_leaves(found))

@@ -55,6 +55,7 @@ MAPS: dict[str, Callable[..., Tensor]] = {
     "where": lambda condition, x, other: torch.where(condition != 0, x, other),
 }
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "argmax": lambda x: x.argmax(-1),
     "sum": lambda x: x.sum(-1),
     "logsumexp": lambda x: x.logsumexp(-1),
 }

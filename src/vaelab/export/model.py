@@ -119,7 +119,8 @@ def _examples(vae: VAE, x: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """Rows of data and random ones; the codes of the former and random ones; classes, if any."""
     generator = torch.Generator().manual_seed(0)
     x = x[:ROWS].to(torch.float32).cpu()
-    noise = torch.rand(x.shape, generator=generator) * (x.max() - x.min()) + x.min()
+    low, high = x.nan_to_num(0.0).aminmax()  # a table may have empty cells
+    noise = torch.rand(x.shape, generator=generator) * (high - low) + low
     z = torch.randn(len(x), vae.latent, generator=generator)
     y = (torch.arange(2 * len(x)) % len(vae.classes),) if len(vae.classes) else ()
     codes = vae.encode(x, *(vae.classes[index[: len(x)]] for index in y))

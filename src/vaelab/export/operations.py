@@ -5,6 +5,7 @@ Views and operations on constants alone need no entry: see `trace`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -107,6 +108,36 @@ def gelu(b: Builder, x: Input, approximate: str = "none") -> Value:
     return b.map("gelu", x)
 
 
+def nan_to_num(
+    b: Builder, x: Input, nan: float = 0.0, high: float | None = None, low: float | None = None
+) -> Value:
+    if high is not None or low is not None:
+        raise UnknownOperationError(f"nan_to_num(posinf={high}, neginf={low})")
+    found = b.map("where", b.map("eq", x, x), x, nan or 0.0)
+    return clamp(b, found, *(torch.finfo(torch.float32).min, torch.finfo(torch.float32).max))
+
+
+def size_is(name: str, b: Builder, x: Input) -> Value:
+    """Whether |x| is, or is less than, infinity."""
+    return b.map(name, b.map("abs", x), math.inf)
+
+
+def stack(b: Builder, parts: Sequence[Input], dim: int = 0) -> Value:
+    return cat(b, [b.view(Tensor.unsqueeze, part, (dim,), {}) for part in parts], dim)
+
+
+def argmax(b: Builder, x: Input, dim: int | None = None, keep: bool = False) -> Value:
+    return b.reduce("argmax", x, None if dim is None else [dim], keep)
+
+
+def gather(b: Builder, x: Value, dim: int, index: Value) -> Value:
+    """x[..., index], for one place of the last dimension."""
+    if dim % len(x.shape) != len(x.shape) - 1 or index.shape[-1] != 1:
+        raise UnknownOperationError(f"gather(dim={dim})")
+    chosen = b.map("eq", index, torch.arange(x.shape[-1]))
+    return b.reduce("sum", b.map("where", chosen, x, 0.0), [-1], keep=True)
+
+
 def reduce(name: str, b: Builder, x: Input, dims: Any = None, keep: bool = False) -> Value:
     return b.reduce(name, x, [dims] if isinstance(dims, int) else dims, keep)
 
@@ -138,28 +169,42 @@ def embedding(b: Builder, weight: Tensor, index: Value) -> Value:
     return b.linear(one_hot(b, index, len(weight)), weight.T, None)
 
 
-def take(b: Builder, x: Tensor, index: Sequence[Value | None]) -> Value:
-    """x[index] for rows of a constant."""
-    if not isinstance(x, Tensor) or len(index) != 1 or not isinstance(index[0], Value):
+def take(b: Builder, x: Input, index: Sequence[Input | None]) -> Value:
+    """x[index] for rows of a constant, or at constant places."""
+    if isinstance(x, Tensor) and len(index) == 1 and isinstance(index[0], Value):
+        rows = embedding(b, x.flatten(1), index[0])
+        return Value(rows.array, rows.meta.view(*index[0].shape, *x.shape[1:]))
+    if not isinstance(x, Value) or any(isinstance(i, Value) for i in index):
         raise UnknownOperationError("index")
-    rows = embedding(b, x.flatten(1), index[0])
-    return Value(rows.array, rows.meta.view(*index[0].shape, *x.shape[1:]))
+    origin = torch.arange(x.meta.numel()).view(x.shape)[places(index)]
+    return _copied(b, b.contiguous(x), origin, b.new(origin.shape))
 
 
 def put(b: Builder, x: Tensor, index: Sequence[Tensor | None], values: Value) -> Value:
-    """x[index] = values, at constant places of a constant, by copies of what is contiguous."""
+    """x[index] = values, at constant places of a constant."""
     if not isinstance(x, Tensor) or any(isinstance(i, Value) for i in index):
         raise UnknownOperationError("index_put")
     numbers = torch.arange(values.meta.numel()).view(values.shape)
-    places = torch.full(x.shape, -1)  # which of the values is where
-    places[tuple(slice(None) if i is None else i for i in index)] = numbers
-    origin = places.flatten().tolist()
-    output, source = b.map("copy", x), b.contiguous(values)
-    first = 0
-    for i in range(1, len(origin) + 1):
-        if i == len(origin) or origin[i] != origin[i - 1] + 1 or origin[i - 1] < 0:
-            if origin[first] >= 0:
-                part = source.meta.flatten()[origin[first] : origin[i - 1] + 1]
+    origin = torch.full(x.shape, -1)  # which of the values is where
+    origin[places(index)] = numbers
+    return _copied(b, b.contiguous(values), origin, b.map("copy", x))
+
+
+def places(index: Sequence[Input | None]) -> tuple[Any, ...]:
+    """The places of an operation `index` as those between brackets."""
+    return tuple(slice(None) if i is None else i for i in index)
+
+
+def _copied(b: Builder, source: Value, origin: Tensor, output: Value) -> Value:
+    """The array with elements of the source: those of these numbers, -1 for none.
+
+    Neighbours are copied at once.
+    """
+    numbers, first = origin.flatten().tolist(), 0
+    for i in range(1, len(numbers) + 1):
+        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1 or numbers[i - 1] < 0:
+            if numbers[first] >= 0:
+                part = source.meta.flatten()[numbers[first] : numbers[i - 1] + 1]
                 into = Value(output.array, output.meta.flatten()[first:i])
                 b.map("copy", Value(source.array, part), into=into)
             first = i
@@ -237,6 +282,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     **{name: partial(binary, name) for name in BINARY.split()},
     "__and__": partial(binary, "mul"),  # of 0 and 1, as are all truth values here
     "add": add,
+    "argmax": argmax,
     "batch_norm": batch_norm,
     "binary_cross_entropy_with_logits": cross_entropy_with_logits,
     "cat": cat,
@@ -251,19 +297,26 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "dropout": dropout,
     "elu": elu,
     "embedding": embedding,
+    "gather": gather,
     "gelu": gelu,
     "index": take,
     "index_put": put,
+    "isfinite": partial(size_is, "lt"),
+    "isinf": partial(size_is, "eq"),
+    "isnan": lambda b, x: b.map("ne", x, x),
     "leaky_relu": leaky_relu,
     "linalg_vector_norm": norm,
     "linear": linear,
     "log_softmax": log_softmax,
     "logsumexp": partial(reduce, "logsumexp"),
+    "masked_fill": lambda b, x, mask, value: b.map("where", mask, value, x),
     "mean": mean,
+    "nan_to_num": nan_to_num,
     "one_hot": one_hot,
     "rsub": lambda b, x, other, alpha=1: sub(b, other, x, alpha),
     "softmax": softmax,
     "softplus": softplus,
+    "stack": stack,
     "sub": sub,
     "sum": partial(reduce, "sum"),
     "to": cast,

@@ -83,7 +83,7 @@ def embedded(program: Program, arrays: Arrays) -> dict[str, Any]:
         constant = program.constants.get(place)
         if constant is None:
             return {"size": program.sizes[place], "double": place in program.doubles}
-        weight = constant.ndim > 1 and constant.size >= WEIGHTS
+        weight = constant.ndim > 1 and constant.size >= WEIGHTS and np.isfinite(constant).all()
         return {"constant": arrays.fixed(constant, 24) if weight else arrays.add(constant)}
 
     return {

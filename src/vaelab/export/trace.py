@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 from torch.export.graph_signature import InputKind
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_leaves, tree_map
@@ -56,14 +57,18 @@ def trace(module: nn.Module, *example: Tensor) -> Program:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch logs of a failure, which the error says in a sentence."""
+    """Without what torch logs of a failure, which the error says in a sentence, and without its
+    checks of the parameters of distributions, which depend on values.
+    """
     logger = logging.getLogger("torch")
-    level = logger.level
+    level, checks = logger.level, Distribution._validate_args
     logger.setLevel(logging.CRITICAL)
+    Distribution.set_default_validate_args(False)
     try:
         yield
     finally:
         logger.setLevel(level)
+        Distribution.set_default_validate_args(checks)
 
 
 class _Tracer:

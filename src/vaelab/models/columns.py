@@ -23,15 +23,19 @@ class Features(nn.Module):
     def __init__(self, network: nn.Module, schema: Schema, units: Units) -> None:
         super().__init__()
         self.network, self.units = network, units
-        kinds = {kind: schema.of(kind) for kind in ("positive", "count", "categorical")}
-        self.positive, self.count, self.categories = kinds.values()
+        self.categories = schema.of("categorical")
         self.numbers = schema.of("real", "heavy", "positive", "count", "date")
         self.ordered = schema.of("binary", "ordinal")
         self.sizes = [len(schema.modelled[i].values) for i in self.categories]
         tops = [len(schema.modelled[i].values) - 1 for i in self.ordered]
         self.register_buffer("tops", torch.tensor(tops, dtype=torch.float32), persistent=False)
+        for kind in ("positive", "count"):
+            which = torch.tensor([column.kind == kind for column in schema.modelled])
+            self.register_buffer(kind, which, persistent=False)
 
-    tops: Tensor
+    tops: Tensor  # the greatest index of each ordered column
+    positive: Tensor  # (D,), whether a column is of this kind
+    count: Tensor
 
     @staticmethod
     def width(schema: Schema) -> int:
@@ -57,10 +61,7 @@ class Features(nn.Module):
         return torch.cat([*found, x.isnan().to(x)], 1)
 
     def _standardised(self, x: Tensor) -> Tensor:
-        shift, u = self.units.shift, x.clone()
-        tiny = torch.finfo(x.dtype).tiny
-        u[:, self.positive] = x[:, self.positive].clamp(min=tiny).log() - shift[self.positive]
-        u[:, self.count] = x[:, self.count].clamp(min=0).log1p() - shift[self.count].exp().log1p()
-        others = [i for i in self.numbers if i not in (*self.positive, *self.count)]
-        u[:, others] = x[:, others] - shift[others]
+        shift, tiny = self.units.shift, torch.finfo(x.dtype).tiny
+        u = torch.where(self.positive, x.clamp(min=tiny).log() - shift, x - shift)
+        u = torch.where(self.count, x.clamp(min=0).log1p() - shift.exp().log1p(), u)
         return (u / self.units.scale).clamp(-FARTHEST, FARTHEST).nan_to_num(0.0)

@@ -14,6 +14,7 @@ from vaelab.plots.latent_pages import SIGMAS, nll_by_class
 from vaelab.plots.pixels import SIDE, Pixels, gap, picture, squarest, tiles
 from vaelab.plots.style import COLOURS, Array, Labels, Look, encode
 from vaelab.plots.view import (
+    TABLE,
     View,
     between,
     chosen,
@@ -38,6 +39,7 @@ __all__ = [
     "MARKERS",
     "SIDE",
     "SIGMAS",
+    "TABLE",
     "Array",
     "Classes",
     "Labels",

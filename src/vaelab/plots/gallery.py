@@ -13,7 +13,8 @@ from torch import Tensor
 
 from vaelab.data.dataset import spread
 from vaelab.models import VAE
-from vaelab.plots import curves, frames, images, latent, manifold, series
+from vaelab.plots import columns, curves, frames, images, latent, manifold, series
+from vaelab.plots.charts import COLUMNS
 from vaelab.plots.classes import classes_of
 from vaelab.plots.latent_pages import class_pages, dimension_pages
 from vaelab.plots.overview import Pictures, overview
@@ -40,7 +41,6 @@ from vaelab.seeding import derive
 
 FRAMES = 60  # at most, in the animation
 EPOCHS = 200  # with more, not every one has a frame
-TABLE = 1000  # samples of which the densities of a table are made
 
 Pages = dict[str, Figure]
 
@@ -77,8 +77,8 @@ def _report(run: Run, names: list[str], moving: bool, say: Callable[[str], None]
     shape = run.vae.shape
     if len(shape) == 3 and shape[0] not in (1, 3, 4) and run.form == "image":
         say(f"note: figures show the mean of the {shape[0]} channels of an image")
-    if run.form == "table" and shape[0] > series.FEATURES:
-        say(f"note: figures show the first {series.FEATURES} of {shape[0]:,} columns")
+    if run.form == "table" and shape[0] > COLUMNS:
+        say(f"note: figures show the first {COLUMNS} of {shape[0]:,} columns")
     if missing := unwritable((run.recipe.name, *run.class_names)):
         say(
             f"note: no font of this system has the characters {missing}: figures show their code "
@@ -128,13 +128,11 @@ def _walks(view: View) -> Iterator[tuple[Array, Labels]]:
 
 
 def _table_pages(view: View) -> Pages:
-    run, look = view.run, view.look
-    x, y = view.rows(spread(len(view.data.test.x), TABLE))
-    again = run.vae.reconstruct(x, y)
-    made = run.vae.sample(TABLE, run.recipe.train.seed)
+    look, (schema, data, x, again, made) = view.look, view.tabular
+    title = sample_title(view.run)
     return {
-        "reconstructions": series.feature_pairs(x.numpy(), again.numpy(), look=look),
-        "samples": series.feature_densities(x.numpy(), made.numpy(), look=look),
+        "columns": columns.columns(schema, data, made, look=look, title=title),
+        "reconstructions": columns.pairs(schema, x, again, look=look),
     }
 
 

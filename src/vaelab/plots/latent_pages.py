@@ -12,9 +12,10 @@ from vaelab.data.dataset import spread
 from vaelab.evaluation import read
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.language import decimal
-from vaelab.plots import dimensions, images, series
+from vaelab.plots import columns, dimensions, images, series
 from vaelab.plots.by_class import by_class
 from vaelab.plots.dimensions import named
+from vaelab.plots.effects import effects
 from vaelab.plots.pixels import signals
 from vaelab.plots.style import Array, Labels
 from vaelab.plots.view import (
@@ -30,7 +31,7 @@ from vaelab.recipes import table
 from vaelab.runs import Run
 from vaelab.seeding import seeded
 
-ROWS = {"image": 10, "signal": 5, "table": 5}  # dimensions of a traversal, at most
+ROWS = {"image": 10, "signal": 5}  # dimensions of a traversal, at most
 SIGMAS = np.linspace(-3, 3, 13)  # of a traversal
 PAIRS = 10  # of class means, at most
 MEASURED = 2000  # images whose loss is computed for the figure by class
@@ -70,30 +71,27 @@ def _code_names(run: Run) -> tuple[str, str]:
 def _traversals(view: View) -> Pages:
     """The most informative dimensions decoded, all others at the code of the first example.
 
-    A latent line or plane is decoded as a whole instead, except of tables.
+    A latent line or plane is decoded as a whole instead. Of a table, how its columns change.
     """
     run, look, found = view.run, view.look, view.posterior
-    kind = view.data.form
+    kind, title = view.data.form, look.text(f"traversals_{view.data.form}")
+    if kind == "table":
+        changed = effects(view)
+        if changed is None:
+            return {}
+        return {"traversals": columns.changes(changed, view.tabular.schema, look=look, title=title)}
     space = table.part("model.posterior", run.recipe.model.posterior).space
-    if space != "reals" or (kind != "table" and is_plane(run, (1, 2))):
+    if space != "reals" or is_plane(run, (1, 2)):
         return {}
     x, y = view.rows(view.first)
     base = run.vae.encode(x, y).numpy()[0]
     chosen = found.order[: ROWS[kind]]
-    axes = [found.axis(int(j), SIGMAS) for j in chosen]
     z = np.tile(base, (len(chosen), len(SIGMAS), 1))  # (R, S, L)
-    for walk, axis, j in zip(z, axes, chosen, strict=True):
-        walk[:, j] = axis
+    for walk, j in zip(z, chosen.tolist(), strict=True):
+        walk[:, j] = found.axis(j, SIGMAS)
     labels = None if y is None else y.repeat(z[..., 0].size)
     names = [named(int(j)) for j in chosen]
-    title = look.text(f"traversals_{kind}")
     flat = z.reshape(-1, z.shape[-1])
-    if kind == "table":
-        steps = run.vae.decode(flat, labels).numpy().reshape(*z.shape[:2], -1)
-        page = series.feature_steps(
-            np.stack(axes), steps, names, look=look, title=title, xlabel=look.text("coordinate")
-        )
-        return {"traversals": page}
     if found.rates is not None:
         names = [
             f"{name}: {decimal(f'{found.rates[:, j].mean():.2f}', look.lang)} nats"

@@ -1,6 +1,6 @@
-"""Signals as curves against time, and tables as one panel for each feature.
+"""Signals as curves against time.
 
-Signals are (N, T, C): T steps of C channels, which share one axis as lines. Tables are (N, D).
+Signals are (N, T, C): T steps of C channels, which share one axis as lines.
 """
 
 from __future__ import annotations
@@ -14,12 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, ScalarFormatter, SymmetricalLogLocator
 
-from vaelab.plots.latent import density
 from vaelab.plots.style import COLOURS, Array, Look, grid, localise, page, plain
 
 PANELS = 20  # at most on a page
-FEATURES = 24  # of a table at most, the first ones
-_ORIGINAL, _MODEL = "0.55", COLOURS[1]
 
 
 def _colours(channels: int) -> list[str]:
@@ -169,75 +166,3 @@ def signal_scores(
         localise(ax, look)
     _key(figure, [below], x.shape[1], look, look.text("step"), lines)
     return figure
-
-
-@page
-def feature_densities(x: Array, made: Array, names: Sequence[str] = (), *, look: Look) -> Figure:
-    """The density of each feature in the data x (N, D) and in samples (M, D)."""
-    x, made = x[:, :FEATURES], made[:, :FEATURES]
-    figure, axes = _feature_panels(x.shape[1], names, look, look.text("samples"))
-    wide = x.T.astype(np.float64), made.T.astype(np.float64)  # squares of 1e30, steps at 1e9
-    for ax, real, sampled in zip(axes, *wide, strict=True):
-        low, high = min(real.min(), sampled.min()), max(real.max(), sampled.max())
-        at = np.linspace(low, high if high > low else low + 1, 200)
-        ax.fill_between(at, density(real, at), color=_ORIGINAL, alpha=0.5, lw=0)
-        ax.plot(at, density(sampled, at), color=_MODEL, lw=look.scale)
-        ax.set(ylim=(0, None), yticks=[])
-    lines = [
-        Line2D([], [], color=_ORIGINAL, lw=5, alpha=0.5, label=look.text("data")),
-        Line2D([], [], color=_MODEL, label=look.text("made")),
-    ]
-    _key(figure, axes, 1, look, look.text("value"), lines)
-    return figure
-
-
-@page
-def feature_pairs(x: Array, xhat: Array, names: Sequence[str] = (), *, look: Look) -> Figure:
-    """Each feature of reconstructions xhat (N, D) against the originals; the diagonal is exact."""
-    x, xhat = x[:, :FEATURES], xhat[:, :FEATURES]
-    figure, axes = _feature_panels(x.shape[1], names, look, "")
-    for ax, real, again in zip(axes, x.T, xhat.T, strict=True):
-        ax.axline((float(real.mean()), float(real.mean())), slope=1, color="0.8", lw=look.scale)
-        ax.plot(real, again, ".", color=_MODEL, ms=3 * look.scale, alpha=0.6, mew=0)
-        ax.margins(0.08)
-    figure.supxlabel(look.text("original"), fontsize=look.points)
-    figure.supylabel(look.text("reconstruction"), fontsize=look.points)
-    return figure
-
-
-@page
-def feature_steps(
-    values: Array, steps: Array, names: Sequence[str], *, look: Look, title: str, xlabel: str
-) -> Figure:
-    """Each feature of decoded walks (R, S, D) at the values (R, S): a line for each walk."""
-    steps = steps[..., :FEATURES]
-    figure, axes = _feature_panels(steps.shape[2], (), look, title)
-    for i, ax in enumerate(axes):
-        for across, walk, colour in zip(values, steps, _colours(len(steps)), strict=True):
-            ax.plot(across, walk[:, i], color=colour, lw=1.2 * look.scale)
-        ax.margins(0.04)
-    lines = [
-        Line2D([], [], color=colour, label=name)
-        for colour, name in zip(_colours(len(names)), names, strict=True)
-    ]
-    _key(figure, axes, 1, look, xlabel, lines)
-    return figure
-
-
-def _feature_panels(
-    n: int, names: Sequence[str], look: Look, title: str
-) -> tuple[Figure, list[Axes]]:
-    """A panel for each feature, each on its own scale, under its name or number."""
-    columns = min(n, 4)
-    height = min(look.height, -(-n // columns) * 0.23 * look.width + 0.08 * look.points)
-    width = look.width * max(0.5, columns / 4)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(title)
-    axes = grid(figure, n, columns)
-    for i, ax in enumerate(axes):
-        ax.set_title(plain(names[i], 20) if names else look.text("feature", n=i + 1))
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=3))
-        ax.yaxis.set_major_locator(MaxNLocator(nbins=3))
-        ax.tick_params(labelsize="x-small")
-        localise(ax, look)
-    return figure, axes

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data import Batches, Dataset, Form, Split
+from vaelab.data import Batches, Dataset, Form, Schema, Split
 from vaelab.data.dataset import spread
 from vaelab.models import VAE
 from vaelab.plots import manifold, pixels
+from vaelab.plots.charts import plain_schema
 from vaelab.plots.classes import MOST, Classes, classes_of
 from vaelab.plots.pixels import Pixels, picture
 from vaelab.plots.posterior import Posterior, posterior_of
@@ -25,9 +27,29 @@ from vaelab.seeding import generator
 STEPS = 11  # of an interpolation, both ends counted
 GRID = 20  # pictures along each side of a manifold
 ROW = 10  # samples of a class at most
+TABLE = 1000  # rows of a table, and samples, whose columns are shown
 
 
 NO_PRIOR = ("elbo", "rae-gp", "rae-l2")  # objectives that leave a point's codes free of the prior
+
+
+class Tabular(NamedTuple):
+    """Rows of a table as its figures and its report show them.
+
+    Attributes:
+        schema: The columns; of a table of plain numbers they are all real.
+        data: Training rows (N, D), with whose columns those of samples are compared; an empty cell
+            is NaN.
+        x: Test rows (N, D).
+        again: Their reconstructions (N, D).
+        made: Rows (M, D) sampled from the model, with the noise of p(x|z).
+    """
+
+    schema: Schema
+    data: Array
+    x: Array
+    again: Array
+    made: Array
 
 
 @dataclass(frozen=True)
@@ -96,6 +118,20 @@ class View:
         count = int(np.clip(-(-len(self.classes.labels) // 5) * 5, 10, MOST))
         x, y = self.rows(chosen(self.labels, len(self.data.test.x), count))
         return x, self.classes.named(y)
+
+    @cached_property
+    def tabular(self) -> Tabular:
+        """Rows of a table, evenly spread, and as many samples."""
+        run, data = self.run, self.data
+        names = data.features or tuple(
+            self.look.text("feature", n=i + 1) for i in range(run.vae.shape[0])
+        )
+        x, y = self.rows(spread(len(data.test.x), TABLE))
+        train, _ = treated(run, data.levels, data.train, spread(len(data.train.x), TABLE))
+        made = run.vae.sample(TABLE, run.recipe.train.seed, noise=True)
+        again = run.vae.reconstruct(x, y)
+        schema = run.schema or plain_schema(names)
+        return Tabular(schema, train.numpy(), x.numpy(), again.numpy(), made.numpy())
 
     @property
     def walks(self) -> Array:

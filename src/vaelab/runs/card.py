@@ -16,7 +16,7 @@ from vaelab.language import local, text
 from vaelab.recipes import Recipe
 
 REPORT, EXPLORER = "report.html", "explorer.html"  # the pages of a run, in its folder
-PICTURES = ("reconstructions", "samples")  # in figures/
+PICTURES = ("reconstructions", "samples", "columns")  # in figures/
 WIDTH = 420  # pixels of a picture, at most
 STYLE = "border:1px solid #8886;border-radius:8px;padding:12px 16px;max-width:900px"
 

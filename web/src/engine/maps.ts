@@ -37,7 +37,7 @@ export function elementwise(step: Step, arrays: Floats[]): () => void {
   };
 }
 
-/** Sum or logsumexp over the last dimensions. */
+/** Sum, logsumexp or argmax over the last dimensions. */
 export function reduction(step: Step, arrays: Floats[]): () => void {
   const { array, offset, strides } = step.inputs[0]!;
   const kept = step.shape.length - step.reduced;
@@ -45,7 +45,7 @@ export function reduction(step: Step, arrays: Floats[]): () => void {
   const steps = places(step.shape.slice(kept), strides.slice(kept));
   const x = arrays[array]!;
   const out = arrays[step.output.array]!;
-  const reduce = { sum, logsumexp }[step.name]!;
+  const reduce = { sum, logsumexp, argmax }[step.name]!;
   return () => {
     for (let i = 0; i < starts.length; i++) out[i] = reduce(x, starts[i]!, steps);
   };
@@ -63,4 +63,12 @@ function logsumexp(x: Floats, start: number, steps: Int32Array): number {
   let total = 0;
   for (let i = 0; i < steps.length; i++) total += Math.exp(x[start + steps[i]!]! - top);
   return top + Math.log(total);
+}
+
+/** The place of the largest, the first of equal ones. */
+function argmax(x: Floats, start: number, steps: Int32Array): number {
+  let best = 0;
+  for (let i = 1; i < steps.length; i++)
+    if (x[start + steps[i]!]! > x[start + steps[best]!]!) best = i;
+  return best;
 }

@@ -47,6 +47,11 @@ export class Context {
     );
   }
 
+  /** Whether the data are a table, whose rows are lists and not pictures. */
+  get table(): boolean {
+    return this.document.data.form === "table";
+  }
+
   get state(): State {
     return this.store.state;
   }

@@ -1,4 +1,5 @@
 // The document of an explorer page, as src/vaelab/report/explorer.py writes it.
+import type { ColumnDocument } from "../shared/cells";
 import type { Ref } from "../shared/payload";
 import type { ProgramSpec } from "../engine/program";
 
@@ -16,7 +17,8 @@ export interface DataDocument {
   name: string;
   form: Form;
   shape: number[];
-  features: string[];
+  columns: ColumnDocument[]; // of a table
+  holes: boolean; // whether cells may be empty
   split: string;
   total: number;
   index: Ref; // (N,), the place of each image in its split

@@ -1,4 +1,5 @@
-// Test images and decoded rows as pictures: images, signals as lines, tables as bars.
+// Test images and decoded rows as pictures: images, and signals as lines. Rows of a table are read
+// here, but shown by `Rows`.
 import type { Payload, Ref } from "../shared/payload";
 import type { Album, DataDocument, ExplorerDocument, RunDocument } from "./document";
 import { type Palette, onPaper } from "./colours";
@@ -13,7 +14,6 @@ export class Pictures {
   private readonly rows: Partial<Record<Album, Uint8Array | Float32Array>>;
   private readonly size: number; // stored numbers of a row
   private readonly tiles = new Map<string, HTMLCanvasElement>();
-  private readonly ranges: [number, number][] = []; // of the features of a table
   private sheet: ImageData | null = null; // the decoded pixels, before they are on a canvas
 
   constructor(
@@ -34,12 +34,6 @@ export class Pictures {
     const image = data.form === "image";
     this.height = image ? values.shape[1]! : 72;
     this.width = image ? values.shape[2]! : 96;
-    if (data.form === "table") {
-      for (let j = 0; j < this.size; j++) {
-        const column = this.rows.images!.filter((_: number, i: number) => i % this.size === j);
-        this.ranges.push([Math.min(0, ...column), Math.max(0, ...column)]);
-      }
-    }
   }
 
   /** Rows of the data's elements: channels, height and width of an image. */
@@ -128,7 +122,7 @@ export class Pictures {
     canvas.getContext("2d")!.putImageData(sheet, 0, 0);
   }
 
-  /** Paints a row of the data; signals and tables at the given size in CSS pixels. */
+  /** Paints a row of the data; a signal at the given size in CSS pixels. */
   paint(canvas: HTMLCanvasElement, values: Float32Array, width = 320, height = 240): void {
     if (this.data.form === "image") {
       this.paintImage(canvas, values);
@@ -140,8 +134,7 @@ export class Pictures {
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.fillStyle = this.palette.paper;
     pen.fillRect(0, 0, width, height);
-    if (this.data.form === "signal") this.paintLines(pen, values, width, height);
-    else this.paintBars(pen, values, width, height);
+    this.paintLines(pen, values, width, height);
   }
 
   private paintImage(canvas: HTMLCanvasElement, values: Float32Array): void {
@@ -209,47 +202,6 @@ export class Pictures {
       line(pen, points);
     }
   }
-
-  private paintBars(
-    pen: CanvasRenderingContext2D,
-    values: Float32Array,
-    width: number,
-    height: number,
-  ): void {
-    const named = width > 150;
-    const row = height / values.length;
-    const left = named ? Math.min(130, width * 0.4) : 0;
-    const right = named ? 60 : 0;
-    pen.font = `${Math.min(13, row * 0.75)}px system-ui, sans-serif`;
-    pen.textBaseline = "middle";
-    values.forEach((value, i) => {
-      const [low, high] = this.ranges[i]!;
-      const place = (v: number) => {
-        const share = Math.min(1, Math.max(0, (v - low) / (high - low || 1)));
-        return left + share * (width - left - right);
-      };
-      const origin = place(0);
-      const middle = (i + 0.5) * row;
-      pen.fillStyle = this.palette.shade;
-      pen.fillRect(left, middle - row * 0.4, width - left - right, row * 0.8);
-      pen.fillStyle = onPaper("#149dd8", this.palette.dark);
-      const end = place(value);
-      const thick = Math.max(1, Math.min(row - 2, 16));
-      pen.fillRect(Math.min(origin, end), middle - thick / 2, Math.abs(end - origin) || 1, thick);
-      pen.fillStyle = this.palette.quiet;
-      pen.fillRect(origin, middle - row * 0.4, 1, row * 0.8);
-      if (!named) return;
-      pen.fillStyle = this.palette.ink;
-      pen.textAlign = "right";
-      pen.fillText(
-        shortened(pen, this.data.features[i] ?? `x${i + 1}`, left - 8),
-        left - 6,
-        middle,
-      );
-      pen.textAlign = "left";
-      pen.fillText(String(Number(value.toPrecision(3))), width - right + 6, middle);
-    });
-  }
 }
 
 function resize(canvas: HTMLCanvasElement, width: number, height: number): void {
@@ -261,11 +213,4 @@ export function line(pen: CanvasRenderingContext2D, points: [number, number][]):
   pen.beginPath();
   points.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
   pen.stroke();
-}
-
-function shortened(pen: CanvasRenderingContext2D, text: string, most: number): string {
-  if (pen.measureText(text).width <= most) return text;
-  let kept = text;
-  while (kept && pen.measureText(`${kept}…`).width > most) kept = kept.slice(0, -1);
-  return `${kept}…`;
 }

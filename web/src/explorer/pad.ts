@@ -34,6 +34,19 @@ export function unpack(
   return values.length === size ? Float32Array.from(values) : null;
 }
 
+/** A row of a table as text: its numbers, nothing for an empty cell. */
+export function packRow(values: Float32Array): string {
+  if (values.length > MOST) return "";
+  return Array.from(values, (value) => (Number.isNaN(value) ? "" : String(value))).join(",");
+}
+
+export function unpackRow(text: string, size: number): Float32Array | null {
+  const parts = text.split(",");
+  const values = parts.map((part) => (part ? Number(part) : NaN));
+  const known = parts.every((part, i) => part === "" || Number.isFinite(values[i]));
+  return text && values.length === size && known ? Float32Array.from(values) : null;
+}
+
 /** What images of the data have at their edges, by channel: the ground to draw on. */
 export function ground(context: Context): number[] {
   const pictures = context.pictures[0]!;

@@ -4,7 +4,7 @@ import { Context, DRAWN } from "./context";
 import { button, check, choice, el } from "./dom";
 import { Help } from "./help";
 import { type Icon, icon } from "./icons";
-import { unpack } from "./pad";
+import { unpack, unpackRow } from "./pad";
 import { AboutPanel } from "./panels/about";
 import { DirectionsPanel } from "./panels/directions";
 import { OwnPanel } from "./panels/own";
@@ -247,7 +247,9 @@ export function dress(context: Context, state: State): void {
   const { display } = context.models[0]!.document;
   const size = context.document.data.shape.reduce((a, b) => a * b, 1);
   if (state.image === DRAWN && state.drawn !== context.drawnText) {
-    context.drawn = unpack(state.drawn, size, display);
+    context.drawn = context.table
+      ? unpackRow(state.drawn, size)
+      : unpack(state.drawn, size, display);
     context.drawnText = state.drawn;
   }
 }

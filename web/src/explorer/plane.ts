@@ -170,7 +170,7 @@ export class Plane {
         prior: this.prior,
         priorPlaces: samples && this.prior === "samples" ? this.projected(samples) : null,
         large: this.context.state.large,
-        map: this.context.state.map && this.decodes ? this.map : null,
+        map: this.context.state.map && this.decodes && !this.context.table ? this.map : null,
       };
       const pen = this.under.getContext("2d")!;
       paintPoints(pen, this.camera, layer, this.context.colours, this.context.words);

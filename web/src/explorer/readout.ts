@@ -1,6 +1,8 @@
-// The decoded image of the point, large, beside the image that it is compared with.
+// The decoded image of the point, large, beside the image that it is compared with; of a table the
+// two rows.
 import { type Context, DRAWN, NONE } from "./context";
 import { copy, el } from "./dom";
+import { Rows, type Shown } from "./rows";
 import { posterior, terms } from "./posterior";
 import type { State } from "./state";
 
@@ -16,6 +18,7 @@ export class Readout {
   private readonly decodedSide: HTMLElement;
   private readonly comparedSide: HTMLElement;
   private readonly frame: HTMLElement;
+  private readonly rows: Rows | null;
   private width = 280; // of the frame in pixels; an observer, as asking in a gesture costs a layout
   private own: string[] = [];
   private ownOf = "";
@@ -29,10 +32,11 @@ export class Readout {
     this.frame = el("div", { class: "frame" }, this.decoded);
     this.decodedSide = el("figure", { class: "decoded" }, this.frame, this.caption);
     this.comparedSide = el("figure", { class: "compared" }, this.compared, this.name);
+    this.rows = context.table ? new Rows(context) : null;
     this.element = el(
       "section",
       { class: "readout", "aria-label": words.t("decoded") },
-      el("div", { class: "pair" }, this.decodedSide, this.comparedSide),
+      this.rows?.element ?? el("div", { class: "pair" }, this.decodedSide, this.comparedSide),
       this.code,
       this.thin,
       this.terms,
@@ -58,8 +62,20 @@ export class Readout {
     this.code.textContent = words.t("code_is", { code: words.code(z) });
     if (model.decodes) this.decode(state, z, image);
     else this.recall(image);
-    this.compare(image);
+    if (!this.rows) this.compare(image);
     this.measure(state, z);
+  }
+
+  /** Shows the row that is compared with beside another one, of this name. */
+  private list(rows: Rows, image: number, name: string, values: Float32Array | null): void {
+    const { context, run } = this;
+    const row = image === DRAWN ? context.drawn : context.pictures[run]!.values(image);
+    const key = context.state.image === NONE ? "nearest_is" : "input_is";
+    const shown: Shown[] = [];
+    if (values) shown.push({ name, values });
+    const title = context.words.t(key, { title: context.title(image) });
+    if (row) shown.push({ name: title, values: row });
+    rows.show(shown, row);
   }
 
   private decode(state: State, z: number[], image: number): void {
@@ -67,9 +83,15 @@ export class Readout {
     const { words } = context;
     const values = model.decode(z, state.noisy);
     this.caption.textContent = words.t(state.noisy ? "decoded_sample" : "decoded");
-    context.pictures[run]!.paint(this.decoded, values, this.width, this.width * 0.75);
     const { distance, beyond, fade } = model.thinness(z);
-    this.decoded.style.opacity = state.fade ? String(1 - 0.85 * fade) : "1";
+    const strength = state.fade ? 1 - 0.85 * fade : 1;
+    if (this.rows) {
+      this.list(this.rows, image, this.caption.textContent, values);
+      this.rows.fade(0, Math.max(0.4, strength));
+    } else {
+      context.pictures[run]!.paint(this.decoded, values, this.width, this.width * 0.75);
+      this.decoded.style.opacity = String(strength);
+    }
     const said = { distance: words.number(distance), share: beyond };
     const text = beyond ? words.t("thin", said) : words.t("dense", said);
     this.thin.textContent = state.fade ? text : "";
@@ -92,10 +114,15 @@ export class Readout {
       count,
       all: context.count,
     });
+    const pictures = context.pictures[run]!;
+    if (this.rows) {
+      const values = place < 0 ? null : pictures.values(place, "reconstructions");
+      this.list(this.rows, image, words.t("reconstruction"), values);
+      return;
+    }
     if (place < 0) return;
     this.caption.textContent = words.t("reconstruction");
     const { width } = this;
-    const pictures = context.pictures[run]!;
     pictures.paintRow(this.decoded, place, "reconstructions", width, width * 0.75);
     const said = { title: context.title(image) };
     this.decoded.setAttribute("aria-label", words.t("reconstruction_of", said));

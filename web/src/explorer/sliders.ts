@@ -3,7 +3,7 @@ import type { Context } from "./context";
 import { button, el } from "./dom";
 import { flush, once } from "./frames";
 import type { State } from "./state";
-import { Strip } from "./strip";
+import { type Strip, strip } from "./strip";
 
 const STEPS = 9; // pictures of a traversal
 const REACH = 3; // standard deviations to both sides
@@ -98,7 +98,7 @@ export class Sliders {
       row.strip.element.remove();
       row.strip = null;
     } else if (this.context.models[this.run]!.decodes) {
-      row.strip = new Strip(this.context, this.run);
+      row.strip = strip(this.context, this.run);
       row.place.append(row.strip.element);
       this.traverse(row, this.context.state);
     }

@@ -2,8 +2,53 @@
 import type { Context } from "./context";
 import { el } from "./dom";
 import { slowly } from "./frames";
+import { Rows } from "./rows";
 
-export class Strip {
+export interface Strip {
+  readonly element: HTMLElement;
+  /** Shows codes, each under its caption; what is shown already stays until it is replaced. */
+  show(codes: number[][], caption: (code: number[], i: number) => string): void;
+}
+
+/** Makes a strip: of pictures of this size, or of rows of a table. */
+export function strip(context: Context, run: number, size = 64, kind = "strip"): Strip {
+  return context.table ? new RowStrip(context, run) : new PictureStrip(context, run, size, kind);
+}
+
+function go(context: Context, run: number, code: number[]): void {
+  context.store.setRun(run, { z: [...code] });
+  context.store.commit();
+}
+
+class RowStrip implements Strip {
+  private readonly rows: Rows;
+
+  constructor(
+    private readonly context: Context,
+    private readonly run: number,
+  ) {
+    this.rows = new Rows(context, "strip");
+  }
+
+  get element(): HTMLElement {
+    return this.rows.element;
+  }
+
+  show(codes: number[][], caption: (code: number[], i: number) => string): void {
+    const { context, run } = this;
+    const model = context.models[run]!;
+    const shown = codes.map((code, i) => ({
+      name: caption(code, i) || String(i + 1),
+      values: model.decode(code, context.state.noisy).slice(),
+      press: () => go(context, run, code),
+    }));
+    this.rows.show(shown);
+    if (!context.state.fade) return;
+    codes.forEach((code, i) => this.rows.fade(i, 1 - 0.6 * model.thinness(code).fade));
+  }
+}
+
+class PictureStrip implements Strip {
   readonly element: HTMLElement;
   private cells: HTMLButtonElement[] = [];
   private codes: number[][] = [];
@@ -14,13 +59,12 @@ export class Strip {
   constructor(
     private readonly context: Context,
     private readonly run: number,
-    private readonly size = 64,
-    kind = "strip",
+    private readonly size: number,
+    kind: string,
   ) {
     this.element = el("div", { class: kind });
   }
 
-  /** Shows codes, each under its caption; what is painted already stays until it is replaced. */
   show(codes: number[][], caption: (code: number[], i: number) => string): void {
     this.codes = codes;
     while (this.cells.length > codes.length) this.cells.pop()!.remove();
@@ -50,8 +94,7 @@ export class Strip {
   }
 
   private go(i: number): void {
-    this.context.store.setRun(this.run, { z: [...this.codes[i]!] });
-    this.context.store.commit();
+    go(this.context, this.run, this.codes[i]!);
   }
 
   /** Paints one of the cells that are left, in turn, so that in a long gesture each is renewed. */

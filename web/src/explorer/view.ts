@@ -90,7 +90,7 @@ export class RunView {
     );
     const { latent } = context.models[run]!;
     if (latent > 2) this.axes(bar);
-    if (latent > 1 && this.plane.decodes) bar.append(this.map);
+    if (latent > 1 && this.plane.decodes && !context.table) bar.append(this.map);
     return bar;
   }
 

@@ -1,4 +1,5 @@
 // What a report carries for its script; src/vaelab/report/run_page.py and its neighbours write it.
+import type { ColumnDocument } from "../shared/cells";
 import type { Ref } from "../shared/payload";
 
 export type Lang = "en" | "pt";
@@ -37,6 +38,7 @@ export interface Latent {
   circles: number[]; // radii
   images: Ref | null; // (N, H, W, 1 or 3)
   values: Ref | null; // (N, D), of a table
+  columns: ColumnDocument[]; // of a table
 }
 
 export interface Report {

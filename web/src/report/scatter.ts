@@ -1,12 +1,14 @@
 // The latent plane: a canvas of points, and the image of the one under the pointer.
 import { ticks } from "d3-array";
 import { quadtree } from "d3-quadtree";
+import { cellText } from "../shared/cells";
 import type { Payload } from "../shared/payload";
 import type { Latent, Report } from "./document";
 import type { Words } from "./words";
 
 const EDGE = 34; // pixels beside the plane, for the ticks
 const NEAR = 24; // pixels within which the pointer finds a point
+const COLUMNS = 12; // of the row of a point
 const PICTURE = 112; // pixels of the longer side of the image of a point
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -202,7 +204,8 @@ export class Scatter {
     const large = this.root.querySelector<HTMLCanvasElement>("[data-hovered]")!;
     const picture = i === null ? null : this.picture(i);
     this.mark.hidden = large.hidden = picture === null;
-    said.textContent = i === null ? this.words.t("latent_how") : this.said(i);
+    const how = this.latent.values ? "latent_how_row" : "latent_how";
+    said.textContent = i === null ? this.words.t(how) : this.said(i);
     if (i === null || picture === null) return;
     paint(large, picture, PICTURE);
     paint(this.mark, picture, PICTURE / 2);
@@ -224,9 +227,11 @@ export class Scatter {
     if (this.latent.values) {
       const width = this.latent.values.shape[1]!;
       const row = this.payload.floats(this.latent.values).subarray(i * width, (i + 1) * width);
-      parts.push(
-        [...row].map((value) => this.words.tick(Number(value.toPrecision(4)))).join(" · "),
-      );
+      const known = this.latent.columns.slice(0, COLUMNS).map((column, j) => {
+        const text = cellText(column, row[j]!, this.payload.document.lang);
+        return text && `${column.name}: ${text}`;
+      });
+      parts.push(known.filter(Boolean).join(" · "));
     }
     return parts.join(", ");
   }

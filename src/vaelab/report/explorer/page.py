@@ -23,11 +23,13 @@ from vaelab.evaluation.metrics.information import ACTIVE
 from vaelab.export import Arrays, Ref
 from vaelab.files import absolute, claim, put, write_atomic
 from vaelab.language import Lang
+from vaelab.plots.charts import plain_schema
 from vaelab.plots.classes import Classes
 from vaelab.plots.posterior import Posterior, posterior_of
 from vaelab.plots.style import Array
 from vaelab.plots.view import classes_in
 from vaelab.recipes import table, to_toml
+from vaelab.report.cells import columns
 from vaelab.report.explorer import gathered
 from vaelab.report.explorer.gathered import POINTS, PRIOR, Shown
 from vaelab.report.explorer.programs import programs
@@ -113,7 +115,7 @@ def page_of(runs: Sequence[Run], points: int, lang: Lang) -> str:
         titles = distinct([run.folder for run in runs])
     document = {
         "version": __version__,
-        "data": _data(data[0], images[0], classes, arrays),
+        "data": _data(runs[0], data[0], images[0], classes, arrays),
         "runs": [
             _run(run, one, its, classes, arrays) | {"name": title}
             for run, one, its, title in zip(runs, data, images, titles, strict=True)
@@ -133,7 +135,15 @@ def _check_same(runs: Sequence[Run], data: Sequence[Dataset]) -> None:
         )
 
 
-def _data(data: Dataset, images: Shown, classes: Classes, arrays: Arrays) -> dict[str, Any]:
+def _columns(run: Run, data: Dataset) -> list[dict[str, Any]]:
+    """The columns of a table; of plain numbers by their names, or as x1, x2, ..."""
+    names = data.features or tuple(f"x{i + 1}" for i in range(data.shape[0]))
+    return columns(run.schema or plain_schema(names))
+
+
+def _data(
+    run: Run, data: Dataset, images: Shown, classes: Classes, arrays: Arrays
+) -> dict[str, Any]:
     """What the runs share: the data, its classes and factors."""
     factors = {}
     if data.factors and data.test.factors is not None:
@@ -146,7 +156,8 @@ def _data(data: Dataset, images: Shown, classes: Classes, arrays: Arrays) -> dic
         "name": data.name,
         "form": data.form,
         "shape": list(data.shape),
-        "features": list(data.features),
+        "columns": _columns(run, data) if data.form == "table" else [],
+        "holes": run.schema is not None,
         "split": data.measured,
         "total": images.total,
         "index": arrays.add(images.which.astype(np.float32)),

@@ -17,7 +17,9 @@ from vaelab.plots.frames import HEAD, MARGIN, TILE
 
 FRAMES = 30  # of the evolution, at most
 FRAMES_ROOM = 1_000_000  # bytes of all of them, at most
-FIGURES = ("reconstructions", "samples", "latent", "manifold", "traversals", "interpolation")
+FIGURES = (
+    "reconstructions", "samples", "columns", "latent", "manifold", "traversals", "interpolation",
+)  # fmt: skip
 STORED = 2_000_000  # bytes of these figures, at most
 EDGE = 56  # pixels of the longer side of an image on the page, about
 

@@ -16,9 +16,9 @@ from vaelab.plots import View, displayed, drawable
 from vaelab.plots.frames import TILE
 from vaelab.report.page import finite, render
 from vaelab.report.run import shown
+from vaelab.report.run.columns import described, tables
 from vaelab.report.run.curves import charts
 from vaelab.report.run.dimensions import dimensions
-from vaelab.report.run.features import features
 from vaelab.report.run.findings import NOTHING, findings
 from vaelab.report.run.headline import copies, numbers
 from vaelab.report.run.images import FRAMES, frames, stored
@@ -99,6 +99,7 @@ def _gathered(prepared: Prepared, watched: bool) -> tuple[dict[str, Any], dict[s
         "doctor": doctor,
         "frames": seen,
         "trained": what_was_trained(prepared),
+        "columns": described(prepared),
         "all": _all_numbers(prepared),
         "commands": again(prepared),
         "cited": cited(prepared),
@@ -137,7 +138,7 @@ def _pictures(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[
     found: dict[str, Any] = {
         "latent": points,
         "dimensions": dimensions(prepared),
-        "features": features(prepared) if is_table else None,
+        "table": tables(prepared) if is_table else None,
         "smooth": False,
         "reduced": "",
         "reconstructions": None,

@@ -27,6 +27,7 @@ from vaelab.plots import (
     latent_title,
     pca,
 )
+from vaelab.report.cells import columns
 from vaelab.report.run.images import Picture
 from vaelab.report.run.prepared import Prepared
 
@@ -97,6 +98,7 @@ def latent(prepared: Prepared, arrays: Arrays) -> tuple[dict[str, Any], dict[str
         "circles": circles,
         "images": arrays.add(_small(prepared, x)) if images else None,
         "values": None if images else arrays.add(x.numpy()),
+        "columns": [] if images else columns(prepared.view.tabular.schema),
     }
     return shown, document
 

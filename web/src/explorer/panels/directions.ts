@@ -4,7 +4,7 @@ import { button, choice, el } from "../dom";
 import { flush, once } from "../frames";
 import { album } from "./album";
 import type { State } from "../state";
-import { Strip } from "../strip";
+import { type Strip, strip } from "../strip";
 import { type Panel, whenChanged } from "./panel";
 
 const REACH = 2;
@@ -76,7 +76,7 @@ export class DirectionsPanel implements Panel {
     const parts: Node[] = [];
     const present = classes.map((_, i) => i).filter((i) => this.images(i).length);
     if (present.length) {
-      const means = new Strip(context, state.active, 72, "strip");
+      const means = strip(context, state.active, 72, "strip");
       means.show(
         present.map((i) => model.centre(this.images(i))),
         (_, i) => classes[present[i]!]!.name,
@@ -100,7 +100,7 @@ export class DirectionsPanel implements Panel {
   private controls(): Node[] {
     const { context } = this;
     const { words, store } = context;
-    this.strip = new Strip(context, context.state.active, 72, "strip");
+    this.strip = strip(context, context.state.active, 72, "strip");
     const slider = el("input", {
       type: "range",
       min: -REACH,

@@ -1,10 +1,12 @@
 // An image of one's own: drawn, dropped or typed, or a test image, and what the model makes of it.
 import { type Context, DRAWN, NONE } from "../context";
 import { button, el } from "../dom";
-import { centred, dab, fromFile, ground, pack } from "../pad";
+import { centred, dab, fromFile, ground, pack, packRow } from "../pad";
 import { flush, once } from "../frames";
 import { posterior, terms } from "../posterior";
 import type { State } from "../state";
+import { Rows } from "../rows";
+import { Fields } from "./fields";
 import { type Panel, whenChanged } from "./panel";
 
 const INK = 0.045; // radius of the pen, of the shorter side
@@ -15,7 +17,8 @@ export class OwnPanel implements Panel {
   private readonly again = el("canvas", { class: "picture", role: "img" });
   private readonly said = el("div", { class: "said", "aria-live": "polite" });
   private readonly number: HTMLInputElement;
-  private readonly fields: HTMLInputElement[] = [];
+  private readonly fields: Fields | null;
+  private readonly rows: Rows | null;
   private readonly base: number[];
   private readonly results: HTMLElement;
   private readonly refresh = whenChanged(() => this.judge(this.context.state));
@@ -24,7 +27,13 @@ export class OwnPanel implements Panel {
 
   constructor(private readonly context: Context) {
     const { words } = context;
-    const { form } = context.document.data;
+    const { form, columns, holes } = context.document.data;
+    this.rows = context.table ? new Rows(context) : null;
+    this.fields = context.table
+      ? new Fields(columns, holes ? words.t("empty_cell") : null, (row, ended) =>
+          this.take(row, ended),
+        )
+      : null;
     this.base = form === "image" ? ground(context) : [];
     const first = String(Math.min(...context.index));
     this.number = el("input", {
@@ -37,7 +46,8 @@ export class OwnPanel implements Panel {
     this.results = el(
       "div",
       { class: "results" },
-      el("figure", {}, this.again, el("figcaption", {}, words.t("reconstruction"))),
+      this.rows?.element ??
+        el("figure", {}, this.again, el("figcaption", {}, words.t("reconstruction"))),
       this.said,
     );
     this.element.append(...(context.encodes ? this.tools() : []), this.picker(), this.results);
@@ -46,7 +56,7 @@ export class OwnPanel implements Panel {
   private tools(): Node[] {
     const { words } = this.context;
     const { form } = this.context.document.data;
-    if (form === "table") return [this.table()];
+    if (form === "table") return [this.fields!.element];
     if (form === "signal") return [];
     this.canvas.setAttribute("aria-label", words.t("pad_label"));
     this.canvas.setAttribute("role", "img");
@@ -84,27 +94,6 @@ export class OwnPanel implements Panel {
         el("label", { class: "file" }, words.t("open_file"), file),
       ),
     ];
-  }
-
-  private table(): HTMLElement {
-    const { context } = this;
-    const { features, shape } = context.document.data;
-    const place = el("div", { class: "fields" });
-    for (let i = 0; i < shape[0]!; i++) {
-      const input = el("input", {
-        type: "number",
-        step: "any",
-        oninput: () =>
-          this.take(
-            Float32Array.from(this.fields, (one) => Number(one.value)),
-            false,
-          ),
-        onchange: () => this.take(Float32Array.from(this.fields, (one) => Number(one.value))),
-      });
-      this.fields.push(input);
-      place.append(el("label", {}, el("span", {}, features[i] ?? `x${i + 1}`), input));
-    }
-    return place;
   }
 
   private picker(): HTMLElement {
@@ -209,7 +198,8 @@ export class OwnPanel implements Panel {
       display: [low, high],
     } = context.model.document;
     context.drawn = binary && ended ? x.map((v) => (v > (low + high) / 2 ? high : low)) : x;
-    const drawn = ended ? pack(context.drawn, [low, high]) : context.state.drawn;
+    const text = () => (context.table ? packRow(x) : pack(context.drawn!, [low, high]));
+    const drawn = ended ? text() : context.state.drawn;
     context.strokes++;
     context.drawnText = drawn;
     context.store.set({ image: DRAWN, drawn });
@@ -228,17 +218,25 @@ export class OwnPanel implements Panel {
     if (state.image >= 0) this.number.value = String(context.index[state.image]!);
     if (state.image === NONE) this.number.value = "";
     const subject = context.subject(state.active);
-    if (subject?.values && !this.fields.includes(document.activeElement as HTMLInputElement)) {
-      this.fields.forEach(
-        (field, i) => (field.value = String(Number(subject.values![i]!.toPrecision(6)))),
-      );
-    }
+    if (!this.fields?.busy) this.fields?.write(subject?.values ?? this.nearest(state));
     if (subject) this.refresh(state.image, state.drawn, context.strokes, state.active, state.label);
     else {
       this.refresh(NONE);
-      this.again.parentElement!.hidden = true;
+      this.shown.hidden = true;
       this.said.replaceChildren(el("p", { class: "quiet" }, context.words.t(this.about)));
     }
+  }
+
+  /** Where the reconstruction is. */
+  private get shown(): HTMLElement {
+    return this.rows?.element ?? this.again.parentElement!;
+  }
+
+  /** The test row whose code is nearest to the point, which the fields have at first. */
+  private nearest(state: State): Float32Array {
+    const { active, runs } = state;
+    const near = this.context.nearestCode(active, runs[active]!.z);
+    return this.context.pictures[active]!.values(near);
   }
 
   private get about(): string {
@@ -254,8 +252,12 @@ export class OwnPanel implements Panel {
     const { model, words } = context;
     const found = posterior(context, state.active);
     if (!context.subject(state.active)) return;
-    this.again.parentElement!.hidden = !found || !model.decodes; // else it is stored, and above
-    if (found && model.decodes) {
+    this.shown.hidden = !found || !model.decodes; // else it is stored, and above
+    if (found && model.decodes && this.rows) {
+      const row = context.subject(state.active)!.values!;
+      const again = { name: words.t("reconstruction"), values: model.decode(found.mean) };
+      this.rows.show([{ name: words.t("original"), values: row }, again], row);
+    } else if (found && model.decodes) {
       const pictures = context.pictures[state.active]!;
       pictures.paint(this.again, model.decode(found.mean), 200, 150);
       this.again.setAttribute("aria-label", words.t("reconstruction"));

@@ -3,7 +3,7 @@ import type { Context } from "../context";
 import { button, check, el, fileName, save } from "../dom";
 import { animation, sheet } from "../export";
 import type { State } from "../state";
-import { Strip } from "../strip";
+import { strip } from "../strip";
 import { type Panel, whenChanged } from "./panel";
 
 const CELLS = 11;
@@ -39,15 +39,19 @@ export class PathPanel implements Panel {
     const buttons = el("div", { class: "buttons" }, set("a"), set("b"));
     const parts: Node[] = [el("p", {}, words.t("path_about")), buttons];
     if (a.length && b.length && z.length) {
-      const strip = new Strip(context, run, 96, "strip wide");
-      strip.show(model.between(a, b, CELLS, state.curved), (_, i) =>
+      const cells = strip(context, run, 96, "strip wide");
+      cells.show(model.between(a, b, CELLS, state.curved), (_, i) =>
         i === 0 ? "A" : i === CELLS - 1 ? "B" : "",
       );
-      parts.unshift(strip.element);
+      parts.unshift(cells.element);
       buttons.append(
         button(words.t("walk"), () => this.play(run)),
-        button(words.t("save_png"), () => void this.png(run)),
-        button(words.t("save_gif"), () => this.gif(run)),
+        ...(context.table
+          ? []
+          : [
+              button(words.t("save_png"), () => void this.png(run)),
+              button(words.t("save_gif"), () => this.gif(run)),
+            ]),
         button(words.t("swap"), () => {
           store.setRun(run, { a: b, b: a });
           store.commit();

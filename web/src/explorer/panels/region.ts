@@ -2,7 +2,8 @@
 import type { Context } from "../context";
 import { button, copy, el, fileName, save } from "../dom";
 import type { State } from "../state";
-import { Strip } from "../strip";
+import { Rows } from "../rows";
+import { strip } from "../strip";
 import { type Panel, whenChanged } from "./panel";
 
 const SHOWN = 60;
@@ -37,8 +38,7 @@ export class RegionPanel implements Panel {
     const sorted = [...images].sort(
       (a, b) => this.far(owner, a, centre) - this.far(owner, b, centre),
     );
-    const grid = el("div", { class: "tiles" });
-    for (const image of sorted.slice(0, SHOWN)) grid.append(this.tile(owner, image));
+    const grid = this.grid(owner, sorted.slice(0, SHOWN));
     const count = words.t("region_count", {
       count: images.length,
       all: context.count,
@@ -75,6 +75,24 @@ export class RegionPanel implements Panel {
       (sum, value, j) => sum + (value - centre[j]!) ** 2,
       0,
     );
+  }
+
+  /** The images of the region, or the rows of a table. */
+  private grid(owner: number, images: number[]): HTMLElement {
+    const { context } = this;
+    if (!context.table) {
+      return el("div", { class: "tiles" }, ...images.map((image) => this.tile(owner, image)));
+    }
+    const rows = new Rows(context, "strip");
+    rows.show(
+      images.map((image) => ({
+        name: String(context.index[image]!),
+        values: context.pictures[owner]!.values(image),
+        press: () => context.select(image),
+        enter: () => context.onHover(image, owner),
+      })),
+    );
+    return rows.element;
   }
 
   private tile(owner: number, image: number): HTMLElement {
@@ -166,9 +184,9 @@ export class RegionPanel implements Panel {
   private mean(owner: number, centre: number[]): HTMLElement | null {
     const { context } = this;
     if (!context.models[owner]!.decodes) return null;
-    const strip = new Strip(context, owner, 96);
-    strip.show([centre], () => context.words.t("region_mean"));
-    return strip.element;
+    const cells = strip(context, owner, 96);
+    cells.show([centre], () => context.words.t("region_mean"));
+    return cells.element;
   }
 
   private csv(owner: number, images: number[]): void {

@@ -2,7 +2,7 @@
 import type { Context } from "../context";
 import { button, el } from "../dom";
 import type { State } from "../state";
-import { Strip } from "../strip";
+import { strip } from "../strip";
 import { album } from "./album";
 import { type Panel, whenChanged } from "./panel";
 
@@ -49,7 +49,7 @@ export class SamplesPanel implements Panel {
       const sample = from + ((state.page * SHOWN + i) % count);
       return Array.from({ length: latent }, (_, j) => samples[j * size + sample]!);
     });
-    const grid = new Strip(context, state.active, 72, "grid");
+    const grid = strip(context, state.active, 72, "grid");
     grid.show(codes, () => "");
     const about = words.t(document.point && normal ? "samples_point" : "samples_about", { prior });
     this.element.replaceChildren(
