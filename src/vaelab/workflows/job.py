@@ -103,6 +103,11 @@ class Job:
         return self.console.say
 
     @property
+    def row(self) -> str:
+        """What messages call a row of the data."""
+        return "image" if self.data.form == "image" else "row"
+
+    @property
     def measured(self) -> tuple[str, Batches]:
         """The images that the results are measured on, and their name."""
         splits = {"test": self.test, "validation": self.validation, "training": self.train}
@@ -146,7 +151,7 @@ def introduce(job: Job) -> None:
     job.console.once(summary(job.vae))
     for line in _remarks(job):
         say(line)
-    say("nats per image: loss = distortion + rate")
+    say(f"nats per {job.row}: loss = distortion + rate")
     if job.step.samples > 1:
         say(
             "bound = -log of the mean of the samples' importance weights; it selects the best epoch"

@@ -163,7 +163,8 @@ def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -
             write_finished(view, job.data, job.say)
     found = Terms(results["distortion"], results["rate"], results.get("bound"))
     bits = f" ({results['bits_per_dim']:.4g} bits/dim)" if "bits_per_dim" in results else ""
-    job.say(f"{results['split']} {found} nats per image{bits}, weights of epoch {results['epoch']}")
+    unit = f"nats per {job.row}{bits}"
+    job.say(f"{results['split']} {found} {unit}, weights of epoch {results['epoch']}")
     job.say(f"run folder: {run.folder}")
     return run
 
@@ -301,7 +302,7 @@ def measure(job: Job, run: Run) -> dict[str, Any]:
         "epoch": best_epoch(run.history, job.recipe.objective.warmup),
         "split": split,
         "images": len(images),
-        "unit": f"nats per image{given}, {samples} posterior sample{'s' * (samples > 1)}",
+        "unit": f"nats per {job.row}{given}, {samples} posterior sample{'s' * (samples > 1)}",
         "treatment": job.recipe.data.treatment,
         "parameters": sum(parameter.numel() for parameter in vae.parameters()),
         "explained_variance_2": explained_variance(torch.cat(codes)),
