@@ -13,7 +13,7 @@ from torch import Tensor
 from vaelab import devices
 from vaelab.data import Batches, Dataset, Split
 from vaelab.data.dataset import spread
-from vaelab.models import VAE
+from vaelab.models import VAE, Features
 from vaelab.runs import Run
 from vaelab.seeding import CPU, generator, seeded
 
@@ -107,6 +107,16 @@ class Evaluator:
     def z_test(self) -> Tensor:
         """E[z|x] of `x_test`, (M, L)."""
         return self.vae.encode(self.x_test, self.test.y)
+
+    def comparable(self, x: Tensor) -> Tensor:
+        """Return rows x (N, *shape) in which Euclidean distances are meaningful, (N, ...).
+
+        The columns of a table have different units and empty cells: they are compared as the
+        encoder sees them.
+        """
+        seen = (part for part in self.vae.modules() if isinstance(part, Features))
+        features = next(seen, None)
+        return x if features is None else features.features(x)
 
     @cached_property
     def prior_codes(self) -> tuple[Tensor, Tensor | None]:

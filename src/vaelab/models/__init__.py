@@ -7,6 +7,7 @@ module describes.
 
 from vaelab.models.build import Goal, build, start, support
 from vaelab.models.codes import Code, OneHots
+from vaelab.models.columns import Features
 from vaelab.models.describe import layers, summary
 from vaelab.models.draw import Draw, sampled
 from vaelab.models.flows import Flowed
@@ -31,6 +32,7 @@ __all__ = [
     "ContinuousBernoulliOfLogits",
     "Delta",
     "Draw",
+    "Features",
     "Flowed",
     "Goal",
     "InUnits",
