@@ -57,5 +57,7 @@ def diagnose(
         if finding.verdict == "fault"
         for rule in FOLLOWS.get(finding.rule, ())
     }
-    follows = {"verdict": "follows", "advice": ""}
-    return [one._replace(rows=rows, **(follows if one.rule in less else {})) for one in findings]
+    told = (
+        one._replace(verdict="follows", advice="") if one.rule in less else one for one in findings
+    )
+    return [one._replace(rows=rows) for one in told]

@@ -96,7 +96,8 @@ def _correlations(ranks: Array, filled: Array) -> Array:
 
 def _codes(x: Array) -> Array:
     """Return categories as 0 .. K - 1, and -1 for empty cells."""
-    found, filled = np.full(len(x), -1), ~np.isnan(x)
+    found: Array = np.full(len(x), -1)
+    filled = ~np.isnan(x)
     found[filled] = np.unique(x[filled], return_inverse=True)[1]
     return found
 
@@ -111,7 +112,8 @@ def _ratios(code: Array, ranks: Array, filled: Array) -> Array:
     counts, sums = group.T @ filled, group.T @ ranks  # (K, numbers)
     middle = sums.sum(0) ** 2 / np.maximum(filled.sum(0), 1)
     between = (sums**2 / np.maximum(counts, 1)).sum(0) - middle
-    return np.sqrt(np.clip(_over(between, (ranks**2).sum(0) - middle), 0, 1))
+    ratios: Array = np.sqrt(np.clip(_over(between, (ranks**2).sum(0) - middle), 0, 1))
+    return ratios
 
 
 def _cramer(a: Array, b: Array) -> float:

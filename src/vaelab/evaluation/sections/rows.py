@@ -179,10 +179,11 @@ def _copies(evaluator: Evaluator, tables: Tables, notes: list[str]) -> dict[str,
 
 def _validity(evaluator: Evaluator, tables: Tables, notes: list[str]) -> dict[str, Any]:
     """Measure the share of rows that could stand in the table of training rows."""
-    made, real = (
-        share_of(possible(rows, tables.train, tables.words, tables.steps).all(1))
+    flags = (
+        possible(rows, tables.train, tables.words, tables.steps)
         for rows in (tables.complete, tables.held)
     )
+    made, real = (share_of(np.all(each, axis=1)) for each in flags)
     return {"valid": made, "valid_real": real}
 
 
@@ -251,7 +252,7 @@ def _pairs(evaluator: Evaluator, tables: Tables, notes: list[str]) -> dict[str, 
 
 def _classifier(evaluator: Evaluator, tables: Tables, notes: list[str]) -> dict[str, Any]:
     """Let a classifier tell synthetic rows, or training rows, from held-out rows."""
-    found = {}
+    found: dict[str, Any] = {}
     train = tables.train[tables.order[: len(tables.held)]]
     for end, rows in (("", tables.made), ("_real", train)):
         accuracy, area = classifier_test(rows, tables.held, tables.words, evaluator.seed)
