@@ -91,6 +91,19 @@ class Evaluator:
         """The test images as the model sees them, (M, *shape)."""
         return self._treated(self.data.test, "test")
 
+    @cached_property
+    def held_out(self) -> tuple[Tensor, Tensor | None]:
+        """The test rows followed by the validation rows, and their labels.
+
+        Tables are small, and no more than the choice of an epoch depends on the validation rows.
+        """
+        if self.run.data.measured != "test" or not len(self.data.validation.x):
+            return self.x_test, self.test.y
+        x = torch.cat([self.x_test, self._treated(self.data.validation, "validation")])
+        if self.test.y is None or self.validation.y is None:
+            return x, None
+        return x, torch.cat([self.test.y, self.validation.y])
+
     def _treated(self, split: Split, name: str) -> Tensor:
         """Treat images on the CPU, so that the binary images are the same on every device."""
         images = Batches(split.x, self.data.levels, self.run.recipe.data, CPU)

@@ -6,14 +6,22 @@ whose numbers are the indices of categories.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vaelab import devices
-from vaelab.data import Array
+from vaelab.data import Array, Column
+from vaelab.data.schema import KINDS
 from vaelab.evaluation.metrics.estimates import Estimate
 
 CLOSE = 0.05  # share of held-out rows that lie below the threshold
 NORMAL = 1.349  # the interquartile range of a standard normal distribution
+
+
+def words_of(columns: Sequence[Column]) -> Array:
+    """Return which columns contain categories, (D,)."""
+    return np.array([KINDS[column.kind].words for column in columns])
 
 
 def deviations(x: Array, words: Array) -> Array:

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Array, Schema
-from vaelab.data.schema import KINDS
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.columns import (
     association_gap,
@@ -32,6 +31,7 @@ from vaelab.evaluation.metrics.rows import (
     possible,
     share_closer,
     share_of,
+    words_of,
 )
 from vaelab.evaluation.metrics.two_samples import classifier_test
 from vaelab.seeding import numpy_generator, seeded
@@ -70,17 +70,13 @@ class Tables:
     """
 
     def __init__(self, evaluator: Evaluator, schema: Schema, n: int = 0) -> None:
-        data, columns = evaluator.data, schema.modelled
-        self.columns = columns
-        self.words = np.array([KINDS[column.kind].words for column in columns])
-        self.steps = np.array([0.0 if KINDS[c.kind].words else c.step for c in columns])
+        self.columns = columns = schema.modelled
+        self.words = words_of(columns)
+        self.steps = np.array([column.step for column in columns])
         rng = numpy_generator(evaluator.seed, "rows")
-        held = [evaluator.x_test]
-        if evaluator.run.data.measured == "test":  # else the validation rows are measured
-            held.append(data.validation.x[evaluator.chosen(data.validation)].to(held[0]))
-        self.train, self.held = self._rounded(evaluator.x_train), self._rounded(torch.cat(held))
-        n_held = min(MOST, len(self.train))
-        self.held = self.held[rng.permutation(len(self.held))[:n_held]]
+        self.train = self._rounded(evaluator.x_train)
+        held = self._rounded(evaluator.held_out[0])
+        self.held = held[rng.permutation(len(held))[: min(MOST, len(self.train))]]
         self.order = rng.permutation(len(self.train))
         self.made = self._rounded(sampled_rows(evaluator, n or len(self.held)))
         holes = np.isnan(self.train[rng.integers(len(self.train), size=len(self.made))])

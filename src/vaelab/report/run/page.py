@@ -169,7 +169,7 @@ def _all_numbers(prepared: Prepared) -> list[tuple[str, list[tuple[str, ...]]]]:
         for key in METRICS[section]:
             value = values.get(key)
             if isinstance(value, int | float | Estimate):
-                said = meaning(section, key, prepared.lang)
+                said = meaning(section, key, prepared.lang, rows=prepared.form == "table")
                 text = value if isinstance(value, int | Estimate) else f"{value:.4g}"
                 rows.append((key, prepared.say(text), said.unit, said.about))
         found.append((section, rows))
