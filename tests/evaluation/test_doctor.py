@@ -186,6 +186,8 @@ def speaks_both_languages(finding: Finding) -> None:
     assert COMMAND.findall(english[2]) == COMMAND.findall(portuguese[2])
 
 
+TABLES = {"column scales", "dominant column", "identifiers", "few rows", "silent columns"}
+TABLES |= {"redundant columns", "empty cells"}
 BAD = [say("samples are worse")]
 
 
@@ -197,7 +199,8 @@ def test_healthy_runs_are_told_nothing_by_any_rule(look: Look) -> None:
     # Its learning rate fell to 0, so this cannot be judged.
     assert found[1].pop("too few epochs") == "remark"
     assert all(set(each.values()) == {"fine"} for each in found), found
-    assert {rule for each in found for rule in each} == set(RULES)  # and no rule was spared
+    # and no rule was spared but those for tables
+    assert {rule for each in found for rule in each} == set(RULES) - TABLES
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ RULES: dict[str, Callable[[Evidence], Finding | None]] = {
     "beta": effective_beta,
     "likelihood": likelihood,
     "saturated outputs": saturated,
-    "scales": scales,
+    "column scales": scales,
     "dominant column": dominant_column,
     "identifiers": identifiers,
     "holes": holes,

@@ -19,7 +19,7 @@ from vaelab.evaluation.metrics.rows import words_of
 SILENT = 0.05  # nats per cell; a column whose code saves less is not reconstructed
 DOMINANT = 0.5  # share of all nats that the code saves, of a table of at least LEAST columns
 LEAST = 4
-FLOOR = 1.1  # a sigma below this many times its lower limit is at the limit
+FLOOR = 2.0  # a sigma below this many times its lower limit, which it approaches slowly, is at it
 APART = 100.0  # ratio of the deviations of two columns that one sigma cannot fit
 FEW = 50  # with fewer rows, what looks like an identifier may be chance
 UNIQUE = 0.98  # share of whole numbers or categories of a column that occur once
@@ -30,7 +30,7 @@ SHOWN = 5  # names in a sentence
 
 def scales(e: Evidence) -> Finding | None:
     """Diagnose columns of different scales under a likelihood with one sigma for all."""
-    run, finding = e.evaluator.run, partial(Finding, "scales")
+    run, finding = e.evaluator.run, partial(Finding, "column scales")
     x = e.evaluator.x_train
     if run.form != "table" or run.schema is not None or not _has_one_sigma(e):
         return None
@@ -52,21 +52,25 @@ def _has_one_sigma(e: Evidence) -> bool:
 
 
 def few_rows(e: Evidence) -> Finding | None:
-    """Diagnose a model with more parameters than cells that does worse on held-out rows."""
+    """Diagnose a model with more parameters than cells that does worse on held-out rows.
+
+    The gap is that at the end of the training: the weights that are kept may be older.
+    """
     found, finding = e.cells, partial(Finding, "few rows")
     if found is None or e.unseen == "train":
         return None
     parameters = sum(p.numel() for p in e.evaluator.vae.parameters())
     n, width = e.evaluator.x_train.shape
     ours, theirs = e.loss("train"), e.loss(e.unseen)
-    gap = Estimate(theirs.value - ours.value, error_of(ours, theirs))
+    apart = e.losses(e.unseen)[-1] - e.losses("train")[-1]
+    gap = Estimate(apart, error_of(ours, theirs))
     says = [say("parameters and rows", parameters=parameters, count=n, cells=n * width)]
     if parameters <= n * width or gap.value <= max(WORTH, SURE * error_of(gap)):
         return finding("fine", says)
     says += [say("the gap of few rows", gap=gap)]
     smaller = f"--model.hidden {max(8, e.recipe.model.hidden[0] // 4)}"
     remedy = either(smaller, "--model.dropout 0.2", say("more images"))
-    if theirs.value < found.independent.value:
+    if theirs.value < found.independent.value - WORTH:
         return finding("remark", says, remedy)
     costs = {"loss": theirs.value, "independent": found.independent.value}
     return finding("fault", [*says, say("no better than independent columns", **costs)], remedy)

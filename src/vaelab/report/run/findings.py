@@ -20,7 +20,7 @@ SECTIONS = {  # rule -> the section that shows what it speaks of
     "too few epochs": "curves",
     "unused codes": "dimensions",
     "unused dimensions": "dimensions",
-    "scales": "trained",
+    "column scales": "trained",
     "dominant column": "reconstructions",
     "silent columns": "reconstructions",
     "identifiers": "trained",
