@@ -24,6 +24,7 @@ from vaelab.report.run.headline import copies, numbers
 from vaelab.report.run.images import FRAMES, frames, stored
 from vaelab.report.run.prepared import Prepared
 from vaelab.report.run.scatter import latent
+from vaelab.report.run.synthetic import synthetic
 from vaelab.report.run.trained import again, cited, portable, what_was_trained, without_folders
 from vaelab.runs import EXPLORER, REPORT, Run
 
@@ -99,6 +100,7 @@ def _gathered(prepared: Prepared, watched: bool) -> tuple[dict[str, Any], dict[s
         "doctor": doctor,
         "frames": seen,
         "trained": what_was_trained(prepared),
+        "synthetic": synthetic(prepared),
         "all": _all_numbers(prepared),
         "commands": again(prepared),
         "cited": cited(prepared),
