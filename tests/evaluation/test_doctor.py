@@ -37,6 +37,7 @@ from vaelab.evaluation.doctor import (
 )
 from vaelab.evaluation.doctor.finding import said as said_of
 from vaelab.evaluation.doctor.likelihood import fit_of
+from vaelab.evaluation.doctor.rules import TABLES
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.sections import latent, samples
@@ -186,8 +187,6 @@ def speaks_both_languages(finding: Finding) -> None:
     assert COMMAND.findall(english[2]) == COMMAND.findall(portuguese[2])
 
 
-TABLES = {"column scales", "dominant column", "identifiers", "few rows", "silent columns"}
-TABLES |= {"redundant columns", "empty cells"}
 BAD = [say("samples are worse")]
 
 

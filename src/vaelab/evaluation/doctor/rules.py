@@ -40,6 +40,10 @@ RULES: dict[str, Callable[[Evidence], Finding | None]] = {
     "redundant columns": redundant_columns,
     "empty cells": empty_cells,
 }
+TABLES = frozenset({  # rules that no other data need to hear of
+    "column scales", "dominant column", "identifiers", "few rows", "silent columns",
+    "redundant columns", "empty cells",
+})  # fmt: skip
 FOLLOWS = {  # consequences of a fault, which are not reported as faults themselves
     "posterior collapse": ("holes", "unused codes", "unused dimensions", "silent columns"),
     "warm-up": ("beta",),
