@@ -47,8 +47,8 @@ _COMPARED = {
     "kolmogorov_smirnov": Metric(better="lower"),
     "total_variation": Metric(better="lower"),
     "associations": Metric(better="lower"),
-    "classifier_accuracy": Metric("share", "lower", "lopezpaz2017revisiting"),
-    "classifier_auc": Metric(better="lower", cites="lopezpaz2017revisiting"),
+    "classifier_accuracy": Metric("share", cites="lopezpaz2017revisiting"),
+    "classifier_auc": Metric(cites="lopezpaz2017revisiting"),
 }
 METRICS = {
     "compared": Metric("rows"),
