@@ -33,8 +33,8 @@ from vaelab.cli.arguments import split_settings
 from vaelab.cli.main import main
 from vaelab.data import mnist
 from vaelab.data.dataset import Arrays
-from vaelab.plots import exports
 from vaelab.recipes import Data
+from vaelab.workflows.given import given
 
 Start = Callable[..., Command]
 
@@ -196,7 +196,7 @@ def test_reconstructions_are_a_picture_or_numbers(
         image.verify()
     for split in ("train", "validation", "test"):
         said(capsys, "reconstruct", a_copy, "-n", 4, "--split", split, "--out", tmp_path / "y.npy")
-        x, _ = exports.rows_of(run, split, None)
+        x = given(run, None, split).x
         assert np.array_equal(np.load(tmp_path / "y.npy"), run.vae.reconstruct(x[:4]).numpy())
 
 
@@ -210,7 +210,7 @@ def test_encoding_is_what_encode_gives_bit_for_bit_every_time(
             assert main(["encode", str(digits_run), "--out", str(tmp_path / name)]) == 0
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
     run = vaelab.load(digits_run)
-    x, y = exports.rows_of(run, "test", None)
+    x, y, *_ = given(run, None, "test")
     z = run.vae.encode(x).numpy()
     assert np.array_equal(np.load(tmp_path / "a.npy"), z)
     with np.load(tmp_path / "z.npz") as found:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from conftest import TINY, flags
+from PIL import Image
 
 import vaelab
 from vaelab.cli.main import main
@@ -107,7 +108,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("pages")
     np.save(folder / "faces.npy", rng.integers(0, 256, (80, 32, 32, 3)).astype(np.uint8))
     table = rng.normal(size=(80, 4)) * [0.01, 1, 100, 10_000]
+    np.save(folder / "ecg.npy", rng.normal(size=6000))
+    np.save(folder / "new.npy", rng.normal(size=600))
+    np.save(folder / "windows.npy", rng.normal(size=(300, 256)))
     np.savetxt(folder / "wine.csv", table, delimiter=",", header="a,b,c,d", comments="")
+    for i in range(24):
+        photo = folder / "photos" / ("cat", "dog")[i % 2] / f"{i}.png"
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (70, 66, 3)).astype(np.uint8)).save(photo)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("vaelab.data.mnist.load", mnist)
@@ -181,6 +189,8 @@ def test_a_code_block_of_the_pages_runs(block: Block, workspace: Path) -> None:
     if "vaelab.train(" not in block.text:
         provide("runs/mlp-20d")
     provide("runs/binary-40d")
+    if "runs/signal" in block.text:
+        provide("runs/signal")
     text = re.sub(r'("train.epochs": |samples=|sample\()\d+', r"\g<1>2", block.text)
     names = {"x": np.random.default_rng(0).random((3, 28, 28)), "vaelab": vaelab}
     exec(compile(text, f"{block.page}:{block.line}", "exec"), names)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 import vaelab
-from vaelab.data import Batches, guess, load
+from vaelab.data import Batches, Column, Schema, guess, load
 from vaelab.errors import UserError
-from vaelab.models import Goal, build, start
+from vaelab.models import Goal, build, start, units_of
 from vaelab.recipes import AXES, CHOICES, Data, Model, Recipe, code, fields, permit, table
 from vaelab.recipes.parts import LIKELIHOODS, NETWORKS, POSTERIORS
 from vaelab.training.schedules import numbers
@@ -40,6 +40,31 @@ REASONS = {(name, shape): reason(name, shape) for name in NETWORKS for shape in 
 PAIRS = [pair for pair, refused in REASONS.items() if not refused]
 each_row = pytest.mark.parametrize("variant", table.ROWS)
 each_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS)
+TABLE = Schema(
+    (
+        Column(name="real", kind="real", decimals=2, low=-3, high=3, rows=90, holes=10),
+        Column(name="heavy", kind="heavy", low=-9, high=9, rows=100),
+        Column(name="positive", kind="positive", low=0.1, high=9, rows=100),
+        Column(name="count", kind="count", decimals=0, low=0, high=9, rows=100),
+        Column(name="binary", kind="binary", values=("no", "yes"), rows=90, holes=10),
+        Column(name="categorical", kind="categorical", values=("a", "b", "c"), rows=100),
+        Column(name="two", kind="categorical", values=("x", "y"), rows=100),
+        Column(name="ordinal", kind="ordinal", values=("1", "2", "3", "4"), rows=100),
+        Column(name="date", kind="date", format="iso", origin=19_000, decimals=0, rows=100),
+    )
+)
+
+
+def rows(n: int) -> Tensor:
+    """Rows (N, 9) of `TABLE`, from torch's current generator, with empty cells."""
+    x = torch.randn(n, 9)
+    x[:, 2] = x[:, 2].exp()
+    x[:, 3:] = torch.rand(n, 6) * torch.tensor([9, 2, 3, 2, 4, 90.0])
+    x[:, 3:] = x[:, 3:].floor()
+    x[1, 0] = x[2, 4] = x[3, 6] = x[3, 7] = torch.nan
+    return x
+
+
 each_network = pytest.mark.parametrize(
     ("network", "shape"),
     PAIRS,
@@ -73,9 +98,14 @@ class Case:
     ) -> None:
         torch.manual_seed(seed)
         self.recipe = recipe(variant, **given)
-        self.vae = build(self.recipe.model, shape, LEVELS, (0, 1, 7)).double()
-        self.goal = Goal(self.recipe.objective, self.vae).double()
         self.x = torch.randint(LEVELS, (n, *shape)).double() / (LEVELS - 1)
+        schema = units = None
+        if self.recipe.model.likelihood == "mixed":
+            schema, shape, self.x = TABLE, (9,), rows(n).double()
+            units = units_of(self.recipe.data, shape, rows(100), schema=schema)
+        model = self.recipe.model
+        self.vae = build(model, shape, LEVELS, (0, 1, 7), units, schema=schema).double()
+        self.goal = Goal(self.recipe.objective, self.vae).double()
         self.y = torch.tensor([0, 7, 1, 7, 0, 1])[torch.arange(n) % 6]
         self.k = self.recipe.objective.k * self.recipe.objective.m
         self.numbers = numbers(self.recipe.objective, 30.0, 40) | {"images": IMAGES}
@@ -188,15 +218,23 @@ def test_the_loss_is_finite_and_gradient_reaches_every_parameter(
 def test_so_it_is_with_every_likelihood(
     likelihood: str, network: str, shape: tuple[int, ...]
 ) -> None:
+    if likelihood == "mixed" and "table" not in NETWORKS[network].takes:
+        with pytest.raises(UserError, match=r"set model\.network to"):
+            Case("vae", shape, network=network, likelihood=likelihood)
+        return
     is_finite_and_reaches_everything(Case("vae", shape, network=network, likelihood=likelihood))
 
 
 @each_row
 @each_likelihood
 def test_every_row_goes_with_every_likelihood(variant: str, likelihood: str) -> None:
-    # The one exception, as gaussian-optimal has one sigma per batch.
+    # gaussian-optimal has one sigma per batch; pseudo-inputs cannot be words.
     if (variant, likelihood) == ("dreg", "gaussian-optimal"):
         with pytest.raises(UserError, match="'dreg' is biased"):
+            Case(variant, likelihood=likelihood)
+        return
+    if (variant, likelihood) == ("vamp", "mixed"):
+        with pytest.raises(UserError, match=r"set model\.prior to mixture"):
             Case(variant, likelihood=likelihood)
         return
     case = Case(variant, likelihood=likelihood)

@@ -16,6 +16,7 @@ from vaelab.plots import displayed, exports, gallery
 from vaelab.plots.latent_pages import class_pages, dimension_pages
 from vaelab.plots.view import STEPS, View, between, chosen, classes_in, latent_title, sample_title
 from vaelab.runs import Run
+from vaelab.workflows.given import given
 
 __all__ = ["coarse"]
 
@@ -121,7 +122,7 @@ def test_dark_images_of_sixteen_bits_are_shown_from_black_to_white(tmp_path: Pat
     x = (300 + 2500 * (rng.random((80, 16, 16)) > 0.7)).astype(np.uint16)
     x[0, 0, 0] = 65535  # one hot pixel
     run = trained(tmp_path, {"data.scale": 65535.0}, x=x)
-    shown = displayed(run, exports.rows_of(run, "train", None)[0])
+    shown = displayed(run, given(run, None, "train").x)
     assert shown.max() > 200
     assert np.median(shown) < 30
 
@@ -160,7 +161,7 @@ def test_an_autoencoder_has_no_prior_posterior_or_rate_in_its_figures(tmp_path: 
 def test_walks_on_a_sphere_stay_on_it(tmp_path: Path) -> None:
     settings = {"model.posterior": "sphere", "model.prior": "sphere", "model.latent": 3}
     run = trained(tmp_path, settings)
-    x, y = exports.rows_of(run, "test", None)
+    x, y, *_ = given(run, None, "test")
     codes = between(run, x[:2], y)
     assert codes.shape == (STEPS, 3)
     np.testing.assert_allclose(np.linalg.norm(codes, axis=1), 1, atol=1e-5)

@@ -49,6 +49,17 @@ def whole(least: int) -> Callable[[str], int]:
     return read
 
 
+def share(text: str) -> float:
+    """Read a share between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, got {text[:40]!r}")
+    return value
+
+
 QUIET = Option("--quiet", "print errors only")
 OVERWRITE = Option("--overwrite", "replace the run that is in the folder")
 CODE = Option(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import vaelab
 from vaelab.cli.arguments import CODE, LANG, QUIET, RUN, Command, Option, whole
 from vaelab.cli.output import announce
 from vaelab.errors import UserError, nearest
+from vaelab.files import note, write_atomic
 from vaelab.recipes import CHOICES, override
 
 PICTURE = Option(
@@ -28,34 +30,63 @@ DATA = Option("--data", "other data: a file or folder, all of it", "PATH")
 
 
 def sample(arguments: argparse.Namespace) -> None:
-    """Decode samples of the prior into a picture or numbers."""
+    """Decode samples of the prior into a picture, numbers or rows of a table."""
     run = _opened(arguments)
+    label = None if arguments.label is None else _label(run, arguments.label)
+    if run.schema is not None:
+        from vaelab.data.frames import encoded
+
+        found = vaelab.sample_rows(run, arguments.n, seed=arguments.seed, label=label)
+        path = Path(arguments.out or run.folder / "samples.csv")
+        if not arguments.out:
+            note(run.folder, path.name)
+        for line in () if arguments.quiet else found.notes:
+            announce(line)
+        _result(write_atomic(path, encoded(path, found.table())), arguments)
+        return
     from vaelab.plots.exports import write_samples
 
-    label = None if arguments.label is None else _label(run, arguments.label)
     _result(write_samples(run, arguments.n, arguments.seed, arguments.out, label), arguments)
 
 
 def reconstruct(arguments: argparse.Namespace) -> None:
-    """Encode and decode images into a picture or numbers."""
+    """Encode and decode images into a picture or numbers, or rows into a table."""
     run = _opened(arguments)
-    from vaelab.plots.exports import rows_of, write_reconstructions
+    rows = _given(run, arguments)
+    if run.schema is not None:
+        from vaelab.data.frames import encoded
 
-    say = (lambda line: None) if arguments.quiet else announce
-    x, y = rows_of(run, arguments.split, arguments.data, say)
+        path = Path(arguments.out or run.folder / "reconstructions.csv")
+        if not arguments.out:
+            note(run.folder, path.name)
+        again = run.vae.reconstruct(rows.x, rows.y).numpy()
+        _result(write_atomic(path, encoded(path, run.schema.cells(again, rows.others))), arguments)
+        return
+    from vaelab.plots.exports import write_reconstructions
+
     first = slice(arguments.n)
-    y = None if y is None else y[first]
-    _result(write_reconstructions(run, x[first], y, arguments.out), arguments)
+    y = None if rows.y is None else rows.y[first]
+    _result(write_reconstructions(run, rows.x[first], y, arguments.out), arguments)
 
 
 def encode(arguments: argparse.Namespace) -> None:
-    """Write the posterior means of images."""
+    """Write the posterior means of images or rows."""
     run = _opened(arguments)
-    from vaelab.plots.exports import rows_of, save_array
+    rows = _given(run, arguments)
+    from vaelab.plots.exports import save_codes
 
-    say = (lambda line: None) if arguments.quiet else announce
-    x, y = rows_of(run, arguments.split, arguments.data, say)
-    _result(save_array(Path(arguments.out), run.vae.encode(x, y), y), arguments)
+    z = run.vae.encode(rows.x, rows.y)
+    _result(save_codes(Path(arguments.out), z, rows.y, rows.others), arguments)
+
+
+def _given(run: vaelab.Run, arguments: argparse.Namespace) -> Any:
+    """The rows that --data or --split names; what is to be said of them is said."""
+    from vaelab.workflows.given import given
+
+    rows = given(run, arguments.data, arguments.split)
+    for line in () if arguments.quiet else rows.notes:
+        announce(f"{arguments.data}: {line}")
+    return rows
 
 
 def figures(arguments: argparse.Namespace) -> None:

@@ -6,14 +6,19 @@ import sys
 from collections.abc import Sequence
 
 import vaelab
-from vaelab.cli import help, listing, look, measure, output, pages, train
+from vaelab.cli import help, listing, look, measure, output, pages, rows, train
 from vaelab.cli.arguments import Command, parse
 from vaelab.cli.wording import as_flags
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import permit
 
 COMMANDS: dict[str, Command] = (
-    train.COMMANDS | measure.COMMANDS | look.COMMANDS | pages.COMMANDS | listing.COMMANDS
+    train.COMMANDS
+    | measure.COMMANDS
+    | rows.COMMANDS
+    | look.COMMANDS
+    | pages.COMMANDS
+    | listing.COMMANDS
 )
 EXHAUSTED = ("out of memory", "allocate memory", "size calculation overflowed")
 

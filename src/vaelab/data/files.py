@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from vaelab.data import arrays, idx, images, sources, tables
+import numpy as np
+
+from vaelab.data import arrays, idx, images, tables
 from vaelab.data.dataset import Arrays
 from vaelab.data.reading import reading, visible
+from vaelab.data.sources import Frame, Source, TextFile, frame_of
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import AXES, Data
 
@@ -32,19 +36,45 @@ def read(settings: Data) -> Arrays:
                     f"{path}: shape {x.shape} is no table (N, D); reshape it, or set "
                     "data.treatment to grey"
                 )
-            return tables.read_table(sources.Frame(x, str(path)), settings)
+            return tables.read_table(Frame(x, str(path)), settings)
         case ".npy":
             return arrays.read_npy(path)
         case ".npz":
             return arrays.read_npz(path)
         case suffix if suffix in TEXTS:
-            return tables.read_table(sources.TextFile(path, settings.labels), settings)
+            return tables.read_table(TextFile(path, settings.labels), settings)
         case ".parquet":
-            return tables.read_table(sources.Frame(sources.frame_of(path), str(path)), settings)
+            return tables.read_table(Frame(frame_of(path), str(path)), settings)
         case suffix:
             raise UserError(
                 f"{path}: cannot read {suffix or 'a file without extension'}; give a {KINDS}"
             )
+
+
+def source_of(data: Any) -> Source:
+    """The table that a path, a pandas data frame or an array (N, D) stands for.
+
+    Raises `UserError` for anything else.
+    """
+    if isinstance(data, str | Path):
+        path = find(str(data))
+        match path.suffix.lower():
+            case suffix if suffix in TEXTS:
+                return TextFile(path)
+            case ".parquet":
+                return Frame(frame_of(path), str(path))
+            case ".npy":
+                data = arrays.read_npy(path).x
+            case suffix:
+                raise UserError(f"{path}: {suffix or 'a folder'} is no table; give a .csv, .tsv, "
+                    ".parquet or .npy file")  # fmt: skip
+    if isinstance(data, np.ndarray) and data.ndim == 2:
+        return Frame(data, "the array")
+    if hasattr(data, "columns") and hasattr(data, "dtypes"):
+        return Frame(data, "the data frame")
+    raise UserError(
+        f"data: expected a path, a pandas data frame or an array (N, D), got {type(data).__name__}"
+    )
 
 
 def find(source: str) -> Path:

@@ -14,7 +14,7 @@ from vaelab.data.seen import MANY, PRECISE, Seen
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import Data
 
-FEW = 10  # whole numbers from 1 to at most this are an order, such as marks
+FEW = 10  # neighbouring whole numbers of at most so many values are an order, such as marks
 RARE = 20.0  # counts have a mean of at most this; larger whole numbers are real ones
 ENOUGH = 20  # rows in which different words name the rows
 FORMATS = ("iso", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%d.%m.%Y %H:%M",
@@ -101,7 +101,7 @@ def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
         return "categorical" if len(seen.distinct) <= min(MANY, seen.rows / 2) else "text"
     if not seen.whole:
         return "real"
-    if seen.low == 1 and seen.high <= FEW and len(seen.distinct) == seen.high:
+    if seen.low != 0 and len(seen.distinct) == seen.high - seen.low + 1 <= FEW:
         return "ordinal"
     return "count" if seen.low == 0 and seen.sum <= RARE * seen.rows else "real"
 
@@ -202,10 +202,7 @@ def described(columns: Sequence[Column]) -> list[str]:
     by_kind: dict[str, list[str]] = {}
     for column in columns:
         by_kind.setdefault(column.kind, []).append(_brief(column))
-    lines = [
-        f"{kind} ({KINDS[kind].likelihood or KINDS[kind].about}): {', '.join(names)}"
-        for kind, names in by_kind.items()
-    ]
+    lines = [f"{kind}{_likelihood(kind)}: {', '.join(names)}" for kind, names in by_kind.items()]
     holes = sum(column.holes for column in columns if column.modelled)
     if holes:
         listed = sorted((c for c in columns if c.modelled and c.holes), key=lambda c: -c.holes)
@@ -213,6 +210,11 @@ def described(columns: Sequence[Column]) -> list[str]:
         more = ", ..." if len(listed) > 6 else ""
         lines.append(f"{holes:,} empty cells: {shown}{more}")
     return lines
+
+
+def _likelihood(kind: str) -> str:
+    said = KINDS[kind].likelihood or KINDS[kind].about
+    return "" if said == kind else f" ({said})"
 
 
 def _brief(column: Column) -> str:

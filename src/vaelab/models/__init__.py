@@ -11,6 +11,7 @@ from vaelab.models.columns import Features
 from vaelab.models.describe import layers, summary
 from vaelab.models.draw import Draw, sampled
 from vaelab.models.flows import Flowed
+from vaelab.models.importance import Imputed, Scores, imputed, scores
 from vaelab.models.likelihoods import (
     Bernoulli,
     ContinuousBernoulliOfLogits,
@@ -35,6 +36,7 @@ __all__ = [
     "Features",
     "Flowed",
     "Goal",
+    "Imputed",
     "InUnits",
     "Likelihood",
     "Linear",
@@ -42,16 +44,19 @@ __all__ = [
     "OneHots",
     "Point",
     "Posterior",
+    "Scores",
     "Units",
     "VonMisesFisher",
     "build",
     "elbo",
     "evaluating",
     "great_circle",
+    "imputed",
     "iwae",
     "layers",
     "outputs",
     "sampled",
+    "scores",
     "start",
     "summary",
     "support",

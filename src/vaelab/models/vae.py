@@ -157,7 +157,7 @@ class VAE(nn.Module):
 
         return self.each(both, self._images(x), y)
 
-    def sample(self, n: int, seed: int = 0, y: int | None = None) -> Tensor:
+    def sample(self, n: int, seed: int = 0, y: int | None = None, noise: bool = False) -> Tensor:
         """Return E[x|z], (n, *shape), for n samples z of the prior. The same seed gives the same
         samples.
 
@@ -166,6 +166,7 @@ class VAE(nn.Module):
             seed: Seed of the samples.
             y: The class to sample, for conditional models; if None, the same number of every class,
                 in order.
+            noise: Whether to return samples of p(x|z) instead of its mean.
         """
         if n < 1:
             raise UserError(f"n: expected a number of samples of at least 1, got {n}")
@@ -174,7 +175,16 @@ class VAE(nn.Module):
         with seeded(seed, "sample"), torch.no_grad():
             prior = self.prior(*self.given(labels))
             z = prior.sample((n,) if not prior.batch_shape else ())
-        return self.decode(z, labels)
+        if not noise:
+            return self.decode(z, labels)
+        stream = seeded(seed, "observation noise")
+
+        def observed(z: Tensor, *y: Tensor) -> Tensor:
+            with stream:
+                x: Tensor = self.decoder(z, *y).sample()
+            return x
+
+        return self.each(observed, z, labels)
 
     def interpolate(self, a: ArrayLike | Tensor, b: ArrayLike | Tensor, steps: int) -> Tensor:
         """Return codes (N, steps, L) that lead from the codes a (N, L) to b (N, L), both ends

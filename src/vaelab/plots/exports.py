@@ -6,62 +6,24 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-import msgspec
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vaelab.data import load_all
+from vaelab.data import Cells
+from vaelab.data.frames import encoded
 from vaelab.errors import UserError
 from vaelab.files import note, write_atomic
-from vaelab.models import support
 from vaelab.plots import images, series
 from vaelab.plots.gallery import samples_page
 from vaelab.plots.pixels import signals
 from vaelab.plots.style import Array, Format, Labels, encode, plain
-from vaelab.plots.view import displayed, drawable, look_of, sample_title, treated
+from vaelab.plots.view import displayed, drawable, look_of, sample_title
 from vaelab.runs import Run
 
 ENDINGS = tuple(f".{kind}" for kind in get_args(Format))
-
-
-def rows_of(
-    run: Run,
-    split: str,
-    other: str | None,
-    say: Callable[[str], None] = lambda line: None,
-) -> tuple[Tensor, Labels]:
-    """Return rows and labels for a trained run: a split of its data, or all of a file or folder."""
-    settings, shape = run.recipe.data, tuple(run.contract["shape"])
-    if other is None:
-        splits = run.data.splits()
-        if not len(splits[split].x):
-            raise UserError(
-                f"--split {split}: the run held no images out for it; choose another split"
-            )
-        return treated(run, run.data.levels, splits[split])
-    found, levels, notes = load_all(
-        msgspec.structs.replace(settings, source=other), run.contract["levels"]
-    )
-    for line in notes:
-        say(f"{other}: {line}")
-    if found.x.shape[1:] != shape:
-        wanted, got = ("x".join(map(str, sizes)) for sizes in (shape, found.x.shape[1:]))
-        raise UserError(
-            f"--data {other}: images of shape {got}, but the run learned {wanted}; resize them"
-        )
-    x, y = treated(run, levels, found)
-    (low, high), (least, most) = run.contract["range"], (float(x.min()), float(x.max()))
-    unbounded = run.contract["levels"] is None and support(run.recipe.model) == "real"
-    slack = high - low if unbounded else 0.0  # real values may go somewhat beyond the range
-    if least < low - slack or most > high + slack:
-        raise UserError(
-            f"--data {other}: values from {least:g} to {most:g}, but the run learned {low:g} to "
-            f"{high:g}; bring them to the same scale"
-        )
-    return x, y
 
 
 def write_samples(run: Run, n: int, seed: int, out: str | None, label: int | None = None) -> Path:
@@ -114,6 +76,19 @@ def _write(run: Run, name: str, x: Tensor, out: str | None, page: Callable[[], F
         )
     kind = next(kind for kind in get_args(Format) if path.suffix == f".{kind}")
     return write_atomic(path, encode(page(), kind))
+
+
+def save_codes(path: Path, z: Tensor, labels: Labels, others: Cells) -> Path:
+    """Write codes z (N, L) as .npy, as .npz with labels, or as a table with a header: z1 .. zL
+    behind the carried columns, or the labels.
+    """
+    if path.suffix in (".npy", ".npz"):
+        return save_array(path, z, labels)
+    columns: dict[str, Any] = dict(others)
+    if labels is not None and not others:
+        columns["label"] = labels
+    columns |= {f"z{i + 1}": values for i, values in enumerate(z.cpu().numpy().T)}
+    return write_atomic(path, encoded(path, columns))
 
 
 def save_array(path: Path, rows: Tensor, labels: Labels = None) -> Path:

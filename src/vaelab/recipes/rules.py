@@ -78,6 +78,11 @@ def _of_parts(model: Model, objective: Objective) -> str:
                 )
     if p == "per-class" and not model.conditional:
         return "model.prior: per-class needs classes; set model.conditional to true"
+    if p == "vamp" and model.likelihood == "mixed":
+        return (
+            "model.prior: the pseudo-inputs of vamp are numbers, the rows of a table are not; "
+            "set model.prior to mixture or flow"
+        )
     if p == "vamp" and model.conditional:
         return (
             "model.prior: the pseudo-inputs of vamp have no classes; "

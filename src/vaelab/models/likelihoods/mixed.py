@@ -11,7 +11,7 @@ from torch.distributions import Distribution, Independent
 from vaelab.data import Schema
 from vaelab.errors import UserError
 from vaelab.models.likelihoods.base import Likelihood, Support
-from vaelab.models.likelihoods.categories import Binary, Categorical, Ordinal
+from vaelab.models.likelihoods.categories import Binary, Categorical, Choice, Ordinal
 from vaelab.models.likelihoods.numbers import Block, Count, Heavy, Positive, Real
 from vaelab.models.networks import at_least_float32
 from vaelab.models.units import Units
@@ -124,6 +124,21 @@ class Columns(Distribution):
     def mean(self) -> Tensor:
         """The mean of each number, the most probable of categories: (..., D)."""
         return self._in_order([part.mean for part in self.parts])
+
+    def expectation(self, w: Tensor) -> Tensor:
+        """Return the mean of the mixture of K rows of a batch (K, ..., D) with the weights w (K,).
+
+        Of categories it is the one of the largest probability, (..., D).
+        """
+        w = w.view(-1, *[1] * (len(self.batch_shape) - 1))
+        return self._in_order(
+            [
+                part.logits.exp().mul(w[..., None]).sum(0).argmax(-1).to(w)
+                if isinstance(part, Choice)
+                else part.mean.mul(w).sum(0)
+                for part in self.parts
+            ]
+        )
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         return self._in_order([part.sample(torch.Size(sample_shape)) for part in self.parts])

@@ -1,0 +1,143 @@
+"""`impute`: fill the empty cells of a table from the cells that are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from vaelab.data import Cells, Source
+from vaelab.data.frames import frame
+from vaelab.errors import UserError
+from vaelab.models import Imputed, imputed
+from vaelab.runs import Run
+from vaelab.runs import load as load_run
+from vaelab.workflows.given import Given, given
+
+SAMPLES = 1000  # importance samples per row
+POOR = 10.0  # effective samples, below which a row is named
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A table with its empty cells filled in, once or several times.
+
+    Attributes:
+        run: The run.
+        given: The table as it was given.
+        fillings: x (N, D) without empty cells: one, or one for each draw.
+        multiple: Whether the fillings are draws, and not the mean.
+        effective: The effective sample size of the importance weights, (N,).
+        notes: What is to be said.
+    """
+
+    run: Run
+    given: Given
+    fillings: list[NDArray[np.float32]]
+    multiple: bool
+    effective: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
+
+    def table(self) -> Cells:
+        """Return the table as it was given: its columns in their order, every cell that was there
+        as it was written. Several fillings follow one another; the column `imputation` numbers
+        them.
+        """
+        source, schema = self.given.source, self.run.schema
+        assert source is not None
+        assert schema is not None
+        written = _written(source)
+        at = {column.name: i for i, column in enumerate(schema.modelled)}
+        empty = self.given.x.isnan().numpy()
+        absent = [name for name in at if name not in written]
+        found: Cells = {"imputation": []} if self.multiple else {}
+        found |= {name: [] for name in (*written, *absent)}
+        for number, x in enumerate(self.fillings, 1):
+            for name in (*written, *absent):
+                cells = [*written[name]] if name in written else [""] * len(x)
+                if (i := at.get(name)) is not None:
+                    holes = np.flatnonzero(empty[:, i])
+                    for row, cell in zip(holes, schema.modelled[i].cells(x[holes, i]), strict=True):
+                        cells[row] = cell
+                found[name] += cells
+            if self.multiple:
+                found["imputation"] += [str(number)] * len(x)
+        return found
+
+    def frames(self) -> list[Any]:
+        """Return the fillings as pandas data frames with the dtypes of the training table."""
+        assert self.run.schema is not None
+        return [frame(self.run.schema, x, self.given.others) for x in self.fillings]
+
+
+def impute(
+    run: Run | str | Path,
+    data: Any,
+    *,
+    draws: int = 0,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    quiet: bool = True,
+) -> Filled:
+    """Fill the empty cells of a table from the cells that are there.
+
+    With `samples` samples of q(z|x_observed) and their importance weights, an empty number becomes
+    its mean under p(x_missing|x_observed), an empty category the most probable one; with `draws`,
+    each filling is a sample of that distribution (multiple imputation: analyse each, and pool by
+    Rubin's rules).
+
+    Args:
+        run: A run of a table, or its folder.
+        data: A file, a pandas data frame or an array, with columns of the same names.
+        draws: The number of multiple imputations; 0 for the mean.
+        samples: The number K of importance samples per row.
+        seed: The random seed.
+        quiet: Whether to hide the progress bar.
+
+    Raises:
+        UserError: The run is none of a table whose columns are read by their types.
+
+    References:
+        Mattei & Frellsen, MIWAE: deep generative modelling and imputation of incomplete data sets,
+        2019, arXiv:1812.02633.
+    """
+    run = load_run(run) if isinstance(run, str | Path) else run
+    if run.schema is None:
+        raise UserError(
+            f"{run.folder}: only a table whose columns are read by their types has empty cells; "
+            "train the recipe table"
+        )
+    rows = given(run, data)
+    y = None if rows.y is None else torch.as_tensor(rows.y)
+    each = imputed(run.vae, rows.x, samples, max(1, draws), seed, y)
+    bar = tqdm(each, "imputation", len(rows.x), disable=quiet or None, leave=False)
+    parts: list[Imputed] = list(bar)
+    effective = torch.cat([part.effective for part in parts]).numpy()
+    if draws:
+        together = torch.cat([part.draws for part in parts], 1).numpy()
+        fillings = [*together]
+    else:
+        fillings = [torch.cat([part.mean for part in parts]).numpy()]
+    holes = rows.x.isnan()
+    notes = [*rows.notes, f"{int(holes.sum()):,} empty cells in {int(holes.any(1).sum()):,} rows"]
+    poor = int((effective < POOR).sum())
+    if poor:
+        notes.append(
+            f"{poor:,} rows have fewer than {POOR:g} effective samples; set --samples "
+            f"{10 * samples}"
+        )
+    return Filled(run, rows, fillings, bool(draws), effective, tuple(notes))
+
+
+def _written(source: Source) -> Cells:
+    """Return a table as it was given."""
+    found: Cells = {name: [] for name in source.names}
+    for chunk in source.chunks():
+        for name, cells in zip(source.names, chunk.columns, strict=True):
+            found[name] += cells
+    return found
