@@ -100,7 +100,8 @@ def test_synthetic_rows_of_a_good_model_are_like_held_out_ones(
     assert section["closer"].value < 0.05 + 4 * section["closer"].error
     assert section["valid"].value > 0.9
     assert section["classifier_auc"].value < 0.7
-    assert section["total_variation"].value < 0.15
+    made, real = section["total_variation"], section["total_variation_real"]
+    assert made.value - real.value < 4 * np.hypot(made.error, real.error)
 
 
 def test_a_model_that_copies_its_training_rows_is_caught(
@@ -160,7 +161,7 @@ def test_a_column_of_noise_is_silent_and_the_others_are_not(run: vaelab.Run) -> 
     assert finding.remedy == "--data.ignore noise"
     assert e.cells
     gains = dict(zip(run.schema.names, e.cells.gains, strict=True))  # type: ignore[union-attr]
-    assert gains["length"].value > 1
+    assert gains["length"].value > 0.5
     assert abs(gains["noise"].value) < 0.05
 
 

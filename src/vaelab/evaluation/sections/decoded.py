@@ -85,7 +85,7 @@ def _surprise(evaluator: Evaluator, group: Group, name: str) -> Tensor:
     `name` is the field of the group that holds the codes.
     """
     vae = evaluator.vae
-    settings = msgspec.structs.replace(evaluator.run.recipe.data, treatment="grey")
+    settings = msgspec.structs.replace(evaluator.run.recipe.data, treatment="grey", hide=0.0)
     z: Tensor = getattr(group, name)
     z = z[subset(len(z), math.ceil(DECODED * len(group.z) / len(evaluator.test)), evaluator, name)]
     y = group.labels(len(z))
