@@ -91,6 +91,8 @@ UNITS = {
     "dB",
     "images",
     "samples",
+    "rows",
+    "deviations",
     "values",
     "pixel values",
     "squared values",
@@ -152,7 +154,7 @@ def test_an_interruption_loses_the_section_at_work_only(
         measuring, "measure", lambda section, *_: asked.append(section) or {"notes": []}
     )
     evaluate(a_copy, samples=2, images=20, quiet=True)
-    assert asked == ["samples", "disentangling"]
+    assert asked == ["samples", "rows", "disentangling"]
 
 
 def test_an_interruption_of_the_importance_weights_keeps_what_annealing_found(

@@ -56,6 +56,8 @@ def test_the_main_metrics_are_those_of_the_summary_with_a_meaning_for_a_student(
         "likelihood.ais",
         "likelihood.ais_difference",
         "samples.frechet_real",
+        "rows.classifier_auc_real",
+        "rows.copies_real",
         "disentangling.factor_vae_score",
     }
 

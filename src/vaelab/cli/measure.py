@@ -105,7 +105,7 @@ COMMANDS = {
                 "--samples", "importance weights per image", "K", whole(1), default=1000,
             ),
             IMAGES,
-            Option("--only", "some of likelihood,latent,samples,disentangling", "SECTIONS"),
+            Option("--only", "some of likelihood,latent,samples,rows,disentangling", "SECTIONS"),
             Option("--all", "print every number, not a summary"),
             Option("--format", "what is printed", "FORMAT", default="text",
                 choices={"text": "lines", "latex": "a LaTeX table (booktabs), and nothing else"}),

@@ -16,6 +16,7 @@ DOING = {
     "likelihood": "importance-weighted bound on log p(x)",
     "latent": "latent space",
     "samples": "samples and reconstructions, by the features of a reference classifier",
+    "rows": "synthetic rows against held-out rows",
     "disentangling": "disentanglement",
 }
 

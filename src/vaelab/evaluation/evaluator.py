@@ -13,7 +13,7 @@ from torch import Tensor
 from vaelab import devices
 from vaelab.data import Batches, Dataset, Split
 from vaelab.data.dataset import spread
-from vaelab.models import VAE
+from vaelab.models import VAE, Features
 from vaelab.runs import Run
 from vaelab.seeding import CPU, generator, seeded
 
@@ -92,6 +92,19 @@ class Evaluator:
         """The test images as the model sees them, (M, *shape)."""
         return self._treated(self.data.test, "test")
 
+    @cached_property
+    def held_out(self) -> tuple[Tensor, Tensor | None]:
+        """The test rows followed by the validation rows, and their labels.
+
+        Tables are small, and no more than the choice of an epoch depends on the validation rows.
+        """
+        if self.run.data.measured != "test" or not len(self.data.validation.x):
+            return self.x_test, self.test.y
+        x = torch.cat([self.x_test, self._treated(self.data.validation, "validation")])
+        if self.test.y is None or self.validation.y is None:
+            return x, None
+        return x, torch.cat([self.test.y, self.validation.y])
+
     def _treated(self, split: Split, name: str) -> Tensor:
         """Treat images on the CPU, so that the binary images are the same on every device."""
         images = Batches(split.x, self.data.levels, self.run.recipe.data, CPU)
@@ -108,6 +121,16 @@ class Evaluator:
     def z_test(self) -> Tensor:
         """E[z|x] of `x_test`, (M, L)."""
         return self.vae.encode(self.x_test, self.test.y)
+
+    def comparable(self, x: Tensor) -> Tensor:
+        """Return rows x (N, *shape) in which Euclidean distances are meaningful, (N, ...).
+
+        The columns of a table have different units and empty cells: they are compared as the
+        encoder sees them.
+        """
+        seen = (part for part in self.vae.modules() if isinstance(part, Features))
+        features = next(seen, None)
+        return x if features is None else features.features(x)
 
     @cached_property
     def prior_codes(self) -> tuple[Tensor, Tensor | None]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vaelab.evaluation.sections import METRICS
-from vaelab.evaluation.text import LINES, Sections, header, written
+from vaelab.evaluation.text import LINES, Sections, header, is_table, written
 from vaelab.language import Lang, text
 
 _ESCAPED = {character: f"\\{character}" for character in "&%$#_{}"} | {
@@ -76,17 +76,18 @@ def table(
     for name, section in sections.items():
         there = [key for key in METRICS[name] if key in section]
         chosen = [key for key in there if every or f"{name}.{key}" in main]
-        rows = [row for key in chosen for row in _rows(name, key, section[key], lang)]
+        table = is_table(protocol)
+        rows = [row for key in chosen for row in _rows(name, key, section[key], lang, table)]
         groups += [rows] if rows else []
     head = [text("summary", key, lang) for key in ("number", "value", "unit")]
     return comment(header(protocol, lang)) + "\n" + tabular("lrl", head, groups)
 
 
-def _rows(section: str, key: str, value: Any, lang: Lang) -> list[list[str]]:
+def _rows(section: str, key: str, value: Any, lang: Lang, table: bool) -> list[list[str]]:
     """Return rows of name, value and unit; a dictionary has a row for each entry."""
     metric = METRICS[section][key]
     name = escaped(key.replace("_", " ")) + ARROWS[metric.better]
-    unit = escaped(metric.unit and text("units", metric.unit, lang))
+    unit = escaped(metric.unit and text("units", metric.unit, lang, table))
     if not isinstance(value, dict):
         return [[name, number(written(value, lang)), unit]]
     inner = [[rf"\quad {escaped(k)}", number(written(v, lang)), unit] for k, v in value.items()]

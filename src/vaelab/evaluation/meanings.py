@@ -28,27 +28,27 @@ def headlines() -> list[tuple[str, str]]:
     return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
 
 
-def about(section: str, name: str, lang: Lang = "en") -> str:
-    """Return what a metric is, in one line.
+def about(section: str, name: str, lang: Lang = "en", *, rows: bool = False) -> str:
+    """Return what a metric is, in one line; with `rows`, of the rows of a table.
 
     >>> about("latent", "codes_used", "pt")
     'fração do codebook que as imagens de teste usam'
     """
-    return text("metrics", f"{section}.{name}", lang)
+    return text("metrics", f"{section}.{name}", lang, rows)
 
 
-def unit(section: str, name: str, lang: Lang = "en") -> str:
-    """Return the unit of a metric, "" where it has none.
+def unit(section: str, name: str, lang: Lang = "en", *, rows: bool = False) -> str:
+    """Return the unit of a metric, "" where it has none; with `rows`, of the rows of a table.
 
     >>> unit("likelihood", "nll", "pt"), unit("samples", "ssim", "pt")
     ('nats por imagem', '')
     """
     found = METRICS[section][name].unit
-    return found and text("units", found, lang)
+    return found and text("units", found, lang, rows)
 
 
-def meaning(section: str, name: str, lang: Lang = "en") -> Meaning:
-    """Return all texts on a metric.
+def meaning(section: str, name: str, lang: Lang = "en", *, rows: bool = False) -> Meaning:
+    """Return all texts on a metric; with `rows`, of the rows of a table.
 
     >>> meaning("likelihood", "loss", "pt").name
     'perda (−ELBO)'
@@ -57,8 +57,8 @@ def meaning(section: str, name: str, lang: Lang = "en") -> Meaning:
     main = key in TEXTS["headlines"]
     return Meaning(
         name=text("headlines", f"{key}.name", lang) if main else name.replace("_", " "),
-        about=about(section, name, lang),
-        unit=unit(section, name, lang),
+        about=about(section, name, lang, rows=rows),
+        unit=unit(section, name, lang, rows=rows),
         better=metric.better and text("units", metric.better, lang),
-        reading=text("headlines", key, lang) if main else "",
+        reading=text("headlines", key, lang, rows) if main else "",
     )

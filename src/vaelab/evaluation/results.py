@@ -149,6 +149,7 @@ def protocol(evaluator: Evaluator) -> Protocol:
         "treatment": data.treatment,
         "likelihood": run.recipe.model.likelihood,
         "seed": evaluator.seed,
+        "form": run.form,
     }
 
 

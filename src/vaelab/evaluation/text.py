@@ -10,7 +10,7 @@ from typing import Any
 from vaelab.evaluation.meanings import about, unit
 from vaelab.evaluation.metrics.estimates import Estimate, number
 from vaelab.evaluation.sections import METRICS
-from vaelab.language import Lang, local
+from vaelab.language import Lang, local, of_rows
 from vaelab.language import text as said
 
 NOTES = 3  # the most notes of a section in the summary
@@ -32,6 +32,11 @@ LINES: dict[str, dict[str, str]] = {
     "Frechet distance": {"samples.frechet": "samples", "samples.frechet_real": "real images"},
     "samples": {"samples.precision": "precision", "samples.coverage": "coverage",
                 "samples.copies": "copies"},
+    "synthetic rows": {"rows.closer": "closer", "rows.copies": "copies",
+                       "rows.copies_real": "of held-out rows", "rows.valid": "valid"},
+    "columns, pairs": {"rows.kolmogorov_smirnov": "KS", "rows.total_variation": "variation",
+                             "rows.associations": "associations"},
+    "classifier test": {"rows.classifier_auc": "AUC", "rows.classifier_auc_real": "training rows"},
     "disentanglement": {"disentangling.mig": "MIG", "disentangling.dci_disentanglement": "DCI",
                         "disentangling.factor_vae_score": "FactorVAE"},
 }  # fmt: skip
@@ -49,7 +54,7 @@ def summary(protocol: Mapping[str, Any], sections: Sections, lang: Lang = "en") 
             lines.append(fill(line, WIDTH, **_indents(2, widest + 4)))
     for section in sections.values():
         notes = [note for note in section["notes"] if _matters(note)]
-        lines += _noted(notes[:NOTES], WIDTH, lang)
+        lines += _noted(notes[:NOTES], WIDTH, lang, is_table(protocol))
     return "\n".join(lines)
 
 
@@ -74,14 +79,16 @@ def table(protocol: Mapping[str, Any], sections: Sections, lang: Lang = "en") ->
     lines = [header(protocol, lang)]
     for name, section in sections.items():
         there = [key for key in METRICS[name] if key in section]
-        rows = [row for key in there for row in _rows(name, key, section[key], lang)]
+        table = is_table(protocol)
+        rows = [row for key in there for row in _rows(name, key, section[key], lang, table)]
         lines += ["", said("summary", name, lang), *_aligned(rows, across)]
-        lines += _noted(section["notes"], min(116, across), lang)
+        lines += _noted(section["notes"], min(116, across), lang, table)
     return "\n".join(lines)
 
 
-def _noted(notes: Sequence[str], across: int, lang: Lang) -> list[str]:
-    """Return the notes, which are stored in English."""
+def _noted(notes: Sequence[str], across: int, lang: Lang, rows: bool) -> list[str]:
+    """Return the notes, which are stored in English and speak of images."""
+    notes = [of_rows(note, "en") for note in notes] if rows else notes
     lines = [said("summary", "note", lang, note=note.replace("_", " ")) for note in notes]
     return [fill(line, across, **_indents(2, 4)) for line in lines]
 
@@ -104,19 +111,28 @@ def header(protocol: Mapping[str, Any], lang: Lang) -> str:
     given["k"] = local(f"{protocol['importance_samples']:,}", lang)
     keys = ["all" if given["images"] == "all" else "images", "treatment", "likelihood", "weights"]
     keys += ["seed"] if protocol["seed"] else []
-    parts = [said("summary", f"header.{key}", lang, **given) for key in keys]
+    rows = is_table(protocol)
+    parts = [said("summary", f"header.{key}", lang, rows, **given) for key in keys]
     return fill(", ".join(parts), WIDTH, **_indents(0, 2))
+
+
+def is_table(protocol: Mapping[str, Any]) -> bool:
+    """Return whether an evaluation is one of rows of a table, which the texts then speak of."""
+    return protocol.get("form") == "table"
 
 
 def _indents(first: int, others: int) -> dict[str, Any]:
     return {"initial_indent": " " * first, "subsequent_indent": " " * others}
 
 
-def _rows(section: str, key: str, value: Any, lang: Lang) -> list[tuple[str, str, str, str]]:
+def _rows(
+    section: str, key: str, value: Any, lang: Lang, table: bool
+) -> list[tuple[str, str, str, str]]:
     """Return rows of name, value, unit and meaning; a dictionary has a row for each entry."""
+    ends = unit(section, key, lang, rows=table), about(section, key, lang, rows=table)
     entries = value.items() if isinstance(value, dict) else ()
     own = "" if isinstance(value, dict) else written(value, lang)
-    first = key.replace("_", " "), own, unit(section, key, lang), about(section, key, lang)
+    first = key.replace("_", " "), own, *ends
     return [first, *((f"  {entry}", written(one, lang), "", "") for entry, one in entries)]
 
 

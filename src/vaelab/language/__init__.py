@@ -4,6 +4,16 @@ One catalogue of several TOML files, one file a kind of page: each key holds the
 languages, with {slots} for values.
 """
 
-from vaelab.language.catalogue import TEXTS, Lang, Said, decimal, local, number, text, texts
+from vaelab.language.catalogue import (
+    TEXTS,
+    Lang,
+    Said,
+    decimal,
+    local,
+    number,
+    of_rows,
+    text,
+    texts,
+)
 
-__all__ = ["TEXTS", "Lang", "Said", "decimal", "local", "number", "text", "texts"]
+__all__ = ["TEXTS", "Lang", "Said", "decimal", "local", "number", "of_rows", "text", "texts"]

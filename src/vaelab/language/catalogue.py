@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 import tomllib
 from pathlib import Path
@@ -20,12 +21,17 @@ def _read() -> dict[str, dict[str, dict[str, str]]]:
 
 TEXTS = _read()
 SHARED = "shared"  # the page whose texts all others have too
+ROWS = {  # what the texts call images, and what they call the rows of a table
+    "en": (("an image", "a row"), ("image", "row"), ("pixel", "cell")),
+    "pt": (("imagens", "linhas"), ("imagem", "linha"), ("pixels", "células"), ("pixel", "célula")),
+}
 
 
-def text(page: str, key: str, lang: Lang, **values: object) -> str:
+def text(page: str, key: str, lang: Lang, rows: bool = False, /, **values: object) -> str:
     """Return the text of `key` with its {slots} filled, numbers as the language writes them.
 
-    A float is written with one decimal, or as the slot says: {share:.0f}.
+    A float is written with one decimal, or as the slot says: {share:.0f}. With `rows` a text about
+    images speaks of the rows of a table.
 
     >>> text("figures", "pca", "pt", share=16.2)
     'PCA (16,2% da variância)'
@@ -36,7 +42,19 @@ def text(page: str, key: str, lang: Lang, **values: object) -> str:
     if lang not in get_args(Lang):
         raise UserError(f"figures.lang: there is no {lang!r}; {nearest(str(lang), get_args(Lang))}")
     entry = TEXTS[page].get(key) or TEXTS[SHARED][key]
-    return _Slots(lang).vformat(entry[lang], (), values)
+    template = of_rows(entry[lang], lang) if rows else entry[lang]
+    return _Slots(lang).vformat(template, (), values)
+
+
+def of_rows(template: str, lang: Lang) -> str:
+    """Return a text about images as one about the rows of a table.
+
+    >>> of_rows("what an image costs: {nats} nats per image", "en")
+    'what a row costs: {nats} nats per row'
+    """
+    for image, row in ROWS[lang]:
+        template = re.sub(rf"\b{image}", row, template)
+    return template
 
 
 def texts(page: str) -> dict[str, dict[str, str]]:

@@ -50,12 +50,14 @@ def diagnose(
             sections = {name: known.get(name) or measure(few) for name, measure in measures.items()}
         evidence = Evidence(run.recipe, run.history, Evaluator(run), sections, images)
         findings = [finding for rule in RULES.values() if (finding := rule(evidence))]
+    rows = run.form == "table"
     less = {
         rule
         for finding in findings
         if finding.verdict == "fault"
         for rule in FOLLOWS.get(finding.rule, ())
     }
-    return [
+    told = (
         one._replace(verdict="follows", advice="") if one.rule in less else one for one in findings
-    ]
+    )
+    return [one._replace(rows=rows) for one in told]

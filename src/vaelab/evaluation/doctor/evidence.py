@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaelab.data import Array, Column
 from vaelab.data.dataset import spread
+from vaelab.evaluation.doctor.cells import Cells, cells_of
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.metrics.estimates import Estimate, mean, number
 from vaelab.models import InUnits
@@ -22,6 +24,7 @@ from vaelab.training import History
 
 LOOK = 1000  # test images whose decoder outputs are examined
 LOOKED = 2000  # test images and samples that are measured if `evaluate` was not run
+ROWS = 5000  # training rows of a table that are examined
 IMAGES = 10_000  # the most images of a split whose loss is computed
 SURE = 2.5  # standard errors of a significant difference; by chance 6 in 1000 exceed them
 WORTH = 0.3  # nats; smaller gains or losses are not reported
@@ -92,6 +95,24 @@ class Evidence:
             if isinstance(px, InUnits):
                 x, px = px.units.inward(x), px.base
             return x.float(), px, float(draw.rate.mean())
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of a table that is read by its columns; none of other data."""
+        schema = self.evaluator.run.schema
+        return schema.modelled if schema else ()
+
+    @cached_property
+    def rows(self) -> Array:
+        """Training rows of such a table in the order of the file, (N, D), NaN where empty."""
+        x = self.evaluator.x_train
+        found: Array = x[torch.from_numpy(spread(len(x), ROWS))].cpu().double().numpy()
+        return found
+
+    @cached_property
+    def cells(self) -> Cells | None:
+        """What the code says of each column of such a table."""
+        return cells_of(self.evaluator) if self.columns else None
 
     @property
     def quarter(self) -> int:

@@ -15,13 +15,14 @@ class Sentence(NamedTuple):
     key: str
     slots: Mapping[str, Any]
 
-    def text(self, lang: Lang, mark: str = "") -> str:
+    def text(self, lang: Lang, mark: str = "", *, rows: bool = False) -> str:
         """Return the sentence with its slots filled, which may be sentences themselves.
 
-        A `mark` stands before and after each setting or command.
+        A `mark` stands before and after each setting or command. With `rows` it speaks of the rows
+        of a table.
         """
-        filled = {name: _worded(value, lang, mark) for name, value in self.slots.items()}
-        return text("findings", self.key, lang, **filled)
+        filled = {name: _worded(value, lang, mark, rows) for name, value in self.slots.items()}
+        return text("findings", self.key, lang, rows, **filled)
 
 
 class Finding(NamedTuple):
@@ -31,6 +32,7 @@ class Finding(NamedTuple):
     verdict: Literal["fault", "remark", "fine", "follows"]
     sentences: Sequence[Sentence]  # with numbers
     advice: Sentence | str = ""  # what to try, as commands; every fault has some
+    rows: bool = False  # whether the data are rows of a table, which the texts then speak of
 
     def name(self, lang: Lang) -> str:
         """Return the name of the rule in a language."""
@@ -38,11 +40,11 @@ class Finding(NamedTuple):
 
     def text(self, lang: Lang) -> str:
         """Return what was found in a language."""
-        return " ".join(sentence.text(lang) for sentence in self.sentences)
+        return " ".join(sentence.text(lang, rows=self.rows) for sentence in self.sentences)
 
     def tries(self, lang: Lang, mark: str = "") -> str:
         """Return what to try in a language, "" if there is nothing; for `mark` see `Sentence`."""
-        return str(_worded(self.advice, lang, mark))
+        return str(_worded(self.advice, lang, mark, self.rows))
 
     @property
     def says(self) -> str:
@@ -91,15 +93,15 @@ def said(number: Estimate, lang: Lang = "en") -> str:
     )
 
 
-def _worded(value: object, lang: Lang, mark: str = "") -> object:
+def _worded(value: object, lang: Lang, mark: str, rows: bool) -> object:
     match value:
         case Sentence():
-            return value.text(lang, mark)
+            return value.text(lang, mark, rows=rows)
         case str() if value.startswith(("--", "vaelab ")):
             return f"{mark}{value}{mark}"
         case Estimate():
             return said(value, lang)
         case list():
-            return ", ".join(str(_worded(part, lang, mark)) for part in value)
+            return ", ".join(str(_worded(part, lang, mark, rows)) for part in value)
         case _:
             return value

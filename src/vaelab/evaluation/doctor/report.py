@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vaelab.evaluation.doctor.finding import Finding
-from vaelab.evaluation.doctor.rules import RULES
+from vaelab.evaluation.doctor.rules import RULES, TABLES
 from vaelab.language import Lang, text
 
 
@@ -47,6 +47,8 @@ def title(finding: Finding, lang: Lang) -> str:
 def others(findings: Sequence[Finding], lang: Lang) -> list[str]:
     """Return a sentence each on the rules that found nothing, are not judged, or follow."""
     silent = RULES.keys() - {finding.rule for finding in findings}
+    if not any(finding.rows for finding in findings):
+        silent -= TABLES
     groups = {
         "rules without a problem": [finding.rule for finding in _of(findings, "fine")],
         "rules not judged": [rule for rule in RULES if rule in silent],

@@ -6,14 +6,15 @@ What each metric is stands in language/metrics.toml, in English and in Portugues
 from typing import Any
 
 from vaelab.evaluation.metrics.estimates import Metric
-from vaelab.evaluation.sections import disentangling, latent, likelihood, samples
+from vaelab.evaluation.sections import disentangling, latent, likelihood, rows, samples
 
 SECTIONS: dict[str, Any] = {
     "likelihood": likelihood,
     "latent": latent,
     "samples": samples,
+    "rows": rows,
     "disentangling": disentangling,
 }
 METRICS: dict[str, dict[str, Metric]] = {name: part.METRICS for name, part in SECTIONS.items()}
 
-__all__ = ["METRICS", "SECTIONS", "disentangling", "latent", "likelihood", "samples"]
+__all__ = ["METRICS", "SECTIONS", "disentangling", "latent", "likelihood", "rows", "samples"]

@@ -85,7 +85,7 @@ def _surprise(evaluator: Evaluator, group: Group, name: str) -> Tensor:
     `name` is the field of the group that holds the codes.
     """
     vae = evaluator.vae
-    settings = msgspec.structs.replace(evaluator.run.recipe.data, treatment="grey")
+    settings = msgspec.structs.replace(evaluator.run.recipe.data, treatment="grey", hide=0.0)
     z: Tensor = getattr(group, name)
     z = z[subset(len(z), math.ceil(DECODED * len(group.z) / len(evaluator.test)), evaluator, name)]
     y = group.labels(len(z))
@@ -116,7 +116,7 @@ def interpolations(
             z = evaluator.vae.interpolate(ends[:n], ends[n:], STEPS + 1)  # (n, STEPS + 1, L)
             for some in z.split(max(1, evaluator.vae.rows_at_once() // (STEPS + 1))):
                 codes = some.flatten(0, 1)
-                x = evaluator.vae.decode(codes, group.labels(len(codes)))
+                x = evaluator.comparable(evaluator.vae.decode(codes, group.labels(len(codes))))
                 found.append(evenness(x.flatten(1).unflatten(0, (len(some), -1))))
     moving = torch.cat([each[~each.isnan()] for each in found]) if found else torch.empty(0)
     if not len(moving):

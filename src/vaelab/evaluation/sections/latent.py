@@ -236,4 +236,5 @@ def _distances(evaluator: Evaluator, groups: Sequence[Group], notes: list[str]) 
     if len(few) < 4:
         notes.append("trustworthiness: needs at least four test images")
         return {}
-    return {"trustworthiness": trustworthiness(evaluator.x_test[few], evaluator.z_test[few])}
+    x = evaluator.comparable(evaluator.x_test[few])
+    return {"trustworthiness": trustworthiness(x, evaluator.z_test[few])}

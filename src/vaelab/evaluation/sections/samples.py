@@ -61,6 +61,8 @@ def measure(evaluator: Evaluator) -> dict[str, Any]:
 
     Samples and reconstructions are decoded in chunks, and only their features are kept.
     """
+    if evaluator.run.schema is not None:
+        return {"notes": ["not applicable to tables that are read by their columns; see rows"]}
     n = min(MOST, evaluator.n_samples, len(evaluator.x_test), len(evaluator.x_train))
     if n < FEWEST:
         found, notes, _ = _reconstructions(evaluator, None)

@@ -20,6 +20,13 @@ SECTIONS = {  # rule -> the section that shows what it speaks of
     "too few epochs": "curves",
     "unused codes": "dimensions",
     "unused dimensions": "dimensions",
+    "column scales": "trained",
+    "dominant column": "reconstructions",
+    "silent columns": "reconstructions",
+    "identifiers": "trained",
+    "few rows": "curves",
+    "redundant columns": "trained",
+    "empty cells": "trained",
 }
 MARK = "\0"  # around the commands of a remedy
 NOTHING: dict[str, Any] = {"notes": [], "summary": "", "others": [], "try": ""}

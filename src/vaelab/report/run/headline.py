@@ -16,6 +16,7 @@ from vaelab.report.run.prepared import Prepared
 HIDDEN = (  # headlines of an evaluation that stand only in the table of all numbers
     "latent.prior_gap", "latent.prior_gap_at_least", "latent.probe_accuracy", "latent.smoothness",
     "samples.precision", "samples.coverage", "samples.copies", "samples.psnr", "samples.ssim",
+    "rows.copies", "rows.kolmogorov_smirnov", "rows.total_variation", "rows.associations",
     "disentangling.dci_disentanglement",
 )  # fmt: skip
 MEASURED = ("loss", "distortion", "rate")  # what every epoch of a training measures
@@ -81,7 +82,8 @@ def _trained(prepared: Prepared, name: str) -> Estimate | None:
 
 
 def _number(prepared: Prepared, section: str, name: str, key: str, found: Estimate) -> Number:
-    lang, said = prepared.lang, meaning(section, name, prepared.lang)
+    lang, rows = prepared.lang, prepared.form == "table"
+    said = meaning(section, name, lang, rows=rows)
     unit = prepared.unit if METRICS[section][name].unit == "nats per image" else said.unit
     unit = "" if METRICS[section][name].unit in PLAIN else unit
     if name == "active_units":

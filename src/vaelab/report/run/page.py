@@ -24,6 +24,7 @@ from vaelab.report.run.headline import copies, numbers
 from vaelab.report.run.images import FRAMES, frames, stored
 from vaelab.report.run.prepared import Prepared
 from vaelab.report.run.scatter import latent
+from vaelab.report.run.synthetic import synthetic
 from vaelab.report.run.trained import again, cited, portable, what_was_trained, without_folders
 from vaelab.runs import EXPLORER, REPORT, Run
 
@@ -100,6 +101,7 @@ def _gathered(prepared: Prepared, watched: bool) -> tuple[dict[str, Any], dict[s
         "frames": seen,
         "trained": what_was_trained(prepared),
         "columns": described(prepared),
+        "synthetic": synthetic(prepared),
         "all": _all_numbers(prepared),
         "commands": again(prepared),
         "cited": cited(prepared),
@@ -170,7 +172,7 @@ def _all_numbers(prepared: Prepared) -> list[tuple[str, list[tuple[str, ...]]]]:
         for key in METRICS[section]:
             value = values.get(key)
             if isinstance(value, int | float | Estimate):
-                said = meaning(section, key, prepared.lang)
+                said = meaning(section, key, prepared.lang, rows=prepared.form == "table")
                 text = value if isinstance(value, int | Estimate) else f"{value:.4g}"
                 rows.append((key, prepared.say(text), said.unit, said.about))
         found.append((section, rows))
