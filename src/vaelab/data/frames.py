@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from vaelab.data.schema import DAY, EPOCH, KINDS, Array, Cells, Column, Schema
+from vaelab.data.dates import microseconds
+from vaelab.data.schema import KINDS, Array, Cells, Column, Schema
 from vaelab.data.sources import needed
 from vaelab.errors import UserError
 
@@ -78,11 +79,10 @@ def _values(column: Column, x: Array, cells: Sequence[str]) -> Any:
         return _parsed(cells, column.dtype)
     values = column.numbers(x)
     if column.kind == "date":
-        moments = np.array([np.nan if np.isnan(v) else round(v * DAY * 1e6) for v in values])
-        origin = np.datetime64(EPOCH.replace(tzinfo=None), "us")
-        missing = np.isnan(moments)
-        dates = origin + np.where(missing, 0, moments).astype("timedelta64[us]")
-        return np.where(missing, np.datetime64("NaT"), dates)
+        moments = [None if np.isnan(v) else microseconds(v, column.format) for v in values]
+        return np.array(moments, "datetime64[us]")
+    if column.notation and column.dtype:  # words in a data frame, and words again
+        return np.array([cell or None for cell in cells], dtype=object)
     if column.decimals == 0 and not np.isnan(values).any():
         return values.astype(np.int64)
     return values

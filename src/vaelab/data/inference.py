@@ -9,7 +9,8 @@ from typing import cast
 import numpy as np
 from msgspec.structs import replace
 
-from vaelab.data.schema import KINDS, Array, Column, Kind, days
+from vaelab.data.dates import days, format_of, in_words, written
+from vaelab.data.schema import KINDS, Array, Column, Kind
 from vaelab.data.seen import MANY, PRECISE, Seen
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import Data
@@ -17,9 +18,11 @@ from vaelab.recipes import Data
 FEW = 10  # neighbouring whole numbers of at most so many values are an order, such as marks
 RARE = 20.0  # counts have a mean of at most this; larger whole numbers are real ones
 ENOUGH = 20  # rows in which different words name the rows
-FORMATS = ("iso", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%d.%m.%Y %H:%M",
-    "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%Y/%m/%d %H:%M:%S")  # fmt: skip
-IDENTIFIES = re.compile(r"(^|[\W_])(id|ids|uuid|guid|index|#)$|[a-z]I[dD]$")  # a name
+IDENTIFIES = re.compile(  # a name of a column
+    r"(^|[\W_])(id|ids|uuid|guid|index|#|key|nr|no|number|ssn|phone|e-?mail)$|[a-z]I[dD]$|nummer$",
+    re.IGNORECASE,
+)
+LARGEST, SMALLEST = 1e18, 1e-18  # a number and a range whose squares float32 holds
 FAR = 1000.0  # times the range, above which an origin is subtracted
 TAILS = 12.0  # (q99.5 - q0.5) / (q75 - q25) of heavy tails; a Gaussian has 3.8
 SKEWED = 1.0  # skewness, from which positive numbers are log-normal if that halves it
@@ -51,8 +54,8 @@ def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool)
             f"{where}: line {seen.infinite} has an infinite number; empty the cell or correct it"
         )
     form = ""
-    if kind == "date" or (not kind and not seen.numeric):
-        form = _format(seen.distinct)
+    if kind == "date" or (not kind and (not seen.numeric or _compact(seen))):
+        form = format_of(seen.distinct)
     if not kind:
         kind = "date" if form else _kind(where, name, seen, first)
     if kind in ("real", "heavy", "positive", "count") and not seen.numeric:
@@ -66,18 +69,24 @@ def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool)
         raise UserError(f"{where}: data.count needs whole numbers from 0; choose data.real")
     if kind == "date" and not form:
         raise UserError(f"{where}: no format of dates fits all its cells; write them as 2024-12-31")
-    column = Column(name=name, kind=cast(Kind, kind), holes=seen.holes, rows=seen.rows, format=form)
+    column = Column(
+        name=name, kind=cast(Kind, kind), holes=seen.holes, rows=seen.rows, format=form,
+        notation=seen.notation if KINDS[kind].likelihood and not KINDS[kind].words else None,
+    )  # fmt: skip
     if kind == "constant":
         return replace(column, values=tuple(seen.sorted()))
     if KINDS[kind].words:
         return replace(column, values=_categories(where, kind, seen, order))
     if kind in ("real", "heavy", "positive", "count"):
-        return _measured(column, seen)
+        return _measured(where, column, seen)
     if kind == "date":
-        found = [days(word, form) for word in seen.distinct]
-        whole = all(value.is_integer() for value in found)
-        return replace(column, origin=float(round(min(found))), decimals=0 if whole else -1)
+        return replace(column, origin=float(round(min(days(w, form) for w in seen.distinct))))
     return column
+
+
+def _compact(seen: Seen) -> bool:
+    """Whether whole numbers may be dates such as 20241231."""
+    return seen.whole and 19000101 <= seen.low and seen.high <= 21001231
 
 
 def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
@@ -89,7 +98,7 @@ def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
         named = bool(IDENTIFIES.search(name.strip()))
         if named or (dense if seen.numeric else seen.rows >= ENOUGH):
             return "identifier"
-    if len(seen.distinct) == 2:
+    if len(seen.distinct) == 2 < seen.rows:
         return "binary"
     if not seen.numeric and 2 * seen.numbers > seen.rows:
         raise UserError(
@@ -98,7 +107,8 @@ def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
             "the column in data.categorical or data.ignore"
         )
     if not seen.numeric or seen.padded:  # padded with zeros are post codes and the like
-        return "categorical" if len(seen.distinct) <= min(MANY, seen.rows / 2) else "text"
+        few = len(seen.distinct) <= min(MANY, max(FEW, seen.rows / 2)) and not seen.unique
+        return "categorical" if few else "text"
     if not seen.whole:
         return "real"
     if seen.low != 0 and len(seen.distinct) == seen.high - seen.low + 1 <= FEW:
@@ -123,9 +133,14 @@ def _categories(where: str, kind: str, seen: Seen, order: str) -> tuple[str, ...
     return named
 
 
-def _measured(column: Column, seen: Seen) -> Column:
+def _measured(where: str, column: Column, seen: Seen) -> Column:
     """The column with the origin and the precision of its numbers."""
-    span, middle = seen.high - seen.low, (seen.low + seen.high) / 2
+    span, middle = seen.high - seen.low, seen.low / 2 + seen.high / 2
+    if max(-seen.low, seen.high) > LARGEST or 0 < span < SMALLEST:
+        raise UserError(
+            f"{where}: has numbers from {seen.low:g} to {seen.high:g}, which float32 does not "
+            "resolve; give them in another unit, or name the column in data.ignore"
+        )
     origin = float(np.round(middle)) if abs(middle) > FAR * max(span, 1e-300) else 0.0
     if column.kind in ("positive", "count"):
         origin = 0.0
@@ -134,24 +149,12 @@ def _measured(column: Column, seen: Seen) -> Column:
 
 
 def ranged(column: Column, x: Array) -> Column:
-    """Return the column with the range of its values x (N,)."""
+    """Return the column with the range of its values x (N,), and whether its dates are whole."""
     values = x[~np.isnan(x)]
-    return replace(column, low=float(values.min()), high=float(values.max()))
-
-
-def _format(words: set[str]) -> str:
-    """The format that fits all dates; "" where none does. A day and a month are told apart by any
-    number above 12."""
-    if not words or not all(any(c.isdigit() for c in word) and len(word) >= 8 for word in words):
-        return ""
-    for form in FORMATS:
-        try:
-            for word in words:
-                days(word, form)
-        except (ValueError, OverflowError):
-            continue
-        return form
-    return ""
+    column = replace(column, low=float(values.min()), high=float(values.max()))
+    if column.kind == "date" and (values == np.rint(values)).all():
+        return replace(column, decimals=0)
+    return column
 
 
 def shaped(column: Column, x: Array) -> Column:
@@ -206,6 +209,11 @@ def described(columns: Sequence[Column]) -> list[str]:
         f"{kind} ({KINDS[kind].likelihood or KINDS[kind].about}): {', '.join(names)}"
         for kind, names in by_kind.items()
     ]
+    lines += [
+        f"column {c.name!r}: {c.cells(np.array([c.high]))[0]!r} is read as {c.numbers(c.high):g}"
+        for c in columns
+        if c.notation
+    ]
     holes = sum(column.holes for column in columns if column.modelled)
     if holes:
         listed = sorted((c for c in columns if c.modelled and c.holes), key=lambda c: -c.holes)
@@ -216,6 +224,8 @@ def described(columns: Sequence[Column]) -> list[str]:
 
 
 def _brief(column: Column) -> str:
+    if column.kind == "date" and column.format:
+        return f"{column.name} [{in_words(column.format)}]"
     if not KINDS[column.kind].words:
         return column.name
     shown = "<".join(column.values) if column.kind == "ordinal" else "|".join(column.values)

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaelab.data.cells import LOOKED, SEPARATORS, layout_of, number, rows_of
+from vaelab.data.cells import LOOKED, SEPARATORS, layout_of, number, numbers, rows_of
 from vaelab.data.headers import header, names_of
 from vaelab.data.reading import reading
 from vaelab.data.schema import Array
 from vaelab.errors import UserError
 
 CELLS = 2**18  # cells of a chunk
-MISSING = frozenset(("", "na", "n/a", "nan", "<na>", "null", "?", "nat"))
-ABSENT = frozenset(("none", "-", "--", "."))  # in a column of numbers they stand for nothing else
+MISSING = frozenset(("", "na", "n/a", "#n/a", "n.a.", "nan", "<na>", "null", "?", "nat"))
+# Texts that stand for an empty cell in a column of numbers, but may be categories among words.
+ABSENT = frozenset(("none", "-", "--", ".", "missing", "unknown", "#value!", "#div/0!", "#ref!"))
 
 
 class Chunk(NamedTuple):
@@ -42,23 +42,33 @@ class Source(ABC):
         missing: Texts, in lower case, that stand for an empty cell.
         notes: How it was read.
         dtypes: The dtype of each column of a data frame.
+        decimal: The decimal mark.
     """
 
     origin: str
     names: list[str]
     headed = True
-    missing: frozenset[str] = frozenset(("",))
+    missing: frozenset[str] = frozenset(("", "nan"))
+    decimal = "."
     notes: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
+
+    @property
+    def titles(self) -> list[str]:
+        """The names of the columns; one without a name has its number."""
+        return [name or f"column {i}" for i, name in enumerate(self.names, 1)]
 
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:
         """Yield all rows, a chunk at a time."""
 
-    @property
-    def number(self) -> Callable[[str], float]:
-        """The function that reads a number, or raises ValueError."""
-        return _number
+    def number(self, cell: str) -> float:
+        """Return the plain number that a cell stands for. Raises ValueError if it is none."""
+        return number(cell, self.decimal)
+
+    def numbers(self, cells: Sequence[str]) -> Array:
+        """Return the plain numbers (N,) of cells. Raises ValueError where one is none."""
+        return numbers(cells, self.decimal)
 
     def is_number(self, cell: str) -> bool:
         """Return whether a cell is a number."""
@@ -67,12 +77,6 @@ class Source(ABC):
         except ValueError:
             return False
         return True
-
-
-def _number(cell: str) -> float:
-    if "_" in cell:  # Python would read 1_000
-        raise ValueError(cell)
-    return float(cell)
 
 
 class TextFile(Source):
@@ -84,6 +88,7 @@ class TextFile(Source):
         self.origin, self.path = str(path), path
         with reading(path, "table"):
             self.layout = layout_of(path)
+            self.decimal = self.layout.decimal
             first = [row for _, row in zip(range(LOOKED), rows_of(path, self.layout), strict=False)]
         if not first:
             raise UserError(f"{path}: contains no rows; write one row of numbers per line into it")
@@ -93,14 +98,12 @@ class TextFile(Source):
         self.notes = (why,) if why else ()
 
     @property
-    def number(self) -> Callable[[str], float]:
-        return partial(number, layout=self.layout) if self.layout.decimal == "," else _number
-
-    @property
     def dialect(self) -> str:
         """How the file is cut into cells, in words."""
         commas = ", decimal commas" if self.layout.decimal == "," else ""
-        how = f"{SEPARATORS[self.layout.separator]} between columns{commas}"
+        one = len(self.names) == 1
+        how = "one column" if one else f"{SEPARATORS[self.layout.separator]} between columns"
+        how += commas
         plain = self.layout.encoding in ("utf-8-sig", "utf-8")
         return how if plain else f"{how}, encoding {self.layout.encoding}"
 
@@ -127,7 +130,13 @@ class TextFile(Source):
 
 
 def _turned(rows: list[list[str]]) -> list[list[str]]:
-    return [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
+    return [_stripped(column) for column in zip(*rows, strict=True)]
+
+
+def _stripped(cells: Sequence[str]) -> list[str]:
+    """The cells without blanks around them; a column without any blank is the common one."""
+    text = "".join(cells)
+    return [*cells] if text.split(None, 1) == [text] else [cell.strip() for cell in cells]
 
 
 class Frame(Source):
