@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,8 +37,12 @@ class Handler(BaseHTTPRequestHandler):
             content = b"captive portal"
         elif mirror == "long":
             content += bytes(10**6)
+        packs = "gzip" in self.headers.get("Accept-Encoding", "")  # as many servers do if they may
+        content = gzip.compress(content) if packs else content
         known = mirror in ("good", "corrupt", "broken", "long")
         self.send_response(200 if known else 404)
+        if packs:
+            self.send_header("Content-Encoding", "gzip")
         if mirror != "long":
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()

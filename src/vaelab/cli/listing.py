@@ -44,7 +44,8 @@ def _texts(kind: str) -> Iterator[tuple[str, str]]:
     else:
         for name, part in AXES[LISTS[kind]].items():
             cited = f" ({references(part.cites)})" if part.cites else ""
-            yield name, part.about + cited + (f"; licence: {part.licence}" * bool(part.licence))
+            licence = f"; licence: {part.licence}" if part.licence else ""
+            yield name, part.about + cited + licence
 
 
 def describe(row: Row) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import vaelab
 from vaelab.cli.arguments import CODE, LANG, OVERWRITE, QUIET, RUN, Command, Option, whole
 from vaelab.errors import UserError, quoted
-from vaelab.recipes import Recipe, available, study
+from vaelab.recipes import Recipe, study
 from vaelab.workflows.console import say
 
 MEMORY = (
@@ -26,12 +26,10 @@ def train(arguments: argparse.Namespace) -> None:
         return
     if not arguments.recipe:
         raise UserError(
-            "train: name a recipe (vaelab list recipes) or a .toml file, or --resume a run folder"
+            "train: name a recipe (vaelab list recipes), a .toml file or data, or --resume a run "
+            "folder"
         )
-    _refuse_data(arguments.recipe)
-    recipes = study(arguments.recipe, overrides)
-    if not arguments.quiet:
-        say(f"training {arguments.recipe}")
+    recipes = _recipes(arguments.recipe, overrides, quiet=arguments.quiet)
     given = {name: getattr(arguments, name) for name in ("overwrite", "quiet", "watch")}
     folder = Path(arguments.out) if arguments.out else _default_folder(recipes)
     if len(recipes) == 1:
@@ -40,6 +38,25 @@ def train(arguments: argparse.Namespace) -> None:
     else:
         _with_hint(lambda: vaelab.train_all(recipes, folder, **given), folder)
         vaelab.compare([folder], quiet=arguments.quiet)
+
+
+def _recipes(name: str, overrides: Mapping[str, str], *, quiet: bool) -> dict[str, Recipe]:
+    """The runs of a recipe or a study; for data those of the recipe that fits them."""
+    from vaelab.workflows.fitting import fitting, is_data, recipe_for
+
+    if not is_data(name):
+        recipes = study(name, overrides)
+        if not quiet:
+            say(f"training {name}")
+        return recipes
+    found, recipe = fitting(name), recipe_for(name, overrides)
+    if not quiet:
+        settings = "".join(f" --{key} {value}" for key, value in found.settings.items())
+        say(
+            f"training on {name}: {found.why}, so by the recipe {found.recipe} (the same as "
+            f"vaelab train {found.recipe} --data.source {quoted(name)}{settings})"
+        )
+    return {recipe.name: recipe}
 
 
 def fit_prior(arguments: argparse.Namespace) -> None:
@@ -88,23 +105,6 @@ def _default_folder(recipes: Mapping[str, Recipe]) -> Path:
     return folder if len(recipes) == 1 else folder.parent
 
 
-def _refuse_data(name: str) -> None:
-    """Say how to train on a file or folder that was given in place of a recipe."""
-    path = Path(name)
-    try:
-        there = name not in available() and path.suffix != ".toml" and path.exists()
-    except (OSError, ValueError):
-        there = False
-    if not there:
-        return
-    if any((path / file).exists() for file in ("recipe.toml", "study.json")):
-        raise UserError(f"{name}: is a run, not a recipe; vaelab train --resume {quoted(name)}")
-    raise UserError(
-        f"{name}: is data, not a recipe; name a recipe to train on it: "
-        f"vaelab train quickstart --data.source {quoted(name)}"
-    )
-
-
 def _with_hint(work: Callable[[], object], folder: Path) -> None:
     """Do the work; after an interruption say how to continue."""
     try:
@@ -121,7 +121,7 @@ COMMANDS = {
     "train": Command(
         "train a recipe, evaluate it and plot its figures",
         [
-            Option("RECIPE", "a name from `vaelab list recipes`, or a .toml file", number="?"),
+            Option("RECIPE", "a name from `vaelab list recipes`, a .toml file or data", number="?"),
             Option("--out", "the run folder (default: runs/RECIPE)", "FOLDER"),
             Option("--resume", "run folder of the training to continue", "RUN"),
             Option("--watch", "keep the report fresh while training; its page reloads itself"),
@@ -131,7 +131,11 @@ COMMANDS = {
             QUIET,
         ],
         train,
-        ["vaelab train RECIPE [options] [--SECTION.NAME VALUE ...]", "vaelab train --resume RUN"],
+        [
+            "vaelab train RECIPE [options] [--SECTION.NAME VALUE ...]",
+            "vaelab train DATA [options] [--SECTION.NAME VALUE ...]",
+            "vaelab train --resume RUN",
+        ],
         settings=True,
         memory=MEMORY,
     ),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
+
+import numpy as np
 
 from vaelab.data.dataset import Arrays
 from vaelab.data.reading import npy, reading
@@ -71,6 +74,26 @@ def read_npz(path: Path) -> Arrays:
         y_validation=found.get("y_validation"),
         notes=_notes(chosen, names),
     )
+
+
+def shape_of(path: Path) -> tuple[int, ...]:
+    """The shape of the array of a .npy file, or of the images of a .npz file, from its header."""
+    if path.suffix.lower() == ".npy":
+        with reading(path, ".npy file", "write it with numpy.save, numbers only"):
+            return _shape(path.open("rb"))
+    with reading(path, ".npz file", REMEDY), zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        name = next((known for known in IMAGES if known in names), names[0])
+        return _shape(archive.open(f"{name}.npy"))
+
+
+def _shape(file: IO[bytes]) -> tuple[int, ...]:
+    with file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_2_0
+        if version == (1, 0):
+            read = np.lib.format.read_array_header_1_0
+        return tuple(read(file)[0])
 
 
 def _notes(chosen: Mapping[str, str], names: list[str]) -> tuple[str, ...]:

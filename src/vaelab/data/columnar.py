@@ -12,7 +12,7 @@ from vaelab.data.cells import DECIMAL_COMMA
 from vaelab.data.dates import days
 from vaelab.data.notation import number_of
 from vaelab.data.schema import KINDS, Array, Column
-from vaelab.data.sources import ABSENT, Chunk, Source, TextFile
+from vaelab.data.sources import ABSENT, DASHES, Chunk, Source, TextFile
 from vaelab.errors import UserError
 
 THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[-+]?[1-9]\d{0,2}([. ']\d{3})+(,\d+)?")
@@ -36,7 +36,7 @@ class Reader:
     ) -> None:
         self.source, self.at, self.column, self.typed = source, at, column, typed
         self.words = KINDS[column.kind].words
-        self.empty = missing | (frozenset() if self.words else ABSENT)
+        self.empty = missing | (DASHES if self.words else ABSENT)
         texts = not source.dtypes or source.dtypes[at] in ("object", "str", "string", "category")
         self.notation = column.notation if texts else None
         self.number = number_of(source.number, self.notation)
@@ -113,7 +113,15 @@ class Reader:
 
     def _bounded(self, chunk: Chunk, values: Array) -> Array:
         """Refuse infinite numbers; one that float32 does not hold becomes the largest it does."""
-        return values
+        if not (np.abs(values) > LARGEST).any():
+            return values
+        if (infinite := np.isinf(values)).any():
+            raise UserError(
+                f"{self.source.origin}: column {self.column.name!r}: line "
+                f"{chunk.lines[int(infinite.argmax())]} has an infinite number; empty the cell or "
+                "correct it"
+            )
+        return values.clip(-LARGEST, LARGEST) if self.typed else values
 
     def _refusal(self, cell: str, line: int) -> str:
         """Which cell is no number, and what can be done about it."""

@@ -117,6 +117,12 @@ def classes_of(
                 "labels)"
             ],
         )
+    if "" in distinct and not labels:
+        said = (
+            f"column {name!r} is read as a feature: it has empty cells (--data.labels {name} makes "
+            "it the labels, once they are filled)"
+        )
+        return None, (), [said]
     if "" in distinct:
         raise UserError(
             f"{source.origin}: column {name!r}, the labels, has empty cells; "
@@ -127,15 +133,15 @@ def classes_of(
             f"data.labels: column {name!r} of {source.origin} has values that are not whole "
             "numbers; choose another column, or none"
         )
+    leave = "--data.labels none leaves them out"
     if whole:
         value = {
             word: int(word) if word.isdecimal() else int(source.number(word)) for word in distinct
         }
         count = len({*value.values()})
-        leave = "--data.labels none leaves them out"
         said = f"labels: column {name!r} ({classes(count)}; {leave})"
         return np.array([value[word] for word in words]), (), [said]
     order = {word: i for i, word in enumerate(distinct)}
     shown = ", ".join(distinct[:5]) + (", ..." if len(distinct) > 5 else "")
-    said = f"labels: column {name!r} ({classes(len(distinct))}: {shown})"
+    said = f"labels: column {name!r} ({classes(len(distinct))}: {shown}; {leave})"
     return np.array([order[word] for word in words]), tuple(distinct), [said]

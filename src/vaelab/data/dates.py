@@ -103,6 +103,7 @@ def in_words(form: str) -> str:
     >>> in_words("%d/%m/%Y %H:%M")
     'day/month/year hour:minute'
     """
+    form = form.replace("dT", "d ").removesuffix("Z")
     for part, word in WORDS.items():
         form = form.replace(part, word)
     return form

@@ -148,7 +148,8 @@ def _download(file: File, name: str, source: Source, places: list[Path]) -> Path
 
 def _fetch(url: str, path: Path, most: int) -> None:
     """Write what the URL returns into a file, `most` bytes of it and no more."""
-    with requests.get(url, stream=True, timeout=TIMEOUT) as response:
+    plain = {"Accept-Encoding": "identity"}  # else Content-Length is that of a compressed copy
+    with requests.get(url, stream=True, timeout=TIMEOUT, headers=plain) as response:
         response.raise_for_status()
         announced = int(response.headers.get("Content-Length", 0))
         left = most

@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from vaelab.data.dataset import Arrays
+from vaelab.data.dataset import Arrays, spread
 from vaelab.data.folders import part_of, splits
 from vaelab.data.reading import classes, natural, reading
 from vaelab.data.schema import Array
 from vaelab.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+LOOKED = 200  # images whose size tells what a folder contains
 LARGEST = 2**25  # pixels of an image; they are counted before any is decoded
 ORIENTATION = 0x0112  # the EXIF tag that says how a photo is to be turned
 
@@ -76,6 +77,18 @@ def read_images(folder: Path, resize: int = 0) -> Arrays:
         channels_first=True,
         notes=("; ".join(notes),) if notes else (),
     )
+
+
+def sizes(folder: Path) -> tuple[list[tuple[int, int]], bool]:
+    """Heights and widths that occur in a folder, and whether any image is coloured.
+
+    At most `LOOKED` images, evenly spaced, are opened.
+    """
+    parts = [part_of(place, []) for place in splits(folder, []).values()]
+    paths = [path for part in parts for path in part.paths]
+    some = [paths[i] for i in spread(len(paths), LOOKED)]
+    headers = [_header(path) for path in some]
+    return sorted({h.size for h in headers}), any(h.kind == "colour" for h in headers)
 
 
 def _header(path: Path) -> Header:

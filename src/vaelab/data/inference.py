@@ -9,7 +9,8 @@ from typing import cast
 import numpy as np
 from msgspec.structs import replace
 
-from vaelab.data.dates import days, format_of, in_words, written
+from vaelab.data.dates import days, format_of, in_words
+from vaelab.data.notation import Notation
 from vaelab.data.schema import KINDS, Array, Column, Kind
 from vaelab.data.seen import MANY, PRECISE, Seen
 from vaelab.errors import UserError, nearest
@@ -86,7 +87,7 @@ def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool)
 
 def _compact(seen: Seen) -> bool:
     """Whether whole numbers may be dates such as 20241231."""
-    return seen.whole and 19000101 <= seen.low and seen.high <= 21001231
+    return seen.whole and seen.low >= 19000101 and seen.high <= 21001231
 
 
 def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
@@ -144,7 +145,8 @@ def _measured(where: str, column: Column, seen: Seen) -> Column:
     origin = float(np.round(middle)) if abs(middle) > FAR * max(span, 1e-300) else 0.0
     if column.kind in ("positive", "count"):
         origin = 0.0
-    decimals = -1 if seen.decimals > PRECISE else 0 if seen.whole else seen.decimals
+    plain = seen.whole and not column.notation
+    decimals = -1 if seen.decimals > PRECISE else 0 if plain else seen.decimals
     return replace(column, origin=origin, decimals=decimals)
 
 
@@ -205,14 +207,11 @@ def described(columns: Sequence[Column]) -> list[str]:
     by_kind: dict[str, list[str]] = {}
     for column in columns:
         by_kind.setdefault(column.kind, []).append(_brief(column))
-    lines = [
-        f"{kind} ({KINDS[kind].likelihood or KINDS[kind].about}): {', '.join(names)}"
-        for kind, names in by_kind.items()
-    ]
+    lines = [f"{kind}{_likelihood(kind)}: {', '.join(names)}" for kind, names in by_kind.items()]
     lines += [
-        f"column {c.name!r}: {c.cells(np.array([c.high]))[0]!r} is read as {c.numbers(c.high):g}"
+        f"column {c.name!r}: {c.cells(np.array([c.high]))[0]!r} is read as {c.numbers(c.high):.10g}"
         for c in columns
-        if c.notation
+        if c.notation and c.notation != Notation()
     ]
     holes = sum(column.holes for column in columns if column.modelled)
     if holes:
@@ -223,12 +222,16 @@ def described(columns: Sequence[Column]) -> list[str]:
     return lines
 
 
+def _likelihood(kind: str) -> str:
+    said = KINDS[kind].likelihood or KINDS[kind].about
+    return "" if said == kind else f" ({said})"
+
+
 def _brief(column: Column) -> str:
+    name = " ".join(column.name.split())  # a header may have line breaks
     if column.kind == "date" and column.format:
-        return f"{column.name} [{in_words(column.format)}]"
+        return f"{name} [{in_words(column.format)}]"
     if not KINDS[column.kind].words:
-        return column.name
+        return name
     shown = "<".join(column.values) if column.kind == "ordinal" else "|".join(column.values)
-    return (
-        f"{column.name} [{shown}]" if len(shown) < 40 else f"{column.name} [{len(column.values)}]"
-    )
+    return f"{name} [{shown if len(shown) < 40 else len(column.values)}]"

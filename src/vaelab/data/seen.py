@@ -13,7 +13,7 @@ import numpy as np
 from vaelab.data.notation import Notation, notation_of, number_of
 from vaelab.data.reading import natural
 from vaelab.data.schema import Array
-from vaelab.data.sources import ABSENT, Source
+from vaelab.data.sources import ABSENT, DASHES, Source
 
 MANY = 1000  # categories at most
 PADDED = re.compile(r"[-+]?0\d+|\+\d{7,}")  # post codes and telephone numbers
@@ -133,16 +133,16 @@ class Seen:
         return len(cell) - point - 1 if point >= 0 else 0
 
     def finish(self) -> None:
-        """Decide what marks mean once all cells are seen: "-" is an empty cell among numbers, and
-        "NA" a value among codes of two capital letters, such as Namibia.
+        """Decide what marks mean once all cells are seen: "None" is an empty cell among numbers,
+        "-" anywhere but beside "+", and "NA" a value among codes of two letters, such as Namibia.
         """
-        absent = self._absent.total()
-        if absent and self.numbers and self.numbers + absent == self.rows:
-            self.rows, self.holes = self.numbers, self.holes + absent
-            self.marks += self._absent
-            self.distinct -= {*self._absent}
-        elif self._absent and not self.line:
-            self.word = next(iter(self._absent))
+        absent = self._absent
+        if not self.numbers or self.numbers + absent.total() < self.rows:  # a column of words
+            known = DASHES if "+" not in self.distinct else ()
+            absent = Counter({text: n for text, n in absent.items() if text in known})
+        self.rows, self.holes = self.rows - absent.total(), self.holes + absent.total()
+        self.marks += absent
+        self.distinct -= {*absent}
         count = self.marks["NA"]
         codes = len(self.distinct) > 1 and all(map(CODE.fullmatch, self.distinct))
         if count and codes and "na" not in self.asked:

@@ -22,7 +22,8 @@ from vaelab.errors import UserError
 CELLS = 2**18  # cells of a chunk
 MISSING = frozenset(("", "na", "n/a", "#n/a", "n.a.", "nan", "<na>", "null", "?", "nat"))
 # Texts that stand for an empty cell in a column of numbers, but may be categories among words.
-ABSENT = frozenset(("none", "-", "--", ".", "missing", "unknown", "#value!", "#div/0!", "#ref!"))
+DASHES = frozenset(("-", "--", ".", "#value!", "#div/0!", "#ref!"))  # and among words but for "+"
+ABSENT = DASHES | {"none", "missing", "unknown"}
 
 
 class Chunk(NamedTuple):

@@ -15,9 +15,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from vaelab.data.cells import check_words
+from vaelab.data.columnar import Reader
 from vaelab.data.columns import classes_of, indices, label_of
 from vaelab.data.dataset import Arrays
-from vaelab.data.columnar import Reader
 from vaelab.data.inference import column_of, described, overrides, ranged, shaped
 from vaelab.data.schema import KINDS, Array, Column, Schema
 from vaelab.data.seen import Seen
@@ -174,7 +174,7 @@ def _inferred(
         for one, cells in zip(seen, chunk.columns, strict=True):
             one.add(cells, chunk.lines)
     if not any(one.rows + one.holes for one in seen):
-        raise UserError(f"{source.origin}: contains no rows; write one row per line into it")
+        raise UserError(f"{source.origin}: contains no row of values; write one per line into it")
     found, notes, marks = [], list[str](), Counter[str]()
     dtypes = source.dtypes or [""] * len(seen)
     for i, (name, one, dtype) in enumerate(zip(source.titles, seen, dtypes, strict=True)):
@@ -185,15 +185,24 @@ def _inferred(
         column = column_of(source.origin, name, one, forced.get(name), i == 0)
         found.append(replace(column, dtype=dtype))
         marks += one.marks
+        if alike := _alike(column.values):
+            notes.append(f"column {name!r}: {alike[0]!r} and {alike[1]!r} differ only in case")
         if "NA" in column.values:
             notes.append(
                 f"column {name!r}: 'NA' is read as a value among codes of two letters "
                 "(--data.missing NA reads it as an empty cell)"
             )
+    del marks[""]
     if marks:
         listed = ", ".join(f"{mark!r} {count:,}" for mark, count in marks.most_common(6))
         notes.append(f"read as empty cells: {listed}")
     return found, notes
+
+
+def _alike(words: Sequence[str]) -> tuple[str, str] | None:
+    """Two words that differ only in case; None where there are none."""
+    first: dict[str, str] = {}
+    return next(((first[w.lower()], w) for w in words if first.setdefault(w.lower(), w) != w), None)
 
 
 def _shaped(schema: Schema, x: Array, forced: Mapping[str, str]) -> Schema:

@@ -70,6 +70,8 @@ DATASETS = {
 
 NETWORKS = {
     "mlp": Part("fully connected layers; any data", "models.networks:mlp"),
+    "wide-deep": Part("fully connected layers beside a linear map; tables of few rows",
+        "models.networks:wide_deep", "cheng2016wide"),
     "conv": Part("convolutions of stride 2, each halves the image", "models.networks:conv",
         takes=("image",)),
     "resnet": Part("two residual blocks after each halving", "models.networks:resnet",

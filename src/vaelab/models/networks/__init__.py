@@ -13,6 +13,7 @@ from vaelab.models.networks.layers import ACTIVATIONS, Networks, at_least_float3
 from vaelab.models.networks.mlp import mlp
 from vaelab.models.networks.resnet import resnet
 from vaelab.models.networks.views import LogCounts, LowestLevel
+from vaelab.models.networks.wide_deep import wide_deep
 
 __all__ = [
     "ACTIVATIONS",
@@ -26,4 +27,5 @@ __all__ = [
     "conv1d",
     "mlp",
     "resnet",
+    "wide_deep",
 ]
