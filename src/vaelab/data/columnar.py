@@ -12,7 +12,7 @@ from vaelab.data.cells import DECIMAL_COMMA
 from vaelab.data.dates import days
 from vaelab.data.notation import number_of
 from vaelab.data.schema import KINDS, Array, Column
-from vaelab.data.sources import ABSENT, DASHES, Chunk, Source, TextFile
+from vaelab.data.sources import ABSENT, DASHES, Chunk, Numbers, Source, TextFile
 from vaelab.errors import UserError
 
 THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[-+]?[1-9]\d{0,2}([. ']\d{3})+(,\d+)?")
@@ -89,14 +89,12 @@ class Reader:
     def _days_or_number(self, cell: str) -> float:
         if cell.lower() in self.empty:
             return np.nan
-        if self.column.kind != "date":
-            return self.number(cell)
-        try:
-            return days(cell, self.column.format)
-        except ValueError:  # a data frame writes its dates by ISO 8601
-            return days(cell, "iso")
+        date = self.column.kind == "date"
+        return days(cell, self.column.format) if date else self.number(cell)
 
     def _with_holes(self, chunk: Chunk, cells: Sequence[str]) -> Array:
+        if isinstance(cells, Numbers) and self.typed:
+            return cells.values.astype(np.float64)
         filled = [i for i, cell in enumerate(cells) if cell]
         values = np.full(len(cells), np.nan)
         if self.typed:

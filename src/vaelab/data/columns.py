@@ -91,38 +91,20 @@ def classes_of(
 ) -> tuple[Array | None, tuple[str, ...], list[str]]:
     """Labels as integers, or None where the values are none; names of classes; notes."""
     if label is None:
-        if (
-            names
-            and "y" in (lower := [name.lower() for name in names])
-            and "x" in lower
-            and not labels
-        ):
-            return (
-                None,
-                (),
-                ["column 'y' is read as a feature (--data.labels y makes it the labels)"],
-            )
-        return None, (), []
+        lower = [name.lower() for name in names]
+        if labels or "y" not in lower or "x" not in lower:
+            return None, (), []
+        return _feature(names[lower.index("y")], "x stands beside it")
     name, distinct = names[label], sorted(set(words), key=natural)
     numeric = all(source.is_number(word) for word in distinct)
     whole = numeric and all(source.number(word).is_integer() for word in distinct)
     many = len(distinct) > max(20, len(words) // 10)
     if not labels and numeric and (many or not whole):
-        why = f"{len(distinct)} different values" if whole else "values that are not whole"
-        return (
-            None,
-            (),
-            [
-                f"column {name!r} is read as a feature: {why} (--data.labels {name} makes it the "
-                "labels)"
-            ],
+        return _feature(
+            name, f"{len(distinct)} different values" if whole else "values that are not whole"
         )
-    if "" in distinct and not labels:
-        said = (
-            f"column {name!r} is read as a feature: it has empty cells (--data.labels {name} makes "
-            "it the labels, once they are filled)"
-        )
-        return None, (), [said]
+    if not labels and "" in distinct:
+        return _feature(name, "it has empty cells")
     if "" in distinct:
         raise UserError(
             f"{source.origin}: column {name!r}, the labels, has empty cells; "
@@ -145,3 +127,9 @@ def classes_of(
     shown = ", ".join(distinct[:5]) + (", ..." if len(distinct) > 5 else "")
     said = f"labels: column {name!r} ({classes(len(distinct))}: {shown}; {leave})"
     return np.array([order[word] for word in words]), tuple(distinct), [said]
+
+
+def _feature(name: str, why: str) -> tuple[None, tuple[str, ...], list[str]]:
+    """What is said of a column that is not taken as the labels after all."""
+    remedy = f"--data.labels {name} makes it the labels"
+    return None, (), [f"column {name!r} is read as a feature: {why} ({remedy})"]

@@ -31,7 +31,16 @@ WORDS = {
 
 
 def days(cell: str, form: str) -> float:
-    """Return the days since 1970 of a date or time as it is written; ValueError if it is none."""
+    """Return the days since 1970 of a date or time, in a format or as a data frame has it, by
+    ISO 8601. Raises ValueError if it is none.
+    """
+    try:
+        return _days(cell, form)
+    except ValueError:
+        return _days(cell, "iso")
+
+
+def _days(cell: str, form: str) -> float:
     iso = form == "iso" or form.startswith("%Y-%m-%d")
     moment = datetime.fromisoformat(cell) if iso else datetime.strptime(cell, form)
     if moment.tzinfo is None:
@@ -80,7 +89,7 @@ def format_of(words: Collection[str]) -> str:
     for form in shapes if len(shapes) == 1 and "" not in shapes else FORMATS:
         try:
             for word in words:
-                days(word, form)
+                _days(word, form)
         except (ValueError, OverflowError):
             continue
         return form

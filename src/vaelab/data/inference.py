@@ -35,7 +35,9 @@ OVERRIDES: dict[str, Kind] = {
 }  # fmt: skip
 
 
-def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool) -> Column:
+def column_of(
+    path: str, name: str, seen: Seen, forced: str | None, first: bool, dtype: str = ""
+) -> Column:
     """Return the column that the cells of `seen` make up.
 
     Args:
@@ -44,12 +46,16 @@ def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool)
         seen: All its cells.
         forced: The kind that the settings name, as ``kind`` or ``ordinal=a<b<c``; None to infer it.
         first: Whether it is the first column.
+        dtype: Its dtype in a data frame.
 
     Raises:
         UserError: The cells do not fit the kind, or nothing fits them.
     """
-    kind, _, order = (forced or "").partition("=")
+    kind, _, named = (forced or "").partition("=")
+    order = tuple(word.strip() for word in named.split("<")) if named else ()
     where = f"{path}: column {name!r}"
+    if not forced and name in seen.source.orders and len(seen.distinct) > 1:
+        kind, order = "ordinal", seen.source.orders[name]
     if seen.infinite:
         raise UserError(
             f"{where}: line {seen.infinite} has an infinite number; empty the cell or correct it"
@@ -59,6 +65,8 @@ def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool)
         form = format_of(seen.distinct)
     if not kind:
         kind = "date" if form else _kind(where, name, seen, first)
+    if dtype.startswith("category") and kind in ("real", "count", "ordinal") and not order:
+        kind = "categorical"
     if kind in ("real", "heavy", "positive", "count") and not seen.numeric:
         raise UserError(
             f"{where}: line {seen.line}: {seen.word[:40]!r} is not a number, which data.{kind} "
@@ -77,7 +85,7 @@ def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool)
     if kind == "constant":
         return replace(column, values=tuple(seen.sorted()))
     if KINDS[kind].words:
-        return replace(column, values=_categories(where, kind, seen, order))
+        return replace(column, values=_categories(where, seen, order))
     if kind in ("real", "heavy", "positive", "count"):
         return _measured(where, column, seen)
     if kind == "date":
@@ -117,7 +125,7 @@ def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
     return "count" if seen.low == 0 and seen.sum <= RARE * seen.rows else "real"
 
 
-def _categories(where: str, kind: str, seen: Seen, order: str) -> tuple[str, ...]:
+def _categories(where: str, seen: Seen, order: tuple[str, ...]) -> tuple[str, ...]:
     """The texts of a column of categories, in their order."""
     if len(seen.distinct) > MANY:
         raise UserError(
@@ -126,12 +134,12 @@ def _categories(where: str, kind: str, seen: Seen, order: str) -> tuple[str, ...
         )
     if not order:
         return tuple(seen.sorted())
-    named = tuple(word.strip() for word in order.split("<"))
-    if missed := seen.distinct - {*named}:
+    if missed := seen.distinct - {*order}:
         raise UserError(
-            f"data.ordinal: {where}: {min(missed)!r} has no place in {order!r}; add it there"
+            f"data.ordinal: {where}: {min(missed)!r} has no place in {'<'.join(order)!r}; add it "
+            "there"
         )
-    return named
+    return order
 
 
 def _measured(where: str, column: Column, seen: Seen) -> Column:
@@ -209,7 +217,7 @@ def described(columns: Sequence[Column]) -> list[str]:
         by_kind.setdefault(column.kind, []).append(_brief(column))
     lines = [f"{kind}{_likelihood(kind)}: {', '.join(names)}" for kind, names in by_kind.items()]
     lines += [
-        f"column {c.name!r}: {c.cells(np.array([c.high]))[0]!r} is read as {c.numbers(c.high):.10g}"
+        f"column {c.name!r}: {c.cells(np.array([c.high]))[0]!r} is read as {c.high + c.origin:.10g}"
         for c in columns
         if c.notation and c.notation != Notation()
     ]

@@ -13,7 +13,7 @@ import numpy as np
 from vaelab.data.notation import Notation, notation_of, number_of
 from vaelab.data.reading import natural
 from vaelab.data.schema import Array
-from vaelab.data.sources import ABSENT, DASHES, Source
+from vaelab.data.sources import ABSENT, DASHES, Numbers, Source
 
 MANY = 1000  # categories at most
 PADDED = re.compile(r"[-+]?0\d+|\+\d{7,}")  # post codes and telephone numbers
@@ -78,6 +78,9 @@ class Seen:
 
     def _filled(self, cells: Sequence[str]) -> Sequence[str]:
         """The cells that are not empty."""
+        if isinstance(cells, Numbers):
+            self.holes += len(cells) - len(found := cells.filled())
+            return found
         empty = {cell for cell in {*cells} if cell.lower() in self.missing}
         if not empty:
             return cells

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -26,11 +27,39 @@ DASHES = frozenset(("-", "--", ".", "#value!", "#div/0!", "#ref!"))  # and among
 ABSENT = DASHES | {"none", "missing", "unknown"}
 
 
+class Numbers(Sequence[str]):
+    """Cells that are numbers already, and are written only where their texts are asked for.
+
+    Args:
+        values: The numbers (N,), NaN where a cell is empty.
+    """
+
+    def __init__(self, values: Array) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> Numbers: ...
+    def __getitem__(self, at: int | slice) -> str | Numbers:
+        if isinstance(at, slice):
+            return Numbers(self.values[at])
+        value = self.values[at]
+        return "" if value != value else str(value)
+
+    def filled(self) -> Numbers:
+        """Return the cells that are not empty."""
+        return Numbers(self.values[~np.isnan(self.values)])
+
+
 class Chunk(NamedTuple):
     """Some rows: the line of each, and the cells of each column, without blanks around them."""
 
     lines: Sequence[int]
-    columns: list[list[str]]
+    columns: Sequence[Sequence[str]]
 
 
 class Source(ABC):
@@ -43,6 +72,7 @@ class Source(ABC):
         missing: Texts, in lower case, that stand for an empty cell.
         notes: How it was read.
         dtypes: The dtype of each column of a data frame.
+        orders: The values, in their order, of columns of ordered categories, by name.
         decimal: The decimal mark.
     """
 
@@ -53,6 +83,7 @@ class Source(ABC):
     decimal = "."
     notes: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
+    orders: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @property
     def titles(self) -> list[str]:
@@ -69,7 +100,12 @@ class Source(ABC):
 
     def numbers(self, cells: Sequence[str]) -> Array:
         """Return the plain numbers (N,) of cells. Raises ValueError where one is none."""
-        return numbers(cells, self.decimal)
+        if not isinstance(cells, Numbers):
+            return numbers(cells, self.decimal)
+        if np.isnan(cells.values).any():
+            raise ValueError
+        values: Array = cells.values.astype(np.float64)
+        return values
 
     def is_number(self, cell: str) -> bool:
         """Return whether a cell is a number."""
@@ -138,62 +174,6 @@ def _stripped(cells: Sequence[str]) -> list[str]:
     """The cells without blanks around them; a column without any blank is the common one."""
     text = "".join(cells)
     return [*cells] if text.split(None, 1) == [text] else [cell.strip() for cell in cells]
-
-
-class Frame(Source):
-    """A pandas data frame, or a 2-D array of numbers."""
-
-    def __init__(self, frame: Any, origin: str) -> None:
-        self.origin, self.frame = origin, frame
-        if isinstance(frame, np.ndarray):
-            self.names = [f"column {i + 1}" for i in range(frame.shape[1])]
-            self.headed, self.dtypes = False, (str(frame.dtype),) * frame.shape[1]
-            return
-        self.names = [str(name) for name in frame.columns]
-        self.dtypes = tuple(str(dtype) for dtype in frame.dtypes)
-        if len({*self.names}) < len(self.names):
-            twice = next(name for name in self.names if self.names.count(name) > 1)
-            raise UserError(f"{origin}: has two columns {twice!r}; rename one of them")
-
-    def chunks(self) -> Iterator[Chunk]:
-        most = max(1, CELLS // max(1, len(self.names)))
-        for start in range(0, len(self.frame), most):
-            if isinstance(self.frame, np.ndarray):
-                part = self.frame[start : start + most]
-                columns = [_texts(part[:, i]) for i in range(part.shape[1])]
-            else:
-                part = self.frame.iloc[start : start + most]
-                columns = [_texts_of(part.iloc[:, i]) for i in range(len(self.names))]
-            yield Chunk(range(start + 1, start + len(part) + 1), columns)
-
-
-def _texts_of(column: Any) -> list[str]:
-    """The cells of a pandas Series; "" where one is missing."""
-    missing = column.isna().to_numpy()
-    if column.dtype.kind == "M":
-        zone = column.dt.tz is not None
-        days = bool((column.dropna() == column.dropna().dt.normalize()).all())
-        form = "%Y-%m-%d" if days and not zone else "%Y-%m-%dT%H:%M:%S.%f" + ("%z" if zone else "")
-        texts = column.dt.strftime(form)
-        return ["" if m else str(t) for t, m in zip(texts, missing, strict=True)]
-    if column.dtype.kind == "f" and not missing.any():
-        return _texts(column.to_numpy())
-    return ["" if m else str(v).strip() for v, m in zip(column.tolist(), missing, strict=True)]
-
-
-def _texts(values: Array) -> list[str]:
-    if values.dtype.kind == "f":
-        kind = values.dtype.type if values.dtype.itemsize < 8 else float
-        return ["" if v != v else str(kind(v)) for v in values.tolist()]
-    return [str(v) for v in values.tolist()]
-
-
-def frame_of(path: Path) -> Any:
-    """Return the pandas data frame of a Parquet file."""
-    pandas = needed("pandas", "to read Parquet files")
-    needed("pyarrow", "to read Parquet files")
-    with reading(path, "Parquet file"):
-        return pandas.read_parquet(path)
 
 
 def needed(package: str, purpose: str) -> Any:

@@ -182,7 +182,7 @@ def _inferred(
             found.append(Column(name=name, kind="label", dtype=dtype))
             continue
         one.finish()
-        column = column_of(source.origin, name, one, forced.get(name), i == 0)
+        column = column_of(source.origin, name, one, forced.get(name), i == 0, dtype)
         found.append(replace(column, dtype=dtype))
         marks += one.marks
         if alike := _alike(column.values):

@@ -1,0 +1,110 @@
+"""Data frames of pandas, Parquet files and arrays as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaelab.data.reading import reading
+from vaelab.data.schema import Array
+from vaelab.data.sources import CELLS, Chunk, Numbers, Source, needed
+from vaelab.errors import UserError
+
+EXACT = 2**53  # whole numbers below this are exact in float64
+
+
+class ArrayTable(Source):
+    """An array of numbers (N, D)."""
+
+    headed = False
+
+    def __init__(self, x: Array, origin: str) -> None:
+        if x.dtype.kind not in "biuf":
+            raise UserError(f"{origin}: has values of type {x.dtype}, not numbers; convert them")
+        self.origin, self.x = origin, x
+        self.names = [f"column {i + 1}" for i in range(x.shape[1])]
+        self.dtypes = (str(x.dtype),) * x.shape[1]
+
+    def chunks(self) -> Iterator[Chunk]:
+        most = max(1, CELLS // max(1, len(self.names)))
+        for start in range(0, len(self.x), most):
+            part = self.x[start : start + most]
+            yield Chunk(range(start + 1, start + len(part) + 1), [_cells(c) for c in part.T])
+
+
+class Frame(Source):
+    """A data frame of pandas."""
+
+    def __init__(self, frame: Any, origin: str) -> None:
+        self.origin, self.frame = origin, frame
+        self.names = [str(name) for name in frame.columns]
+        columns = [frame.iloc[:, i] for i in range(len(self.names))]
+        self.dtypes = tuple(map(_dtype, columns))
+        self.orders = {
+            name: tuple(map(str, column.cat.categories))
+            for name, column in zip(self.names, columns, strict=True)
+            if str(column.dtype) == "category" and column.cat.ordered
+        }
+        self._forms = [_form(column) for column in columns]
+
+    def chunks(self) -> Iterator[Chunk]:
+        most = max(1, CELLS // max(1, len(self.names)))
+        for start in range(0, len(self.frame), most):
+            part = self.frame.iloc[start : start + most]
+            columns = [_column(part.iloc[:, i], form) for i, form in enumerate(self._forms)]
+            yield Chunk(range(start + 1, start + len(part) + 1), columns)
+
+
+def _dtype(column: Any) -> str:
+    """The dtype of a column; "object" only where all its values are texts, else ""."""
+    name = str(column.dtype)
+    if name == "category":
+        return f"category[{column.cat.categories.dtype}]"
+    if name == "object" and not all(isinstance(value, str) for value in column.dropna()):
+        return ""
+    return name
+
+
+def _form(column: Any) -> str:
+    """The format of the moments of a column; "" for other values. Zones become UTC."""
+    if column.dtype.kind != "M":
+        return ""
+    zone = column.dt.tz is not None
+    filled = column.dropna()
+    if not zone and (filled == filled.dt.normalize()).all():
+        return "%Y-%m-%d"
+    fractions = (filled != filled.dt.floor("s")).any()
+    return "%Y-%m-%dT%H:%M:%S" + ".%f" * bool(fractions) + "Z" * zone
+
+
+def _column(column: Any, form: str) -> Sequence[str]:
+    """The cells of a column; "" where one is missing."""
+    missing = column.isna().to_numpy()
+    if form:
+        column = column.dt.tz_convert("UTC") if column.dt.tz is not None else column
+        texts = column.dt.strftime(form)
+        return ["" if m else str(t) for t, m in zip(texts, missing, strict=True)]
+    if column.dtype.kind == "f":
+        return _cells(column.to_numpy(column.dtype.type, na_value=np.nan))
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
+        return _cells(column.to_numpy())
+    return ["" if m else str(v).strip() for v, m in zip(column.tolist(), missing, strict=True)]
+
+
+def _cells(values: Array) -> Sequence[str]:
+    """Numbers as cells; whole ones that float64 does not hold as texts."""
+    whole = values.dtype.kind in "iu"
+    if values.dtype == bool or (whole and len(values) and np.abs(values).max() > EXACT):
+        return [str(v) for v in values.tolist()]
+    return Numbers(values)
+
+
+def frame_of(path: Path) -> Any:
+    """Return the pandas data frame of a Parquet file."""
+    pandas = needed("pandas", "to read Parquet files")
+    needed("pyarrow", "to read Parquet files")
+    with reading(path, "Parquet file"):
+        return pandas.read_parquet(path)
