@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vaelab.data.schema import Array
 from vaelab.errors import UserError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
@@ -208,7 +209,7 @@ def number(cell: str, decimal: str) -> float:
     return value
 
 
-def numbers(cells: Sequence[str], decimal: str) -> Any:
+def numbers(cells: Sequence[str], decimal: str) -> Array:
     """Return the plain numbers (N,) float64 of cells. Raises ValueError where one is none."""
     text = "\n".join(cells)
     if "_" in text or (decimal == "," and "." in text):

@@ -139,6 +139,7 @@ def _cast(pandas: Any, series: Any, column: Column) -> Any:
     if column.kind == "date" and "," in column.dtype:  # datetime64[ns, Europe/Berlin]
         unit, _, zone = column.dtype.rstrip("]").partition("[")[2].partition(", ")
         return series.dt.tz_localize("UTC").dt.tz_convert(zone).dt.as_unit(unit)
-    if column.dtype.startswith(("int", "uint", "bool")) and series.isna().any():
+    plain = column.dtype == "bool" or column.dtype.startswith(("int", "uint"))
+    if plain and series.isna().any():
         return series  # such a dtype has no missing values
     return series.astype(column.dtype)

@@ -34,6 +34,8 @@ def stored(data: Any) -> Path:
     if hasattr(data, "to_parquet"):
         needed("pyarrow", "to train on a data frame")
         data = data.rename(columns=str)
+        for name in data.columns[data.dtypes == "category"]:  # Parquet keeps categories of texts
+            data[name] = data[name].cat.rename_categories(str)
         try:
             data.to_parquet(content, index=False, engine="pyarrow")
         except (TypeError, ValueError) as error:  # pyarrow's own errors are of these
