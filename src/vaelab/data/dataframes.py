@@ -76,8 +76,8 @@ def _form(column: Any) -> str:
     filled = column.dropna()
     if not zone and (filled == filled.dt.normalize()).all():
         return "%Y-%m-%d"
-    fractions = (filled != filled.dt.floor("s")).any()
-    return "%Y-%m-%dT%H:%M:%S" + ".%f" * bool(fractions) + "Z" * zone
+    seconds, fractions = (bool((filled != filled.dt.floor(unit)).any()) for unit in ("min", "s"))
+    return "%Y-%m-%dT%H:%M" + ":%S" * seconds + ".%f" * fractions + "Z" * zone
 
 
 def _column(column: Any, form: str) -> Sequence[str]:

@@ -69,7 +69,7 @@ def written(value: float, form: str) -> str:
     moment = EPOCH + timedelta(microseconds=microseconds(value, form))
     if form == "iso":
         form = "%Y-%m-%dT%H:%M:%S" if moment.time() != time() else "%Y-%m-%d"
-    return moment.strftime(form)
+    return moment.strftime(form.replace("%Y", f"{moment.year:04d}"))
 
 
 def microseconds(value: float, form: str) -> int:
@@ -92,7 +92,8 @@ def format_of(words: Collection[str]) -> str:
                 _days(word, form)
         except (ValueError, OverflowError):
             continue
-        return form
+        minutes = form.startswith("%Y-%m-%d") and all(":00" in word[16:19] for word in words)
+        return form.replace("%S", "00") if minutes else form
     return ""
 
 
@@ -113,6 +114,7 @@ def in_words(form: str) -> str:
     'day/month/year hour:minute'
     """
     form = form.replace("dT", "d ").removesuffix("Z")
+    form = form.replace(":00", "")
     for part, word in WORDS.items():
         form = form.replace(part, word)
     return form

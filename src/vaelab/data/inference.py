@@ -103,13 +103,14 @@ def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
     if len(seen.distinct) <= 1:
         return "constant"
     dense = seen.high - seen.low + 1 == seen.rows and seen.low in (0, 1) and first
+    mixed = not seen.numeric and 2 * seen.numbers > seen.rows
     if (not seen.numeric or seen.whole) and seen.unique:
         named = bool(IDENTIFIES.search(name.strip()))
-        if named or (dense if seen.numeric else seen.rows >= ENOUGH):
+        if named or (dense if seen.numeric else seen.rows >= ENOUGH and not mixed):
             return "identifier"
     if len(seen.distinct) == 2 < seen.rows:
         return "binary"
-    if not seen.numeric and 2 * seen.numbers > seen.rows:
+    if mixed:
         raise UserError(
             f"{where}: line {seen.line}: {seen.word[:40]!r} is not a number, most other cells "
             "are; correct it, name it in data.missing if it stands for an empty cell, or name "

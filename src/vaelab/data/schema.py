@@ -116,7 +116,9 @@ class Column(Struct, frozen=True, kw_only=True):
     def _number(self, value: float) -> str:
         if self.notation:
             return self.notation.text(value, self.decimals)
-        return f"{value:.{self.decimals}f}" if self.decimals >= 0 else f"{value:.8g}"
+        if self.decimals >= 0:
+            return f"{value:.{self.decimals}f}"
+        return f"{value:.12g}" if self.origin else str(np.float32(value))  # the shortest text
 
 
 class Schema(Struct, frozen=True):

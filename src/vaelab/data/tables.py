@@ -234,7 +234,8 @@ def _values(
     for chunk in source.chunks():
         piece = np.empty((len(chunk.lines), len(keep)), np.float32)
         for at, reader in enumerate(readers):
-            piece[:, at] = reader(chunk)
+            with np.errstate(over="ignore"):  # what overflows float32 is refused later
+                piece[:, at] = reader(chunk)
         pieces.append(piece)
         if label is not None:
             words += [same.setdefault(cell, cell) for cell in chunk.columns[label]]
