@@ -20,6 +20,7 @@ from vaelab.recipes import Data
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 
+SMALL = {"train.epochs": 1, "model.hidden": [8], "model.latent": 2}
 COLUMNS = Data(source="x", treatment="columns")
 N = 80
 WORDS = ["ada", "bob's", 'c "quoted", word', "two\nlines", "ö€😀", "1", "x y"]
@@ -172,7 +173,7 @@ def test_a_recipe_takes_a_data_frame_and_keeps_its_types(
     assert first.data.source in capsys.readouterr().err
     assert vaelab.recipe("table", {"data.source": made()}).data.source == first.data.source
     assert vaelab.recipe("table", {"data.source": made(1)}).data.source != first.data.source
-    run = vaelab.train(first, tmp_path / "run")
+    run = vaelab.train(vaelab.recipes.override(first, SMALL), tmp_path / "run", quiet=True)
     assert run.schema is not None
     sampled = vaelab.sample_rows(run, 50).frame()
     for name in sampled:

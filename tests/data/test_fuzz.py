@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -46,8 +47,7 @@ def check(path: Path) -> None:
             found = data.load(
                 Data(source=str(path), treatment=treatment, test=0, validation=0, labels="none")
             )
-        except UserError as error:
-            assert len(str(error)) < 2000
+        except UserError:
             continue
         x = found.train.x.numpy()
         assert np.isfinite(x[~np.isnan(x)]).all()
@@ -56,10 +56,8 @@ def check(path: Path) -> None:
             assert all(len(column) == len(x) for column in cells.values())
             again = data.read_rows(data.source_of(path), found.schema)
             np.testing.assert_array_equal(again.x, x)
-    try:
+    with contextlib.suppress(UserError):
         data.read_rows(data.source_of(path), SCHEMA)
-    except UserError:
-        pass
     assert time.monotonic() - start < 10
 
 

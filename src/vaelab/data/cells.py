@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vaelab.data.blocks import Lines
 from vaelab.data.schema import Array
 from vaelab.errors import UserError
 
@@ -126,11 +127,12 @@ def _decodes(path: Path, encoding: str) -> bool:
     return True
 
 
-def _cut(lines: Iterable[str], separator: str) -> Any:
+def _cut(lines: Iterable[str], separator: str, whole: bool = True) -> Any:
     """A csv reader of lines; several spaces are one separator."""
     if separator == " ":
         lines = (" ".join(line.removeprefix("#").split()) for line in lines)
-    return csv.reader(_uncommented(lines, separator), delimiter=separator)
+    lines = _uncommented(lines, separator) if whole else lines
+    return csv.reader(lines, delimiter=separator)
 
 
 def _uncommented(lines: Iterable[str], separator: str) -> Iterator[str]:
@@ -166,30 +168,33 @@ def _is_plain(cell: str) -> bool:
 def rows_of(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and cells of the rows that are not blank."""
     with path.open(encoding=layout.encoding, newline="") as file:
-        kept: list[str] = []  # the lines of a row
-        reader = _cut(_noted(file, kept), layout.separator)
-        ended = 0
-        while True:
-            kept.clear()
-            begun = ended + 1
-            try:
-                row = next(reader, None)
-                if len(kept) > 1:  # quotes with line breaks between them are complete, or refused
-                    list(csv.reader(kept, delimiter=layout.separator, strict=True))
-            except csv.Error:
-                raise UserError(
-                    f"{path}: line {begun}: a quote is not closed, or stands within a cell; remove "
-                    "it, or double it there"
-                ) from None
-            ended = reader.line_num
-            if row is None:
-                return
-            if begun == 1 and row and row[0].lower().startswith(HINT):
-                continue
-            empty = layout.trailing and not any(row[-layout.trailing :])
-            cells = row[: -layout.trailing] if empty else row
-            if any(cell.strip() for cell in cells):
-                yield begun, cells
+        yield from rows_in(Lines(file), layout, str(path))
+
+
+def rows_in(lines: Lines, layout: Layout, origin: str) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and cells of the rows that are not blank; no line is taken ahead of its row."""
+    kept: list[str] = []  # the lines of a row
+    reader = _cut(_noted(lines, kept), layout.separator, whole=lines.count == 0)
+    while True:
+        kept.clear()
+        begun = lines.count + 1
+        try:
+            row = next(reader, None)
+            if len(kept) > 1:  # quotes with line breaks between them are complete, or refused
+                list(csv.reader(kept, delimiter=layout.separator, strict=True))
+        except csv.Error:
+            raise UserError(
+                f"{origin}: line {begun}: a quote is not closed, or stands within a cell; remove "
+                "it, or double it there"
+            ) from None
+        if row is None:
+            return
+        if begun == 1 and row and row[0].lower().startswith(HINT):
+            continue
+        empty = layout.trailing and not any(row[-layout.trailing :])
+        cells = row[: -layout.trailing] if empty else row
+        if any(cell.strip() for cell in cells):
+            yield begun, cells
 
 
 def _noted(lines: Iterable[str], kept: list[str]) -> Iterator[str]:

@@ -28,6 +28,10 @@ class ArrayTable(Source):
         self.names = [f"column {i + 1}" for i in range(x.shape[1])]
         self.dtypes = (str(x.dtype),) * x.shape[1]
 
+    @property
+    def rows(self) -> int:
+        return len(self.x)
+
     def chunks(self) -> Iterator[Chunk]:
         most = max(1, CELLS // max(1, len(self.names)))
         for start in range(0, len(self.x), most):
@@ -49,6 +53,10 @@ class Frame(Source):
             if str(column.dtype) == "category" and column.cat.ordered
         }
         self._forms = [_form(column) for column in columns]
+
+    @property
+    def rows(self) -> int:
+        return len(self.frame)
 
     def chunks(self) -> Iterator[Chunk]:
         most = max(1, CELLS // max(1, len(self.names)))
@@ -105,6 +113,11 @@ def _cells(values: Array) -> Sequence[str]:
 def frame_of(path: Path) -> Any:
     """Return the pandas data frame of a Parquet file."""
     pandas = needed("pandas", "to read Parquet files")
-    needed("pyarrow", "to read Parquet files")
-    with reading(path, "Parquet file"):
-        return pandas.read_parquet(path)
+    parquet = needed("pyarrow.parquet", "to read Parquet files")
+    with reading(path, "Parquet file"), parquet.ParquetFile(path) as file:
+        index = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
+        names = [name for name in file.schema_arrow.names if name not in index]
+        columns = {}
+        for name in names:  # one after the other, so that memory is taken once
+            columns[name] = file.read([name]).to_pandas()[name]
+        return pandas.DataFrame(columns, copy=False)

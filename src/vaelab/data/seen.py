@@ -18,7 +18,7 @@ from vaelab.data.sources import ABSENT, DASHES, Numbers, Source
 MANY = 1000  # categories at most
 PADDED = re.compile(r"[-+]?0\d+|\+\d{7,}")  # post codes and telephone numbers
 PRECISE = 8  # digits behind the point, above which a number has no fixed precision
-LOOKED = 500  # cells of a chunk whose digits are looked at
+LOOKED = 50  # cells of a chunk whose digits are looked at
 CODE = re.compile(r"[A-Z]{2}")  # of a country, a continent or a state
 
 
@@ -53,7 +53,7 @@ class Seen:
             values = self._some(filled, cells, lines)
         self.rows, self.numbers = self.rows + len(filled), self.numbers + len(values)
         if len(self.distinct) <= MANY:
-            self.distinct.update(filled)
+            self.distinct.update(filled.different() if isinstance(filled, Numbers) else filled)
         if len(values):
             self._measure(values, cells, lines)
             for cell in filled[:: max(1, len(filled) // LOOKED)]:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from vaelab.data.cells import LOOKED, SEPARATORS, layout_of, number, numbers, rows_of
+from vaelab.data.blocks import Lines, parsed
+from vaelab.data.cells import LOOKED, SEPARATORS, layout_of, number, numbers, rows_in, rows_of
 from vaelab.data.headers import header, names_of
 from vaelab.data.reading import reading
 from vaelab.data.schema import Array
@@ -32,10 +35,15 @@ class Numbers(Sequence[str]):
 
     Args:
         values: The numbers (N,), NaN where a cell is empty.
+        rows: Their rows in `texts` (N,); by default all in order.
+        texts: A function that returns the text of a row; by default the number is written.
     """
 
-    def __init__(self, values: Array) -> None:
-        self.values = values
+    def __init__(
+        self, values: Array, rows: Array | None = None, texts: Callable[[int], str] | None = None
+    ) -> None:
+        self.values, self.texts = values, texts
+        self.rows = np.arange(len(values)) if rows is None else rows
 
     def __len__(self) -> int:
         return len(self.values)
@@ -46,13 +54,23 @@ class Numbers(Sequence[str]):
     def __getitem__(self, at: slice) -> Numbers: ...
     def __getitem__(self, at: int | slice) -> str | Numbers:
         if isinstance(at, slice):
-            return Numbers(self.values[at])
+            return self.take(np.arange(len(self))[at])
+        if self.texts:
+            return self.texts(int(self.rows[at]))
         value = self.values[at]
         return "" if value != value else str(value)
 
+    def take(self, at: Array) -> Numbers:
+        """Return the cells at these places."""
+        return Numbers(self.values[at], self.rows[at], self.texts)
+
     def filled(self) -> Numbers:
         """Return the cells that are not empty."""
-        return Numbers(self.values[~np.isnan(self.values)])
+        return self.take(np.flatnonzero(~np.isnan(self.values)))
+
+    def different(self) -> Numbers:
+        """Return the first of the cells of each number."""
+        return self.take(np.unique(self.values, return_index=True)[1])
 
 
 class Chunk(NamedTuple):
@@ -89,6 +107,11 @@ class Source(ABC):
     def titles(self) -> list[str]:
         """The names of the columns; one without a name has its number."""
         return [name or f"column {i}" for i, name in enumerate(self.names, 1)]
+
+    @property
+    def rows(self) -> int | None:
+        """The number of rows, where it is known before they are read."""
+        return None
 
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:
@@ -145,25 +168,52 @@ class TextFile(Source):
         return how if plain else f"{how}, encoding {self.layout.encoding}"
 
     def chunks(self) -> Iterator[Chunk]:
-        width, most = len(self.names), max(1, CELLS // len(self.names))
-        lines: list[int] = []
-        rows: list[list[str]] = []
-        with reading(self.path, "table"):
-            for i, (line, row) in enumerate(rows_of(self.path, self.layout)):
-                if self.headed and i == 0:
+        most = max(1, CELLS // len(self.names))
+        with (
+            reading(self.path, "table"),
+            self.path.open(encoding=self.layout.encoding, newline="") as file,
+        ):
+            lines = Lines(file)
+            if self.headed:
+                next(rows_in(lines, self.layout, self.origin))
+            while block := [*islice(lines, most)]:
+                if chunk := self._plain(block, lines.count - len(block) + 1):
+                    yield chunk
                     continue
-                if len(row) != width:
-                    raise UserError(
-                        f"{self.path}: line {line} has {len(row)} columns, the first row has "
-                        f"{width}; give every row the same number"
-                    )
-                lines.append(line)
-                rows.append(row)
-                if len(rows) == most:
-                    yield Chunk(lines, _turned(rows))
-                    lines, rows = [], []
-        if rows:
-            yield Chunk(lines, _turned(rows))
+                lines.back(block)
+                if chunk := self._cut(lines, lines.count + len(block)):
+                    yield chunk
+
+    def _plain(self, block: list[str], first: int) -> Chunk | None:
+        """A block of lines from line number `first` on; None where not all are plain numbers."""
+        layout, width = self.layout, len(self.names)
+        if layout.trailing:
+            return None
+        values = parsed(block, width, layout.separator, layout.decimal)
+        if values is None:
+            return None
+        cells = cache(lambda row: [cell.strip() for cell in block[row].split(layout.separator)])
+        columns = [
+            Numbers(column, texts=lambda row, i=i: cells(row)[i])  # type: ignore[misc]
+            for i, column in enumerate(values)
+        ]
+        return Chunk(range(first, first + len(block)), columns)
+
+    def _cut(self, lines: Lines, last: int) -> Chunk | None:
+        """The rows that begin up to the line number `last`; None where all are blank."""
+        width = len(self.names)
+        begun, rows = list[int](), list[list[str]]()
+        for line, row in rows_in(lines, self.layout, self.origin):
+            if len(row) != width:
+                raise UserError(
+                    f"{self.path}: line {line} has {len(row)} columns, the first row has "
+                    f"{width}; give every row the same number"
+                )
+            begun.append(line)
+            rows.append(row)
+            if lines.count >= last:
+                break
+        return Chunk(begun, _turned(rows)) if rows else None
 
 
 def _turned(rows: list[list[str]]) -> list[list[str]]:

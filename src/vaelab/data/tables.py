@@ -229,29 +229,48 @@ def _values(
         raise UserError(f"{source.origin}: contains no column to learn from ({found}); add some")
     missing = source.missing | {*schema.missing}
     readers = [Reader(source, i, schema.columns[i], missing, typed) for i in keep]
-    pieces, words = [], list[str]()
+    table = Growing(source.rows, len(keep))
+    words = list[str]()
     same: dict[str, str] = {}
     for chunk in source.chunks():
-        piece = np.empty((len(chunk.lines), len(keep)), np.float32)
+        piece = table.grown(len(chunk.lines))
         for at, reader in enumerate(readers):
             with np.errstate(over="ignore"):  # what overflows float32 is refused later
                 piece[:, at] = reader(chunk)
-        pieces.append(piece)
         if label is not None:
             words += [same.setdefault(cell, cell) for cell in chunk.columns[label]]
-    if not pieces:
+    if not len(table):
         raise UserError(
             f"{source.origin}: contains no row of numbers; write one row per line into it"
         )
-    return _joined(pieces), words
+    return table.joined(), words
 
 
-def _joined(pieces: list[Array]) -> Array:
-    """The pieces as one array; each is freed once it is copied."""
-    x = np.empty((sum(map(len, pieces)), pieces[0].shape[1]), np.float32)
-    end = len(x)
-    while pieces:
-        piece = pieces.pop()
-        x[end - len(piece) : end] = piece
-        end -= len(piece)
-    return x
+class Growing:
+    """An array (N, D) float32 that rows are added to; memory is taken once where N is known."""
+
+    def __init__(self, rows: int | None, width: int) -> None:
+        self.x = None if rows is None else np.empty((rows, width), np.float32)
+        self.width, self.rows, self.pieces = width, 0, list[Array]()
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def grown(self, rows: int) -> Array:
+        """Return the part (rows, D) that was added."""
+        start, self.rows = self.rows, self.rows + rows
+        if self.x is not None:
+            return self.x[start : self.rows]
+        self.pieces.append(np.empty((rows, self.width), np.float32))
+        return self.pieces[-1]
+
+    def joined(self) -> Array:
+        """Return the array; each piece is freed once it is copied."""
+        if self.x is not None:
+            return self.x
+        x, end = np.empty((self.rows, self.width), np.float32), self.rows
+        while self.pieces:
+            piece = self.pieces.pop()
+            x[end - len(piece) : end] = piece
+            end -= len(piece)
+        return x
