@@ -16,7 +16,6 @@ from vaelab.data.sources import ABSENT, DASHES, Chunk, Numbers, Source, TextFile
 from vaelab.errors import UserError
 
 THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[-+]?[1-9]\d{0,2}([. ']\d{3})+(,\d+)?")
-LARGEST = np.finfo(np.float32).max
 TRUTH = ("true", "false"), ("1", "0")  # how truth values are written
 
 
@@ -60,7 +59,7 @@ class Reader:
             values = self.source.numbers(cells)
         except ValueError:
             values = self._with_holes(chunk, cells)
-        return self._bounded(chunk, values - self.column.origin)
+        return self._finite(chunk, values - self.column.origin)
 
     def _by_text(self, chunk: Chunk, cells: Sequence[str]) -> Array:
         """Values of cells that often occur again: every text is read once."""
@@ -109,17 +108,16 @@ class Reader:
                     raise UserError(self._refusal(cell, line)) from None
         return values
 
-    def _bounded(self, chunk: Chunk, values: Array) -> Array:
-        """Refuse infinite numbers; one that float32 does not hold becomes the largest it does."""
-        if not (np.abs(values) > LARGEST).any():
-            return values
-        if (infinite := np.isinf(values)).any():
+    def _finite(self, chunk: Chunk, values: Array) -> Array:
+        """Refuse infinite numbers."""
+        infinite = np.isinf(values)
+        if infinite.any():
             raise UserError(
                 f"{self.source.origin}: column {self.column.name!r}: line "
                 f"{chunk.lines[int(infinite.argmax())]} has an infinite number; empty the cell or "
                 "correct it"
             )
-        return values.clip(-LARGEST, LARGEST) if self.typed else values
+        return values
 
     def _refusal(self, cell: str, line: int) -> str:
         """Which cell is no number, and what can be done about it."""

@@ -25,6 +25,8 @@ from vaelab.data.sources import Source, TextFile
 from vaelab.errors import UserError
 from vaelab.recipes import Data
 
+FAR = 1e6  # ranges of a column, beyond which a number is brought nearer
+
 
 class Rows(NamedTuple):
     """The rows of a table, read by the schema of another one."""
@@ -131,7 +133,7 @@ def read_rows(source: Source, schema: Schema) -> Rows:
     matched = np.full((len(x), len(modelled)), np.nan, np.float32)
     for at, name in enumerate(order):
         matched[:, modelled.index(name)] = x[:, at]
-    notes += _unseen(matched, schema)
+    notes += [*_unseen(matched, schema), *_far(matched, schema)]
     return Rows(matched, carried(source, columns), tuple(notes))
 
 
@@ -150,6 +152,21 @@ def _unseen(x: Array, schema: Schema) -> Iterator[str]:
     for i, column in enumerate(schema.modelled):
         if KINDS[column.kind].words and (count := int((x[:, i] == len(column.values)).sum())):
             yield f"column {column.name!r}: {count:,} cells have values that training never saw"
+
+
+def _far(x: Array, schema: Schema) -> Iterator[str]:
+    """Bring numbers that are further away than `FAR` ranges of training to that distance, as the
+    square of one such number would be infinite.
+    """
+    for i, column in enumerate(schema.modelled):
+        span = FAR * max(column.high - column.low, abs(column.low), abs(column.high))
+        far = np.abs(x[:, i]) > span
+        if not KINDS[column.kind].words and span and far.any():
+            x[:, i] = x[:, i].clip(-span, span)
+            yield (
+                f"column {column.name!r}: {int(far.sum()):,} cells are further than {FAR:g} ranges "
+                "of the training table away, and are read as at that distance"
+            )
 
 
 def _check_names(source: Source) -> None:
