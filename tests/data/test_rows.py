@@ -192,4 +192,4 @@ def test_a_signal_in_a_text_file_keeps_its_form(tmp_path: Path) -> None:
     x = rng.normal(size=(30, 16)).round(4)
     np.savetxt(tmp_path / "t.csv", x, delimiter=",", fmt="%.4f")
     found = data.load(Data(source=str(tmp_path / "t.csv"), form="signal"))
-    assert (found.form, found.shape) == ("signal", (1, 16))
+    assert (found.form, found.shape) == ("signal", (16,))
