@@ -95,13 +95,28 @@ def photos(folder: Path) -> str:
     return str(folder / "photos")
 
 
+def rows(folder: Path) -> str:
+    """A table with words."""
+    lines = ["a,b", *(f"{value:.3f},{'xy'[i % 2]}" for i, value in enumerate(rng.normal(size=60)))]
+    (folder / "rows.csv").write_text("\n".join(lines))
+    return str(folder / "rows.csv")
+
+
+def numbers(folder: Path) -> str:
+    """A table without words."""
+    np.savetxt(folder / "numbers.csv", rng.normal(size=(60, 3)), delimiter=",", header="a,b,c")
+    return str(folder / "numbers.csv")
+
+
 REAL = rng.normal(0, 1, (60, 8, 8)).astype(np.float32)
 UNIT, FLAT = np.abs(REAL) / np.abs(REAL).max(), REAL.reshape(60, 64)
+WIDE, LONG = REAL.reshape(40, 4, 24), rng.normal(0, 1, (2000, 30)).astype(np.float32)
 GAUSSIAN = {"model.likelihood": "gaussian"}
 
 # What is wrong: a data file or "", and settings beside those of `TINY`.
 WRONG: dict[str, tuple[Callable[[Path], str] | str, dict[str, Any]]] = {
     "flat data moved": (array(FLAT), GAUSSIAN | {"data.rotate": 5.0}),
+    "flat data mirrored": (array(FLAT), GAUSSIAN | {"data.flip": True}),
     "real values dequantised": (array(UNIT), {"data.treatment": "dequantised"} | GAUSSIAN),
     "negative values binarised": (array(REAL), {"data.treatment": "dynamic"}),
     "large values binarised": (array(7 * UNIT), {"data.treatment": "dynamic"}),
@@ -144,6 +159,17 @@ WRONG: dict[str, tuple[Callable[[Path], str] | str, dict[str, Any]]] = {
     "few steps": (array(UNIT), {"train.epochs": 1, "train.batch": 4}),
     "one image a batch": (array(UNIT), {"model.batch_norm": True, "train.batch": 1}),
     "flat data convolved": (array(FLAT), GAUSSIAN | {"model.network": "conv"}),
+    "images convolved over time": ("", {"model.network": "conv1d"}),
+    "signals convolved as images": (array(WIDE), GAUSSIAN | {"model.network": "conv"}),
+    "images of a table": (array(FLAT), GAUSSIAN | {"data.form": "image"}),
+    "windows of windows": (array(REAL), GAUSSIAN | {"data.window": 8}),
+    "windows longer than a split": (array(LONG), GAUSSIAN | {"data.window": 300}),
+    "windows of a table": (array(LONG), GAUSSIAN | {"data.window": 20, "data.form": "table"}),
+    "a stride without windows": (array(FLAT), GAUSSIAN | {"data.stride": 8}),
+    "no channels over time": (
+        array(FLAT),
+        GAUSSIAN | {"model.network": "conv1d", "model.hidden": []},
+    ),
     "no channels": ("", {"model.network": "conv", "model.hidden": []}),
     "halved too often": ("", {"model.network": "conv", "model.hidden": [4, 4, 4, 4, 4]}),
     "a sphere of one dimension": (
@@ -176,12 +202,21 @@ WRONG: dict[str, tuple[Callable[[Path], str] | str, dict[str, Any]]] = {
     "compiled twice": ("", {"model.variant": "rae-gp", "train.compile": True}),
     "no images to stop by": ("", {"train.patience": 3, "data.validation": 0.0}),
     "warmed up in cycles": ("", {"objective.warmup": 3.0, "objective.cycles": 2}),
+    "mixed, but not by columns": (numbers, {"model.likelihood": "mixed"}),
+    "columns, but not mixed": (numbers, GAUSSIAN | {"data.treatment": "columns"}),
+    "columns of images": ("", {"model.likelihood": "mixed", "data.treatment": "columns"}),
+    "pseudo-inputs of words": (
+        rows,
+        {"model.likelihood": "mixed", "data.treatment": "columns", "model.prior": "vamp"},
+    ),
+    "hidden pixels": ("", {"data.hide": 0.2}),
     "no GPU": ("", {"train.device": "cuda"}),
 }
 if torch.cuda.is_available():
     del WRONG["no GPU"]
 # Remedies that another test follows, with the words by which it is found.
 ELSEWHERE = {
+    "'mixed' needs a table whose columns": "a model without data: tests/models/test_mixed.py",
     "correct it, or set model.network to mlp": "a custom network: tests/models/test_networks.py",
 }
 

@@ -6,7 +6,7 @@
     2
 
 `train` trains a recipe and returns a `Run`, `load` opens a run folder; ``run.vae`` encodes,
-decodes, reconstructs and samples. `evaluate`, `diagnose` and `compare` measure runs,
+decodes, reconstructs and samples. `evaluate`, `diagnose`, `compare` and `codes` measure runs,
 `write_report` shows them on a page, `explore` shows a latent space, `fit_prior` improves the
 samples of a run. `Step` and `epochs` are the training loop without a run folder. Names that need
 torch are imported when they are first used, so ``import vaelab`` is quick.
@@ -29,13 +29,16 @@ if TYPE_CHECKING:
     from vaelab.report.explorer import explore
     from vaelab.runs import Run, load
     from vaelab.training import Epoch, Step, epochs
+    from vaelab.workflows.codes import codes
     from vaelab.workflows.compare import compare
     from vaelab.workflows.evaluate import evaluate
+    from vaelab.workflows.fitting import recipe_for
     from vaelab.workflows.impute import impute
     from vaelab.workflows.posthoc_prior import fit_prior
     from vaelab.workflows.report import write_report
     from vaelab.workflows.sample import sample_rows
     from vaelab.workflows.score import score
+    from vaelab.workflows.score_steps import score_steps
     from vaelab.workflows.studies import train_all
     from vaelab.workflows.train import resume, train
 
@@ -49,6 +52,7 @@ __all__ = [
     "Run",
     "Step",
     "UserError",
+    "codes",
     "compare",
     "diagnose",
     "epochs",
@@ -58,9 +62,11 @@ __all__ = [
     "impute",
     "load",
     "recipe",
+    "recipe_for",
     "resume",
     "sample_rows",
     "score",
+    "score_steps",
     "study",
     "train",
     "train_all",
@@ -78,13 +84,16 @@ _NEED_TORCH = {
     "train": "workflows.train",
     "resume": "workflows.train",
     "train_all": "workflows.studies",
+    "codes": "workflows.codes",
     "compare": "workflows.compare",
     "evaluate": "workflows.evaluate",
     "diagnose": "evaluation.doctor",
     "fit_prior": "workflows.posthoc_prior",
     "impute": "workflows.impute",
+    "recipe_for": "workflows.fitting",
     "sample_rows": "workflows.sample",
     "score": "workflows.score",
+    "score_steps": "workflows.score_steps",
     "explore": "report.explorer",
     "write_report": "workflows.report",
 }

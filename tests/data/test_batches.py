@@ -253,6 +253,21 @@ def test_real_values_stay_within_their_range() -> None:
     assert found.max() <= 0  # what comes in from outside
 
 
+@pytest.mark.parametrize("shape", [(5, 7), (3, 5, 7)])
+@pytest.mark.parametrize("treatment", ["grey", "fixed", "threshold"])
+def test_half_of_the_images_are_mirrored_whole(treatment: str, shape: tuple[int, ...]) -> None:
+    x = torch.randint(256, (1000, *shape), generator=chance()).byte()
+    straight = batch(x, 256, treatment=treatment, flip=True)  # not augmented
+    found = batch(x, 256, augment=True, treatment=treatment, flip=True)
+    mirrored = (found == straight.flip(-1)).flatten(1).all(1)
+    assert torch.equal(found[~mirrored], straight[~mirrored])
+    assert abs(float(mirrored.double().mean()) - 0.5) < 4 * 0.5 / math.sqrt(1000)
+    assert torch.equal(found, batch(x, 256, augment=True, treatment=treatment, flip=True))
+    assert not torch.equal(
+        found, batch(x, 256, seed=1, augment=True, treatment=treatment, flip=True)
+    )
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 
@@ -261,6 +276,7 @@ def test_real_values_stay_within_their_range() -> None:
     [
         (torch.rand(4, 9), None, {"rotate": 5}, "data.rotate"),
         (torch.rand(4, 9), None, {"shift": 0.1}, "data.shift"),
+        (torch.rand(4, 9), None, {"flip": True}, "data.flip"),
         (torch.rand(4, 3, 3), None, {"treatment": "dequantised"}, "data.treatment"),
         (torch.full((4, 3), 2.5), None, {"treatment": "dynamic"}, "2.5 to 2.5"),
         (torch.full((4, 3), -1.0), None, {"treatment": "threshold"}, "data.treatment to grey"),

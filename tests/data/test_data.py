@@ -562,6 +562,8 @@ def test_sparse_matrices_are_refused_as_what_they_are(tmp_path: Path, form: str)
 def test_settings_that_the_source_cannot_follow_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((30, 4)))
     assert "set data.resize to 0" in refused(tmp_path / "x.npy", resize=8)
+    np.save(tmp_path / "images.npy", np.zeros((30, 3, 8, 8), np.uint8))
+    assert data.load(Data(source=str(tmp_path / "images.npy"), resize=8)).shape == (3, 8, 8)
     assert "only a table has columns" in refused(tmp_path / "x.npy", labels="y")
 
 

@@ -209,14 +209,99 @@ def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: P
         load(tmp_path, resize=16)
 
 
-def test_sixteen_bit_colours_are_read_with_eight_and_that_is_said(tmp_path: Path) -> None:
+def deep_png(path: Path, pixels: np.ndarray) -> None:
+    """A PNG of 16 bits a channel, which Pillow does not write: pixels (H, W, 2 to 4) uint16."""
+
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc32(kind + body))
 
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0))
-    rows = chunk(b"IDAT", compress((b"\0" + bytes(24)) * 4))
-    (tmp_path / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + rows + chunk(b"IEND", b""))
-    assert "16-bit colour" in load(tmp_path, test=0, validation=0).notes[0]
+    height, width, channels = pixels.shape
+    kind = {2: 4, 3: 2, 4: 6}[channels]
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    data = chunk(b"IDAT", compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + data)
+
+
+def deep_tiff(path: Path, pixels: np.ndarray, order: str, packed: bool) -> None:
+    """A TIFF of 16 bits a channel in one strip, deflated if packed: pixels (H, W, 3) uint16."""
+    height, width, channels = pixels.shape
+    at = 8 + 2 + 12 * 9 + 4  # after the directory
+    strip = pixels.astype(f"{order}u2").tobytes()
+    strip, compression = (compress(strip), 8) if packed else (strip, 1)
+    tags = [
+        (256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, at), (259, 3, 1, compression),
+        (262, 3, 1, 2), (273, 4, 1, at + 6), (277, 3, 1, channels), (278, 3, 1, height),
+        (279, 4, 1, len(strip)),
+    ]  # fmt: skip
+    body = struct.pack(f"{order}H", len(tags))
+    for tag, kind, count, value in tags:
+        short = kind == 3 and count == 1
+        body += struct.pack(f"{order}HHI" + ("H2x" if short else "I"), tag, kind, count, value)
+    depths = struct.pack(f"{order}3H", 16, 16, 16)
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
+    path.write_bytes(head + body + bytes(4) + depths + strip)
+
+
+@pytest.mark.parametrize("kind", ["png", "little.tif", "big.tif", "packed.tif"])
+def test_sixteen_bit_colours_stay(tmp_path: Path, kind: str) -> None:
+    pixels = np.arange(0, 65520, 546, dtype=np.uint16).reshape(8, 5, 3)
+    path = tmp_path / f"0.{kind}"
+    if kind == "png":
+        deep_png(path, pixels)
+    else:
+        deep_tiff(path, pixels, "<" if kind == "little.tif" else ">", kind == "packed.tif")
+    found = load(tmp_path, test=0, validation=0)
+    assert found.levels is None
+    np.testing.assert_array_equal(found.train.x[0].numpy(), np.moveaxis(pixels, 2, 0))
+    assert "16 bits a channel are kept" in found.notes[0]
+
+
+def test_sixteen_bit_colours_are_resized_on_white(tmp_path: Path) -> None:
+    pixels = np.full((12, 8, 4), 30001, np.uint16)
+    pixels[..., 3] = 65535
+    pixels[:6, :, 3] = 0
+    deep_png(tmp_path / "0.png", pixels)
+    found = load(tmp_path, resize=4, test=0, validation=0)
+    assert found.shape == (3, 4, 4)
+    assert (found.train.x[0, :, 0] == 65535).all()
+    assert (found.train.x[0, :, -1] - 30001).abs().max() < 1500  # ringing at the edge
+    assert "put on white" in found.notes[0]
+
+
+def test_sixteen_bit_colours_beside_others_are_read_with_eight_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    deep_png(tmp_path / "0.png", np.full((12, 9, 3), 40000, np.uint16))
+    put(tmp_path / "1.png")
+    found = load(tmp_path, test=0, validation=0)
+    assert found.levels == 256
+    assert (found.train.x[0] == 40000 // 256).all()
+    assert "1 images of 16 bits are read with 8 bits" in found.notes[0]
+
+
+def test_sixteen_bits_of_grey_with_alpha_are_read_with_eight_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    pixels = np.full((4, 4, 2), 65535, np.uint16)
+    pixels[..., 0] = 40000
+    deep_png(tmp_path / "0.png", pixels)
+    found = load(tmp_path, test=0, validation=0)
+    assert (found.train.x == 40000 // 256).all()
+    assert "1 images of 16 bits are read with 8 bits" in found.notes[0]
+
+
+def test_palettes_grey_with_alpha_and_one_bit_are_read_as_they_look(tmp_path: Path) -> None:
+    colours = Image.fromarray(RED).quantize(4)
+    colours.save(tmp_path / "0.png")
+    colours.save(tmp_path / "1.gif")
+    see_through = np.stack([np.full((12, 9), 40), np.zeros((12, 9))], -1).astype(np.uint8)
+    Image.fromarray(see_through, "LA").save(tmp_path / "2.png")
+    Image.new("1", (9, 12), 1).save(tmp_path / "3.tif")
+    found = load(tmp_path, test=0, validation=0).train.x
+    for i in range(2):
+        np.testing.assert_array_equal(found[i].numpy(), np.moveaxis(RED, 2, 0))
+    assert (found[2:] == 255).all()
 
 
 def test_classes_whose_names_contain_such_words_are_classes(tmp_path: Path) -> None:
@@ -232,4 +317,4 @@ def test_images_of_16_bits_with_a_transparent_level_are_read(tmp_path: Path) -> 
         Image.fromarray(levels).save(tmp_path / f"{i}.png", transparency=0)
     found = load(tmp_path)
     np.testing.assert_array_equal(found.train.x[0].numpy(), levels.astype("f4"))
-    assert "transparency of 12 images of 16 bits is left out" in found.notes[0]
+    assert "transparency of 12 grey images of 16 bits is left out" in found.notes[0]

@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vaelab.data import Dataset, load, load_all
+from vaelab.data import Dataset, load, load_all, load_series
 from vaelab.data.windows import cut, starts
 from vaelab.errors import UserError
 from vaelab.recipes import Data
@@ -81,6 +81,18 @@ def test_all_windows_of_a_new_signal_are_read_in_order(tmp_path: Path) -> None:
     found, levels, _ = load_all(Data(source=str(tmp_path / "x.npy"), window=10, stride=7), None)
     assert found.x[:, 0].tolist() == starts(100, 10, 7).tolist()
     assert levels is None
+
+
+def test_a_long_signal_is_read_as_a_whole(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    settings = Data(source=str(tmp_path / "x.npy"), window=10)
+    for layout in (x, x.T):
+        np.save(tmp_path / "x.npy", layout)
+        assert torch.equal(load_series(settings)[0], torch.from_numpy(x))
+    x[5, 1] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(UserError, match="not all values are finite"):
+        load_series(settings)
 
 
 @pytest.mark.parametrize(

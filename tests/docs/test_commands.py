@@ -17,8 +17,10 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
+import pandas
 import pytest
 from conftest import TINY, flags
+from PIL import Image
 
 import vaelab
 from vaelab.cli.main import main
@@ -40,6 +42,9 @@ SMALL = [
     "--figures.points=40",
     "--figures.samples=4",
 ]
+
+
+OF_DATA = {"patients": "patients.csv", "signal": "ecg.npy"}  # runs of data: their files
 
 
 class Block(NamedTuple):
@@ -107,7 +112,23 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("pages")
     np.save(folder / "faces.npy", rng.integers(0, 256, (80, 32, 32, 3)).astype(np.uint8))
     table = rng.normal(size=(80, 4)) * [0.01, 1, 100, 10_000]
+    np.save(folder / "ecg.npy", rng.normal(size=6000))
+    np.save(folder / "new.npy", rng.normal(size=600))
+    np.save(folder / "windows.npy", rng.normal(size=(300, 256)))
     np.savetxt(folder / "wine.csv", table, delimiter=",", header="a,b,c,d", comments="")
+    people = [
+        f"p{i},{rng.normal(170, 9):.1f},{rng.poisson(2)},{['yes', 'no'][i % 2]},"
+        f"{['Faro', 'Porto'][i % 2]},{['ill', 'well'][i % 2]}"
+        for i in range(90)
+    ]
+    for name in ("patients", "people", "new"):
+        header = "id,height,visits,member,city,diagnosis"
+        (folder / f"{name}.csv").write_text("\n".join([header, *people, "q1,,3,no,,ill"]))
+    shutil.copy(folder / "new.csv", folder / "holes.csv")
+    for i in range(24):
+        photo = folder / "photos" / ("cat", "dog")[i % 2] / f"{i}.png"
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (70, 66, 3)).astype(np.uint8)).save(photo)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("vaelab.data.mnist.load", mnist)
@@ -138,6 +159,10 @@ def provide(name: str) -> None:
         return
     recipe = "quickstart"
     given = dict(TINY)
+    if folder.name in OF_DATA:
+        words = ["train", OF_DATA[folder.name], "--out", name, *SMALL]
+        assert main([*words, "--model.hidden=8"]) == 0
+        return
     if folder.parent.name in available():  # a run of a study
         provide(str(folder.parent))
         return
@@ -158,6 +183,8 @@ def test_a_command_of_the_pages_runs(command: str, workspace: Path) -> None:
         assert main(words) == 0
         return
     run = "runs/labels" if "--label" in words else "runs/any"
+    if any(word.endswith(".csv") for word in words):
+        run = "runs/patients"
     words = [run if word == "RUN" else word for word in words]
     for word in words:
         if word.startswith("runs/") and words[words.index(word) - 1] != "--out":
@@ -181,8 +208,13 @@ def test_a_code_block_of_the_pages_runs(block: Block, workspace: Path) -> None:
     if "vaelab.train(" not in block.text:
         provide("runs/mlp-20d")
     provide("runs/binary-40d")
+    for name in OF_DATA:
+        if f"runs/{name}" in block.text:  # a command may have trained it on other data
+            shutil.rmtree(f"runs/{name}", ignore_errors=True)
+            provide(f"runs/{name}")
     text = re.sub(r'("train.epochs": |samples=|sample\()\d+', r"\g<1>2", block.text)
-    names = {"x": np.random.default_rng(0).random((3, 28, 28)), "vaelab": vaelab}
+    frame = pandas.read_csv("new.csv")
+    names = {"frame": frame, "x": np.random.default_rng(0).random((3, 28, 28)), "vaelab": vaelab}
     exec(compile(text, f"{block.page}:{block.line}", "exec"), names)
 
 

@@ -188,6 +188,15 @@ def test_any_shape_has_features(shape: tuple[int, ...]) -> None:
     assert sum(parameter.numel() for parameter in eyes.parameters()) < 200_000
 
 
+@pytest.mark.parametrize("shape", [(40,), (3, 20), (2, 1), (5, 700)])
+def test_signals_are_convolved_over_time_alone(shape: tuple[int, ...]) -> None:
+    eyes = Classifier(batches(torch.rand(60, *shape), torch.arange(60) % 3), "signal")
+    with evaluating(eyes):
+        assert eyes.features(torch.rand(2, *shape)).shape == (2, 64)
+    assert not any(isinstance(layer, torch.nn.Conv2d) for layer in eyes.modules())
+    assert Classifier(batches(torch.rand(60, 9, 9)), "signal").task == "components"
+
+
 def test_of_counts_the_logarithm_is_looked_at() -> None:
     x = torch.randint(0, 1000, (70, 6)).float()
     eyes = learn(batches(x, treatment="counts"), 0)

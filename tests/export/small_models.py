@@ -15,6 +15,7 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {  # the shape, setti
     "colour-conv": ((3, 9, 11), {"network": "conv", "likelihood": "gaussian-learned"}),
     "resnet": ((13, 10), {"network": "resnet", "likelihood": "logistic-mixture"}),
     "colour-resnet": ((3, 8, 9), {"network": "resnet", "activation": "silu"}),
+    "colour-levels": ((3, 9, 8), {"network": "resnet", "likelihood": "logistic-mixture"}),
     "wide-conv": ((1, 7, 18), {"network": "conv", "activation": "gelu", "likelihood": "poisson"}),
     "plain-conv": ((16, 16), {"network": "conv", "batch_norm": False, "activation": "tanh"}),
     "table": ((30,), {"likelihood": "gaussian", "activation": "elu"}),
@@ -23,6 +24,8 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {  # the shape, setti
     "counts": ((12,), {"likelihood": "negative-binomial", "batch_norm": False}),
     "full-covariance": ((8, 8), {"variant": "full-cov", "latent": 4}),
     "sphere": ((8, 8), {"variant": "svae", "likelihood": "continuous-bernoulli"}),
+    "signals": ((3, 27), {"network": "conv1d", "likelihood": "gaussian-learned"}),
+    "standardised-signals": ((21,), {"network": "conv1d", "likelihood": "gaussian"}),
     "levels": ((8, 8), {"variant": "ladder"}),
     "flow": ((8, 8), {"variant": "iaf"}),
     "no-hidden-layer": ((8, 8), {"hidden": (), "latent": 1}),
@@ -51,9 +54,11 @@ def settings(**given: Any) -> Model:
 
 def made(shape: tuple[int, ...], model: Model) -> VAE:
     """A model with weights as after a training: no mean is 0 and no scale is 1."""
+    signal = model.network == "conv1d"
     real = len(shape) == 1 and model.likelihood not in COUNTS
-    units = Units(torch.rand(shape), torch.rand(shape) + 0.5) if real else None
-    vae = build(model, shape, LEVELS, (0, 1, 7), units)
+    size = (*shape[:-1], 1) if signal else shape
+    units = Units(torch.rand(size), torch.rand(size) + 0.5) if real else None
+    vae = build(model, shape, LEVELS, (0, 1, 7), units, "signal" if signal else None)
     with torch.no_grad():
         for module in vae.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):

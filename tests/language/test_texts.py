@@ -37,7 +37,7 @@ COMPOSED = {  # the keys of a file that its readers put together
     "doctor": r"title of a (fault|remark)",
     "explorer": r"(mode|number|about|tab|part)_|(rate|distortion)_is",
     "figures": r"traversals_(image|signal|table)|loss_by_class",
-    "report": r"h_manifold|split_|trained_(built_in|custom)_[01]|treatment_",
+    "report": r"h_manifold|split_|trained_(built_in|custom)_[01]|treatment_|augmented_",
     "shared": r"section\.",
     "summary": r"header\.",
 }

@@ -145,10 +145,10 @@ def test_a_network_refuses_only_data_of_other_forms_and_its_remedy_works() -> No
         assert bool(refused) == (guess(shape) not in NETWORKS[network].takes), (network, shape)
         if refused:
             assert f"needs {NETWORKS[network].takes[0]}s, these data are {guess(shape)}s" in refused
-            (remedies,) = re.findall(r"set model.network to ([\w ]+)", refused)
+            (remedies,) = re.findall(r"set model.network to ([\w -]+)", refused)
             for remedy in remedies.split(" or "):
                 assert not reason(remedy, shape)
-    assert reason("conv", (9,)).endswith("set model.network to mlp")
+    assert reason("conv", (9,)).endswith("set model.network to mlp or wide-deep")
     assert "or data.form to image if they are images" in reason("conv", (3, 19))
     assert "or data.form to signal if they are signals" in reason("conv1d", (8, 8))
 

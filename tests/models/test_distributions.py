@@ -68,12 +68,14 @@ KINDS: dict[str, type[Likelihood]] = {
     "negative-binomial": NegativeBinomial,
 }
 each_likelihood = pytest.mark.parametrize("name", KINDS)
-each_shape = pytest.mark.parametrize("shape", [(5, 4), (3, 4, 2), (7,)])
+# Three channels would be colours, which may depend on one another: test_colour_logistics.
+each_shape = pytest.mark.parametrize("shape", [(5, 4), (4, 3, 2), (7,)])
 
 
 def numbers(name: str, levels: int = 17, logistics: int = 2) -> int:
     """P."""
-    found: int = inject(KINDS[name].outputs, {"levels": levels, "logistics": logistics})
+    known = {"levels": levels, "logistics": logistics, "shape": SHAPE}
+    found: int = inject(KINDS[name].outputs, known)
     return found
 
 
@@ -256,7 +258,7 @@ def test_a_likelihood_of_grey_levels_refuses_real_values(name: str) -> None:
     with pytest.raises(
         UserError, match=rf"^model\.likelihood: '{name}' needs grey levels.*gaussian$"
     ):
-        inject(KINDS[name].outputs, {"levels": None, "logistics": 2})
+        inject(KINDS[name].outputs, {"levels": None, "logistics": 2, "shape": SHAPE})
 
 
 # --- values in [0, 1] -----------------------------------------------------------------------------
@@ -548,6 +550,18 @@ def test_means_of_grey_levels_are_the_sums_of_levels_by_their_probabilities(
     torch.testing.assert_close(
         make(name, (1,), levels=levels)(outputs).mean[:, 0], wanted, rtol=1e-11, atol=1e-12
     )
+
+
+def test_samples_of_grey_levels_have_the_frequencies_of_their_probabilities() -> None:
+    count, levels = 20_000, 5
+    outputs = torch.randn(4, numbers("logistic-mixture"))
+    p = make("logistic-mixture", (1,), levels=levels).float()(outputs)
+    v = (p.base_dist.sample((count,))[..., 0] * (levels - 1)).round().long()  # (count, 4)
+    probability = probabilities("logistic-mixture", outputs.requires_grad_(), levels)
+    for i in range(4):
+        found = v[:, i].bincount(minlength=levels) / count
+        error = (probability[:, i] * (1 - probability[:, i]) / count).sqrt()
+        assert float(((found - probability[:, i]).abs() / (error + 1e-4)).max()) < 5
 
 
 @pytest.mark.parametrize("name", ["categorical", "logistic-mixture"])

@@ -12,6 +12,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from vaelab.data import Column, Schema
+from vaelab.errors import UserError
 from vaelab.models import VAE, build, imputed, scores, units_of
 from vaelab.models.likelihoods import Mixed
 from vaelab.models.likelihoods.mixed import BLOCKS
@@ -275,6 +276,11 @@ def test_a_row_is_scored_the_same_alone_among_others_in_any_order_and_twice() ->
     assert torch.equal(shuffled, together[order])
     assert torch.equal(next(scores(vae, x[7:8], 30)).log_p, together[7:8])
     assert not torch.equal(next(scores(vae, x[7:8], 30, seed=1)).log_p, together[7:8])
+
+
+def test_without_a_table_there_is_no_mixed_likelihood() -> None:
+    with pytest.raises(UserError, match=r"set data\.treatment to columns"):
+        build(Model(likelihood="mixed"), (5,))
 
 
 def test_the_decoder_of_a_table_has_as_many_outputs_as_its_columns_need() -> None:

@@ -154,3 +154,26 @@ def test_standardising_is_refused_where_it_makes_no_sense(
             quiet=True,
         )
     assert flags(given)
+
+
+@pytest.mark.parametrize("shape", [(3, 40), (40,)])
+def test_a_signal_is_standardised_by_channel_with_its_jacobian(shape: tuple[int, ...]) -> None:
+    """One mean and deviation for all steps of a channel: a wave keeps its form."""
+    size = (*shape[:-1], 1)
+    shift, scale = 5 * torch.randn(size), 10 ** torch.randn(size)
+    x = shift + scale * torch.randn(300, *shape)
+    units = units_of(Data(standardise=True), shape, x, form="signal")
+    assert units is not None
+    assert units.shift.shape == units.scale.shape == size
+    u = units.inward(x)
+    torch.testing.assert_close(u.mean((0, -1)), torch.zeros(size[:-1]), rtol=0, atol=1e-4)
+    torch.testing.assert_close(u.std((0, -1), correction=0), torch.ones(size[:-1]))
+    settings = Model(likelihood="gaussian", hidden=(6,), latent=2, network="conv1d")
+    models = []
+    for given in (units, None):
+        torch.manual_seed(1)
+        models.append(build(settings, shape, units=given, form="signal"))
+    z, steps = torch.randn(len(x), 2), shape[-1]
+    p, q = (vae.decoder(z) for vae in models)
+    jacobian = steps * units.scale.log().sum()
+    torch.testing.assert_close(p.log_prob(x), q.log_prob(u) - jacobian, rtol=1e-5, atol=1e-2)

@@ -38,6 +38,7 @@ from vaelab.plots.series import (
     feature_pairs,
     feature_steps,
     signal_pairs,
+    signal_scores,
     signal_steps,
     signals,
 )  # fmt: skip
@@ -90,6 +91,9 @@ ALL = {
     ),
     "signals": lambda look: signals(WAVES, look=look, title=look.text("samples")),
     "signal_pairs": lambda look: signal_pairs(WAVES[:7], WAVES[:7] + 0.1, look=look),
+    "signal_scores": lambda look: signal_scores(
+        WAVES[0], np.exp(WAVES[0, :, 0]), WAVES[0, :, 0] > 0.5, 2.0, look=look
+    ),
     "signal_steps": lambda look: signal_steps(
         WAVES.reshape(4, 6, 40, 2), look=look, title=look.text("interpolation")
     ),

@@ -142,6 +142,7 @@ def test_a_run_cites_its_row_its_parts_and_all_else_it_used_once_most_specific_f
         ({"data.treatment": "dequantised"}, "theis2016note"),
         ({"model.variant": "vae", "model.conditional": True}, "sohn2015learning"),
         ({"model.network": "resnet"}, "he2016identity"),
+        ({"model.network": "resnet"}, "odena2016deconvolution"),
         ({"model.dropout": 0.1}, "srivastava2014dropout"),
         ({"objective.cycles": 4}, "fu2019cyclical"),
         ({"objective.warmup": 4.0}, "bowman2016generating"),

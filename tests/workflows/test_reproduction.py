@@ -122,6 +122,7 @@ def test_the_tables_of_the_pages_are_those_of_the_result_files() -> None:
         .partition(published.END)[0]
     )
     assert lines == published.table()
+    lines += (ROOT / "docs" / "images.md").read_text("utf-8")  # those of your own photographs
     for name in available():
         assert f"`{name}" in table + lines, (
             f"{name} has no line: python benchmarks/recipes.py {name}"

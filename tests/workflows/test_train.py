@@ -362,6 +362,34 @@ def test_colour_images_of_any_size_train_convolutions(tmp_path: Path) -> None:
     assert losses(run)[-1] < losses(run)[0]
 
 
+@pytest.mark.parametrize(
+    ("settings", "offset"),
+    [
+        ({"model.likelihood": "logistic-mixture"}, 0.0),
+        ({"model.likelihood": "gaussian", "data.treatment": "dequantised"}, 8.0),
+        ({"model.likelihood": "bernoulli", "data.treatment": "dynamic"}, 0.0),
+        ({"model.likelihood": "bernoulli"}, None),  # a cross-entropy of grey levels
+        ({"model.likelihood": "gaussian"}, None),  # a density of real values
+        ({"model.variant": "ae"}, None),
+    ],
+)
+def test_the_end_of_a_training_states_bits_per_dimension_where_there_are_any(
+    settings: dict[str, Any],
+    offset: float | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = write_npy(tmp_path, 40, 3, 6, 6)
+    run = vaelab.train(tiny({"data.source": source} | settings), tmp_path / "run")
+    found, printed = run.results.get("bits_per_dim"), capsys.readouterr().out
+    if offset is None:
+        assert found is None
+        assert "bits/dim" not in printed
+        return
+    assert found == pytest.approx(run.results["loss"] / (3 * 6 * 6 * math.log(2)) + offset)
+    assert f"({found:.4g} bits/dim)" in printed
+
+
 def test_rows_of_numbers_train_and_draw_what_can_be_drawn_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

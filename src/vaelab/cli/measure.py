@@ -1,4 +1,4 @@
-"""vaelab evaluate, doctor, compare: what runs are worth."""
+"""vaelab evaluate, doctor, compare, codes: what runs are worth."""
 
 from __future__ import annotations
 
@@ -77,6 +77,25 @@ def compare(arguments: argparse.Namespace) -> None:
         raise KeyboardInterrupt(f"{done}; run the same command again to continue") from None
 
 
+def codes(arguments: argparse.Namespace) -> None:
+    """Measure the codes of a run and print shift, scale and quality."""
+    if not arguments.quiet:
+        announce(f"measuring the codes of {arguments.run}")
+    from vaelab.workflows.codes import as_json
+
+    found = vaelab.codes(
+        arguments.run, images=arguments.images, out=arguments.out, code=arguments.code
+    )
+    if arguments.quiet:
+        return
+    if arguments.format == "json":
+        print(as_json(found), end="")
+        return
+    print("\n".join(f"{name}: {one}" for name, one in found.items()))
+    if arguments.out:
+        print(arguments.out)
+
+
 COMMANDS = {
     "evaluate": Command(
         "measure likelihood, latent space and samples of a run",
@@ -125,5 +144,20 @@ COMMANDS = {
         ["vaelab compare RUN RUN ... [options] [--SECTION.NAME VALUE ...]"],
         settings=True,
         memory="lower --images or --samples",
+    ),
+    "codes": Command(
+        "shift, scale and decoded quality of the codes, as latent diffusion needs them",
+        [
+            RUN,
+            IMAGES._replace(about="number of images of each split (default: all)"),
+            Option("--format", "what is printed", "FORMAT", default="text",
+                choices={"text": "lines", "json": "every number, and nothing else"}),
+            Option("--out", "keep every number in FILE, as JSON", "FILE"),
+            CODE,
+            QUIET,
+        ],
+        codes,
+        ["vaelab codes RUN [options]"],
+        memory="lower --images",
     ),
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import vaelab
 from vaelab.cli.arguments import CODE, QUIET, RUN, Command, Option, share, whole
@@ -19,10 +20,14 @@ def score(arguments: argparse.Namespace) -> None:
     run = _opened(arguments)
     from vaelab.data.frames import encoded
 
-    found = vaelab.score(
-        run, arguments.data, samples=arguments.samples, rate=arguments.rate,
-        labels=arguments.labels or "", seed=arguments.seed, quiet=arguments.quiet,
-    )  # fmt: skip
+    asked = {name: getattr(arguments, name) for name in ("samples", "rate", "seed")}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    found: Any
+    if run.recipe.data.window:
+        found = vaelab.score_steps(run, arguments.data, **asked)
+    else:
+        labels = arguments.labels or ""
+        found = vaelab.score(run, arguments.data, labels=labels, quiet=arguments.quiet, **asked)
     if not arguments.quiet:
         print(found.summary())
     if arguments.out:
@@ -59,16 +64,16 @@ def _written(path: Path, arguments: argparse.Namespace) -> None:
 
 COMMANDS = {
     "score": Command(
-        "how odd each row of new data is, and which column makes it so",
+        "how odd each row or time step is, and which column makes it so",
         [
             RUN,
             DATA,
             Option("--out", "a .csv, .tsv or .parquet file: a line for each row", "FILE"),
-            Option("--rate", "share of usual rows that may be called odd (0.05)", "RATE", share,
-                default=0.05),
+            Option("--rate", "share of usual rows that may be called odd (0.05; of steps 0.01)",
+                "RATE", share),
             Option("--labels", "a column that says which rows are odd, for the AUC", "COLUMN"),
-            Option("--samples", "importance samples for each row (200)", "K", whole(1),
-                default=200),
+            Option("--samples", "importance samples for each row (200; of a window 64)", "K",
+                whole(1)),
             SEED,
             CODE,
             QUIET,

@@ -9,7 +9,7 @@ from pathlib import Path
 import vaelab
 from vaelab.cli.arguments import CODE, LANG, OVERWRITE, QUIET, RUN, Command, Option, whole
 from vaelab.errors import UserError, quoted
-from vaelab.recipes import Recipe, study
+from vaelab.recipes import AXES, Recipe, available, study
 from vaelab.workflows.console import say
 
 MEMORY = (
@@ -42,21 +42,37 @@ def train(arguments: argparse.Namespace) -> None:
 
 def _recipes(name: str, overrides: Mapping[str, str], *, quiet: bool) -> dict[str, Recipe]:
     """The runs of a recipe or a study; for data those of the recipe that fits them."""
-    from vaelab.workflows.fitting import fitting, is_data, recipe_for
-
-    if not is_data(name):
+    if not _is_data(name):
         recipes = study(name, overrides)
         if not quiet:
             say(f"training {name}")
         return recipes
+    if not quiet:
+        say(f"training on {name}")
+    from vaelab.workflows.fitting import fitting, recipe_for
+
     found, recipe = fitting(name), recipe_for(name, overrides)
     if not quiet:
         settings = "".join(f" --{key} {value}" for key, value in found.settings.items())
         say(
-            f"training on {name}: {found.why}, so by the recipe {found.recipe} (the same as "
-            f"vaelab train {found.recipe} --data.source {quoted(name)}{settings})"
+            f"{found.why}, so by the recipe {found.recipe}, as vaelab train {found.recipe} "
+            f"--data.source {quoted(name)}{settings}"
         )
     return {recipe.name: recipe}
+
+
+def _is_data(name: str) -> bool:
+    """Whether a word names data, and no recipe."""
+    path = Path(name)
+    if name in available() or path.suffix == ".toml":
+        return False
+    try:
+        there = path.exists()
+    except (OSError, ValueError):
+        there = False
+    if there and any((path / file).exists() for file in ("recipe.toml", "study.json")):
+        raise UserError(f"{name}: is a run, not a recipe; vaelab train --resume {quoted(name)}")
+    return there or name in AXES["data.source"].keys() - {"PATH"}
 
 
 def fit_prior(arguments: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
+from torch import Tensor
 
 from vaelab.data.batches import Batches, check_support
 from vaelab.data.checking import check
@@ -26,7 +27,7 @@ from vaelab.data.schema import KINDS, Array, Cells, Column, Schema
 from vaelab.data.sources import Source
 from vaelab.data.splitting import build
 from vaelab.data.tables import Rows, read_rows
-from vaelab.data.windows import windowed
+from vaelab.data.windows import series, windowed
 from vaelab.errors import UserError
 from vaelab.recipes import AXES, Data, code
 from vaelab.recipes.parts import Form
@@ -50,6 +51,7 @@ __all__ = [
     "guess",
     "load",
     "load_all",
+    "load_series",
     "read_rows",
     "source_of",
     "spread",
@@ -66,7 +68,9 @@ def load(settings: Data) -> Dataset:
     """
     try:
         _check_applies(settings)
-        return build(_read(settings), settings, *_names(settings.source))
+        found = build(_read(settings), settings, *_names(settings.source))
+        _check_size(found, settings)
+        return found
     except MemoryError as error:
         raise UserError(lack_of_memory(f"data.source: {settings.source}", error)) from None
 
@@ -94,6 +98,21 @@ def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None, tup
     return Split(torch.cat([part.x for part in parts]), y), found.levels, found.notes
 
 
+def load_series(settings: Data) -> tuple[Tensor, tuple[str, ...]]:
+    """The long signal of `settings.source`, (T, C) float32, uncut, and notes on the reading.
+
+    Raises as `load` does.
+    """
+    arrays = _read(msgspec.structs.replace(settings, window=0, stride=0))
+    notes: list[str] = []
+    found = series(arrays.x, settings.source, notes)
+    if found.dtype != np.float32 or not np.isfinite(found).all():
+        raise UserError(
+            f"{settings.source}: not all values are finite numbers; replace those that are missing"
+        )
+    return torch.from_numpy(found), (*arrays.notes, *notes)
+
+
 def anchored(settings: Data) -> Data:
     """The same settings with absolute paths, so that a run folder finds its data from anywhere."""
     folder = str(Path(settings.dir).expanduser().absolute()) if settings.dir else ""
@@ -104,19 +123,23 @@ def anchored(settings: Data) -> Data:
 
 
 def _check_applies(settings: Data) -> None:
-    """Refuse settings of tables and of images of other sizes where the source is neither."""
+    """Refuse settings of tables where the source is none."""
     named = settings.source in NAMED or ".py:" in settings.source
     path = None if named else find(settings.source)
-    resized = [name for name in NAMED if "resize" in AXES["data.source"][name].reads]
-    if settings.resize and not (path and path.is_dir()) and settings.source not in resized:
-        raise UserError(
-            f"data.resize: only folders of images are resized, {settings.source} is none; "
-            "set data.resize to 0"
-        )
     if settings.labels not in ("", "none") and not (path and path.suffix.lower() in TABLES):
         raise UserError(
             f"data.labels: only a table has columns, {settings.source} is none; "
             'set data.labels to none to leave its labels out, or to ""'
+        )
+
+
+def _check_size(found: Dataset, settings: Data) -> None:
+    """Refuse data of another size than that asked for: only folders of images are resized."""
+    wanted = (settings.resize, settings.resize)
+    if settings.resize and found.shape[-2:] != wanted:
+        raise UserError(
+            f"data.resize: only folders of images are resized, {settings.source} is none, and has "
+            f"shape {'x'.join(map(str, found.shape))}; set data.resize to 0"
         )
 
 

@@ -35,13 +35,13 @@ class Batches:
         counts       level, or the real value, a whole number from 0 on
         columns      the cells of a table, NaN where one is empty
 
-    Augmentation rotates by U(-rotate, rotate) degrees and shifts by U(-shift, shift) of height and
-    width, each image by its own, before anything is binarised or dequantised; what comes in from
-    outside is 0.
+    Augmentation mirrors an image left to right with probability 1/2 (`flip`), rotates it by
+    U(-rotate, rotate) degrees and shifts it by U(-shift, shift) of height and width, each image by
+    its own, before anything is binarised at random or dequantised; what comes in from outside is 0.
 
     Raises `UserError` where the treatment needs levels and there are real values, or values in [0,
     1] or whole numbers and there are others, and where data that are no images, or were binarised
-    for good, are to be rotated or shifted.
+    for good, are to be rotated or shifted; or where flat data are to be mirrored.
     """
 
     def __init__(
@@ -58,11 +58,12 @@ class Batches:
             (math.radians(settings.rotate), settings.shift) if augment else (0.0, 0.0)
         )
         self.hide = settings.hide if augment else 0.0
+        self.flip = augment and settings.flip
         moved = bool(self.rotate or self.shift)
-        if moved and x.ndim < 3:
+        if (moved or self.flip) and x.ndim < 3:
             raise UserError(
-                "data.rotate, data.shift: flat data have no height and width; "
-                "set data.rotate and data.shift to 0"
+                "data.rotate, data.shift, data.flip: flat data have no height and width; "
+                "set data.rotate and data.shift to 0, and data.flip to false"
             )
         if self.treatment == "dequantised" and levels is None:
             raise UserError(
@@ -97,6 +98,9 @@ class Batches:
         Consumes random numbers only where the treatment or the augmentation needs them.
         """
         x = self.x.index_select(0, index.to(self.x.device)).float()
+        if self.flip:
+            u = torch.rand(len(x), generator=generator, device=x.device)
+            x = torch.where((u < 0.5).view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
         if self.rotate or self.shift:
             x = self._move(x, generator)
         if self.hide:

@@ -43,13 +43,12 @@ def windowed(arrays: Arrays, settings: Data, origin: str) -> Arrays:
     Raises `UserError` where a block is shorter than a window.
     """
     notes: list[str] = []
-    series = _series(arrays.x, origin, notes)
-    blocks = {"x": series}
+    blocks = {"x": series(arrays.x, origin, notes)}
     for key, fraction in (("x_test", settings.test), ("x_validation", settings.validation)):
         own: Array | None = getattr(arrays, key)
         rest, held = blocks["x"], round(fraction * len(blocks["x"]))
         if own is not None:
-            blocks[key] = _series(own, f"{origin}: {key}", notes)
+            blocks[key] = series(own, f"{origin}: {key}", notes)
         elif held:
             blocks |= {"x": rest[:-held], key: rest[-held:]}
     window, stride = settings.window, stride_of(settings)
@@ -84,8 +83,8 @@ def windowed(arrays: Arrays, settings: Data, origin: str) -> Arrays:
     )
 
 
-def _series(x: Array, origin: str, notes: list[str]) -> Array:
-    """The signal as (T, C), of real values; its longer axis is time."""
+def series(x: Array, origin: str, notes: list[str]) -> Array:
+    """Return a long signal as (T, C), of real values; its longer axis is time."""
     if x.ndim not in (1, 2):
         raise UserError(
             f"data.window: {origin} has shape {x.shape}, and cuts one long signal (T,) or (T, C); "

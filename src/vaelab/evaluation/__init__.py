@@ -6,6 +6,8 @@ doctor diagnoses a run in sentences, `paired` compares runs, and `intervals` com
 intervals.
 """
 
+from vaelab.evaluation.codes import Codes
+from vaelab.evaluation.codes import measured as measured_codes
 from vaelab.evaluation.encoding import Section, rounded
 from vaelab.evaluation.evaluate import OPINION, missing
 from vaelab.evaluation.evaluator import Evaluator
@@ -29,6 +31,7 @@ __all__ = [
     "OPINION",
     "SECTIONS",
     "WEIGHTS",
+    "Codes",
     "Estimate",
     "Evaluation",
     "Evaluator",
@@ -43,6 +46,7 @@ __all__ = [
     "headlines",
     "mean",
     "meaning",
+    "measured_codes",
     "missing",
     "number",
     "protocol",

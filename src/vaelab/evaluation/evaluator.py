@@ -78,7 +78,8 @@ class Evaluator:
         images = Batches(split.x, self.data.levels, self.run.recipe.data, self.device, y=split.y)
         # The subset is taken after the treatment: "fixed" images are sampled in order.
         some = self.chosen(split).to(self.device)
-        images.x, images.y = images.x[some], None if images.y is None else images.y[some]
+        if len(some) < len(images):  # all images at once would be a copy
+            images.x, images.y = images.x[some], None if images.y is None else images.y[some]
         return images
 
     @cached_property

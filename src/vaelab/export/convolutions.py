@@ -1,4 +1,4 @@
-"""Convolutions and transposed convolutions of torch as convolutions of programs."""
+"""Convolutions, transposed convolutions and repeated pixels of torch as steps of programs."""
 
 from __future__ import annotations
 
@@ -31,6 +31,24 @@ def conv2d(
     output = b.new((1, len(weight), *size))
     b.conv(x, weight, _bias(bias, len(weight)), stride, padding, output)
     return output
+
+
+def conv1d(
+    b: Builder,
+    x: Value,
+    weight: Tensor,  # (O, C, taps)
+    bias: Tensor | None = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Value:
+    """A convolution over time, as one of images of one row."""
+    x = b.contiguous(x)
+    image = Value(x.array, x.meta.unsqueeze(2))
+    strides, paddings = (1, stride[0]), (0, padding[0])
+    found = conv2d(b, image, weight.unsqueeze(2), bias, strides, paddings, dilation, groups)
+    return Value(found.array, found.meta.squeeze(2))
 
 
 def conv_transpose2d(
@@ -69,6 +87,17 @@ def conv_transpose2d(
             b.conv(x, part.flip(2, 3), bias, (1, 1), (above, left), view)
         else:  # the kernel is smaller than the stride
             b.map("copy", bias.view(-1, 1, 1), into=view)
+    return output
+
+
+def upsample_nearest2d(b: Builder, x: Value, size: None, factors: Sequence[float]) -> Value:
+    """Repeat every pixel: rows and columns of one remainder by the factor are a copy of x."""
+    down, right = (int(factor) for factor in factors)
+    if size is not None or (down, right) != tuple(factors):
+        raise UnknownOperationError(f"upsample_nearest2d({size}, {factors})")
+    output = b.new((*x.shape[:2], down * x.shape[2], right * x.shape[3]))
+    for i, j in itertools.product(range(down), range(right)):
+        b.map("copy", x, into=Value(output.array, output.meta[:, :, i::down, j::right]))
     return output
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vaelab.export.builder import Builder, Input, Value
-from vaelab.export.convolutions import conv2d, conv_transpose2d
+from vaelab.export.convolutions import conv1d, conv2d, conv_transpose2d, upsample_nearest2d
 from vaelab.export.reasons import UnknownOperationError
 
 # Elementwise operations: programs have maps of the same names.
@@ -244,6 +244,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "clamp_max": partial(binary, "minimum"),
     "clamp_min": partial(binary, "maximum"),
     "clone": lambda b, x, **_: x,
+    "conv1d": conv1d,
     "conv2d": conv2d,
     "conv_transpose2d": conv_transpose2d,
     "cross_entropy_loss": cross_entropy,
@@ -267,5 +268,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "sum": partial(reduce, "sum"),
     "to": cast,
     "type_as": cast,
+    "upsample_nearest2d": upsample_nearest2d,
     "where": where,
 }

@@ -25,7 +25,7 @@ class Scores(NamedTuple):
 
     log_p: Tensor  # (N,) log (1/K) sum_k w_k, an estimate of log p(x)
     error: Tensor  # (N,) its standard error
-    elements: Tensor  # (N, *shape) E_w[-log p(x_i|z)]
+    elements: Tensor  # (N, *shape) E_w[-log p(x_i|z)]; one of all channels where they depend
     effective: Tensor  # (N,) the effective sample size of the weights, in [1, K]
 
     @property
@@ -72,12 +72,12 @@ def scores(vae: VAE, x: Tensor, k: int, seed: int = 0, y: Tensor | None = None) 
     for row, given in _rows(vae, x, k, y):
         z, log_ratio = _samples(vae, row, given, k, seed)
         mass = torch.full((), -torch.inf, dtype=torch.float64, device=row.device)
-        squares, elements = mass, row.new_zeros(row.shape, dtype=torch.float64)
+        squares, elements = mass, mass.new_zeros(())
         for codes, log_w in _chunks(vae, z, log_ratio):
-            log_p = vae.decoder(codes, *given).base_dist.log_prob(row).double()  # (k, 1, *shape)
+            log_p = vae.decoder(codes, *given).base_dist.log_prob(row).double()  # (k, 1, ...)
             log_w = log_w + log_p.flatten(1).sum(1)
             total = torch.logaddexp(mass, log_w.logsumexp(0))
-            w = (log_w - total).exp().view(-1, *[1] * row.dim())
+            w = (log_w - total).exp().view(-1, *[1] * (log_p.dim() - 1))
             elements = elements * (mass - total).exp() - (w * log_p).sum(0)
             squares = torch.logaddexp(squares, (2 * log_w).logsumexp(0))
             mass = total

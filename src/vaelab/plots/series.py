@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter, SymmetricalLogLocator
 
 from vaelab.plots.latent import density
 from vaelab.plots.style import COLOURS, Array, Look, grid, localise, page, plain
@@ -122,6 +122,52 @@ def signal_steps(steps: Array, names: Sequence[str] = (), *, look: Look, title: 
             ax.set_ylabel(plain(names[i // c], 24), fontsize="small")
     _scale(axes[0], steps)
     _key(figure, axes, 1, look, look.text("step"))
+    return figure
+
+
+@page
+def signal_scores(
+    x: Array,
+    scores: Array,
+    marked: Array | None = None,
+    threshold: float | None = None,
+    *,
+    look: Look,
+) -> Figure:
+    """A signal (T, C) above its score (T,) in nats per time step; `marked` steps (T,) are shaded.
+
+    The threshold is a dashed line. Scores above 10 nats are on a logarithmic scale: one anomaly may
+    have a thousand times the score of another.
+    """
+    figure = Figure(figsize=(look.width, 0.42 * look.width), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    figure.suptitle(look.text("signal_scores"))
+    if marked is not None:
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], marked, [0]]).astype(int)))
+        for ax in (above, below):
+            for start, end in edges.reshape(-1, 2):
+                ax.axvspan(start, end - 1, color=COLOURS[0], alpha=0.25, lw=0)
+    for line, colour in zip(x.T, _colours(x.shape[1]), strict=True):
+        above.plot(line, color=colour, lw=0.7 * look.scale)
+    below.plot(scores, color="0.25", lw=0.7 * look.scale)
+    lines = []
+    if threshold is not None:
+        below.axhline(threshold, color=COLOURS[3], lw=0.9 * look.scale, ls="--")
+        label = look.text("threshold")
+        lines += [Line2D([], [], color=COLOURS[3], ls="--", label=label)]
+    if marked is not None:
+        label = look.text("anomaly")
+        lines += [Line2D([], [], color=COLOURS[0], lw=5, alpha=0.25, label=label)]
+    below.set_yscale("symlog", linthresh=10, linscale=1)
+    below.yaxis.set_major_locator(SymmetricalLogLocator(linthresh=10, base=10))
+    below.yaxis.set_major_formatter(ScalarFormatter())
+    below.set_ylim(float(np.nanmin(scores)) - 1, None)
+    below.set_ylabel(look.text("nats_step"))
+    above.set_ylabel(look.text("value"))
+    above.margins(x=0)
+    for ax in (above, below):
+        localise(ax, look)
+    _key(figure, [below], x.shape[1], look, look.text("step"), lines)
     return figure
 
 

@@ -74,8 +74,8 @@ NETWORKS = {
         "models.networks:wide_deep", "cheng2016wide"),
     "conv": Part("convolutions of stride 2, each halves the image", "models.networks:conv",
         takes=("image",)),
-    "resnet": Part("two residual blocks after each halving", "models.networks:resnet",
-        "he2016identity", takes=("image",)),
+    "resnet": Part("a residual block after each halving, pixels repeated on the way up",
+        "models.networks:resnet", "he2016identity odena2016deconvolution", takes=("image",)),
     "conv1d": Part("convolutions over time, each halves the signal", "models.networks:conv1d",
         takes=("signal",)),
 }

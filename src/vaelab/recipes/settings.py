@@ -97,6 +97,10 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Fraction, _doc("augmentation: largest shift as a fraction of height and width")
     ] = 0.0
 
+    flip: Annotated[
+        bool, _doc("augmentation: mirror every other image left to right, at random")
+    ] = False
+
     def __post_init__(self) -> None:
         if self.window and self.form not in ("auto", "signal"):
             raise ValueError(
@@ -105,8 +109,7 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
         if self.stride and not self.window:
             raise ValueError(
-                "data.stride: is the distance of windows; set data.window to their length, or "
-                "data.stride to 0"
+                "data.stride: is the distance of windows; set data.stride to 0, or name data.window"
             )
         if self.treatment == "fixed" and (self.rotate or self.shift):
             raise ValueError(
@@ -116,7 +119,7 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.hide and self.treatment != "columns":
             raise ValueError(
                 "data.hide: only cells of a table that is read by its columns are hidden; "
-                "set data.hide to 0, or data.treatment to columns"
+                "set data.hide to 0"
             )
         if self.scale != 1 and self.treatment == "counts":
             raise ValueError("data.scale: counts are used as they are; set data.scale to 1")

@@ -62,21 +62,11 @@ class Run:
     def vae(self) -> VAE:
         """The model with the weights of best.safetensors, in evaluation mode."""
         contract, weights = self._best
+        shape, kind = tuple(contract["shape"]), (self.form, self.schema)
+        known = (contract["levels"], contract["classes"])
+        units = units_of(self.recipe.data, shape, None, None, *kind)
         with seeded(0, "weights"):  # the initial weights are random, and replaced
-            vae = build(
-                self.recipe.model,
-                tuple(contract["shape"]),
-                contract["levels"],
-                contract["classes"],
-                units_of(
-                    self.recipe.data,
-                    tuple(contract["shape"]),
-                    form=self.form,
-                    schema=self.schema,
-                ),
-                self.form,
-                self.schema,
-            )
+            vae = build(self.recipe.model, shape, *known, units, *kind)
         try:
             vae.load_state_dict(weights)
         except RuntimeError:
@@ -100,8 +90,7 @@ class Run:
     @cached_property
     def schema(self) -> Schema | None:
         """The columns of the table, if it was read by their types."""
-        found = self.contract.get("schema")
-        return None if found is None else msgspec.convert(found, Schema)
+        return msgspec.convert(self.contract.get("schema"), Schema | None)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -147,30 +136,28 @@ class Run:
         return vaelab.explore(self, other, points=points, lang=lang)
 
     def score(self, data: Any, **options: Any) -> Any:
-        """Return how odd each row of `data` is: `vaelab.score`, as a data frame for one."""
-        import vaelab  # the front door, as above
+        """Return how odd each row is (`vaelab.score`); for a data frame as a data frame."""
+        import vaelab
 
         found = vaelab.score(self, data, **options)
         return found.frame() if hasattr(data, "iloc") else found
 
     def impute(self, data: Any, **options: Any) -> Any:
-        """Return `data` with its empty cells filled in: `vaelab.impute`, as a data frame for one, a
-        list of them with `draws`.
-        """
+        """Return `vaelab.impute`; for a data frame one or, with `draws`, a list of them."""
         import vaelab
 
         found = vaelab.impute(self, data, **options)
-        if not hasattr(data, "iloc"):
-            return found
-        return found.frames() if found.multiple else found.frames()[0]
+        if hasattr(data, "iloc"):
+            return found.frames() if found.multiple else found.frames()[0]
+        return found
 
     def sample(self, n: int, *, seed: int = 0, label: int | None = None) -> Any:
         """Return n samples: of a table a data frame (`vaelab.sample_rows`), else E[x|z]."""
         import vaelab
 
-        if self.schema is None:
-            return self.vae.sample(n, seed, label)
-        return vaelab.sample_rows(self, n, seed=seed, label=label).frame()
+        if self.schema is not None:
+            return vaelab.sample_rows(self, n, seed=seed, label=label).frame()
+        return self.vae.sample(n, seed, label)
 
     # --- how it went
 

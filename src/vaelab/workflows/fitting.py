@@ -14,8 +14,7 @@ from vaelab.data.files import TABLES, find
 from vaelab.data.idx import is_idx
 from vaelab.data.images import sizes
 from vaelab.data.reading import reading, visible
-from vaelab.errors import UserError, quoted
-from vaelab.recipes import AXES, Recipe, available, recipe
+from vaelab.recipes import AXES, Recipe, recipe
 
 NAMED = {
     "digits": "quickstart",
@@ -36,20 +35,6 @@ class Fitting(NamedTuple):
     recipe: str
     settings: dict[str, Any]
     why: str
-
-
-def is_data(name: str) -> bool:
-    """Return whether a word on the command line names data, and no recipe."""
-    path = Path(name)
-    if name in available() or path.suffix == ".toml":
-        return False
-    try:
-        there = path.exists()
-    except (OSError, ValueError):
-        there = False
-    if there and any((path / file).exists() for file in ("recipe.toml", "study.json")):
-        raise UserError(f"{name}: is a run, not a recipe; vaelab train --resume {quoted(name)}")
-    return there or name in AXES["data.source"].keys() - {"PATH"}
 
 
 def fitting(source: str) -> Fitting:

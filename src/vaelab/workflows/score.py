@@ -181,13 +181,6 @@ def score(
         limit = anomalies.threshold(-held_out.log_p.numpy(), rate)
         p = anomalies.p_values(value, -held_out.log_p.numpy())
     baselines = _baselines(run, rows, value, seed)
-    poor = int((found.effective < POOR).sum())
-    notes = [*rows.notes]
-    if poor:
-        notes.append(
-            f"{poor:,} rows have fewer than {POOR:g} effective samples, so that their scores are "
-            f"too high on average; set --samples {10 * samples}"
-        )
     return Scored(
         value, found.error.numpy(), p, limit,
         {name: surprise[:, i] for i, name in enumerate(names)},
@@ -195,8 +188,17 @@ def score(
         [names[i] for i in excess.argmax(1)] if names else [],
         baselines, found.effective.numpy(), rows.others,
         _areas(rows, labels, {"score": value} | baselines) if labels else {},
-        tuple(notes),
+        (*rows.notes, *_poor(found, samples)),
     )  # fmt: skip
+
+
+def _poor(found: Scores, samples: int) -> list[str]:
+    """What is to be said of rows whose weights are uneven."""
+    poor = int((found.effective < POOR).sum())
+    return [] if not poor else [
+        f"{poor:,} rows have fewer than {POOR:g} effective samples, so that their scores are too "
+        f"high on average; set --samples {10 * samples}"
+    ]  # fmt: skip
 
 
 def _scores(run: Run, x: Tensor, y: Any, samples: int, seed: int, quiet: bool) -> Scores:

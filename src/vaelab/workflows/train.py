@@ -14,6 +14,7 @@ import torch
 from vaelab import devices
 from vaelab.errors import UserError
 from vaelab.evaluation.metrics.codes import explained_variance
+from vaelab.evaluation.sections.likelihood import bits_per_dim
 from vaelab.files import locked
 from vaelab.models import linear
 from vaelab.plots import View, chosen, gallery
@@ -36,6 +37,8 @@ from vaelab.workflows.console import Console, Progress, Table
 from vaelab.workflows.interruptions import interruptions
 from vaelab.workflows.job import Job, introduce
 from vaelab.workflows.report import Watch, kept_fresh, write_finished
+
+FEW = 100  # images, whose values show whether they are binary
 
 
 def train(
@@ -147,6 +150,7 @@ def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -
             facts = {name: machine[name] for name in ("device", "threads", "products", "processor")}
             _fit(job, run, state, facts | {"data": job.fingerprint}, watching)
             run = Run(run.folder, job.recipe)  # reads what was written
+            run.data = job.data  # and no data a second time
             view = View(run, job.data.with_measured())
             try:
                 results = measure(job, run)
@@ -158,7 +162,8 @@ def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -
             run.write_lines("results.json", [results])  # it marks the run as finished
             write_finished(view, job.data, job.say)
     found = Terms(results["distortion"], results["rate"], results.get("bound"))
-    job.say(f"{results['split']} {found} nats per image, weights of epoch {results['epoch']}")
+    bits = f" ({results['bits_per_dim']:.4g} bits/dim)" if "bits_per_dim" in results else ""
+    job.say(f"{results['split']} {found} nats per image{bits}, weights of epoch {results['epoch']}")
     job.say(f"run folder: {run.folder}")
     return run
 
@@ -287,8 +292,12 @@ def measure(job: Job, run: Run) -> dict[str, Any]:
         ))
     ]  # fmt: skip
     given = ", given the label" if len(vae.classes) else ""
+    some = images(torch.arange(min(len(images), FEW), device=device), stream)
+    no_density = job.recipe.model.posterior == "point"
+    bits = None if no_density else bits_per_dim(found.loss, vae.decoder, some, images)
     return {
         **found.record(),
+        **({} if bits is None else {"bits_per_dim": bits}),
         "epoch": best_epoch(run.history, job.recipe.objective.warmup),
         "split": split,
         "images": len(images),

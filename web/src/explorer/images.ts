@@ -83,8 +83,7 @@ export class Pictures {
   /** The embedded (T, C) of a signal or table in the data's own layout. */
   private fromSteps(row: Float32Array): Float32Array {
     const { shape } = this.data;
-    const stepsFirst = shape.length < 2 || (shape.length === 2 && shape[0]! >= shape[1]!);
-    if (stepsFirst) return row;
+    if (shape.length < 2) return row;
     const channels = shape[0]!;
     const steps = row.length / channels;
     return row.map((_, i) => row[(i % steps) * channels + Math.floor(i / steps)]!);
@@ -186,9 +185,7 @@ export class Pictures {
     height: number,
   ): void {
     const { shape } = this.data;
-    const flat = shape.length < 2;
-    const stepsFirst = flat || (shape.length === 2 && shape[0]! >= shape[1]!);
-    const channels = flat ? 1 : stepsFirst ? shape[1]! : shape[0]!;
+    const channels = shape.length < 2 ? 1 : shape[0]!;
     const steps = values.length / channels;
     const [low, high] = this.run.display;
     const up = (value: number) => height - 6 - ((value - low) / (high - low || 1)) * (height - 12);
@@ -206,7 +203,7 @@ export class Pictures {
       pen.strokeStyle = onPaper(LINES[c % LINES.length]!, this.palette.dark);
       const points: [number, number][] = [];
       for (let t = 0; t < steps; t++) {
-        const value = values[stepsFirst ? t * channels + c : c * steps + t]!;
+        const value = values[c * steps + t]!;
         points.push([4 + (t * (width - 8)) / Math.max(1, steps - 1), up(value)]);
       }
       line(pen, points);

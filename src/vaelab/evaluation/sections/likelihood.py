@@ -182,6 +182,15 @@ def bits_of_a_volume(decoder: nn.Module, x: Tensor, batches: Batches) -> tuple[f
     )
 
 
+def bits_per_dim(nats: float, decoder: nn.Module, x: Tensor, batches: Batches) -> float | None:
+    """Return nats per image as bits per dimension; None where p(x|z) has none.
+
+    nats / (D log 2) + offset,    with the offset of `bits_of_a_volume` and D elements of x
+    """
+    offset, _ = bits_of_a_volume(decoder, x, batches)
+    return None if offset is None else nats / (x[0].numel() * math.log(2)) + offset
+
+
 def second_opinions(evaluator: Evaluator) -> dict[str, Any]:
     """Estimate -log p(x) on SECOND test images without importance weights from q(z|x).
 

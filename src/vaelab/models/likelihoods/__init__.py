@@ -14,6 +14,7 @@ from vaelab.models.likelihoods.counts import (
 from vaelab.models.likelihoods.levels import (
     Categorical,
     CategoricalLevels,
+    ColourLogistics,
     DiscretisedLogistics,
     LogisticMixture,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Bernoulli",
     "Categorical",
     "CategoricalLevels",
+    "ColourLogistics",
     "ContinuousBernoulli",
     "ContinuousBernoulliOfLogits",
     "DiscretisedLogistics",

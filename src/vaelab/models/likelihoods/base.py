@@ -20,7 +20,7 @@ Support: TypeAlias = Literal["unit", "real", "counts", "levels", "columns"]
 
 class Likelihood(nn.Module, ABC):
     """A network (N, L) -> (N, P, *shape) and the distribution of each element of x, by its P
-    outputs.
+    outputs, or of several elements together.
 
     A subclass names in its constructor the arguments it needs (see `models.build`), says where its
     x lives and, where an element needs more than one number, overrides `outputs`.
@@ -53,11 +53,16 @@ class Likelihood(nn.Module, ABC):
         elements = self.elements(outputs.movedim(1, -1).unflatten(0, z.shape[:-1]))
         if self.units is not None:
             elements = InUnits(elements, self.units, self.density)
-        return Independent(elements, outputs.dim() - 2, validate_args=False)
+        free = outputs.dim() - 2 - len(elements.event_shape)
+        return Independent(elements, free, validate_args=False)
 
     @abstractmethod
     def elements(self, outputs: Tensor) -> Distribution:
-        """Return the distribution of each element (..., *shape), for outputs (..., *shape, P)."""
+        """Return the distribution of each element (..., *shape), for outputs (..., *shape, P).
+
+        Elements that depend on one another are the event of the distribution, the last of the
+        dimensions of `shape`.
+        """
 
 
 def need_levels(likelihood: str, levels: int | None) -> int:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vaelab.models.linear import Linear
-from vaelab.models.networks.layers import Networks, activated, doubled, halved, with_channels
+from vaelab.models.networks.layers import Networks, activated, halved, with_channels
 
 
 def resnet(
@@ -23,30 +23,28 @@ def resnet(
     batch_norm: bool,
     dropout: float,
 ) -> Networks:
-    """A 3x3 convolution, then halvings to the channels `hidden` as in `conv`, with two residual
-    blocks after each.
+    """4x4 convolutions of stride 2 to the channels `hidden`, with a residual block after each.
 
-    The decoder mirrors them. Activations stand only in the blocks and before the decoder's last
-    layer.
+    The decoder mirrors them: a block, then the nearest pixel repeated and a 3x3 convolution,
+    against the checkerboard of transposed convolutions. Activations stand only in the blocks and
+    before the decoder's last layer.
+
+    Odena, Dumoulin & Olah, Deconvolution and checkerboard artifacts, 2016,
+    doi:10.23915/distill.00003.
     """
     after = partial(activated, activation=activation, batch_norm=batch_norm, dropout=dropout)
     sizes, colours = halved("resnet", shape, hidden), math.prod(shape[:-2])
-    channels = [hidden[0], *hidden]
-    bottom = (channels[-1], *sizes[-1])
-    encoder = [*with_channels(shape), nn.Conv2d(colours, channels[0], 3, padding=1)]
-    for below, above in pairwise(channels):
-        encoder += [
-            nn.Conv2d(below, above, 4, 2, 1),
-            Residual(above, after),
-            Residual(above, after),
-        ]
+    bottom = (hidden[-1], *sizes[-1])
+    encoder = with_channels(shape)
+    for below, above in pairwise([colours, *hidden]):
+        encoder += [nn.Conv2d(below, above, 4, 2, 1), Residual(above, after)]
     decoder: list[nn.Module] = [Linear(inputs, math.prod(bottom)), nn.Unflatten(1, bottom)]
+    up = [hidden[0], *hidden]
     for i in reversed(range(len(hidden))):
-        wide, narrow = channels[i + 1], channels[i]
-        decoder += [Residual(wide, after), Residual(wide, after), doubled(wide, narrow, sizes[i])]
-    decoder += after(nn.BatchNorm2d(channels[0]))
+        decoder += [Residual(up[i + 1], after), *_repeated(up[i + 1], up[i], sizes[i])]
+    decoder += after(nn.BatchNorm2d(up[0]))
     decoder += [
-        nn.Conv2d(channels[0], outputs * colours, 3, padding=1),
+        nn.Conv2d(up[0], outputs * colours, 3, padding=1),
         nn.Unflatten(1, (outputs, *shape[:-2])),
     ]
     _keep_variance(encoder + decoder)
@@ -55,14 +53,20 @@ def resnet(
     )
 
 
+def _repeated(before: int, after: int, size: tuple[int, int]) -> list[nn.Module]:
+    """Return the layers that double images to the size, whose halves are rounded down."""
+    more = (size[0] % 2, size[1] % 2)
+    kernel, padding = (3 + more[0], 3 + more[1]), (1 + more[0], 1 + more[1])
+    return [nn.Upsample(scale_factor=2), nn.Conv2d(before, after, kernel, padding=padding)]
+
+
 def _keep_variance(layers: list[nn.Module]) -> None:
     """Initialise the convolutions outside the blocks to keep the variance; else z fades and the
     rate collapses.
     """
     for layer in layers:
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            strides = math.prod(layer.stride) if layer.transposed else 1
-            taps = math.prod(layer.kernel_size) / strides
+        if isinstance(layer, nn.Conv2d):
+            taps = math.prod(layer.kernel_size)
             nn.init.normal_(layer.weight, std=(taps * layer.in_channels) ** -0.5)
 
 

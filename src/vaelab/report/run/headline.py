@@ -18,7 +18,7 @@ HIDDEN = (  # headlines of an evaluation that stand only in the table of all num
     "samples.precision", "samples.coverage", "samples.copies", "samples.psnr", "samples.ssim",
     "disentangling.dci_disentanglement",
 )  # fmt: skip
-MEASURED = ("loss", "distortion", "rate")  # what the end of a training measures
+MEASURED = ("loss", "distortion", "rate")  # what every epoch of a training measures
 POINTLESS = ("loss", "rate", "active_units")  # what means nothing for an autoencoder
 PLAIN = ("share", "squared values")  # units that a reader expects anyway
 
@@ -71,11 +71,10 @@ def _trained(prepared: Prepared, name: str) -> Estimate | None:
         and not prepared.unread
     ):
         return Estimate(float((prepared.view.posterior.activity > ACTIVE).sum()))
-    if name not in MEASURED:
-        return None
-    if prepared.results:
-        return Estimate(prepared.results[name])
-    if not prepared.history:
+    if prepared.results and name in (*MEASURED, "bits_per_dim"):
+        found = prepared.results.get(name)
+        return None if found is None else Estimate(found)
+    if name not in MEASURED or not prepared.history:
         return None
     last = prepared.history[-1]
     return Estimate(last[next(s for s in ("validation", "test", "train") if s in last)][name])

@@ -126,9 +126,13 @@ def _data(prepared: Prepared, data: Dataset | None) -> list[tuple[str, str]]:
         rows += [(t("data_splits"), ", ".join(splits)), (t("data_labels"), classes)]
     treatment = recipe.data.treatment
     rows.append((t("data_treatment"), f"{treatment}: {t(f'treatment_{treatment}')}"))
-    if recipe.data.rotate or recipe.data.shift:
-        rotated = t("augmented", rotate=f"{recipe.data.rotate:g}", shift=f"{recipe.data.shift:g}")
-        rows.append((t("augmentation"), rotated))
+    moved = [
+        t(f"augmented_{name}", by=f"{by:g}")
+        for name in ("flip", "rotate", "shift")
+        if (by := getattr(recipe.data, name))
+    ]
+    if moved:
+        rows.append((t("augmentation"), ", ".join(moved)))
     return rows
 
 

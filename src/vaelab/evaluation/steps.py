@@ -1,4 +1,4 @@
-"""Which elements of a row are surprising: -log p(x_i|z) under the importance-weighted posterior."""
+"""How surprising each step of a long signal is: the scores of windows over one another."""
 
 from __future__ import annotations
 
