@@ -92,6 +92,7 @@ class Source(ABC):
         dtypes: The dtype of each column of a data frame.
         orders: The values, in their order, of columns of ordered categories, by name.
         decimal: The decimal mark.
+        rows: The number of rows, where it is known before they are read.
     """
 
     origin: str
@@ -99,6 +100,7 @@ class Source(ABC):
     headed = True
     missing: frozenset[str] = frozenset(("", "nan"))
     decimal = "."
+    rows: int | None = None
     notes: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     orders: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -107,11 +109,6 @@ class Source(ABC):
     def titles(self) -> list[str]:
         """The names of the columns; one without a name has its number."""
         return [name or f"column {i}" for i, name in enumerate(self.names, 1)]
-
-    @property
-    def rows(self) -> int | None:
-        """The number of rows, where it is known before they are read."""
-        return None
 
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:

@@ -242,8 +242,10 @@ def _values(
     """Numbers (N, D) of the columns of x, and the cells of the label."""
     keep = [i for i, column in enumerate(schema.columns) if column.modelled]
     if not keep:
-        found = "; ".join(described(schema.columns)) if typed else "beside the labels"
-        raise UserError(f"{source.origin}: contains no column to learn from ({found}); add some")
+        found = "of numbers beside the labels"
+        if typed:
+            found = f"to learn from ({'; '.join(described(schema.columns))})"
+        raise UserError(f"{source.origin}: contains no column {found}; add some")
     missing = source.missing | {*schema.missing}
     readers = [Reader(source, i, schema.columns[i], missing, typed) for i in keep]
     table = Growing(source.rows, len(keep))
