@@ -33,6 +33,8 @@ class Case(NamedTuple):
     write: Callable[[Path], None]
     megabytes: float  # of the data in memory
     settings: dict[str, Any]
+    ending: str = ".npy"
+    recipe: str = "mlp-20d"
 
 
 def images(path: Path) -> None:
@@ -51,10 +53,32 @@ def table(path: Path) -> None:
     np.save(path, (codes @ loadings).astype(np.float32))
 
 
+def rows(path: Path) -> None:
+    """Write the table as text, with a header, or as a Parquet file."""
+    table(path.with_suffix(".npy"))
+    x = np.load(path.with_suffix(".npy"), mmap_mode="r")
+    names = [f"c{i}" for i in range(x.shape[1])]
+    if path.suffix == ".parquet":
+        from pandas import DataFrame
+
+        DataFrame(np.asarray(x), columns=names).to_parquet(path)
+        return
+    with path.open("w") as file:
+        file.write(",".join(names) + "\n")
+        for start in range(0, ROWS, 10_000):
+            np.savetxt(file, x[start : start + 10_000], "%.6g", ",")
+
+
+COLUMNS = {  # read by the types of their columns
+    f"columns{ending}": Case(
+        table if ending == ".npy" else rows, ROWS * 50 * 4 / MIB, {}, ending, "table"
+    )
+    for ending in (".npy", ".csv", ".parquet")
+}
 CASES = {
     "images": Case(images, ROWS * 28 * 28 / MIB, {}),
     "table": Case(table, ROWS * 50 * 4 / MIB, {"model.likelihood": "gaussian-learned"}),
-}
+} | COLUMNS
 SETTINGS = {
     "train.epochs": 1,
     "train.batch": 4096,
@@ -66,6 +90,9 @@ SETTINGS = {
 
 def child(name: str, source: str) -> None:
     """Train on a case, and print the peaks of its stages in MiB."""
+    import pandas  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+
     import vaelab
     from vaelab.workflows import train
 
@@ -78,7 +105,8 @@ def child(name: str, source: str) -> None:
             stages["loaded"] = peak() - before
 
     train.Job = Loaded  # type: ignore[misc]
-    recipe = vaelab.recipe("mlp-20d", SETTINGS | CASES[name].settings | {"data.source": source})
+    settings = SETTINGS | CASES[name].settings | {"data.source": source}
+    recipe = vaelab.recipe(CASES[name].recipe, settings)
     vaelab.train(recipe, Path(source).with_suffix(".run"), quiet=True)
     print(json.dumps(stages | {"trained": peak() - before}))
 
@@ -100,7 +128,7 @@ def main() -> None:
     found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     for name in arguments.case or CASES:
         with tempfile.TemporaryDirectory() as folder:
-            source = Path(folder) / "x.npy"
+            source = Path(folder) / f"x{CASES[name].ending}"
             CASES[name].write(source)
             command = [sys.executable, __file__, name, "--child", str(source)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)

@@ -14,11 +14,14 @@ torch are imported when they are first used, so ``import vaelab`` is quick.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vaelab import recipes
 from vaelab.errors import UserError
-from vaelab.recipes import Recipe, Row, recipe, study
+from vaelab.recipes import Code, Recipe, Row
 
 if TYPE_CHECKING:
     from vaelab.evaluation.doctor import diagnose
@@ -94,6 +97,47 @@ _NEED_TORCH = {
     "explore": "report.explorer",
     "write_report": "workflows.report",
 }
+
+
+def recipe(
+    name: str | Path, overrides: Mapping[str, Any] | None = None, *, code: Code = ()
+) -> Recipe:
+    """Read the recipe of a built-in name or of a TOML file, and apply `overrides` to it.
+
+    ``data.source`` may be a pandas data frame or an array: it is kept as a file in the cache folder
+    under the hash of its content, and the recipe names that file.
+
+    Args:
+        name: A built-in recipe (`vaelab list recipes`), or the path of a TOML file.
+        overrides: Settings such as ``{"train.epochs": 40}``.
+        code: The Python files that the recipe may run; those in `overrides` may run anyway.
+
+    Raises:
+        UserError: A name, type, value or combination is not valid, or the recipe trains several
+            runs (that is a `study`).
+    """
+    return recipes.recipe(name, _with_file(overrides), code=code)
+
+
+def study(
+    name: str | Path, overrides: Mapping[str, Any] | None = None, *, code: Code = ()
+) -> dict[str, Recipe]:
+    """Read the runs of a recipe by name: one for most, several where it has ``[runs.NAME]`` tables.
+
+    A ``[runs.NAME]`` table has precedence over the rest of the file, `overrides` over both; the
+    arguments are those of `recipe`.
+    """
+    return recipes.study(name, _with_file(overrides), code=code)
+
+
+def _with_file(overrides: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The same settings with a path for data in memory."""
+    source = (overrides or {}).get("data.source", "")
+    if isinstance(source, str):
+        return overrides
+    if not isinstance(source, Path):
+        source = import_module("vaelab.data.stored").stored(source)
+    return {**(overrides or {}), "data.source": str(source)}
 
 
 def __getattr__(name: str) -> Any:

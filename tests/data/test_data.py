@@ -240,7 +240,7 @@ def test_csv(tmp_path: Path, text: str, x: list[list[float]], y: list[int] | Non
         ("a,b\n", "contains no row of numbers"),
         ("", "contains no rows"),
         ("label\n1\n", "contains no column of numbers"),
-        ("1,2\n3,nan\n", "1 values, first at (1, 1)"),
+        ("1,2\n3,nan\n", "the cell is empty"),
         ("1,\0\n", "column 2"),
     ],
 )

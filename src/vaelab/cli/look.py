@@ -42,7 +42,7 @@ def sample(arguments: argparse.Namespace) -> None:
             note(run.folder, path.name)
         for line in () if arguments.quiet else found.notes:
             announce(line)
-        _result(write_atomic(path, encoded(path, found.table())), arguments)
+        _result(write_atomic(path, encoded(path, found.table(), run.schema.columns)), arguments)
         return
     from vaelab.plots.exports import write_samples
 
@@ -60,7 +60,8 @@ def reconstruct(arguments: argparse.Namespace) -> None:
         if not arguments.out:
             note(run.folder, path.name)
         again = run.vae.reconstruct(rows.x, rows.y).numpy()
-        _result(write_atomic(path, encoded(path, run.schema.cells(again, rows.others))), arguments)
+        cells = run.schema.cells(again, rows.others)
+        _result(write_atomic(path, encoded(path, cells, run.schema.columns)), arguments)
         return
     from vaelab.plots.exports import write_reconstructions
 

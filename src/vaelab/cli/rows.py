@@ -47,7 +47,8 @@ def impute(arguments: argparse.Namespace) -> None:
     for line in () if arguments.quiet else found.notes:
         print(line)
     path = Path(arguments.out)
-    _written(write_atomic(path, encoded(path, found.table())), arguments)
+    columns = found.schema.columns
+    _written(write_atomic(path, encoded(path, found.table(), columns)), arguments)
 
 
 def _opened(arguments: argparse.Namespace) -> vaelab.Run:

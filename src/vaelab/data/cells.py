@@ -9,14 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from vaelab.data.blocks import Lines
+from vaelab.data.schema import Array
 from vaelab.errors import UserError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
 HINT = "sep="  # Excel's first line, which names the separator
 LOOKED = 200  # rows by which separator, decimal mark and header are inferred
-BROKEN = 3  # line breaks that a cell of a header may have; more are a quote that is not closed
 ALSO = "°²³µ€£§–—‘’“”"  # what words of Western Europe have besides letters
 DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*")
+GROUPED = re.compile(r"\s*[-+]?[1-9]\d{0,2}(\.\d{3})+\s*")  # thousands, or three decimals
+ENDS = re.compile(r"\r\n|\r|\n")
 
 
 class Layout(NamedTuple):
@@ -40,11 +45,13 @@ def layout_of(path: Path) -> Layout:
         encoding = "utf-8-sig" if _decodes(path, "utf-8") else "cp1252"
         if encoding == "cp1252" and not _decodes(path, encoding):
             raise UserError(f"{path}: is text in an unknown encoding; save it as UTF-8")
-    lines = [line for line in start.decode(encoding, "replace").splitlines() if line.strip()]
+    lines = [line for line in ENDS.split(start.decode(encoding, "replace")) if line.strip()]
     if lines and lines[0].lower().startswith(HINT):
         del lines[0]
     lines = lines[:LOOKED] if len(lines) < 3 else lines[: min(LOOKED, len(lines) - 1)]
     separator = max(SEPARATORS, key=lambda mark: _consistency(lines, mark))
+    if separator == "," and _is_one_column(lines):
+        return Layout(encoding, ";", ",", 0)
     cells = list(_cut(lines, separator))
     empty = [len(row) - max([i for i, c in enumerate(row, 1) if c], default=0) for row in cells]
     trailing = min(empty) if len(cells) > 1 and len(cells[0]) > 1 else 0
@@ -56,7 +63,7 @@ def _decimal(path: Path, layout: Layout, sample: Sequence[Sequence[str]]) -> str
     """The decimal mark of the numbers. Words and dates, which have points too, do not count."""
     flat = [cell for row in sample for cell in row]
     commas = any(DECIMAL_COMMA.fullmatch(cell) for cell in flat)
-    points = any("." in cell and _is_plain(cell) for cell in flat)
+    points = any(map(_has_point, flat))
     if layout.separator == "," or points:
         return "."
     if commas:
@@ -66,9 +73,31 @@ def _decimal(path: Path, layout: Layout, sample: Sequence[Sequence[str]]) -> str
             return "."
     for _, row in rows_of(path, layout):  # the first rows are whole numbers: look further
         for cell in row:
-            if DECIMAL_COMMA.fullmatch(cell) or ("." in cell and _is_plain(cell)):
+            if DECIMAL_COMMA.fullmatch(cell) or _has_point(cell):
                 return "," if "," in cell else "."
     return "."
+
+
+def _has_point(cell: str) -> bool:
+    """Whether a cell is a number with a decimal point; 1.234 may as well have thousands."""
+    return "." in cell and _is_plain(cell) and not GROUPED.fullmatch(cell)
+
+
+def _is_one_column(lines: Sequence[str]) -> bool:
+    """Whether what looks like two columns of whole numbers is one of decimal commas.
+
+    0,05 and -0,5 tell, and so does a header of one cell, unless the numbers before the commas all
+    differ as names of rows do.
+    """
+    head, *rest = lines or [""]
+    if not rest or not all(map(DECIMAL_COMMA.fullmatch, rest)):
+        return False
+    if "," in head and not DECIMAL_COMMA.fullmatch(head):
+        return False
+    pairs = [line.strip().split(",") for line in rest]
+    if any(a.startswith("-0") or (len(b) > 1 and b[0] == "0") for a, b in pairs):
+        return True
+    return "," not in head and len({a for a, _ in pairs}) < len(pairs)
 
 
 def check_words(path: Path, layout: Layout, words: Iterable[str]) -> None:
@@ -98,11 +127,12 @@ def _decodes(path: Path, encoding: str) -> bool:
     return True
 
 
-def _cut(lines: Iterable[str], separator: str) -> Any:
+def _cut(lines: Iterable[str], separator: str, whole: bool = True) -> Any:
     """A csv reader of lines; several spaces are one separator."""
     if separator == " ":
         lines = (" ".join(line.removeprefix("#").split()) for line in lines)
-    return csv.reader(_uncommented(lines, separator), delimiter=separator)
+    lines = _uncommented(lines, separator) if whole else lines
+    return csv.reader(lines, delimiter=separator)
 
 
 def _uncommented(lines: Iterable[str], separator: str) -> Iterator[str]:
@@ -138,32 +168,70 @@ def _is_plain(cell: str) -> bool:
 def rows_of(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and cells of the rows that are not blank."""
     with path.open(encoding=layout.encoding, newline="") as file:
-        reader = _cut(file, layout.separator)
-        before = 0
-        for row in reader:
-            begun, before = before + 1, reader.line_num
-            if begun == 1 and row and row[0].lower().startswith(HINT):
-                continue
-            if before > begun and (begun > 1 or before > begun + BROKEN):
-                raise UserError(
-                    f"{path}: line {begun}: a quote is not closed, or a cell contains a line "
-                    "break; remove it"
-                )
-            empty = layout.trailing and not any(row[-layout.trailing :])
-            cells = row[: -layout.trailing] if empty else row
-            if any(cell.strip() for cell in cells):
-                yield before, cells
+        yield from rows_in(Lines(file), layout, str(path))
 
 
-def number(cell: str, layout: Layout) -> float:
-    if "_" in cell:  # Python would read 1_000
+def rows_in(lines: Lines, layout: Layout, origin: str) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and cells of the rows that are not blank; no line is taken ahead of its row."""
+    kept: list[str] = []  # the lines of a row
+    reader = _cut(_noted(lines, kept), layout.separator, whole=lines.count == 0)
+    while True:
+        kept.clear()
+        begun = lines.count + 1
+        try:
+            row = next(reader, None)
+            if len(kept) > 1:  # quotes with line breaks between them are complete, or refused
+                list(csv.reader(kept, delimiter=layout.separator, strict=True))
+        except csv.Error:
+            raise UserError(
+                f"{origin}: line {begun}: a quote is not closed, or stands within a cell; remove "
+                "it, or double it there"
+            ) from None
+        if row is None:
+            return
+        if begun == 1 and row and row[0].lower().startswith(HINT):
+            continue
+        empty = layout.trailing and not any(row[-layout.trailing :])
+        cells = row[: -layout.trailing] if empty else row
+        if any(cell.strip() for cell in cells):
+            yield begun, cells
+
+
+def _noted(lines: Iterable[str], kept: list[str]) -> Iterator[str]:
+    """The lines, which are put down in `kept`, too."""
+    for line in lines:
+        kept.append(line)
+        yield line
+
+
+def number(cell: str, decimal: str) -> float:
+    """Return the plain number that a cell stands for. Raises ValueError if it is none."""
+    if "_" in cell or (decimal == "," and "." in cell):  # Python would read 1_000
         raise ValueError(cell)
-    return float(cell.replace(",", ".") if layout.decimal == "," else cell)
+    value = float(cell.replace(",", ".") if decimal == "," else cell)
+    if value != value:
+        raise ValueError(cell)
+    return value
+
+
+def numbers(cells: Sequence[str], decimal: str) -> Array:
+    """Return the plain numbers (N,) float64 of cells. Raises ValueError where one is none."""
+    text = "\n".join(cells)
+    if "_" in text or (decimal == "," and "." in text):
+        raise ValueError
+    if decimal == ",":
+        commas, cells = cells, text.replace(",", ".").split("\n")
+        if len(cells) != len(commas):  # a line break within a cell
+            raise ValueError
+    values = np.fromiter(map(float, cells), float, len(cells))
+    if np.isnan(values).any():
+        raise ValueError
+    return values
 
 
 def is_number(cell: str, layout: Layout) -> bool:
     try:
-        number(cell, layout)
+        number(cell, layout.decimal)
     except ValueError:
         return False
     return True

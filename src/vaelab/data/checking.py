@@ -163,7 +163,8 @@ def _coarse(x: Array) -> list[str]:
     if x.ndim != 2:
         return []
     low, high = x.min(0), x.max(0)
-    step = np.spacing(np.maximum(abs(low), abs(high)))
+    with np.errstate(over="ignore"):
+        step = np.spacing(np.maximum(abs(low), abs(high)))
     constant = (low == high) & (step > 1)
     few = constant | ((low < high) & (high - low < COARSE * step))
     return [

@@ -91,32 +91,20 @@ def classes_of(
 ) -> tuple[Array | None, tuple[str, ...], list[str]]:
     """Labels as integers, or None where the values are none; names of classes; notes."""
     if label is None:
-        if (
-            names
-            and "y" in (lower := [name.lower() for name in names])
-            and "x" in lower
-            and not labels
-        ):
-            return (
-                None,
-                (),
-                ["column 'y' is read as a feature (--data.labels y makes it the labels)"],
-            )
-        return None, (), []
+        lower = [name.lower() for name in names]
+        if labels or "y" not in lower or "x" not in lower:
+            return None, (), []
+        return _feature(names[lower.index("y")], "x stands beside it")
     name, distinct = names[label], sorted(set(words), key=natural)
     numeric = all(source.is_number(word) for word in distinct)
     whole = numeric and all(source.number(word).is_integer() for word in distinct)
     many = len(distinct) > max(20, len(words) // 10)
     if not labels and numeric and (many or not whole):
-        why = f"{len(distinct)} different values" if whole else "values that are not whole"
-        return (
-            None,
-            (),
-            [
-                f"column {name!r} is read as a feature: {why} (--data.labels {name} makes it the "
-                "labels)"
-            ],
+        return _feature(
+            name, f"{len(distinct)} different values" if whole else "values that are not whole"
         )
+    if not labels and "" in distinct:
+        return _feature(name, "it has empty cells")
     if "" in distinct:
         raise UserError(
             f"{source.origin}: column {name!r}, the labels, has empty cells; "
@@ -127,15 +115,21 @@ def classes_of(
             f"data.labels: column {name!r} of {source.origin} has values that are not whole "
             "numbers; choose another column, or none"
         )
+    leave = "--data.labels none leaves them out"
     if whole:
         value = {
             word: int(word) if word.isdecimal() else int(source.number(word)) for word in distinct
         }
         count = len({*value.values()})
-        leave = "--data.labels none leaves them out"
         said = f"labels: column {name!r} ({classes(count)}; {leave})"
         return np.array([value[word] for word in words]), (), [said]
     order = {word: i for i, word in enumerate(distinct)}
     shown = ", ".join(distinct[:5]) + (", ..." if len(distinct) > 5 else "")
-    said = f"labels: column {name!r} ({classes(len(distinct))}: {shown})"
+    said = f"labels: column {name!r} ({classes(len(distinct))}: {shown}; {leave})"
     return np.array([order[word] for word in words]), tuple(distinct), [said]
+
+
+def _feature(name: str, why: str) -> tuple[None, tuple[str, ...], list[str]]:
+    """What is said of a column that is not taken as the labels after all."""
+    remedy = f"--data.labels {name} makes it the labels"
+    return None, (), [f"column {name!r} is read as a feature: {why} ({remedy})"]

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from vaelab.data import arrays, idx, images, tables
+from vaelab.data import arrays, idx, images, stored, tables
+from vaelab.data.dataframes import ArrayTable, Frame, Parquet
 from vaelab.data.dataset import Arrays
 from vaelab.data.reading import reading, visible
-from vaelab.data.sources import Frame, Source, TextFile, frame_of
+from vaelab.data.sources import Source, TextFile
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import AXES, Data
 
@@ -36,7 +37,7 @@ def read(settings: Data) -> Arrays:
                     f"{path}: shape {x.shape} is no table (N, D); reshape it, or set "
                     "data.treatment to grey"
                 )
-            return tables.read_table(Frame(x, str(path)), settings)
+            return tables.read_table(ArrayTable(x, str(path)), settings)
         case ".npy":
             return arrays.read_npy(path)
         case ".npz":
@@ -44,7 +45,7 @@ def read(settings: Data) -> Arrays:
         case suffix if suffix in TEXTS:
             return tables.read_table(TextFile(path, settings.labels), settings)
         case ".parquet":
-            return tables.read_table(Frame(frame_of(path), str(path)), settings)
+            return tables.read_table(Parquet(path), settings)
         case suffix:
             raise UserError(
                 f"{path}: cannot read {suffix or 'a file without extension'}; give a {KINDS}"
@@ -62,14 +63,14 @@ def source_of(data: Any) -> Source:
             case suffix if suffix in TEXTS:
                 return TextFile(path)
             case ".parquet":
-                return Frame(frame_of(path), str(path))
+                return Parquet(path)
             case ".npy":
                 data = arrays.read_npy(path).x
             case suffix:
                 raise UserError(f"{path}: {suffix or 'a folder'} is no table; give a .csv, .tsv, "
                     ".parquet or .npy file")  # fmt: skip
     if isinstance(data, np.ndarray) and data.ndim == 2:
-        return Frame(data, "the array")
+        return ArrayTable(data, "the array")
     if hasattr(data, "columns") and hasattr(data, "dtypes"):
         return Frame(data, "the data frame")
     raise UserError(
@@ -86,6 +87,8 @@ def find(source: str) -> Path:
         names = [name for name in AXES["data.source"] if name != "PATH"]
         known = f"{nearest(source, names)} (or give a path)"
         moved = "put the data back, or give a path that is there (for a run: in its recipe.toml)"
+        if path.parent == stored.folder():
+            moved = "give the data frame again: vaelab.recipe(NAME, {'data.source': frame})"
         raise UserError(
             f"data.source: there is no data set or path {source!r}; "
             f"{moved if '/' in source else known}"

@@ -37,10 +37,10 @@ def header(first: Sequence[tuple[int, list[str]]], layout: Layout, labels: str) 
     indexed = words == cells[:1] and cells[0].lower() in INDEX and all(numeric[1:])
     if len(first) < 3 or not any(numeric):
         return False, ""
-    head = np.array([number(c, layout) for c, n in zip(cells, numeric, strict=True) if n])
+    head = np.array([number(c, layout.decimal) for c, n in zip(cells, numeric, strict=True) if n])
     keep = [i for i, n in enumerate(numeric) if n]
     others = [
-        [number(row[i], layout) for i in keep]
+        [number(row[i], layout.decimal) for i in keep]
         for _, row in first[1:]
         if len(row) == len(cells) and all(is_number(row[i], layout) for i in keep)
     ]
@@ -55,7 +55,7 @@ def header(first: Sequence[tuple[int, list[str]]], layout: Layout, labels: str) 
     span = np.maximum(high - low, 1e-12 + 1e-6 * np.abs(high))
     if len(table) > 9 and np.all((head < low - 3 * span) | (head > high + 3 * span)):
         return True, "row 1 is read as the header (its numbers lie far outside all other rows)"
-    return False, "" if words else "no header: row 1 is read as data"  # a word is refused later
+    return False, "no header: row 1 is read as data"
 
 
 def _ascends(row: Array) -> bool:

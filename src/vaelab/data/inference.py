@@ -9,7 +9,9 @@ from typing import cast
 import numpy as np
 from msgspec.structs import replace
 
-from vaelab.data.schema import KINDS, Array, Column, Kind, days
+from vaelab.data.dates import days, format_of, in_words
+from vaelab.data.notation import Notation
+from vaelab.data.schema import KINDS, Array, Column, Kind
 from vaelab.data.seen import MANY, PRECISE, Seen
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import Data
@@ -17,9 +19,11 @@ from vaelab.recipes import Data
 FEW = 10  # neighbouring whole numbers of at most so many values are an order, such as marks
 RARE = 20.0  # counts have a mean of at most this; larger whole numbers are real ones
 ENOUGH = 20  # rows in which different words name the rows
-FORMATS = ("iso", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%d.%m.%Y %H:%M",
-    "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%Y/%m/%d %H:%M:%S")  # fmt: skip
-IDENTIFIES = re.compile(r"(^|[\W_])(id|ids|uuid|guid|index|#)$|[a-z]I[dD]$")  # a name
+IDENTIFIES = re.compile(  # a name of a column
+    r"(^|[\W_])(id|ids|uuid|guid|index|#|key|nr|no|number|ssn|phone|e-?mail)$|[a-z]I[dD]$|nummer$",
+    re.IGNORECASE,
+)
+LARGEST, SMALLEST = 1e18, 1e-18  # a number and a range whose squares float32 holds
 FAR = 1000.0  # times the range, above which an origin is subtracted
 TAILS = 12.0  # (q99.5 - q0.5) / (q75 - q25) of heavy tails; a Gaussian has 3.8
 SKEWED = 1.0  # skewness, from which positive numbers are log-normal if that halves it
@@ -31,7 +35,9 @@ OVERRIDES: dict[str, Kind] = {
 }  # fmt: skip
 
 
-def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool) -> Column:
+def column_of(
+    path: str, name: str, seen: Seen, forced: str | None, first: bool, dtype: str = ""
+) -> Column:
     """Return the column that the cells of `seen` make up.
 
     Args:
@@ -40,21 +46,27 @@ def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool)
         seen: All its cells.
         forced: The kind that the settings name, as ``kind`` or ``ordinal=a<b<c``; None to infer it.
         first: Whether it is the first column.
+        dtype: Its dtype in a data frame.
 
     Raises:
         UserError: The cells do not fit the kind, or nothing fits them.
     """
-    kind, _, order = (forced or "").partition("=")
+    kind, _, named = (forced or "").partition("=")
+    order = tuple(word.strip() for word in named.split("<")) if named else ()
     where = f"{path}: column {name!r}"
+    if not forced and name in seen.source.orders and len(seen.distinct) > 1:
+        kind, order = "ordinal", seen.source.orders[name]
     if seen.infinite:
         raise UserError(
             f"{where}: line {seen.infinite} has an infinite number; empty the cell or correct it"
         )
     form = ""
-    if kind == "date" or (not kind and not seen.numeric):
-        form = _format(seen.distinct)
+    if kind == "date" or (not kind and (not seen.numeric or _compact(seen))):
+        form = format_of(seen.distinct)
     if not kind:
         kind = "date" if form else _kind(where, name, seen, first)
+    if dtype.startswith("category") and kind in ("real", "count", "ordinal") and not order:
+        kind = "categorical"
     if kind in ("real", "heavy", "positive", "count") and not seen.numeric:
         raise UserError(
             f"{where}: line {seen.line}: {seen.word[:40]!r} is not a number, which data.{kind} "
@@ -66,18 +78,24 @@ def column_of(path: str, name: str, seen: Seen, forced: str | None, first: bool)
         raise UserError(f"{where}: data.count needs whole numbers from 0; choose data.real")
     if kind == "date" and not form:
         raise UserError(f"{where}: no format of dates fits all its cells; write them as 2024-12-31")
-    column = Column(name=name, kind=cast(Kind, kind), holes=seen.holes, rows=seen.rows, format=form)
+    column = Column(
+        name=name, kind=cast(Kind, kind), holes=seen.holes, rows=seen.rows, format=form,
+        notation=seen.notation if KINDS[kind].likelihood and not KINDS[kind].words else None,
+    )  # fmt: skip
     if kind == "constant":
         return replace(column, values=tuple(seen.sorted()))
     if KINDS[kind].words:
-        return replace(column, values=_categories(where, kind, seen, order))
+        return replace(column, values=_categories(where, seen, order))
     if kind in ("real", "heavy", "positive", "count"):
-        return _measured(column, seen)
+        return _measured(where, column, seen)
     if kind == "date":
-        found = [days(word, form) for word in seen.distinct]
-        whole = all(value.is_integer() for value in found)
-        return replace(column, origin=float(round(min(found))), decimals=0 if whole else -1)
+        return replace(column, origin=float(round(min(days(w, form) for w in seen.distinct))))
     return column
+
+
+def _compact(seen: Seen) -> bool:
+    """Whether whole numbers may be dates such as 20241231."""
+    return seen.whole and seen.low >= 19000101 and seen.high <= 21001231
 
 
 def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
@@ -85,20 +103,22 @@ def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
     if len(seen.distinct) <= 1:
         return "constant"
     dense = seen.high - seen.low + 1 == seen.rows and seen.low in (0, 1) and first
+    mixed = not seen.numeric and 2 * seen.numbers > seen.rows
     if (not seen.numeric or seen.whole) and seen.unique:
         named = bool(IDENTIFIES.search(name.strip()))
-        if named or (dense if seen.numeric else seen.rows >= ENOUGH):
+        if named or (dense if seen.numeric else seen.rows >= ENOUGH and not mixed):
             return "identifier"
-    if len(seen.distinct) == 2:
+    if len(seen.distinct) == 2 < seen.rows:
         return "binary"
-    if not seen.numeric and 2 * seen.numbers > seen.rows:
+    if mixed:
         raise UserError(
             f"{where}: line {seen.line}: {seen.word[:40]!r} is not a number, most other cells "
             "are; correct it, name it in data.missing if it stands for an empty cell, or name "
             "the column in data.categorical or data.ignore"
         )
     if not seen.numeric or seen.padded:  # padded with zeros are post codes and the like
-        return "categorical" if len(seen.distinct) <= min(MANY, seen.rows / 2) else "text"
+        few = len(seen.distinct) <= min(MANY, max(FEW, seen.rows / 2)) and not seen.unique
+        return "categorical" if few else "text"
     if not seen.whole:
         return "real"
     if seen.low != 0 and len(seen.distinct) == seen.high - seen.low + 1 <= FEW:
@@ -106,7 +126,7 @@ def _kind(where: str, name: str, seen: Seen, first: bool) -> str:
     return "count" if seen.low == 0 and seen.sum <= RARE * seen.rows else "real"
 
 
-def _categories(where: str, kind: str, seen: Seen, order: str) -> tuple[str, ...]:
+def _categories(where: str, seen: Seen, order: tuple[str, ...]) -> tuple[str, ...]:
     """The texts of a column of categories, in their order."""
     if len(seen.distinct) > MANY:
         raise UserError(
@@ -115,43 +135,37 @@ def _categories(where: str, kind: str, seen: Seen, order: str) -> tuple[str, ...
         )
     if not order:
         return tuple(seen.sorted())
-    named = tuple(word.strip() for word in order.split("<"))
-    if missed := seen.distinct - {*named}:
+    if missed := seen.distinct - {*order}:
         raise UserError(
-            f"data.ordinal: {where}: {min(missed)!r} has no place in {order!r}; add it there"
+            f"data.ordinal: {where}: {min(missed)!r} has no place in {'<'.join(order)!r}; add it "
+            "there"
         )
-    return named
+    return order
 
 
-def _measured(column: Column, seen: Seen) -> Column:
+def _measured(where: str, column: Column, seen: Seen) -> Column:
     """The column with the origin and the precision of its numbers."""
-    span, middle = seen.high - seen.low, (seen.low + seen.high) / 2
+    span, middle = seen.high - seen.low, seen.low / 2 + seen.high / 2
+    if max(-seen.low, seen.high) > LARGEST or 0 < span < SMALLEST:
+        raise UserError(
+            f"{where}: has numbers from {seen.low:g} to {seen.high:g}, which float32 does not "
+            "resolve; give them in another unit, or name the column in data.ignore"
+        )
     origin = float(np.round(middle)) if abs(middle) > FAR * max(span, 1e-300) else 0.0
     if column.kind in ("positive", "count"):
         origin = 0.0
-    decimals = -1 if seen.decimals > PRECISE else 0 if seen.whole else seen.decimals
+    plain = seen.whole and not column.notation
+    decimals = -1 if seen.decimals > PRECISE else 0 if plain else seen.decimals
     return replace(column, origin=origin, decimals=decimals)
 
 
 def ranged(column: Column, x: Array) -> Column:
-    """Return the column with the range of its values x (N,)."""
+    """Return the column with the range of its values x (N,), and whether its dates are whole."""
     values = x[~np.isnan(x)]
-    return replace(column, low=float(values.min()), high=float(values.max()))
-
-
-def _format(words: set[str]) -> str:
-    """The format that fits all dates; "" where none does. A day and a month are told apart by any
-    number above 12."""
-    if not words or not all(any(c.isdigit() for c in word) and len(word) >= 8 for word in words):
-        return ""
-    for form in FORMATS:
-        try:
-            for word in words:
-                days(word, form)
-        except (ValueError, OverflowError):
-            continue
-        return form
-    return ""
+    column = replace(column, low=float(values.min()), high=float(values.max()))
+    if column.kind == "date" and (values == np.rint(values)).all():
+        return replace(column, decimals=0)
+    return column
 
 
 def shaped(column: Column, x: Array) -> Column:
@@ -203,6 +217,11 @@ def described(columns: Sequence[Column]) -> list[str]:
     for column in columns:
         by_kind.setdefault(column.kind, []).append(_brief(column))
     lines = [f"{kind}{_likelihood(kind)}: {', '.join(names)}" for kind, names in by_kind.items()]
+    lines += [
+        f"column {c.name!r}: {c.cells(np.array([c.high]))[0]!r} is read as {c.high + c.origin:.10g}"
+        for c in columns
+        if c.notation and c.notation != Notation()
+    ]
     holes = sum(column.holes for column in columns if column.modelled)
     if holes:
         listed = sorted((c for c in columns if c.modelled and c.holes), key=lambda c: -c.holes)
@@ -218,9 +237,10 @@ def _likelihood(kind: str) -> str:
 
 
 def _brief(column: Column) -> str:
+    name = " ".join(column.name.split())  # a header may have line breaks
+    if column.kind == "date" and column.format:
+        return f"{name} [{in_words(column.format)}]"
     if not KINDS[column.kind].words:
-        return column.name
+        return name
     shown = "<".join(column.values) if column.kind == "ordinal" else "|".join(column.values)
-    return (
-        f"{column.name} [{shown}]" if len(shown) < 40 else f"{column.name} [{len(column.values)}]"
-    )
+    return f"{name} [{shown if len(shown) < 40 else len(column.values)}]"

@@ -8,12 +8,14 @@ keeps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+
+from vaelab.data.dates import written
+from vaelab.data.notation import Notation
 
 Array: TypeAlias = NDArray[Any]
 Kind: TypeAlias = Literal[
@@ -43,13 +45,11 @@ KINDS: dict[str, About] = {
     "date": About("dates or times, as days", "Gaussian"),
     "constant": About("always the same value: no part of the model"),
     "identifier": About("names the row: carried through, no part of the model"),
-    "text": About("free text, hardly a value twice: carried through, no part of the model"),
+    "text": About("words, hardly one of them twice: carried through, no part of the model"),
     "label": About("the labels: no part of the model"),
     "ignored": About("left out by data.ignore: carried through"),
 }
 MODELLED = tuple(kind for kind, about in KINDS.items() if about.likelihood)
-DAY = 86_400.0  # seconds
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Column(Struct, frozen=True, kw_only=True):
@@ -62,6 +62,7 @@ class Column(Struct, frozen=True, kw_only=True):
         origin: What is subtracted from its numbers, so that float32 keeps their digits.
         decimals: The digits behind the point of its numbers, -1 where they have no common number.
         format: How a date is written.
+        notation: How numbers are written that are no plain ones.
         low, high: The least and the greatest number of the table, less the origin.
         holes: The number of empty cells.
         rows: The number of cells that are not empty.
@@ -74,6 +75,7 @@ class Column(Struct, frozen=True, kw_only=True):
     origin: float = 0.0
     decimals: int = -1
     format: str = ""
+    notation: Notation | None = None
     low: float = 0.0
     high: float = 0.0
     holes: int = 0
@@ -112,7 +114,11 @@ class Column(Struct, frozen=True, kw_only=True):
         return self.values[index] if 0 <= index < len(self.values) else ""
 
     def _number(self, value: float) -> str:
-        return f"{value:.{self.decimals}f}" if self.decimals >= 0 else f"{value:.8g}"
+        if self.notation:
+            return self.notation.text(value, self.decimals)
+        if self.decimals >= 0:
+            return f"{value:.{self.decimals}f}"
+        return f"{value:.12g}" if self.origin else str(np.float32(value))  # the shortest text
 
 
 class Schema(Struct, frozen=True):
@@ -161,27 +167,3 @@ class Schema(Struct, frozen=True):
             elif column.kind == "constant":
                 found[column.name] = column.cells(x[:, 0])
         return found
-
-
-def days(cell: str, form: str) -> float:
-    """Return the days since 1970 of a date or time as it is written; ValueError if it is none."""
-    moment = datetime.fromisoformat(cell) if form == "iso" else datetime.strptime(cell, form)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH).total_seconds() / DAY
-
-
-def written(value: float, form: str) -> str:
-    """Return the text of a number of days since 1970; whole days have no time.
-
-    >>> written(days("2024-02-29", "iso"), "iso")
-    '2024-02-29'
-    """
-    moment = EPOCH + timedelta(days=value)
-    if form != "iso":
-        return moment.strftime(form)
-    whole = abs(value - round(value)) * DAY < 0.5
-    if whole:
-        moment = EPOCH + timedelta(days=round(value))
-        return moment.strftime("%Y-%m-%d")
-    return moment.strftime("%Y-%m-%dT%H:%M:%S")

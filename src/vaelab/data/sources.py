@@ -7,29 +7,77 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from vaelab.data.cells import LOOKED, SEPARATORS, layout_of, number, rows_of
+from vaelab.data.blocks import Lines, parsed
+from vaelab.data.cells import LOOKED, SEPARATORS, layout_of, number, numbers, rows_in, rows_of
 from vaelab.data.headers import header, names_of
 from vaelab.data.reading import reading
 from vaelab.data.schema import Array
 from vaelab.errors import UserError
 
 CELLS = 2**18  # cells of a chunk
-MISSING = frozenset(("", "na", "n/a", "nan", "<na>", "null", "?", "nat"))
-ABSENT = frozenset(("none", "-", "--", "."))  # in a column of numbers they stand for nothing else
+MISSING = frozenset(("", "na", "n/a", "#n/a", "n.a.", "nan", "<na>", "null", "?", "nat"))
+# Texts that stand for an empty cell in a column of numbers, but may be categories among words.
+DASHES = frozenset(("-", "--", ".", "#value!", "#div/0!", "#ref!"))  # and among words but for "+"
+ABSENT = DASHES | {"none", "missing", "unknown"}
+
+
+class Numbers(Sequence[str]):
+    """Cells that are numbers already, and are written only where their texts are asked for.
+
+    Args:
+        values: The numbers (N,), NaN where a cell is empty.
+        rows: Their rows in `texts` (N,); by default all in order.
+        texts: A function that returns the text of a row; by default the number is written.
+    """
+
+    def __init__(
+        self, values: Array, rows: Array | None = None, texts: Callable[[int], str] | None = None
+    ) -> None:
+        self.values, self.texts = values, texts
+        self.rows = np.arange(len(values)) if rows is None else rows
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> Numbers: ...
+    def __getitem__(self, at: int | slice) -> str | Numbers:
+        if isinstance(at, slice):
+            return self.take(np.arange(len(self))[at])
+        if self.texts:
+            return self.texts(int(self.rows[at]))
+        value = self.values[at]
+        return "" if value != value else str(value)
+
+    def take(self, at: Array) -> Numbers:
+        """Return the cells at these places."""
+        return Numbers(self.values[at], self.rows[at], self.texts)
+
+    def filled(self) -> Numbers:
+        """Return the cells that are not empty."""
+        return self.take(np.flatnonzero(~np.isnan(self.values)))
+
+    def different(self) -> Numbers:
+        """Return the first of the cells of each number."""
+        return self.take(np.unique(self.values, return_index=True)[1])
 
 
 class Chunk(NamedTuple):
     """Some rows: the line of each, and the cells of each column, without blanks around them."""
 
     lines: Sequence[int]
-    columns: list[list[str]]
+    columns: Sequence[Sequence[str]]
 
 
 class Source(ABC):
@@ -42,23 +90,42 @@ class Source(ABC):
         missing: Texts, in lower case, that stand for an empty cell.
         notes: How it was read.
         dtypes: The dtype of each column of a data frame.
+        orders: The values, in their order, of columns of ordered categories, by name.
+        decimal: The decimal mark.
+        rows: The number of rows, where it is known before they are read.
     """
 
     origin: str
     names: list[str]
     headed = True
-    missing: frozenset[str] = frozenset(("",))
+    missing: frozenset[str] = frozenset(("", "nan"))
+    decimal = "."
+    rows: int | None = None
     notes: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
+    orders: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    @property
+    def titles(self) -> list[str]:
+        """The names of the columns; one without a name has its number."""
+        return [name or f"column {i}" for i, name in enumerate(self.names, 1)]
 
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:
         """Yield all rows, a chunk at a time."""
 
-    @property
-    def number(self) -> Callable[[str], float]:
-        """The function that reads a number, or raises ValueError."""
-        return _number
+    def number(self, cell: str) -> float:
+        """Return the plain number that a cell stands for. Raises ValueError if it is none."""
+        return number(cell, self.decimal)
+
+    def numbers(self, cells: Sequence[str]) -> Array:
+        """Return the plain numbers (N,) of cells. Raises ValueError where one is none."""
+        if not isinstance(cells, Numbers):
+            return numbers(cells, self.decimal)
+        if np.isnan(cells.values).any():
+            raise ValueError
+        values: Array = cells.values.astype(np.float64)
+        return values
 
     def is_number(self, cell: str) -> bool:
         """Return whether a cell is a number."""
@@ -67,12 +134,6 @@ class Source(ABC):
         except ValueError:
             return False
         return True
-
-
-def _number(cell: str) -> float:
-    if "_" in cell:  # Python would read 1_000
-        raise ValueError(cell)
-    return float(cell)
 
 
 class TextFile(Source):
@@ -84,6 +145,7 @@ class TextFile(Source):
         self.origin, self.path = str(path), path
         with reading(path, "table"):
             self.layout = layout_of(path)
+            self.decimal = self.layout.decimal
             first = [row for _, row in zip(range(LOOKED), rows_of(path, self.layout), strict=False)]
         if not first:
             raise UserError(f"{path}: contains no rows; write one row of numbers per line into it")
@@ -93,97 +155,72 @@ class TextFile(Source):
         self.notes = (why,) if why else ()
 
     @property
-    def number(self) -> Callable[[str], float]:
-        return partial(number, layout=self.layout) if self.layout.decimal == "," else _number
-
-    @property
     def dialect(self) -> str:
         """How the file is cut into cells, in words."""
         commas = ", decimal commas" if self.layout.decimal == "," else ""
-        how = f"{SEPARATORS[self.layout.separator]} between columns{commas}"
+        one = len(self.names) == 1
+        how = "one column" if one else f"{SEPARATORS[self.layout.separator]} between columns"
+        how += commas
         plain = self.layout.encoding in ("utf-8-sig", "utf-8")
         return how if plain else f"{how}, encoding {self.layout.encoding}"
 
     def chunks(self) -> Iterator[Chunk]:
-        width, most = len(self.names), max(1, CELLS // len(self.names))
-        lines: list[int] = []
-        rows: list[list[str]] = []
-        with reading(self.path, "table"):
-            for i, (line, row) in enumerate(rows_of(self.path, self.layout)):
-                if self.headed and i == 0:
+        most = max(1, CELLS // len(self.names))
+        with (
+            reading(self.path, "table"),
+            self.path.open(encoding=self.layout.encoding, newline="") as file,
+        ):
+            lines = Lines(file)
+            if self.headed:
+                next(rows_in(lines, self.layout, self.origin))
+            while block := [*islice(lines, most)]:
+                if chunk := self._plain(block, lines.count - len(block) + 1):
+                    yield chunk
                     continue
-                if len(row) != width:
-                    raise UserError(
-                        f"{self.path}: line {line} has {len(row)} columns, the first row has "
-                        f"{width}; give every row the same number"
-                    )
-                lines.append(line)
-                rows.append(row)
-                if len(rows) == most:
-                    yield Chunk(lines, _turned(rows))
-                    lines, rows = [], []
-        if rows:
-            yield Chunk(lines, _turned(rows))
+                lines.back(block)
+                if chunk := self._cut(lines, lines.count + len(block)):
+                    yield chunk
+
+    def _plain(self, block: list[str], first: int) -> Chunk | None:
+        """A block of lines from line number `first` on; None where not all are plain numbers."""
+        layout, width = self.layout, len(self.names)
+        if layout.trailing:
+            return None
+        values = parsed(block, width, layout.separator, layout.decimal)
+        if values is None:
+            return None
+        cells = cache(lambda row: [cell.strip() for cell in block[row].split(layout.separator)])
+        columns = [
+            Numbers(column, texts=lambda row, i=i: cells(row)[i])  # type: ignore[misc]
+            for i, column in enumerate(values)
+        ]
+        return Chunk(range(first, first + len(block)), columns)
+
+    def _cut(self, lines: Lines, last: int) -> Chunk | None:
+        """The rows that begin up to the line number `last`; None where all are blank."""
+        width = len(self.names)
+        begun, rows = list[int](), list[list[str]]()
+        for line, row in rows_in(lines, self.layout, self.origin):
+            if len(row) != width:
+                raise UserError(
+                    f"{self.path}: line {line} has {len(row)} columns, the first row has "
+                    f"{width}; give every row the same number"
+                )
+            begun.append(line)
+            rows.append(row)
+            if lines.count >= last:
+                break
+        return Chunk(begun, _turned(rows)) if rows else None
 
 
 def _turned(rows: list[list[str]]) -> list[list[str]]:
-    return [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
+    return [_stripped(column) for column in zip(*rows, strict=True)]
 
 
-class Frame(Source):
-    """A pandas data frame, or a 2-D array of numbers."""
-
-    def __init__(self, frame: Any, origin: str) -> None:
-        self.origin, self.frame = origin, frame
-        if isinstance(frame, np.ndarray):
-            self.names = [f"column {i + 1}" for i in range(frame.shape[1])]
-            self.headed, self.dtypes = False, (str(frame.dtype),) * frame.shape[1]
-            return
-        self.names = [str(name) for name in frame.columns]
-        self.dtypes = tuple(str(dtype) for dtype in frame.dtypes)
-        if len({*self.names}) < len(self.names):
-            twice = next(name for name in self.names if self.names.count(name) > 1)
-            raise UserError(f"{origin}: has two columns {twice!r}; rename one of them")
-
-    def chunks(self) -> Iterator[Chunk]:
-        most = max(1, CELLS // max(1, len(self.names)))
-        for start in range(0, len(self.frame), most):
-            if isinstance(self.frame, np.ndarray):
-                part = self.frame[start : start + most]
-                columns = [_texts(part[:, i]) for i in range(part.shape[1])]
-            else:
-                part = self.frame.iloc[start : start + most]
-                columns = [_texts_of(part.iloc[:, i]) for i in range(len(self.names))]
-            yield Chunk(range(start + 1, start + len(part) + 1), columns)
-
-
-def _texts_of(column: Any) -> list[str]:
-    """The cells of a pandas Series; "" where one is missing."""
-    missing = column.isna().to_numpy()
-    if column.dtype.kind == "M":
-        zone = column.dt.tz is not None
-        days = bool((column.dropna() == column.dropna().dt.normalize()).all())
-        form = "%Y-%m-%d" if days and not zone else "%Y-%m-%dT%H:%M:%S.%f" + ("%z" if zone else "")
-        texts = column.dt.strftime(form)
-        return ["" if m else str(t) for t, m in zip(texts, missing, strict=True)]
-    if column.dtype.kind == "f" and not missing.any():
-        return _texts(column.to_numpy())
-    return ["" if m else str(v).strip() for v, m in zip(column.tolist(), missing, strict=True)]
-
-
-def _texts(values: Array) -> list[str]:
-    if values.dtype.kind == "f":
-        kind = values.dtype.type if values.dtype.itemsize < 8 else float
-        return ["" if v != v else str(kind(v)) for v in values.tolist()]
-    return [str(v) for v in values.tolist()]
-
-
-def frame_of(path: Path) -> Any:
-    """Return the pandas data frame of a Parquet file."""
-    pandas = needed("pandas", "to read Parquet files")
-    needed("pyarrow", "to read Parquet files")
-    with reading(path, "Parquet file"):
-        return pandas.read_parquet(path)
+def _stripped(cells: Sequence[str]) -> list[str]:
+    """The cells without blanks around them; a column without any blank is the common one."""
+    text = "".join(cells)
+    return [*cells] if text.split(None, 1) == [text] else [cell.strip() for cell in cells]
 
 
 def needed(package: str, purpose: str) -> Any:

@@ -7,24 +7,25 @@ and empty cells. Whatever is ambiguous is refused with the remedy.
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
 
-from vaelab.data.cells import DECIMAL_COMMA, check_words
+from vaelab.data.cells import check_words
+from vaelab.data.columnar import Reader
 from vaelab.data.columns import classes_of, indices, label_of
 from vaelab.data.dataset import Arrays
 from vaelab.data.inference import column_of, described, overrides, ranged, shaped
-from vaelab.data.schema import KINDS, Array, Column, Schema, days
+from vaelab.data.schema import KINDS, Array, Column, Schema
 from vaelab.data.seen import Seen
-from vaelab.data.sources import ABSENT, Chunk, Source, TextFile
+from vaelab.data.sources import Source, TextFile
 from vaelab.errors import UserError
 from vaelab.recipes import Data
 
-THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[-+]?[1-9]\d{0,2}([. ']\d{3})+(,\d+)?")
+FAR = 1e6  # ranges of a column, beyond which a number is brought nearer
 
 
 class Rows(NamedTuple):
@@ -48,22 +49,23 @@ def read_table(source: Source, settings: Data) -> Arrays:
     label = label_of(source, names, settings.labels) if settings.labels != "none" else None
     typed = settings.treatment == "columns"
     if typed:
-        _check_names(source, names)
-    forced = overrides(settings, source.names)
+        _check_names(source)
+    forced = overrides(settings, source.titles)
     index = {} if typed else indices(source, names, label)
     notes = [*source.notes]
     for column, reason in index.items():
         name = repr(names[column]) if names[column] else str(column + 1)
         notes.append(f"column {name} is left out: {reason}")
     if typed:
-        columns = _inferred(source, forced, settings, label)
+        columns, said = _inferred(source, forced, settings, label)
+        notes += said
     else:
         columns = [
             Column(name=name, kind="ignored" if i in index or name in forced else "real")
             for i, name in enumerate(source.names)
         ]
     if label is not None:
-        columns[label] = Column(name=source.names[label], kind="label")
+        columns[label] = Column(name=source.titles[label], kind="label")
     words_of_holes = tuple(word.lower() for word in settings.missing)
     schema = Schema(tuple(columns), words_of_holes)
     x, words = _values(source, schema, label, typed)
@@ -72,9 +74,9 @@ def read_table(source: Source, settings: Data) -> Arrays:
     notes += said
     if label is not None and y is None:  # not labels after all
         if typed:
-            columns[label] = _inferred(source, forced, settings, None)[label]
+            columns[label] = _inferred(source, forced, settings, None)[0][label]
         else:
-            columns[label] = Column(name=source.names[label], kind="real")
+            columns[label] = Column(name=source.titles[label], kind="real")
         schema = Schema(tuple(columns), words_of_holes)
         x, _ = _values(source, schema, None, typed)
     if typed:
@@ -106,11 +108,12 @@ def read_rows(source: Source, schema: Schema) -> Rows:
         UserError: No column of x is there, or a cell is no number.
     """
     modelled = [column.name for column in schema.modelled]
-    there = {*source.names}
-    missing = [name for name in modelled if name not in there]
-    notes = [*source.notes]
     if not source.headed and len(source.names) == len(modelled):
-        source.names, missing = modelled, []
+        source.names = modelled
+    _check_names(source)
+    names, notes = source.titles, [*source.notes]
+    there = {*names}
+    missing = [name for name in modelled if name not in there]
     if len(missing) == len(modelled):
         raise UserError(
             f"{source.origin}: has none of the columns of the run "
@@ -119,18 +122,18 @@ def read_rows(source: Source, schema: Schema) -> Rows:
     if missing:
         notes.append(f"columns that are not there are read as empty: {', '.join(missing)}")
     known = {column.name: column for column in schema.columns}
-    extra = [name for name in source.names if name not in known]
+    extra = [name for name in names if name not in known]
     if extra:
         notes.append(f"columns that the run does not know are carried along: {', '.join(extra)}")
-    columns = [known.get(name, Column(name=name, kind="ignored")) for name in source.names]
-    order = [name for name in source.names if name in {*modelled}]
+    columns = [known.get(name, Column(name=name, kind="ignored")) for name in names]
+    order = [name for name in names if name in {*modelled}]
     if order != [name for name in modelled if name in there]:
         notes.append("the columns are in another order than in training, and are matched by name")
     x, _ = _values(source, Schema(tuple(columns), schema.missing), None, typed=True)
     matched = np.full((len(x), len(modelled)), np.nan, np.float32)
     for at, name in enumerate(order):
         matched[:, modelled.index(name)] = x[:, at]
-    notes += _unseen(matched, schema)
+    notes += [*_unseen(matched, schema), *_far(matched, schema)]
     return Rows(matched, carried(source, columns), tuple(notes))
 
 
@@ -151,10 +154,25 @@ def _unseen(x: Array, schema: Schema) -> Iterator[str]:
             yield f"column {column.name!r}: {count:,} cells have values that training never saw"
 
 
-def _check_names(source: Source, names: Sequence[str]) -> None:
-    named = [name for name in names if name]
-    if len({*named}) < len(named):
-        twice = next(name for name in named if named.count(name) > 1)
+def _far(x: Array, schema: Schema) -> Iterator[str]:
+    """Bring numbers that are further away than `FAR` ranges of training to that distance, as the
+    square of one such number would be infinite.
+    """
+    for i, column in enumerate(schema.modelled):
+        span = FAR * max(column.high - column.low, abs(column.low), abs(column.high))
+        far = np.abs(x[:, i]) > span
+        if not KINDS[column.kind].words and span and far.any():
+            x[:, i] = x[:, i].clip(-span, span)
+            yield (
+                f"column {column.name!r}: {int(far.sum()):,} cells are further than {FAR:g} ranges "
+                "of the training table away, and are read as at that distance"
+            )
+
+
+def _check_names(source: Source) -> None:
+    names = source.titles
+    if len({*names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
         raise UserError(f"{source.origin}: has two columns {twice!r}; rename one of them")
 
 
@@ -165,24 +183,43 @@ def _check_encoding(source: Source, words: Sequence[str] | set[str]) -> None:
 
 def _inferred(
     source: Source, forced: Mapping[str, str], settings: Data, label: int | None
-) -> list[Column]:
-    """The columns of a table by type, from one look at all its cells."""
-    missing = source.missing | {word.lower() for word in settings.missing}
-    seen = [Seen(source.number, missing) for _ in source.names]
+) -> tuple[list[Column], list[str]]:
+    """The columns of a table by type, from one look at all its cells, and what is to be said."""
+    missing = frozenset(word.lower() for word in settings.missing)
+    seen = [Seen(source, missing) for _ in source.names]
     for chunk in source.chunks():
         for one, cells in zip(seen, chunk.columns, strict=True):
             one.add(cells, chunk.lines)
-    found = []
-    for i, (name, one) in enumerate(zip(source.names, seen, strict=True)):
+    if not any(one.rows + one.holes for one in seen):
+        raise UserError(f"{source.origin}: contains no row of values; write one per line into it")
+    found, notes, marks = [], list[str](), Counter[str]()
+    dtypes = source.dtypes or [""] * len(seen)
+    for i, (name, one, dtype) in enumerate(zip(source.titles, seen, dtypes, strict=True)):
         if i == label:
-            found.append(Column(name=name, kind="label"))
+            found.append(Column(name=name, kind="label", dtype=dtype))
             continue
-        column = column_of(source.origin, name or f"column {i + 1}", one, forced.get(name), i == 0)
-        found.append(column)
-    return [
-        replace(c, dtype=dtype)
-        for c, dtype in zip(found, source.dtypes or [""] * len(found), strict=True)
-    ]
+        one.finish()
+        column = column_of(source.origin, name, one, forced.get(name), i == 0, dtype)
+        found.append(replace(column, dtype=dtype))
+        marks += one.marks
+        if alike := _alike(column.values):
+            notes.append(f"column {name!r}: {alike[0]!r} and {alike[1]!r} differ only in case")
+        if "NA" in column.values:
+            notes.append(
+                f"column {name!r}: 'NA' is read as a value among codes of two letters "
+                "(--data.missing NA reads it as an empty cell)"
+            )
+    del marks[""]
+    if marks:
+        listed = ", ".join(f"{mark!r} {count:,}" for mark, count in marks.most_common(6))
+        notes.append(f"read as empty cells: {listed}")
+    return found, notes
+
+
+def _alike(words: Sequence[str]) -> tuple[str, str] | None:
+    """Two words that differ only in case; None where there are none."""
+    first: dict[str, str] = {}
+    return next(((first[w.lower()], w) for w in words if first.setdefault(w.lower(), w) != w), None)
 
 
 def _shaped(schema: Schema, x: Array, forced: Mapping[str, str]) -> Schema:
@@ -205,121 +242,54 @@ def _values(
     """Numbers (N, D) of the columns of x, and the cells of the label."""
     keep = [i for i, column in enumerate(schema.columns) if column.modelled]
     if not keep:
-        raise UserError(
-            f"{source.origin}: contains no column of numbers beside the labels; add some"
-        )
+        found = "of numbers beside the labels"
+        if typed:
+            found = f"to learn from ({'; '.join(described(schema.columns))})"
+        raise UserError(f"{source.origin}: contains no column {found}; add some")
     missing = source.missing | {*schema.missing}
-    readers = [Reader(source, schema.columns[i], missing, typed) for i in keep]
-    pieces, words = [], list[str]()
+    readers = [Reader(source, i, schema.columns[i], missing, typed) for i in keep]
+    table = Growing(source.rows, len(keep))
+    words = list[str]()
     same: dict[str, str] = {}
     for chunk in source.chunks():
-        piece = np.empty((len(chunk.lines), len(keep)), np.float32)
-        for at, (i, reader) in enumerate(zip(keep, readers, strict=True)):
-            piece[:, at] = reader(chunk, i)
-        pieces.append(piece)
+        piece = table.grown(len(chunk.lines))
+        for at, reader in enumerate(readers):
+            with np.errstate(over="ignore"):  # what overflows float32 is refused later
+                piece[:, at] = reader(chunk)
         if label is not None:
             words += [same.setdefault(cell, cell) for cell in chunk.columns[label]]
-    if not pieces:
+    if not len(table):
         raise UserError(
             f"{source.origin}: contains no row of numbers; write one row per line into it"
         )
-    return _joined(pieces), words
+    return table.joined(), words
 
 
-def _joined(pieces: list[Array]) -> Array:
-    """The pieces as one array; each is freed once it is copied."""
-    x = np.empty((sum(map(len, pieces)), pieces[0].shape[1]), np.float32)
-    end = len(x)
-    while pieces:
-        piece = pieces.pop()
-        x[end - len(piece) : end] = piece
-        end -= len(piece)
-    return x
+class Growing:
+    """An array (N, D) float32 that rows are added to; memory is taken once where N is known."""
 
+    def __init__(self, rows: int | None, width: int) -> None:
+        self.x = None if rows is None else np.empty((rows, width), np.float32)
+        self.width, self.rows, self.pieces = width, 0, list[Array]()
 
-class Reader:
-    """Reads the cells of one column as numbers."""
+    def __len__(self) -> int:
+        return self.rows
 
-    def __init__(
-        self, source: Source, column: Column, missing: frozenset[str], typed: bool
-    ) -> None:
-        self.source, self.column, self.typed = source, column, typed
-        self.words = KINDS[column.kind].words
-        self.code = {value: float(i) for i, value in enumerate(column.values)}
-        if self.words:  # 1 and 1.0 are the same category
-            for i, value in enumerate(column.values):
-                try:
-                    self.code.setdefault(str(float(source.number(value))), float(i))
-                except ValueError:
-                    break
-        self.empty = missing | (frozenset() if self.words else ABSENT)
+    def grown(self, rows: int) -> Array:
+        """Return the part (rows, D) that was added."""
+        start, self.rows = self.rows, self.rows + rows
+        if self.x is not None:
+            return self.x[start : self.rows]
+        self.pieces.append(np.empty((rows, self.width), np.float32))
+        return self.pieces[-1]
 
-    def __call__(self, chunk: Chunk, i: int) -> Array:
-        cells = chunk.columns[i]
-        if self.words:
-            return np.fromiter(map(self._category, cells), np.float64, len(cells))
-        if self.column.kind == "date":
-            return np.fromiter(map(self._days, cells), np.float64, len(cells))
-        try:
-            values = np.fromiter(map(self.source.number, cells), np.float64, len(cells))
-        except ValueError:
-            values = self._one_by_one(chunk, cells)
-        return values - self.column.origin
-
-    def _category(self, cell: str) -> float:
-        found = self.code.get(cell)
-        if found is not None:
-            return found
-        if cell.lower() in self.empty:
-            return np.nan
-        try:
-            return self.code.get(
-                str(float(self.source.number(cell))), float(len(self.column.values))
-            )
-        except ValueError:
-            return float(len(self.column.values))
-
-    def _days(self, cell: str) -> float:
-        if cell.lower() in self.empty:
-            return np.nan
-        try:
-            return days(cell, self.column.format) - self.column.origin
-        except (ValueError, OverflowError):
-            raise UserError(
-                f"{self.source.origin}: column {self.column.name!r}: {cell[:40]!r} is no date as "
-                "in the rest of the column; correct it"
-            ) from None
-
-    def _one_by_one(self, chunk: Chunk, cells: Sequence[str]) -> Array:
-        values = np.empty(len(cells))
-        for k, (cell, line) in enumerate(zip(cells, chunk.lines, strict=True)):
-            try:
-                values[k] = self.source.number(cell)
-            except ValueError:
-                if not self.typed or cell.lower() not in self.empty:
-                    raise UserError(self._refusal(cell, line)) from None
-                values[k] = np.nan
-        return values
-
-    def _refusal(self, cell: str, line: int) -> str:
-        """Which cell is no number, and what can be done about it."""
-        name = self.column.name
-        named = f"column {name!r}" if self.source.headed else name
-        where = f"{self.source.origin}: line {line}, {named}"
-        if cell.lower() in self.empty | ABSENT:
-            return (
-                f"{where}: the cell is empty ({cell!r}); fill the missing values, remove their "
-                "rows, or train the recipe table, which takes empty cells"
-            )
-        remedy = (
-            "remove the column, encode it as numbers, train the recipe table, which takes words, "
-            f"or take it as the labels: data.labels {name}"
-            if self.source.headed
-            else "correct it, remove the column, or train the recipe table, which takes words"
-        )
-        if DECIMAL_COMMA.fullmatch(cell):
-            commas = isinstance(self.source, TextFile) and self.source.layout.separator == ","
-            remedy = "write decimal points" + (", or separate columns by semicolons" * commas)
-        if THOUSANDS.fullmatch(cell):
-            remedy = "write numbers without separators of thousands"
-        return f"{where}: {cell[:40]!r} is not a number; {remedy}"
+    def joined(self) -> Array:
+        """Return the array; each piece is freed once it is copied."""
+        if self.x is not None:
+            return self.x
+        x, end = np.empty((self.rows, self.width), np.float32), self.rows
+        while self.pieces:
+            piece = self.pieces.pop()
+            x[end - len(piece) : end] = piece
+            end -= len(piece)
+        return x

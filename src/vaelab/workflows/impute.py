@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vaelab.data import Cells, Source
-from vaelab.data.frames import frame
+from vaelab.data import Cells, Schema, Source
+from vaelab.data.frames import framed
 from vaelab.errors import UserError
 from vaelab.models import Imputed, imputed
 from vaelab.runs import Run
@@ -43,36 +43,45 @@ class Filled:
     effective: NDArray[np.float64]
     notes: tuple[str, ...] = ()
 
+    @property
+    def schema(self) -> Schema:
+        """The columns of the training table."""
+        assert self.run.schema is not None
+        return self.run.schema
+
     def table(self) -> Cells:
         """Return the table as it was given: its columns in their order, every cell that was there
         as it was written. Several fillings follow one another; the column `imputation` numbers
         them.
         """
-        source, schema = self.given.source, self.run.schema
-        assert source is not None
-        assert schema is not None
-        written = _written(source)
-        at = {column.name: i for i, column in enumerate(schema.modelled)}
-        empty = self.given.x.isnan().numpy()
-        absent = [name for name in at if name not in written]
-        found: Cells = {"imputation": []} if self.multiple else {}
-        found |= {name: [] for name in (*written, *absent)}
-        for number, x in enumerate(self.fillings, 1):
-            for name in (*written, *absent):
-                cells = [*written[name]] if name in written else [""] * len(x)
-                if (i := at.get(name)) is not None:
-                    holes = np.flatnonzero(empty[:, i])
-                    for row, cell in zip(holes, schema.modelled[i].cells(x[holes, i]), strict=True):
-                        cells[row] = cell
-                found[name] += cells
-            if self.multiple:
-                found["imputation"] += [str(number)] * len(x)
-        return found
+        tables = self._tables()
+        if not self.multiple:
+            return tables[0]
+        found: Cells = {"imputation": [str(i) for i, x in enumerate(self.fillings, 1) for _ in x]}
+        return found | {name: [c for t in tables for c in t[name]] for name in tables[0]}
 
     def frames(self) -> list[Any]:
         """Return the fillings as pandas data frames with the dtypes of the training table."""
-        assert self.run.schema is not None
-        return [frame(self.run.schema, x, self.given.others) for x in self.fillings]
+        return [framed(table, self.schema.columns) for table in self._tables()]
+
+    def _tables(self) -> list[Cells]:
+        """The table as it was given, once for each filling."""
+        assert self.given.source is not None
+        written = _written(self.given.source)
+        at = {column.name: i for i, column in enumerate(self.schema.modelled)}
+        empty, found = self.given.x.isnan().numpy(), []
+        for x in self.fillings:
+            table: Cells = {}
+            for name in (*written, *(name for name in at if name not in written)):
+                cells = [*written.get(name, [""] * len(x))]
+                if (i := at.get(name)) is not None:
+                    holes = np.flatnonzero(empty[:, i])
+                    filled = self.schema.modelled[i].cells(x[holes, i])
+                    for row, cell in zip(holes, filled, strict=True):
+                        cells[row] = cell
+                table[name] = cells
+            found.append(table)
+        return found
 
 
 def impute(
@@ -136,8 +145,8 @@ def impute(
 
 def _written(source: Source) -> Cells:
     """Return a table as it was given."""
-    found: Cells = {name: [] for name in source.names}
+    found: Cells = {name: [] for name in source.titles}
     for chunk in source.chunks():
-        for name, cells in zip(source.names, chunk.columns, strict=True):
+        for name, cells in zip(source.titles, chunk.columns, strict=True):
             found[name] += cells
     return found

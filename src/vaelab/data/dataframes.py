@@ -1,0 +1,134 @@
+"""Data frames of pandas, Parquet files and arrays as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaelab.data.reading import reading
+from vaelab.data.schema import Array
+from vaelab.data.sources import CELLS, Chunk, Numbers, Source, needed
+from vaelab.errors import UserError
+
+EXACT = 2**53  # whole numbers below this are exact in float64
+
+
+class ArrayTable(Source):
+    """An array of numbers (N, D)."""
+
+    headed = False
+
+    def __init__(self, x: Array, origin: str) -> None:
+        if x.dtype.kind not in "biuf":
+            raise UserError(f"{origin}: has values of type {x.dtype}, not numbers; convert them")
+        self.origin, self.x, self.rows = origin, x, len(x)
+        self.names = [f"column {i + 1}" for i in range(x.shape[1])]
+        self.dtypes = (str(x.dtype),) * x.shape[1]
+
+    def chunks(self) -> Iterator[Chunk]:
+        most = max(1, CELLS // max(1, len(self.names)))
+        for start in range(0, len(self.x), most):
+            part = self.x[start : start + most]
+            yield Chunk(range(start + 1, start + len(part) + 1), [_cells(c) for c in part.T])
+
+
+class Frame(Source):
+    """A data frame of pandas."""
+
+    def __init__(self, frame: Any, origin: str) -> None:
+        self.origin, self.frame = origin, frame
+        self.rows = len(frame)
+        self._look({str(name): frame.iloc[:, i] for i, name in enumerate(frame.columns)}.items())
+        if len(self.names) < frame.shape[1]:
+            names = [str(name) for name in frame.columns]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise UserError(f"{origin}: has two columns {twice!r}; rename one of them")
+
+    def _look(self, columns: Iterable[tuple[str, Any]]) -> None:
+        """Note the names and types of columns, one after the other."""
+        names, dtypes, forms, orders = [], [], [], {}
+        for name, column in columns:
+            names.append(name)
+            dtypes.append(_dtype(column))
+            forms.append(_form(column))
+            if str(column.dtype) == "category" and column.cat.ordered:
+                orders[name] = tuple(map(str, column.cat.categories))
+        self.names, self.dtypes, self.forms, self.orders = names, tuple(dtypes), forms, orders
+
+    def chunks(self) -> Iterator[Chunk]:
+        start = 0
+        for part in self.parts(max(1, CELLS // max(1, len(self.names)))):
+            columns = [_column(part.iloc[:, i], form) for i, form in enumerate(self.forms)]
+            yield Chunk(range(start + 1, start + len(part) + 1), columns)
+            start += len(part)
+
+    def parts(self, most: int) -> Iterator[Any]:
+        """Yield data frames of the rows, of at most so many each."""
+        for start in range(0, len(self.frame), most):
+            yield self.frame.iloc[start : start + most]
+
+
+class Parquet(Frame):
+    """A Parquet file, which is never in memory as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        needed("pandas", "to read Parquet files")
+        self.origin, self.path = str(path), path
+        self._parquet = needed("pyarrow.parquet", "to read Parquet files")
+        with reading(path, "Parquet file"), self._parquet.ParquetFile(path) as file:
+            self.rows = file.metadata.num_rows
+            index = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
+            names = [name for name in file.schema_arrow.names if name not in index]
+            self._look((name, file.read([name]).to_pandas()[name]) for name in names)
+
+    def parts(self, most: int) -> Iterator[Any]:
+        with reading(self.path, "Parquet file"), self._parquet.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(most, columns=self.names):
+                yield batch.to_pandas()[self.names]
+
+
+def _dtype(column: Any) -> str:
+    """The dtype of a column; "object" only where all its values are texts, else ""."""
+    name = str(column.dtype)
+    if name == "category":
+        return f"category[{column.cat.categories.dtype}]"
+    if name == "object" and not all(isinstance(value, str) for value in column.dropna()):
+        return ""
+    return name
+
+
+def _form(column: Any) -> str:
+    """The format of the moments of a column; "" for other values. Zones become UTC."""
+    if column.dtype.kind != "M":
+        return ""
+    zone = column.dt.tz is not None
+    filled = column.dropna()
+    if not zone and (filled == filled.dt.normalize()).all():
+        return "%Y-%m-%d"
+    seconds, fractions = (bool((filled != filled.dt.floor(unit)).any()) for unit in ("min", "s"))
+    return "%Y-%m-%dT%H:%M" + ":%S" * seconds + ".%f" * fractions + "Z" * zone
+
+
+def _column(column: Any, form: str) -> Sequence[str]:
+    """The cells of a column; "" where one is missing."""
+    missing = column.isna().to_numpy()
+    if form:
+        column = column.dt.tz_convert("UTC") if column.dt.tz is not None else column
+        texts = column.dt.strftime(form)
+        return ["" if m else str(t) for t, m in zip(texts, missing, strict=True)]
+    if column.dtype.kind == "f":
+        return _cells(column.to_numpy(column.dtype.type, na_value=np.nan))
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
+        return _cells(column.to_numpy())
+    return ["" if m else str(v).strip() for v, m in zip(column.tolist(), missing, strict=True)]
+
+
+def _cells(values: Array) -> Sequence[str]:
+    """Numbers as cells; whole ones that float64 does not hold as texts."""
+    whole = values.dtype.kind in "iu"
+    if values.dtype == bool or (whole and len(values) and np.abs(values).max() > EXACT):
+        return [str(v) for v in values.tolist()]
+    return Numbers(values)
