@@ -64,7 +64,9 @@ def unused_dimensions(e: Evidence) -> Finding | None:
     if used == total:
         return finding("fine", says)
     says += [say("the others hardly vary")]
-    if used >= FEW_USED * total:
+    if (
+        used >= FEW_USED * total or e.evaluator.run.schema
+    ):  # the recipe of tables has dimensions to spare
         return finding("remark", [*says, say("unused dimensions are normal")])
     fuller = "--objective.beta 1" if e.numbers["beta"] > 1 else "--model.variant free-bits"
     return finding("fault", says, either(fuller, f"--model.latent {max(used, 1)}"))
