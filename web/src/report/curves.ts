@@ -142,7 +142,8 @@ class Plot {
     parts.push(svg("line", { class: "axis", x1: LEFT, x2: end, y1: base, y2: base }));
     for (const epoch of ticks(state.first, state.last, 5)) {
       if (!Number.isInteger(epoch)) continue;
-      const name = { x: this.x(epoch), y: HEIGHT - 12, "text-anchor": "middle" };
+      const anchor = this.x(epoch) > end - 15 ? "end" : "middle";
+      const name = { x: this.x(epoch), y: HEIGHT - 12, "text-anchor": anchor };
       parts.push(svg("text", name, words.tick(epoch)));
     }
     // An inner SVG clips its lines to the plane.
