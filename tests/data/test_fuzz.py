@@ -15,7 +15,10 @@ from vaelab.errors import UserError
 from vaelab.recipes import Data
 
 QUICK = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 CELLS = st.one_of(
     st.sampled_from(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,55 +39,23 @@ class Frame(Source):
     """A data frame of pandas."""
 
     def __init__(self, frame: Any, origin: str) -> None:
-        self.origin, self.frame = origin, frame
-        self.rows = len(frame)
-        self._look({str(name): frame.iloc[:, i] for i, name in enumerate(frame.columns)}.items())
-        if len(self.names) < frame.shape[1]:
-            names = [str(name) for name in frame.columns]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise UserError(f"{origin}: has two columns {twice!r}; rename one of them")
-
-    def _look(self, columns: Iterable[tuple[str, Any]]) -> None:
-        """Note the names and types of columns, one after the other."""
-        names, dtypes, forms, orders = [], [], [], {}
-        for name, column in columns:
-            names.append(name)
-            dtypes.append(_dtype(column))
-            forms.append(_form(column))
-            if str(column.dtype) == "category" and column.cat.ordered:
-                orders[name] = tuple(map(str, column.cat.categories))
-        self.names, self.dtypes, self.forms, self.orders = names, tuple(dtypes), forms, orders
+        self.origin, self.frame, self.rows = origin, frame, len(frame)
+        self.names = [str(name) for name in frame.columns]
+        columns = [frame.iloc[:, i] for i in range(len(self.names))]
+        self.dtypes = tuple(map(_dtype, columns))
+        self.forms = [_form(column) for column in columns]
+        self.orders = {
+            name: tuple(map(str, column.cat.categories))
+            for name, column in zip(self.names, columns, strict=True)
+            if str(column.dtype) == "category" and column.cat.ordered
+        }
 
     def chunks(self) -> Iterator[Chunk]:
-        start = 0
-        for part in self.parts(max(1, CELLS // max(1, len(self.names)))):
+        most = max(1, CELLS // max(1, len(self.names)))
+        for start in range(0, len(self.frame), most):
+            part = self.frame.iloc[start : start + most]
             columns = [_column(part.iloc[:, i], form) for i, form in enumerate(self.forms)]
             yield Chunk(range(start + 1, start + len(part) + 1), columns)
-            start += len(part)
-
-    def parts(self, most: int) -> Iterator[Any]:
-        """Yield data frames of the rows, of at most so many each."""
-        for start in range(0, len(self.frame), most):
-            yield self.frame.iloc[start : start + most]
-
-
-class Parquet(Frame):
-    """A Parquet file, which is never in memory as a whole."""
-
-    def __init__(self, path: Path) -> None:
-        needed("pandas", "to read Parquet files")
-        self.origin, self.path = str(path), path
-        self._parquet = needed("pyarrow.parquet", "to read Parquet files")
-        with reading(path, "Parquet file"), self._parquet.ParquetFile(path) as file:
-            self.rows = file.metadata.num_rows
-            index = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
-            names = [name for name in file.schema_arrow.names if name not in index]
-            self._look((name, file.read([name]).to_pandas()[name]) for name in names)
-
-    def parts(self, most: int) -> Iterator[Any]:
-        with reading(self.path, "Parquet file"), self._parquet.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(most, columns=self.names):
-                yield batch.to_pandas()[self.names]
 
 
 def _dtype(column: Any) -> str:
@@ -132,3 +100,16 @@ def _cells(values: Array) -> Sequence[str]:
     if values.dtype == bool or (whole and len(values) and np.abs(values).max() > EXACT):
         return [str(v) for v in values.tolist()]
     return Numbers(values)
+
+
+def parquet(path: Path) -> Frame:
+    """Return the table of a Parquet file."""
+    pandas = needed("pandas", "to read Parquet files")
+    reader = needed("pyarrow.parquet", "to read Parquet files")
+    with reading(path, "Parquet file"), reader.ParquetFile(path) as file:
+        index = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
+        columns = {}
+        for name in file.schema_arrow.names:  # copies, as memory of Arrow is not given back
+            if name not in index:
+                columns[name] = file.read([name], use_threads=False).to_pandas()[name].copy()
+        return Frame(pandas.DataFrame(columns, copy=False), str(path))

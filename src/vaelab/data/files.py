@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vaelab.data import arrays, idx, images, stored, tables
-from vaelab.data.dataframes import ArrayTable, Frame, Parquet
+from vaelab.data.dataframes import ArrayTable, Frame, parquet
 from vaelab.data.dataset import Arrays
 from vaelab.data.reading import reading, visible
 from vaelab.data.sources import Source, TextFile
@@ -45,7 +45,7 @@ def read(settings: Data) -> Arrays:
         case suffix if suffix in TEXTS:
             return tables.read_table(TextFile(path, settings.labels), settings)
         case ".parquet":
-            return tables.read_table(Parquet(path), settings)
+            return tables.read_table(parquet(path), settings)
         case suffix:
             raise UserError(
                 f"{path}: cannot read {suffix or 'a file without extension'}; give a {KINDS}"
@@ -63,7 +63,7 @@ def source_of(data: Any) -> Source:
             case suffix if suffix in TEXTS:
                 return TextFile(path)
             case ".parquet":
-                return Parquet(path)
+                return parquet(path)
             case ".npy":
                 data = arrays.read_npy(path).x
             case suffix:

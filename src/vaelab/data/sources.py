@@ -149,7 +149,8 @@ class TextFile(Source):
             first = [row for _, row in zip(range(LOOKED), rows_of(path, self.layout), strict=False)]
         if not first:
             raise UserError(f"{path}: contains no rows; write one row of numbers per line into it")
-        self.headed, why = header(first, self.layout, labels)
+        with np.errstate(all="ignore"):  # of infinite numbers
+            self.headed, why = header(first, self.layout, labels)
         width = len(first[0][1])
         self.names = names_of(first) if self.headed else [f"column {i + 1}" for i in range(width)]
         self.notes = (why,) if why else ()
