@@ -287,3 +287,20 @@ def test_one_column_of_decimal_commas_is_no_table_of_two(
     assert len(found.schema.columns) == columns
     if columns == 1:
         np.testing.assert_array_equal(found.train.x[:, 0], REAL.astype("f4"))
+
+
+def test_one_cell_far_from_a_thousand_others_is_said_and_makes_the_column_heavy(
+    tmp_path: Path,
+) -> None:
+    values = [*np.random.default_rng(0).normal(size=999).round(3), 1e9]
+    found = loaded(tmp_path, values)
+    assert column(found).kind == "heavy"
+    assert any("far from the others" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("kind", ["categorical", "ordinal", "real"])
+def test_a_column_without_two_values_is_constant_whatever_it_is_called(
+    tmp_path: Path, kind: str
+) -> None:
+    assert column(loaded(tmp_path, [5] * 40, **{kind: ("v",)})).kind == "constant"
+    assert column(loaded(tmp_path, [""] * 40, **{kind: ("v",)})).kind == "constant"

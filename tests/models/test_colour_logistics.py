@@ -12,7 +12,9 @@ from scipy import stats
 from scipy.special import logsumexp
 from torch import Tensor, nn
 
+from vaelab.models import build, scores
 from vaelab.models.likelihoods import LogisticMixture
+from vaelab.recipes import Model
 
 K = 3
 
@@ -131,3 +133,11 @@ def test_samples_have_the_frequencies_of_their_probabilities(levels: int) -> Non
         found = colour[:, i].bincount(minlength=levels**3) / count
         error = (probability * (1 - probability) / count).sqrt()
         assert float(((found - probability).abs() / (error + 1e-4)).max()) < 5
+
+
+def test_colour_images_are_scored_as_wholes() -> None:
+    settings = Model(likelihood="logistic-mixture", hidden=(8,), latent=2)
+    vae, x = build(settings, (3, 4, 4), 4), torch.rand(2, 3, 4, 4)
+    for found in scores(vae, x, 5):
+        assert found.elements.shape == (1,)
+        torch.testing.assert_close(-found.log_p, found.elements + found.code)

@@ -286,3 +286,19 @@ def test_without_a_table_there_is_no_mixed_likelihood() -> None:
 def test_the_decoder_of_a_table_has_as_many_outputs_as_its_columns_need() -> None:
     schema = table(column("real"), column("categorical"), column("binary"))
     assert Mixed.total(schema) == 1 + 4 + 1
+
+
+def test_the_rounding_of_log_normal_columns_is_relative() -> None:
+    prices = stats.lognorm(0.5, scale=1e5).rvs((500, 1), random_state=0).round()
+    block = made(table(column("positive", decimals=0)), Tensor(prices)).decoder.blocks[0]
+    assert float(block.least) == pytest.approx(1e-3)  # a cent of 1e5 is no limit to sigma
+
+
+def test_a_column_in_tiny_units_is_standardised_and_a_constant_one_is_not_blown_up() -> None:
+    schema = table(column("real", name="farad"), column("real", name="same"))
+    x = torch.stack([torch.rand(100) * 1e-12, torch.full((100,), 0.1)], 1)
+    units = units_of(TYPED, (2,), x, schema=schema)
+    assert units is not None
+    torch.testing.assert_close(
+        units.scale, torch.stack([x[:, 0].std(correction=0), torch.ones(())])
+    )

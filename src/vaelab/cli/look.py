@@ -19,11 +19,11 @@ PICTURE = Option(
     "FILE",
 )
 SPLIT = Option(
-    "--split", "images of the run's own data", "SPLIT", default="test",
+    "--split", "images or rows of the run's own data", "SPLIT", default="test",
     choices={
-        "train": "images that it was trained on",
-        "validation": "images by which the best epoch was chosen",
-        "test": "images that it has not seen",
+        "train": "those that it was trained on",
+        "validation": "those by which the best epoch was chosen",
+        "test": "those that it has not seen",
     },
 )  # fmt: skip
 DATA = Option("--data", "other data: a file or folder, all of it", "PATH")
@@ -154,7 +154,7 @@ COMMANDS = {
         memory="lower -n",
     ),
     "reconstruct": Command(
-        "encode and decode images",
+        "encode and decode images or rows",
         [RUN, Option("-n", "how many", "N", whole(1), default=10), PICTURE, SPLIT, DATA, CODE,
          QUIET],
         reconstruct,
@@ -162,7 +162,7 @@ COMMANDS = {
         memory="lower -n, or give fewer images with --data",
     ),
     "encode": Command(
-        "write the posterior means of images",
+        "write the posterior means of images or rows",
         [RUN, Option("--out", "a .npy, .npz (z and labels y) or .csv file", "FILE", required=True),
          SPLIT, DATA, CODE, QUIET],
         encode,

@@ -27,7 +27,8 @@ LARGEST, SMALLEST = 1e18, 1e-18  # a number and a range whose squares float32 ho
 FAR = 1000.0  # times the range, above which an origin is subtracted
 TAILS = 12.0  # (q99.5 - q0.5) / (q75 - q25) of heavy tails; a Gaussian has 3.8
 SKEWED = 1.0  # skewness, from which positive numbers are log-normal if that halves it
-SAMPLE = 20_000  # values that decide on tails and skewness
+SAMPLE = 20_000  # evenly spaced values that decide on tails and skewness
+EXTREME = 100.0  # interquartile ranges from the least to the greatest number, from which one is far
 # The settings that override the kind of a column.
 OVERRIDES: dict[str, Kind] = {
     "real": "real", "heavy": "heavy", "positive": "positive", "count": "count",
@@ -61,6 +62,8 @@ def column_of(
             f"{where}: line {seen.infinite} has an infinite number; empty the cell or correct it"
         )
     form = ""
+    if kind and KINDS[kind].likelihood and len(seen.distinct) <= 1:
+        kind, order = "constant", ()
     if kind == "date" or (not kind and (not seen.numeric or _compact(seen))):
         form = format_of(seen.distinct)
     if not kind:
@@ -174,7 +177,7 @@ def shaped(column: Column, x: Array) -> Column:
     The tails are heavy where (q99.5 - q0.5) / (q75 - q25) is above `TAILS`; positive numbers are
     log-normal where the logarithm halves a skewness above `SKEWED`.
     """
-    values = x[~np.isnan(x)][:SAMPLE].astype(float)
+    values = _some(x)
     if len(values) < ENOUGH or values.std() == 0:
         return column
     skewness = abs(_skewness(values))
@@ -182,7 +185,33 @@ def shaped(column: Column, x: Array) -> Column:
     if skewed and abs(_skewness(np.log(values))) < skewness / 2:
         return replace(column, kind="positive")
     low, first, third, high = np.quantile(values, [0.005, 0.25, 0.75, 0.995])
-    return replace(column, kind="heavy") if high - low > TAILS * (third - first) else column
+    heavy = high - low > TAILS * (third - first) or extreme(column, x)
+    return replace(column, kind="heavy") if heavy else column
+
+
+def extreme(column: Column, x: Array) -> str:
+    """Return what is to be said of a column with a number far from the others x (N,); "" without.
+
+    The range is above `EXTREME` interquartile ranges; that of a Gaussian is 7 in a million rows.
+    """
+    values = _some(x)
+    if len(values) < ENOUGH or column.kind == "positive":
+        return ""
+    first, third = np.quantile(values, [0.25, 0.75])
+    if not 0 < EXTREME * (third - first) < column.high - column.low:
+        return ""
+    ends = column.cells(np.array([column.low, column.high, first, third]))
+    return (
+        f"column {column.name!r} has cells far from the others: it goes from {ends[0]} to "
+        f"{ends[1]}, but half of it lies between {ends[2]} and {ends[3]}; correct them if they are "
+        "mistakes"
+    )
+
+
+def _some(x: Array) -> Array:
+    """The values that are not empty, at most about `SAMPLE` of them, evenly spaced."""
+    values = x[~np.isnan(x)]
+    return values[:: max(1, len(values) // SAMPLE)].astype(float)
 
 
 def _skewness(values: Array) -> float:

@@ -18,7 +18,7 @@ from vaelab.data.cells import check_words
 from vaelab.data.columnar import Reader
 from vaelab.data.columns import classes_of, indices, label_of
 from vaelab.data.dataset import Arrays
-from vaelab.data.inference import column_of, described, overrides, ranged, shaped
+from vaelab.data.inference import column_of, described, extreme, overrides, ranged, shaped
 from vaelab.data.schema import KINDS, Array, Column, Schema
 from vaelab.data.seen import Seen
 from vaelab.data.sources import Source, TextFile
@@ -81,7 +81,7 @@ def read_table(source: Source, settings: Data) -> Arrays:
         x, _ = _values(source, schema, None, typed)
     if typed:
         schema = _shaped(schema, x, forced)
-        notes += described(schema.columns)
+        notes += [*described(schema.columns), *_extremes(schema, x)]
     elif len(x) > 9 and not index and (np.diff(x[:, 0]) == 1).all():
         notes.append("column 1 counts the rows, and is read as a feature")
     dialect = f" ({source.dialect})" if isinstance(source, TextFile) else ""
@@ -234,6 +234,12 @@ def _shaped(schema: Schema, x: Array, forced: Mapping[str, str]) -> Schema:
                 column = shaped(column, values)
         found.append(column)
     return Schema(tuple(found), schema.missing)
+
+
+def _extremes(schema: Schema, x: Array) -> Iterator[str]:
+    for i, column in enumerate(schema.modelled):
+        if not KINDS[column.kind].words and (said := extreme(column, x[:, i])):
+            yield said
 
 
 def _values(

@@ -28,7 +28,7 @@ class Codes:
         shift: The mean of all elements of the codes.
         scale: Their standard deviation.
         dimensions: Shift and scale of each dimension.
-        reconstructions: PSNR in dB and SSIM of E[x|z]; empty where the data are no images.
+        reconstructions: PSNR in dB and SSIM of E[x|z]; empty where the data are not images.
     """
 
     images: int
@@ -62,7 +62,8 @@ class Codes:
         }
 
     def __str__(self) -> str:
-        lines = [f"{self.images:,} images, codes of {len(self.dimensions)} dimensions"]
+        what = "images" if self.reconstructions else "rows"
+        lines = [f"{self.images:,} {what}, codes of {len(self.dimensions)} dimensions"]
         lines.append(f"  shift         {self.shift}")
         lines.append(f"  scale         {self.scale}    (scale factor 1/scale: {self.factor})")
         quality = {"psnr": "PSNR          {} dB", "ssim": "SSIM          {}"}

@@ -25,7 +25,7 @@ class Scores(NamedTuple):
 
     log_p: Tensor  # (N,) log (1/K) sum_k w_k, an estimate of log p(x)
     error: Tensor  # (N,) its standard error
-    elements: Tensor  # (N, *shape) E_w[-log p(x_i|z)]; one of all channels where they depend
+    elements: Tensor  # (N, *shape) E_w[-log p(x_i|z)]; (N,) where the elements are dependent
     effective: Tensor  # (N,) the effective sample size of the weights, in [1, K]
 
     @property
@@ -34,7 +34,7 @@ class Scores(NamedTuple):
 
         It estimates KL(p(z|x) || p(z)), how far the row lies from the bulk of the prior.
         """
-        return -self.log_p - self.elements.flatten(1).sum(1)
+        return -self.log_p - self.elements.view(len(self.elements), -1).sum(1)
 
 
 class Imputed(NamedTuple):

@@ -119,7 +119,7 @@ def moments(schema: Schema, x: Tensor | None) -> Units:
             case "count":
                 shift[i] = values.mean().clamp(min=1e-2).log()
                 scale[i] = values.log1p().std(correction=0)
-    scale = torch.where(scale > 1e-6 * shift.abs().clamp(min=1e-6), scale, 1.0)
+    scale = torch.where(scale > 1e-6 * shift.abs(), scale, 1.0)
     return Units(shift, scale)
 
 

@@ -86,7 +86,8 @@ class VAE(nn.Module):
         if y is None:
             raise UserError(
                 "y: this model is conditional on labels; give one for each row "
-                "(a file: .npz with x and y)"
+                "(a table: the column of labels, with classes of the training; a file: .npz with x "
+                "and y)"
             )
         index = torch.searchsorted(self.classes, y).clamp_(max=len(self.classes) - 1)
         unknown = y[self.classes[index] != y]

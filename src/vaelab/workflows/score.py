@@ -173,7 +173,7 @@ def score(
     found = _scores(run, rows.x, rows.y, samples, seed, quiet)
     held_out, names = _held_out(run, samples, seed, quiet), run.schema.names if run.schema else ()
     surprise = found.elements.numpy() if names else np.empty((len(rows.x), 0))
-    usual = np.median(held_out.elements.numpy(), 0) if held_out and names else 0.0
+    usual = held_out.elements.nanmedian(0)[0].nan_to_num(0.0).numpy() if held_out and names else 0.0
     excess = np.where(rows.x.isnan().numpy(), -np.inf, surprise - usual) if names else surprise
     value = -found.log_p.numpy()
     limit, p = None, np.full(len(value), np.nan)
@@ -209,14 +209,18 @@ def _scores(run: Run, x: Tensor, y: Any, samples: int, seed: int, quiet: bool) -
 
 
 def _held_out(run: Run, samples: int, seed: int, quiet: bool) -> Scores | None:
-    """The scores of held-out rows; None where the run has none."""
+    """The scores of held-out rows, NaN for their empty cells; None where the run has none."""
     name = run.data.measured
     if name == "training":
         return None
     rows = given(run, None, name)
     some = torch.from_numpy(spread(len(rows.x), HELD_OUT))
     y = None if rows.y is None else rows.y[some.numpy()]
-    return _scores(run, rows.x[some], y, samples, seed, quiet)
+    x = rows.x[some]
+    found = _scores(run, x, y, samples, seed, quiet)
+    if run.schema is None:
+        return found
+    return found._replace(elements=found.elements.masked_fill(x.isnan(), torch.nan))
 
 
 def _baselines(run: Run, rows: Given, value: Array, seed: int) -> dict[str, Array]:

@@ -66,9 +66,12 @@ class Real(Block):
 
     def __init__(self, columns: Sequence[Column], shift: Tensor, scale: Tensor) -> None:
         super().__init__(columns, shift, scale)
-        steps = torch.tensor([column.step for column in columns])
-        self.register_buffer("least", (steps / math.sqrt(12) / scale).clamp(LEAST, 1.0))
+        self.register_buffer("least", (self.steps() / math.sqrt(12) / scale).clamp(LEAST, 1.0))
         self.log_sigma = nn.Parameter(torch.zeros(len(columns)))
+
+    def steps(self) -> Tensor:
+        """Return the distance (C,) of neighbouring values of each column, 0 where it has none."""
+        return torch.tensor([column.step for column in self.columns])
 
     @property
     def sigma(self) -> Tensor:
@@ -107,9 +110,15 @@ class CentredT(StudentT):
 
 
 class Positive(Real):
-    """A log-normal distribution: log x is Gaussian, and log p(x) = log p(log x) - log x."""
+    """A log-normal distribution: log x is Gaussian, and log p(x) = log p(log x) - log x.
+
+    The error of rounding is that of log x at the geometric mean of the column.
+    """
 
     neutral = 1.0
+
+    def steps(self) -> Tensor:
+        return super().steps() / self.shift.exp()
 
     def forward(self, outputs: Tensor) -> Distribution:
         return LogNormal(Scaled(self.standard(outputs), self.shift, self.scale))
