@@ -124,7 +124,9 @@ def nats(run: vaelab.Run, schema: Schema, train: np.ndarray, test: torch.Tensor)
         u, v = ((part - shift) / scale for part in (train, x))
         found["gaussian"] = gaussian_scores(u, v).mean() + np.log(scale).sum()
         fits = [
-            GaussianMixture(k, kind, reg_covar=1e-4, n_init=2, random_state=0).fit(u)
+            GaussianMixture(k, covariance_type=kind, reg_covar=1e-4, n_init=2, random_state=0).fit(
+                u
+            )
             for k in COMPONENTS
             for kind in ("full", "diag")
             if k * 3 < len(u)
