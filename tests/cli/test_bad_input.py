@@ -408,7 +408,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "codes without a place": (["encode", "run"], "--out", "see vaelab encode --help"),
     "images of another shape": (
         ["encode", "run", "--data", "good.npy", "--out", "z.npy"],
-        "--data good.npy: images of shape 4x4, but the run learned 8x8",
+        "good.npy: images of shape 4x4, but the run learned 8x8",
         "resize them",
     ),
     "other data missing": (

@@ -216,7 +216,11 @@ def test_encoding_is_what_encode_gives_bit_for_bit_every_time(
     with np.load(tmp_path / "z.npz") as found:
         assert np.array_equal(found["z"], z)
         assert np.array_equal(found["y"], y)
-    assert np.allclose(np.loadtxt(tmp_path / "z.csv", delimiter=","), z, rtol=1e-6)
+    lines = (tmp_path / "z.csv").read_text("utf-8").splitlines()
+    assert lines[0] == "label,z1,z2"
+    found = np.loadtxt(lines[1:], delimiter=",")
+    assert np.array_equal(found[:, 0], y)
+    assert np.allclose(found[:, 1:], z, rtol=1e-6)
 
 
 def test_other_data_is_encoded_whole_and_in_its_order(digits_run: Path, tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ def test_memory_that_runs_out_is_answered_with_an_option_that_the_command_has(
 
     monkeypatch.setitem(COMMANDS, command, COMMANDS[command]._replace(run=exhausted))
     words = [command, "run"] if command != "list" else [command]
-    words += ["--out", "x.npy"] if command == "encode" else []
+    words += ["new.csv"] if command in ("score", "impute") else []
+    words += ["--out", "x.csv"] if command in ("encode", "impute") else []
     assert main(words) == 2
     err = capsys.readouterr().err
     assert err.startswith("vaelab: there is not enough memory; ")

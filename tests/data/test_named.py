@@ -369,7 +369,9 @@ def test_images_are_resized_where_the_set_has_larger_ones(
         assert found.shape == (*channels, size, size)
         assert f"{size} x {size}" in " ".join(found.notes)
     assert load("omniglot", dir=str(tmp_path), resize=0).shape == (28, 28)
-    assert "data.resize" in refused("cifar10", resize=size)
+    put(tmp_path, given("cifar10")[0].files)
+    assert "data.resize" in refused("cifar10", dir=str(tmp_path), resize=size)
+    assert load("cifar10", dir=str(tmp_path), resize=32).shape == (3, 32, 32)
 
 
 def test_omniglot_tests_on_all_alphabets(

@@ -122,7 +122,8 @@ def test_the_tables_of_the_pages_are_those_of_the_result_files() -> None:
         .partition(published.END)[0]
     )
     assert lines == published.table()
-    lines += (ROOT / "docs" / "images.md").read_text("utf-8")  # those of your own photographs
+    for page in ("images", "signals", "tables"):  # recipes of your own data
+        lines += (ROOT / "docs" / f"{page}.md").read_text("utf-8")
     for name in available():
         assert f"`{name}" in table + lines, (
             f"{name} has no line: python benchmarks/recipes.py {name}"
