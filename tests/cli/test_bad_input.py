@@ -277,7 +277,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
         "set --data.scale to 1",
     ),
     "no images": (data("none.npy"), "none.npy: x", "store at least one image"),
-    "one image": (data("one.npy"), "one.npy are too few to hold out", "add images"),
+    "one image": (data("one.npy"), "one.npy are too few to hold out", "add some"),
     "too few for validation": (
         data("three.npy", data__test=0.4),
         "data.validation",

@@ -302,3 +302,12 @@ def test_a_column_in_tiny_units_is_standardised_and_a_constant_one_is_not_blown_
     torch.testing.assert_close(
         units.scale, torch.stack([x[:, 0].std(correction=0), torch.ones(())])
     )
+
+
+def test_score_samples_is_the_estimate_of_each_row_and_needs_evaluation_mode() -> None:
+    vae, *_ = linear()
+    x = holes()
+    each = torch.cat([found.log_p for found in scores(vae, x, 50, seed=3)])
+    assert torch.equal(vae.score_samples(x.numpy(), samples=50, seed=3), each)
+    with pytest.raises(UserError, match="training mode"):
+        vae.train().score_samples(x)

@@ -129,6 +129,18 @@ def test_a_city_that_training_never_saw_is_said_and_surprising(run: vaelab.Run) 
     assert found.columns["city"][0] == pytest.approx(np.log(run.schema.modelled[4].rows + 1))  # type: ignore[union-attr]
 
 
+def test_a_value_that_a_column_cannot_have_makes_its_row_infinitely_odd(run: vaelab.Run) -> None:
+    rows = people(10, 5)
+    rows[2][3], rows[4][2] = "-3", "-1.00"
+    found = vaelab.score(run, _written(run, rows), samples=20)
+    assert np.flatnonzero(np.isinf(found.score)).tolist() == [2, 4]
+    assert [found.culprit[i] for i in (2, 4)] == ["children", "income"]
+    assert "row 3: infinite, most surprising: children" in found.summary()
+    assert sum("get an infinite score: 1" in note for note in found.notes) == 2
+    filled = vaelab.impute(run, _written(run, rows), samples=20).table()
+    assert filled["children"][2].isdigit()
+
+
 def test_filling_keeps_every_cell_that_was_there_as_it_was_written(
     run: vaelab.Run, tmp_path: Path
 ) -> None:

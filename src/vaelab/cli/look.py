@@ -59,13 +59,15 @@ def reconstruct(arguments: argparse.Namespace) -> None:
         path = Path(arguments.out or run.folder / "reconstructions.csv")
         if not arguments.out:
             note(run.folder, path.name)
-        again = run.vae.reconstruct(rows.x, rows.y).numpy()
-        cells = run.schema.cells(again, rows.others)
+        n = arguments.n or len(rows.x)
+        y = None if rows.y is None else rows.y[:n]
+        again = run.vae.reconstruct(rows.x[:n], y).numpy()
+        cells = run.schema.cells(again, {name: each[:n] for name, each in rows.others.items()})
         _result(write_atomic(path, encoded(path, cells, run.schema.columns)), arguments)
         return
     from vaelab.plots.exports import write_reconstructions
 
-    first = slice(arguments.n)
+    first = slice(arguments.n or 10)
     y = None if rows.y is None else rows.y[first]
     _result(write_reconstructions(run, rows.x[first], y, arguments.out), arguments)
 
@@ -155,8 +157,8 @@ COMMANDS = {
     ),
     "reconstruct": Command(
         "encode and decode images or rows",
-        [RUN, Option("-n", "how many", "N", whole(1), default=10), PICTURE, SPLIT, DATA, CODE,
-         QUIET],
+        [RUN, Option("-n", "how many (default: 10; of a table all rows)", "N", whole(1)), PICTURE,
+         SPLIT, DATA, CODE, QUIET],
         reconstruct,
         ["vaelab reconstruct RUN [options]"],
         memory="lower -n, or give fewer images with --data",

@@ -1,4 +1,4 @@
-"""What is known of a column of a table while its cells go by."""
+"""Statistics of a column of a table, updated chunk by chunk."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ def _hold_out(
     """(kept, held out), both in the order of the file."""
     n, count = len(split.x), round(fraction * len(split.x))
     if count == n or (fraction and not count):
-        what = f"{n} images of {origin} are too few to hold out {fraction:g} of them"
-        raise UserError(f"data.{purpose}: {what}; add images or set data.{purpose} to 0")
+        what = f"{n} rows of {origin} are too few to hold out {fraction:g} of them"
+        raise UserError(f"data.{purpose}: {what}; add some or set data.{purpose} to 0")
     held = torch.zeros(n, dtype=torch.bool)
     chosen = numpy_generator(settings.split_seed, purpose).permutation(n)[:count]
     held[torch.from_numpy(chosen)] = True

@@ -32,6 +32,7 @@ class Rows(NamedTuple):
     """The rows of a table, read by the schema of another one."""
 
     x: Array  # (N, D) float32
+    impossible: Array  # (N, D) bool: cells with values that their column cannot have, NaN in x
     others: dict[str, list[str]]  # the cells of the columns that are no part of x, by name
     notes: tuple[str, ...]
 
@@ -133,8 +134,27 @@ def read_rows(source: Source, schema: Schema) -> Rows:
     matched = np.full((len(x), len(modelled)), np.nan, np.float32)
     for at, name in enumerate(order):
         matched[:, modelled.index(name)] = x[:, at]
+    impossible = _impossible(matched, schema, notes)
     notes += [*_unseen(matched, schema), *_far(matched, schema)]
-    return Rows(matched, carried(source, columns), tuple(notes))
+    return Rows(matched, impossible, carried(source, columns), tuple(notes))
+
+
+def _impossible(x: Array, schema: Schema, notes: list[str]) -> Array:
+    """Empty the cells (N, D) of values that their column cannot have; which ones, and notes."""
+    found = np.zeros(x.shape, bool)
+    for i, column in enumerate(schema.modelled):
+        values = x[:, i]
+        if column.kind == "count":
+            found[:, i] = (values < 0) | (values != np.rint(values)) & ~np.isnan(values)
+        elif column.kind == "positive":
+            found[:, i] = values <= 0
+        if count := int(found[:, i].sum()):
+            notes.append(
+                f"column {column.name!r}: values that are not {KINDS[column.kind].about} are read "
+                f"as empty, and their rows get an infinite score: {count:,}"
+            )
+    x[found] = np.nan
+    return found
 
 
 def carried(source: Source, columns: Sequence[Column]) -> dict[str, list[str]]:

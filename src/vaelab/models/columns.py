@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 from vaelab.data import Schema
 from vaelab.models.units import Units
 
-FARTHEST = 10.0  # scales from the centre: what lies farther looks to the encoder as if it lay there
+FARTHEST = 10.0  # scales from the centre, at which the encoder sees all values beyond
 
 
 class Features(nn.Module):

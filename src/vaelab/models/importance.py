@@ -8,7 +8,7 @@ depend on the other rows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -16,8 +16,24 @@ from torch import Tensor
 from vaelab.errors import UserError
 from vaelab.models.draw import Draw, sampled
 from vaelab.models.posteriors import Point
-from vaelab.models.vae import VAE
 from vaelab.seeding import seeded
+
+
+class Model(Protocol):
+    """What is needed of a VAE: its three parts, and how they are called."""
+
+    encoder: Any
+    decoder: Any
+    prior: Any
+
+    def given(self, y: Tensor | None) -> tuple[Tensor, ...]:
+        """Return what the parts take beside their input."""
+
+    def rows_at_once(self) -> int:
+        """Return how many codes fit into memory."""
+
+    def check_mode(self) -> None:
+        """Raise `UserError` in training mode."""
 
 
 class Scores(NamedTuple):
@@ -46,7 +62,9 @@ class Imputed(NamedTuple):
 
 
 @torch.no_grad()
-def scores(vae: VAE, x: Tensor, k: int, seed: int = 0, y: Tensor | None = None) -> Iterator[Scores]:
+def scores(
+    vae: Model, x: Tensor, k: int, seed: int = 0, y: Tensor | None = None
+) -> Iterator[Scores]:
     """Yield the scores of each row of x (N, *shape), cells that are NaN left out.
 
         log p(x) ~ log (1/K) sum_k w_k    with the standard error sqrt(1/ESS - 1/K)
@@ -89,7 +107,7 @@ def scores(vae: VAE, x: Tensor, k: int, seed: int = 0, y: Tensor | None = None) 
 
 @torch.no_grad()
 def imputed(
-    vae: VAE, x: Tensor, k: int, draws: int = 1, seed: int = 0, y: Tensor | None = None
+    vae: Model, x: Tensor, k: int, draws: int = 1, seed: int = 0, y: Tensor | None = None
 ) -> Iterator[Imputed]:
     """Yield each row of x (N, *shape) with its NaN cells filled in from the observed ones.
 
@@ -129,9 +147,10 @@ def imputed(
 
 
 def _rows(
-    vae: VAE, x: Tensor, k: int, y: Tensor | None
+    vae: Model, x: Tensor, k: int, y: Tensor | None
 ) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
     """Yield each row (1, *shape) and what the parts of the model are given of it."""
+    vae.check_mode()
     if k < 1:
         raise UserError(f"k: expected a number of samples of at least 1, got {k}")
     if isinstance(vae.encoder, Point):
@@ -142,7 +161,7 @@ def _rows(
 
 
 def _samples(
-    vae: VAE, row: Tensor, given: tuple[Tensor, ...], k: int, seed: int
+    vae: Model, row: Tensor, given: tuple[Tensor, ...], k: int, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Return samples z (K, 1, L) of q(z|x), and log p(z) - log q(z|x), (K,)."""
     q = vae.encoder(row, *given)
@@ -152,7 +171,7 @@ def _samples(
     return z, draw.log_weight[:, 0].double()
 
 
-def _chunks(vae: VAE, z: Tensor, log_ratio: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def _chunks(vae: Model, z: Tensor, log_ratio: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """As many codes at once as memory allows."""
     size = vae.rows_at_once()
     return zip(z.split(size), log_ratio.split(size), strict=True)

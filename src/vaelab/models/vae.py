@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from vaelab import devices
 from vaelab.errors import UserError
 from vaelab.models.draw import Draw, sampled
+from vaelab.models.importance import scores
 from vaelab.models.memory import widest
 from vaelab.seeding import seeded
 
@@ -171,7 +172,7 @@ class VAE(nn.Module):
         """
         if n < 1:
             raise UserError(f"n: expected a number of samples of at least 1, got {n}")
-        self._check_mode()
+        self.check_mode()
         labels = self._labels_to_sample(n, y)
         with seeded(seed, "sample"), torch.no_grad():
             prior = self.prior(*self.given(labels))
@@ -186,6 +187,28 @@ class VAE(nn.Module):
             return x
 
         return self.each(observed, z, labels)
+
+    def score_samples(
+        self,
+        x: ArrayLike | Tensor,
+        y: ArrayLike | Tensor | None = None,
+        samples: int = 200,
+        seed: int = 0,
+    ) -> Tensor:
+        """Return log p(x), (N,) float64, in nats, by importance weights (`importance.scores`).
+
+        A row gets the same number whatever the other rows are. Cells of a table that are NaN are
+        left out.
+
+        Args:
+            x: Images or rows (N, *shape).
+            y: Labels (N,), for conditional models.
+            samples: The number K of importance samples per row.
+            seed: Seed of the samples.
+        """
+        rows = self._images(x)
+        found = scores(self, rows, samples, seed, self._labels(y, len(rows)))
+        return torch.cat([one.log_p for one in found])
 
     def interpolate(self, a: ArrayLike | Tensor, b: ArrayLike | Tensor, steps: int) -> Tensor:
         """Return codes (N, steps, L) that lead from the codes a (N, L) to b (N, L), both ends
@@ -207,7 +230,7 @@ class VAE(nn.Module):
         """Apply a function to chunks of rows, and of the classes' indices where the model is
         conditional.
         """
-        self._check_mode()
+        self.check_mode()
         given = self.given(self._labels(y, len(rows))) if len(self.classes) else ()
         size = self.rows_at_once()
         chunks = zip(rows.split(size), *(labels.split(size) for labels in given), strict=True)
@@ -233,7 +256,8 @@ class VAE(nn.Module):
 
         return ALIVE * widest(both)
 
-    def _check_mode(self) -> None:
+    def check_mode(self) -> None:
+        """Raise `UserError` in training mode."""
         if self.training:
             raise UserError(
                 "vae: is in training mode, in which dropout and batch normalisation depend on the "

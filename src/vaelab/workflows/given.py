@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data import Cells, Source, load_all, read_rows, source_of
+from vaelab.data import Array, Cells, Source, load_all, read_rows, source_of
 from vaelab.errors import UserError
 from vaelab.models import support
 from vaelab.plots import Labels, treated
@@ -25,6 +25,7 @@ class Given(NamedTuple):
     others: Cells  # the cells of a table's columns that are no part of x, by name
     notes: tuple[str, ...] = ()
     source: Source | None = None  # a table as it was given
+    impossible: Array | None = None  # (N, D) cells of a table that cannot be, NaN in x
 
 
 def given(run: Run, data: Any, split: str = "test") -> Given:
@@ -43,7 +44,7 @@ def given(run: Run, data: Any, split: str = "test") -> Given:
         splits = run.data.splits()
         if not len(splits[split].x):
             raise UserError(
-                f"--split {split}: the run held no images out for it; choose another split"
+                f"--split {split}: the run held none of its data out for it; choose another split"
             )
         return Given(*treated(run, run.data.levels, splits[split]), {})
     if run.schema is not None:
@@ -64,20 +65,30 @@ def _table(run: Run, data: Any) -> Given:
     y = None
     if label := next((c.name for c in run.schema.columns if c.kind == "label"), ""):  # type: ignore[union-attr]
         y = _labels(run, found.others.get(label))
-    return Given(torch.from_numpy(found.x), y, found.others, found.notes, source)
+    return Given(torch.from_numpy(found.x), y, found.others, found.notes, source, found.impossible)
 
 
 def _labels(run: Run, cells: list[str] | None) -> Labels:
-    """The labels in a column of a table; None where one of them is no label of the run."""
-    names = {name: i for i, name in enumerate(run.class_names)}
-    try:
-        return (
-            None
-            if cells is None
-            else np.array([names[cell] if names else int(float(cell)) for cell in cells])
-        )
-    except (KeyError, ValueError):
+    """The labels in a column of a table; None where there are none that the run knows.
+
+    Raises:
+        UserError: The model is conditional, and a label is none of its classes.
+    """
+    if cells is None:
         return None
+    names = {name: i for i, name in enumerate(run.class_names)}
+    found = []
+    for row, cell in enumerate(cells, 1):
+        try:
+            found.append(names[cell] if names else int(float(cell)))
+        except (KeyError, ValueError):
+            if len(run.vae.classes):
+                known = ", ".join([*names][:8] or map(str, run.vae.classes.tolist()[:8]))
+                raise UserError(
+                    f"row {row}: the model knows no class {cell!r}; it learned {known}"
+                ) from None
+            return None
+    return np.array(found)
 
 
 def _images(run: Run, other: str) -> Given:

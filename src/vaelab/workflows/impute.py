@@ -33,7 +33,7 @@ class Filled:
         fillings: x (N, D) without empty cells: one, or one for each draw.
         multiple: Whether the fillings are draws, and not the mean.
         effective: The effective sample size of the importance weights, (N,).
-        notes: What is to be said.
+        notes: Lines for the user.
     """
 
     run: Run
@@ -109,7 +109,7 @@ def impute(
         quiet: Whether to hide the progress bar.
 
     Raises:
-        UserError: The run is none of a table whose columns are read by their types.
+        UserError: The run was not trained on a table whose columns are read by their types.
 
     References:
         Mattei & Frellsen, MIWAE: deep generative modelling and imputation of incomplete data sets,

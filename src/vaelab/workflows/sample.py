@@ -25,7 +25,7 @@ class Sampled:
         schema: The columns.
         x: The rows, (N, D).
         others: The labels of a conditional model, by the name of their column.
-        notes: What is to be said.
+        notes: Lines for the user.
     """
 
     schema: Schema
@@ -48,7 +48,7 @@ def sample_rows(
     """Sample rows x ~ p(x|z), z ~ p(z), of a table.
 
     Numbers are rounded as in the training table, and set to the ends of its range where they lie
-    beyond it. Identifiers and free text are not made up.
+    beyond it. Identifiers and free text are not generated.
 
     Args:
         run: A run of a table, or its folder.
@@ -57,12 +57,12 @@ def sample_rows(
         label: The class to sample, for conditional models; None for all of them in turn.
 
     Raises:
-        UserError: The run is none of a table whose columns are read by their types.
+        UserError: The run was not trained on a table whose columns are read by their types.
     """
     run = load_run(run) if isinstance(run, str | Path) else run
     schema = run.schema
     if schema is None:
-        raise UserError(f"{run.folder}: is no run of a table; vae.sample samples other data")
+        raise UserError(f"{run.folder}: was not trained on a table by its columns; use vae.sample")
     x = run.vae.sample(n, seed, label, noise=True).numpy()
     notes = [
         f"column {column.name!r} is left out: {KINDS[column.kind].about}"

@@ -54,7 +54,7 @@ class Scored:
         effective: The effective sample size of the importance weights, (N,).
         areas: The area under the ROC curve of each score, where labels say what is odd.
         others: The cells of columns that are no part of x.
-        notes: What is to be said.
+        notes: Lines for the user.
     """
 
     score: Array
@@ -130,7 +130,9 @@ class Scored:
             )
         for i in np.argsort(-self.score)[:5]:
             name = f", most surprising: {self.culprit[i]}" if self.columns else ""
-            lines.append(f"  row {i + 1}: {Estimate(self.score[i], self.error[i])}{name}")
+            value = Estimate(self.score[i], self.error[i])
+            shown = "infinite" if np.isinf(self.score[i]) else str(value)
+            lines.append(f"  row {i + 1}: {shown}{name}")
         lines += [f"AUC {name}: {area}" for name, area in self.areas.items()]
         lines.append(f"note: {WARNING}")
         return "\n".join(lines)
@@ -152,7 +154,8 @@ def score(
     held-out rows (test, else validation) at the chosen rate. Beside it stand simple models that
     were fitted to the training rows: `ratio`, -log p(x) less that of independent columns (Ren et
     al. 2019, arXiv:1906.02845); `gaussian`, one Gaussian over the features; `pca`, the error of
-    principal components; `forest`, an isolation forest. A row gets the same score in any company.
+    principal components; `forest`, an isolation forest. A row gets the same score whatever the
+    other rows are.
 
     Args:
         run: A run or its folder.
@@ -176,6 +179,9 @@ def score(
     usual = held_out.elements.nanmedian(0)[0].nan_to_num(0.0).numpy() if held_out and names else 0.0
     excess = np.where(rows.x.isnan().numpy(), -np.inf, surprise - usual) if names else surprise
     value = -found.log_p.numpy()
+    if rows.impossible is not None:
+        surprise[rows.impossible] = excess[rows.impossible] = np.inf
+        value[rows.impossible.any(1)] = np.inf
     limit, p = None, np.full(len(value), np.nan)
     if held_out:
         limit = anomalies.threshold(-held_out.log_p.numpy(), rate)
@@ -188,17 +194,25 @@ def score(
         [names[i] for i in excess.argmax(1)] if names else [],
         baselines, found.effective.numpy(), rows.others,
         _areas(rows, labels, {"score": value} | baselines) if labels else {},
-        (*rows.notes, *_poor(found, samples)),
+        (*rows.notes, *_remarks(run, found, samples)),
     )  # fmt: skip
 
 
-def _poor(found: Scores, samples: int) -> list[str]:
-    """What is to be said of rows whose weights are uneven."""
-    poor = int((found.effective < POOR).sum())
-    return [] if not poor else [
-        f"{poor:,} rows have fewer than {POOR:g} effective samples, so that their scores are too "
-        f"high on average; set --samples {10 * samples}"
-    ]  # fmt: skip
+def _remarks(run: Run, found: Scores, samples: int) -> list[str]:
+    """Return notes on uneven weights and on the rows that the threshold is read off."""
+    poor, remarks = int((found.effective < POOR).sum()), []
+    if poor:
+        remarks.append(
+            f"{poor:,} of {len(found.effective):,} rows have fewer than {POOR:g} effective "
+            "samples: their scores are too high on average and their errors too small; set "
+            f"--samples {10 * samples}"
+        )
+    if run.data.measured == "validation":
+        remarks.append(
+            "without test rows the threshold is read off validation rows, which chose the epoch, "
+            "so it is a little too low"
+        )
+    return remarks
 
 
 def _scores(run: Run, x: Tensor, y: Any, samples: int, seed: int, quiet: bool) -> Scores:

@@ -31,7 +31,7 @@ class ScoredSteps:
         score: E[-log p(x_t|z)] under the posterior of the windows that cover the step, (T,).
         p: The share of held-out steps that score at least as high, (T,), NaN without such steps.
         threshold: The score above which a step is called odd; None without held-out steps.
-        notes: What is to be said.
+        notes: Lines for the user.
     """
 
     score: NDArray[np.float64]

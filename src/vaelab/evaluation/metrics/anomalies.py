@@ -54,7 +54,8 @@ def forest_scores(train: Array, x: Array, seed: int) -> Array:
 
 def auc(scores: Array, odd: NDArray[np.bool_]) -> Estimate:
     """The area under the ROC curve: the probability that an odd row scores higher than another one,
-    ties counted half; 0.5 is chance. The error is that of DeLong, DeLong & Clarke-Pearson, 1988.
+    ties counted half; a random ranking has 0.5. The error is that of DeLong, DeLong &
+    Clarke-Pearson, 1988.
     """
     a, b = scores[odd], scores[~odd]
     both, m, n = rankdata(np.concatenate([a, b])), len(a), len(b)
