@@ -67,7 +67,7 @@ def test_values_that_were_never_seen_are_counted(tmp_path: Path, schema: data.Sc
     rows[3][1] = "new"
     found = data.read_rows(write(tmp_path / "t.csv", HEAD, rows), schema)
     assert found.x[3, 1] == 3
-    assert "column 'word': 1 cells have values that training never saw" in found.notes
+    assert "column 'word': values that training never saw: 1" in found.notes
 
 
 def test_a_far_outlier_is_taken_and_an_infinite_number_is_not(

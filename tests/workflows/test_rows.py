@@ -125,7 +125,7 @@ def test_a_city_that_training_never_saw_is_said_and_surprising(run: vaelab.Run) 
     rows = people(10, 5)
     rows[0][5] = "Lisboa"
     found = vaelab.score(run, _written(run, rows), samples=20)
-    assert "column 'city': 1 cells have values that training never saw" in found.notes
+    assert "column 'city': values that training never saw: 1" in found.notes
     assert found.columns["city"][0] == pytest.approx(np.log(run.schema.modelled[4].rows + 1))  # type: ignore[union-attr]
 
 

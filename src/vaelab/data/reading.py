@@ -66,6 +66,14 @@ def classes(count: int) -> str:
     return f"{count} class{'es' * (count != 1)}"
 
 
+def counted(count: int, noun: str) -> str:
+    """
+    >>> counted(1, "row"), counted(3000, "row")
+    ('1 row', '3,000 rows')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def natural(name: str) -> list[tuple[int, int, str]]:
     """A key that sorts numbers within names by their value: a2 before a10."""
     parts = re.split(r"(\d+)", name)

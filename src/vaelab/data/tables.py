@@ -19,6 +19,7 @@ from vaelab.data.columnar import Reader
 from vaelab.data.columns import classes_of, indices, label_of
 from vaelab.data.dataset import Arrays
 from vaelab.data.inference import column_of, described, extreme, overrides, ranged, shaped
+from vaelab.data.reading import counted
 from vaelab.data.schema import KINDS, Array, Column, Schema
 from vaelab.data.seen import Seen
 from vaelab.data.sources import Source, TextFile
@@ -86,7 +87,7 @@ def read_table(source: Source, settings: Data) -> Arrays:
     elif len(x) > 9 and not index and (np.diff(x[:, 0]) == 1).all():
         notes.append("column 1 counts the rows, and is read as a feature")
     dialect = f" ({source.dialect})" if isinstance(source, TextFile) else ""
-    first = f"{len(x):,} rows of {x.shape[1]} columns{dialect}"
+    first = f"{counted(len(x), 'row')} of {counted(x.shape[1], 'column')}{dialect}"
     return Arrays(
         x,
         y,
@@ -171,7 +172,7 @@ def carried(source: Source, columns: Sequence[Column]) -> dict[str, list[str]]:
 def _unseen(x: Array, schema: Schema) -> Iterator[str]:
     for i, column in enumerate(schema.modelled):
         if KINDS[column.kind].words and (count := int((x[:, i] == len(column.values)).sum())):
-            yield f"column {column.name!r}: {count:,} cells have values that training never saw"
+            yield f"column {column.name!r}: values that training never saw: {count:,}"
 
 
 def _far(x: Array, schema: Schema) -> Iterator[str]:
