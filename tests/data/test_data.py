@@ -442,9 +442,9 @@ def test_without_holding_out_the_order_is_that_of_the_file(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "overrides", [{"test": 0.1}, {"validation": 0.1}, {"test": 0.9}, {"validation": 0.9}]
 )
-def test_too_few_images_for_a_split(tmp_path: Path, overrides: dict[str, float]) -> None:
+def test_too_few_rows_for_a_split(tmp_path: Path, overrides: dict[str, float]) -> None:
     np.save(tmp_path / "x.npy", np.ones((3, 3)))
-    assert f"data.{next(iter(overrides))}: 3 images" in refused(tmp_path / "x.npy", **overrides)
+    assert f"data.{next(iter(overrides))}: 3 rows" in refused(tmp_path / "x.npy", **overrides)
 
 
 def test_mnist_is_mnist() -> None:
