@@ -56,7 +56,7 @@ def meaning(section: str, name: str, lang: Lang = "en", *, rows: bool = False) -
     metric, key = METRICS[section][name], f"{section}.{name}"
     main = key in TEXTS["headlines"]
     return Meaning(
-        name=text("headlines", f"{key}.name", lang) if main else name.replace("_", " "),
+        name=text("headlines", f"{key}.name", lang, rows) if main else name.replace("_", " "),
         about=about(section, name, lang, rows=rows),
         unit=unit(section, name, lang, rows=rows),
         better=metric.better and text("units", metric.better, lang),
