@@ -1,4 +1,4 @@
-"""CelebA: photographs of celebrities, aligned by their eyes."""
+"""CelebA: photographs of celebrities, aligned by the positions of the eyes."""
 
 from __future__ import annotations
 

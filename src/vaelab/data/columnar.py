@@ -41,7 +41,7 @@ class Reader:
         self.number = number_of(source.number, self.notation)
         self.code = {value: float(i) for i, value in enumerate(column.values)}
         for value, i in [*self.code.items()]:  # 1 and 1.0 are the same category
-            with suppress(ValueError):
+            with suppress(ValueError):  # a word has one way of writing
                 self.code.setdefault(str(float(source.number(value))), i)
         for these, those in (TRUTH, TRUTH[::-1]):  # and so are TRUE, True and 1
             if {value.lower() for value in column.values} <= {*these}:
@@ -97,7 +97,7 @@ class Reader:
         filled = [i for i, cell in enumerate(cells) if cell]
         values = np.full(len(cells), np.nan)
         if self.typed:
-            with suppress(ValueError):
+            with suppress(ValueError):  # some cells are no plain numbers: one by one below
                 values[filled] = self.source.numbers([cells[i] for i in filled])
                 return values
         for k, (cell, line) in enumerate(zip(cells, chunk.lines, strict=True)):

@@ -72,7 +72,7 @@ class Seen:
         """The cells as numbers; None where one is no plain number."""
         if self.notation:
             return None
-        with suppress(ValueError):
+        with suppress(ValueError):  # not all are numbers
             return self.source.numbers(cells)
         return None
 
@@ -107,7 +107,7 @@ class Seen:
     def _known(self, texts: Collection[str]) -> dict[str, float]:
         known, number = {}, number_of(self.source.number, self.notation)
         for text in texts:
-            with suppress(ValueError):
+            with suppress(ValueError):  # a word
                 known[text] = number(text)
         return known
 

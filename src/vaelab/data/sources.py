@@ -192,7 +192,7 @@ class TextFile(Source):
             return None
         cells = cache(lambda row: [cell.strip() for cell in block[row].split(layout.separator)])
         columns = [
-            Numbers(column, texts=lambda row, i=i: cells(row)[i])  # type: ignore[misc]
+            Numbers(column, texts=lambda row, i=i: cells(row)[i])  # type: ignore[misc]  # i=i
             for i, column in enumerate(values)
         ]
         return Chunk(range(first, first + len(block)), columns)

@@ -20,7 +20,7 @@ from vaelab.data.columns import classes_of, indices, label_of
 from vaelab.data.dataset import Arrays
 from vaelab.data.inference import column_of, described, extreme, overrides, ranged, shaped
 from vaelab.data.reading import counted
-from vaelab.data.schema import KINDS, Array, Column, Schema
+from vaelab.data.schema import KINDS, Array, Cells, Column, Schema
 from vaelab.data.seen import Seen
 from vaelab.data.sources import Source, TextFile
 from vaelab.errors import UserError
@@ -34,7 +34,7 @@ class Rows(NamedTuple):
 
     x: Array  # (N, D) float32
     impossible: Array  # (N, D) bool: cells with values that their column cannot have, NaN in x
-    others: dict[str, list[str]]  # the cells of the columns that are no part of x, by name
+    others: Cells  # the cells of the columns that are no part of x, by name
     notes: tuple[str, ...]
 
 
@@ -70,7 +70,8 @@ def read_table(source: Source, settings: Data) -> Arrays:
         columns[label] = Column(name=source.titles[label], kind="label")
     words_of_holes = tuple(word.lower() for word in settings.missing)
     schema = Schema(tuple(columns), words_of_holes)
-    x, words = _values(source, schema, label, typed)
+    x, others = _values(source, schema, [] if label is None else [label], typed)
+    words = [] if label is None else others[schema.columns[label].name]
     _check_encoding(source, set(words))
     y, classes, said = classes_of(source, names, label, words, settings.labels)
     notes += said
@@ -80,7 +81,7 @@ def read_table(source: Source, settings: Data) -> Arrays:
         else:
             columns[label] = Column(name=source.titles[label], kind="real")
         schema = Schema(tuple(columns), words_of_holes)
-        x, _ = _values(source, schema, None, typed)
+        x, _ = _values(source, schema, [], typed)
     if typed:
         schema = _shaped(schema, x, forced)
         notes += [*described(schema.columns), *_extremes(schema, x)]
@@ -131,13 +132,14 @@ def read_rows(source: Source, schema: Schema) -> Rows:
     order = [name for name in names if name in {*modelled}]
     if order != [name for name in modelled if name in there]:
         notes.append("the columns are in another order than in training, and are matched by name")
-    x, _ = _values(source, Schema(tuple(columns), schema.missing), None, typed=True)
+    carried = [i for i, column in enumerate(columns) if not column.modelled]
+    x, others = _values(source, Schema(tuple(columns), schema.missing), carried, typed=True)
     matched = np.full((len(x), len(modelled)), np.nan, np.float32)
     for at, name in enumerate(order):
         matched[:, modelled.index(name)] = x[:, at]
     impossible = _impossible(matched, schema, notes)
     notes += [*_unseen(matched, schema), *_far(matched, schema)]
-    return Rows(matched, impossible, carried(source, columns), tuple(notes))
+    return Rows(matched, impossible, others, tuple(notes))
 
 
 def _impossible(x: Array, schema: Schema, notes: list[str]) -> Array:
@@ -155,17 +157,6 @@ def _impossible(x: Array, schema: Schema, notes: list[str]) -> Array:
                 f"as empty, and their rows get an infinite score: {count:,}"
             )
     x[found] = np.nan
-    return found
-
-
-def carried(source: Source, columns: Sequence[Column]) -> dict[str, list[str]]:
-    """The cells of the columns that are no part of x, by name."""
-    keep = [i for i, column in enumerate(columns) if not column.modelled]
-    found: dict[str, list[str]] = {columns[i].name: [] for i in keep}
-    if keep:
-        for chunk in source.chunks():
-            for i in keep:
-                found[columns[i].name] += chunk.columns[i]
     return found
 
 
@@ -264,9 +255,9 @@ def _extremes(schema: Schema, x: Array) -> Iterator[str]:
 
 
 def _values(
-    source: Source, schema: Schema, label: int | None, typed: bool
-) -> tuple[Array, list[str]]:
-    """Numbers (N, D) of the columns of x, and the cells of the label."""
+    source: Source, schema: Schema, carried: Sequence[int], typed: bool
+) -> tuple[Array, Cells]:
+    """Numbers (N, D) of the columns of x, and the cells of the carried columns, by name."""
     keep = [i for i, column in enumerate(schema.columns) if column.modelled]
     if not keep:
         found = "of numbers beside the labels"
@@ -276,20 +267,21 @@ def _values(
     missing = source.missing | {*schema.missing}
     readers = [Reader(source, i, schema.columns[i], missing, typed) for i in keep]
     table = Growing(source.rows, len(keep))
-    words = list[str]()
-    same: dict[str, str] = {}
+    others: Cells = {schema.columns[i].name: [] for i in carried}
+    same: dict[str, str] = {}  # equal texts are kept once
     for chunk in source.chunks():
         piece = table.grown(len(chunk.lines))
         for at, reader in enumerate(readers):
             with np.errstate(over="ignore"):  # what overflows float32 is refused later
                 piece[:, at] = reader(chunk)
-        if label is not None:
-            words += [same.setdefault(cell, cell) for cell in chunk.columns[label]]
+        for i in carried:
+            cells = chunk.columns[i]
+            others[schema.columns[i].name] += [same.setdefault(cell, cell) for cell in cells]
     if not len(table):
         raise UserError(
             f"{source.origin}: contains no row of numbers; write one row per line into it"
         )
-    return table.joined(), words
+    return table.joined(), others
 
 
 class Growing:

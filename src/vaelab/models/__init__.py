@@ -11,7 +11,7 @@ from vaelab.models.columns import Features
 from vaelab.models.describe import layers, summary
 from vaelab.models.draw import Draw, sampled
 from vaelab.models.flows import Flowed
-from vaelab.models.importance import Imputed, Scores, imputed, scores
+from vaelab.models.importance import POOR, Imputed, Scores, imputed, scores
 from vaelab.models.likelihoods import (
     Bernoulli,
     ContinuousBernoulliOfLogits,
@@ -27,6 +27,7 @@ from vaelab.models.units import InUnits, Units, units_of
 from vaelab.models.vae import VAE, outputs
 
 __all__ = [
+    "POOR",
     "VAE",
     "Bernoulli",
     "Code",

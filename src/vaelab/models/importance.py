@@ -18,6 +18,8 @@ from vaelab.models.draw import Draw, sampled
 from vaelab.models.posteriors import Point
 from vaelab.seeding import seeded
 
+POOR = 10.0  # effective samples, below which an estimate is unreliable
+
 
 class Model(Protocol):
     """What is needed of a VAE: its three parts, and how they are called."""

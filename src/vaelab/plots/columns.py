@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.dates import AutoDateFormatter, AutoDateLocator
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -157,14 +157,14 @@ def _bars(ax: Axes, one: Chart, values: Array, look: Look) -> None:
         ax.set_xlabel(look.text("more_values", count=one.others), fontsize="x-small")
 
 
-def _scale(axis: Axis, one: Chart, look: Look) -> None:
+def _scale(axis: XAxis | YAxis, one: Chart, look: Look) -> None:
     """The ticks of an axis of numbers: dates as such, logarithms where the chart says so."""
     if one.column.kind == "date":
-        locator = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
+        locator = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]  # untyped
         axis.set_major_locator(locator)
-        axis.set_major_formatter(AutoDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axis.set_major_formatter(AutoDateFormatter(locator))  # type: ignore[no-untyped-call]  # untyped
     elif one.log:
-        axis._set_axes_scale("log")  # type: ignore[attr-defined]
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_major_locator(LogLocator(numticks=4))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(_number(look))
@@ -175,5 +175,8 @@ def _scale(axis: Axis, one: Chart, look: Look) -> None:
 
 def _number(look: Look) -> FuncFormatter:
     """Tick labels as the language writes numbers."""
-    write: Callable[[float, object], str] = lambda value, _: decimal(f"{value:.6g}", look.lang)  # noqa: E731
+
+    def write(value: float, _: object) -> str:
+        return decimal(f"{value:.6g}", look.lang)
+
     return FuncFormatter(write)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data import Array, Cells, Source, load_all, read_rows, source_of
+from vaelab.data import Array, Cells, Schema, Source, load_all, read_rows, source_of
 from vaelab.errors import UserError
 from vaelab.models import support
 from vaelab.plots import Labels, treated
@@ -48,7 +48,7 @@ def given(run: Run, data: Any, split: str = "test") -> Given:
             )
         return Given(*treated(run, run.data.levels, splits[split]), {})
     if run.schema is not None:
-        return _table(run, data)
+        return _table(run, run.schema, data)
     if isinstance(data, str | Path):
         return _images(run, str(data))
     x = torch.as_tensor(np.asarray(data), dtype=torch.float32)
@@ -59,12 +59,11 @@ def given(run: Run, data: Any, split: str = "test") -> Given:
     return Given(x, None, {})
 
 
-def _table(run: Run, data: Any) -> Given:
+def _table(run: Run, schema: Schema, data: Any) -> Given:
     source = source_of(data)
-    found = read_rows(source, run.schema)  # type: ignore[arg-type]  # the caller knows it is there
-    y = None
-    if label := next((c.name for c in run.schema.columns if c.kind == "label"), ""):  # type: ignore[union-attr]
-        y = _labels(run, found.others.get(label))
+    found = read_rows(source, schema)
+    label = next((column.name for column in schema.columns if column.kind == "label"), "")
+    y = _labels(run, found.others.get(label))
     return Given(torch.from_numpy(found.x), y, found.others, found.notes, source, found.impossible)
 
 

@@ -14,13 +14,12 @@ from tqdm import tqdm
 from vaelab.data import Cells, Schema, Source
 from vaelab.data.frames import framed
 from vaelab.errors import UserError
-from vaelab.models import Imputed, imputed
+from vaelab.models import POOR, Imputed, imputed
 from vaelab.runs import Run
 from vaelab.runs import load as load_run
 from vaelab.workflows.given import Given, given
 
 SAMPLES = 1000  # importance samples per row
-POOR = 10.0  # effective samples, below which a row is named
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ def kept_fresh(run: Run, data: Dataset, say: Callable[[str], None]) -> Iterator[
         yield watch
     except BaseException:
         if watch.next:  # a page was written
+            # What ended the training matters more than a page that cannot be written now.
             with suppress(Exception, KeyboardInterrupt), untouched():
                 fresh = Run(run.folder, run.recipe)
                 fresh.data = data

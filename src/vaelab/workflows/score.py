@@ -20,7 +20,7 @@ from vaelab.evaluation.metrics import anomalies
 from vaelab.evaluation.metrics.anomalies import Threshold
 from vaelab.evaluation.metrics.estimates import Estimate
 from vaelab.evaluation.metrics.marginals import marginal_scores
-from vaelab.models import Features, Scores, scores
+from vaelab.models import POOR, Features, Scores, scores
 from vaelab.runs import Run
 from vaelab.runs import load as load_run
 from vaelab.workflows.given import Given, given
@@ -29,7 +29,6 @@ Array = NDArray[np.float64]
 SAMPLES = 200  # importance samples per row
 RATE = 0.05  # of usual rows that are called odd
 HELD_OUT = 1000  # held-out rows at most that the threshold is read off
-POOR = 10.0  # effective samples, below which an estimate is unreliable
 WIDEST = 500  # features, above which no Gaussian with a full covariance is fitted
 FITTED = 20_000  # training rows at most that the simple models are fitted to
 WARNING = (
@@ -244,7 +243,8 @@ def _baselines(run: Run, rows: Given, value: Array, seed: int) -> dict[str, Arra
     found: dict[str, Array] = {}
     if run.schema is not None:
         found["ratio"] = value - marginal_scores(run.schema, train.numpy(), rows.x.numpy())
-    seen, new = (_features(run)(x).flatten(1).double().numpy() for x in (train, rows.x))
+    features = _features(run)
+    seen, new = (features(x).flatten(1).double().numpy() for x in (train, rows.x))
     scale = seen.std(0)
     keep = scale > 0
     seen, new = ((part[:, keep] - seen.mean(0)[keep]) / scale[keep] for part in (seen, new))

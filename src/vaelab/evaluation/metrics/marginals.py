@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from vaelab.data import KINDS, Column, Schema
+from vaelab.evaluation.metrics.rows import NORMAL
 
 FREEDOM = 3.0  # of the Student-t distribution of heavy-tailed columns
-NORMAL = 1.349  # the interquartile range of a standard normal distribution
 
 
 def marginal_scores(

@@ -18,10 +18,8 @@ class Binary(Block):
     """A Bernoulli distribution of the second value, of logit the output."""
 
     def forward(self, outputs: Tensor) -> Distribution:
-        return Choice(torch.stack([-outputs / 2, outputs / 2], -1), self._unseen())
-
-    def _unseen(self) -> Tensor:
-        return unseen(self.columns).to(self.shift)
+        logits = torch.stack([-outputs / 2, outputs / 2], -1)  # (..., C, 2)
+        return Choice(logits, unseen(self.columns).to(outputs))
 
     def start(self, x: Tensor) -> Tensor:
         return x.nanmean(0).clamp(0.01, 0.99).logit()
@@ -30,7 +28,7 @@ class Binary(Block):
 class Categorical(Block):
     """A free probability for each of a column's values, by a logit each."""
 
-    where: Tensor  # (C, K) which output each value of each column has; O for no value
+    where: Tensor  # (C, K) the output of each value of each column; `total` where there is none
 
     def __init__(self, columns: Sequence[Column], shift: Tensor, scale: Tensor) -> None:
         super().__init__(columns, shift, scale)

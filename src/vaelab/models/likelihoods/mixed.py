@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -75,10 +76,15 @@ class Mixed(Likelihood):
         """Set the first outputs to the frequencies and means of rows x (B, D)."""
         return self._set_bias
 
+    @property
+    def _parts(self) -> list[Block]:
+        """The blocks with their type, which a ModuleList does not know."""
+        return [*cast("Iterable[Block]", self.blocks)]
+
     @torch.no_grad()
     def _set_bias(self, x: Tensor) -> None:
         parts = x[:, self.index.cpu()].split([len(i) for i in self.which], 1)
-        first = [block.start(part) for block, part in zip(self.blocks, parts, strict=True)]  # type: ignore[operator]
+        first = [block.start(part) for block, part in zip(self._parts, parts, strict=True)]
         self.bias.copy_(torch.cat(first).nan_to_num(0.0))
 
     def forward(self, z: Tensor, *y: Tensor) -> Independent[Distribution]:
@@ -87,9 +93,9 @@ class Mixed(Likelihood):
         return Independent(self.elements(outputs.unflatten(0, z.shape[:-1])), 1, False)
 
     def elements(self, outputs: Tensor) -> Columns:
-        parts = (outputs + self.bias).split([int(block.outputs) for block in self.blocks], -1)  # type: ignore[arg-type]
-        found = [block(part) for block, part in zip(self.blocks, parts, strict=True)]
-        neutral = [float(block.neutral) for block in self.blocks]  # type: ignore[arg-type]
+        parts = (outputs + self.bias).split([block.outputs for block in self._parts], -1)
+        found = [block(part) for block, part in zip(self._parts, parts, strict=True)]
+        neutral = [block.neutral for block in self._parts]
         return Columns(found, neutral, self.index, self.order)
 
 

@@ -83,7 +83,7 @@ class Prepared:
     def unread(self) -> str:
         """Why the data cannot be read, "" where they can."""
         try:
-            self.run.data  # noqa: B018
+            self.run.data  # noqa: B018  # reads the data, or raises
         except UserError as error:
             return str(error)
         return ""
