@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,9 +17,6 @@ from vaelab.data.frames import encoded, frame
 from vaelab.data.tables import read_table
 from vaelab.errors import UserError
 from vaelab.recipes import Data
-
-pandas = pytest.importorskip("pandas")
-pytest.importorskip("pyarrow")
 
 SMALL = {"train.epochs": 1, "model.hidden": [8], "model.latent": 2}
 COLUMNS = Data(source="x", treatment="columns")

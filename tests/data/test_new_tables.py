@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 from vaelab import data
@@ -114,7 +115,6 @@ def test_plain_and_iso_cells_and_data_frames_say_the_same(
     ]
     found = data.read_rows(write(tmp_path / "b.csv", HEAD, plain), schema).x
     np.testing.assert_array_equal(found, x)
-    pandas = pytest.importorskip("pandas")
     df = pandas.DataFrame(
         [[float(a), w, int(p), pandas.Timestamp(d), y == "True"] for a, w, p, d, y in plain],
         columns=HEAD,

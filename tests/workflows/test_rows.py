@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import vaelab
@@ -239,7 +240,6 @@ def test_bad_tables_are_one_line_and_exit_code_2(
 
 
 def test_frames_go_in_and_come_out(run: vaelab.Run) -> None:
-    pandas = pytest.importorskip("pandas")
     frame = pandas.read_csv(write(run.folder.parent / "f.csv", people(15, 10)))
     assert len(run.score(frame, samples=10)) == 15
     filled = run.impute(frame, samples=10)
