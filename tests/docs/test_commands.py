@@ -33,6 +33,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "LOG.md"),
+    *sorted((ROOT / "docs" / "how-to").glob("*.md")),
 ]
 REDUCED = {"samples": "20", "seeds": "2", "images": "40", "n": "4", "train.epochs": "1"}
 SMALL = [
