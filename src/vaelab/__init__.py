@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from vaelab.workflows.studies import train_all
     from vaelab.workflows.train import resume, train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "VAE",
     "Draw",
