@@ -24,7 +24,7 @@ import torch
 from mirror import cache, server  # noqa: F401  # fixtures
 
 import vaelab
-from vaelab.cli.main import main
+from vaelab.cli.main import COMMANDS, main
 
 torch.set_num_threads(1)
 # A shell's background job ignores Ctrl-C, nohup ignores SIGHUP; so would all that the tests start.
@@ -103,6 +103,17 @@ def flags(overrides: Mapping[str, Any] | None = None) -> list[str]:
         f"--{key}={text.lower() if text in ('True', 'False') else text}"
         for key, text in texts.items()
     ]
+
+
+def least(command: str) -> list[str]:
+    """The fewest words that a command takes."""
+    words = [command]
+    for option in COMMANDS[command].options:
+        if option.required:
+            words += [option.name, "x.csv"]
+        elif not option.name.startswith("-") and option.number != "?":
+            words += [*option.choices][:1] or [option.name.lower()]
+    return words
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

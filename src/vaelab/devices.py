@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -148,13 +148,12 @@ def _memory(name: str) -> float:
 
 def environment(device: torch.device, threads: int, products: str) -> dict[str, Any]:
     """What it takes to get the same numbers again; nothing in it names the user."""
-    on_gpu = device.type == "cuda"
     return {
-        "command": [_anonymous(word) for word in sys.argv],
+        "command": [anonymous(word) for word in sys.argv],
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in PACKAGES},
         "platform": platform.platform(),
-        "processor": torch.cuda.get_device_name(device) if on_gpu else processor(),
+        "processor": processor(device),
         "device": device.type,
         "threads": threads,
         "products": products,  # who multiplies matrices, see models.linear
@@ -177,15 +176,16 @@ def describe(machine: Mapping[str, Any], began: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
+    """The version of an installed package."""
     try:
-        return version(package)
-    except PackageNotFoundError:  # a checkout on the path, or a bundled program
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # a checkout on the path, or a bundled program
         return "unknown"
 
 
-def _anonymous(word: str) -> str:
-    """A word of the command line without the user's home folder, whose name is often the user's."""
+def anonymous(word: str) -> str:
+    """A word or a path without the user's home folder, whose name is often the user's."""
     with suppress(RuntimeError):
         home = str(Path.home())
         if len(home) > 1:
@@ -193,8 +193,10 @@ def _anonymous(word: str) -> str:
     return word
 
 
-def processor() -> str:
-    """The model of the CPU, as Linux names it; elsewhere as far as it is known."""
+def processor(device: torch.device | None = None) -> str:
+    """The model of a GPU, or of the CPU, as Linux names it; elsewhere as far as it is known."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         line = next(line for line in lines if line.startswith("model name"))

@@ -5,6 +5,13 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+# The optional packages that vaelab imports, and the extra that installs each.
+EXTRAS = {
+    "zuko": "flows", "vector_quantize_pytorch": "codes", "pandas": "tables", "pyarrow": "tables",
+}  # fmt: skip
 
 
 class UserError(ValueError):
@@ -65,3 +72,19 @@ def nearest(name: str, known: Iterable[str], listing: str = "vaelab train --help
     if len(known) > 12 and listing:
         return f"{listing} lists them all"
     return f"choose one of: {', '.join(known[:12])}" + ", ..." * (len(known) > 12)
+
+
+def needed(module: str, purpose: str) -> Any:
+    """Import a module of an optional package.
+
+    Raises:
+        UserError: It is missing; the message says what installs it.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        package = module.partition(".")[0]
+        raise UserError(
+            f"{package.replace('_', '-')} is needed {purpose}; "
+            f"install it: pip install 'vaelab[{EXTRAS[package]}]'"
+        ) from None

@@ -18,6 +18,7 @@ from vaelab.errors import UserError
 
 # A folder that vaelab made lists in this file what vaelab wrote there. Only that is ever deleted.
 WRITTEN = ".vaelab"
+FORMAT = 2  # of the files of a run; raised when this vaelab cannot read older ones
 SCRATCH = re.compile(r"\..+\.[0-9a-f]{16}\.part")
 ELSEWHERE = "choose another --out"
 

@@ -80,8 +80,8 @@ def test_the_command_prints_and_writes_what_python_returns(
     text = capsys.readouterr().out
     for name, one in found.items():
         assert f"{name}: {one}" in text
-    assert main(["codes", str(digits_run), "--images", "60", "--format", "json"]) == 0
+    assert main(["codes", str(digits_run), "--images", "60", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed == json.loads((tmp_path / "codes.json").read_text())
-    assert printed["test"] == found["test"].facts()
-    assert len(printed["test"]["dimensions"]) == run.vae.latent
+    assert printed["splits"] == json.loads((tmp_path / "codes.json").read_text())
+    assert printed["splits"]["test"] == found["test"].facts()
+    assert len(printed["splits"]["test"]["dimensions"]) == run.vae.latent

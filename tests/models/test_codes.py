@@ -199,7 +199,7 @@ def test_without_the_library_the_message_says_what_to_install(
     monkeypatch.setitem(sys.modules, "vector_quantize_pytorch", None)
     with pytest.raises(
         UserError,
-        match=rf"^model.posterior: {kind} needs .*run pip install vector-quantize-pytorch$",
+        match=rf"^vector-quantize-pytorch is needed for the posterior {kind}; .*\[codes\]'$",
     ):
         quantised(kind)
 

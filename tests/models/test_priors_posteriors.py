@@ -464,5 +464,5 @@ def test_importing_zuko_leaves_the_validation_of_torch_as_it_was(
 def test_without_zuko_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zuko.flows", None)
     monkeypatch.setitem(sys.modules, "zuko", None)
-    with pytest.raises(UserError, match=r"^model: .*run pip install zuko"):
+    with pytest.raises(UserError, match=r"^zuko is needed for .*pip install 'vaelab\[flows\]'$"):
         Flow(2, 1)

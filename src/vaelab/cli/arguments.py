@@ -25,13 +25,17 @@ class Option(NamedTuple):
     required: bool = False
 
 
+Document = Mapping[str, Any]  # what a command found, for --json
+
+
 class Command(NamedTuple):
-    """One command of vaelab."""
+    """One command of vaelab: it prints what it found, and returns it as a document."""
 
     about: str
     options: Sequence[Option]
-    run: Callable[[argparse.Namespace], None]
+    run: Callable[[argparse.Namespace], Document]
     usage: Sequence[str]
+    keys: Mapping[str, str]  # the keys of its document, and what they hold
     settings: bool = False  # whether it takes --section.name VALUE
     memory: str = "choose a smaller run"  # what helps where memory runs out
 
@@ -70,6 +74,9 @@ CODE = Option(
     default=(),
 )
 RUN = Option("RUN", "a run folder")
+RUN_KEY = "the run folder"
+FILES_KEY = "the paths of the files that were written"
+JSON = Option("--json", "print one JSON document; everything else goes to stderr")
 LANG = Option(
     "--lang", "language of the labels", "LANG", choices={"en": "English", "pt": "Portuguese"}
 )
@@ -90,7 +97,7 @@ def parse(name: str, command: Command, words: Sequence[str]) -> argparse.Namespa
         )
     parser = _Parser(prog=f"vaelab {name}", add_help=False, allow_abbrev=False)
     for option in command.options:
-        _add(parser, option)
+        add(parser, option)
     found, unknown = parser.parse_known_args(others)
     if unknown:
         raise UserError(f"{unknown[0]}: {_unknown(name, command, unknown[0])}")
@@ -98,22 +105,27 @@ def parse(name: str, command: Command, words: Sequence[str]) -> argparse.Namespa
     return found
 
 
-def _add(parser: argparse.ArgumentParser, option: Option) -> None:
+def add(parser: argparse.ArgumentParser, option: Option) -> argparse.Action:
+    """Let a parser read an option."""
+    choices = list(option.choices) or None
     if not option.name.startswith("-"):
-        parser.add_argument(
-            option.name.lower(), metavar=option.name, nargs=option.number or None, type=option.kind
-        )
-    elif not option.value:
-        parser.add_argument(option.name, action="store_true")
-    else:
-        parser.add_argument(
-            option.name,
-            action="append" if option.several else "store",
+        return parser.add_argument(
+            option.name.lower(),
+            metavar=option.name,
+            nargs=option.number or None,
             type=option.kind,
-            default=[*option.default] if option.several else option.default,
-            choices=list(option.choices) or None,
-            required=option.required,
+            choices=choices,
         )
+    if not option.value:
+        return parser.add_argument(option.name, action="store_true")
+    return parser.add_argument(
+        option.name,
+        action="append" if option.several else "store",
+        type=option.kind,
+        default=[*option.default] if option.several else option.default,
+        choices=choices,
+        required=option.required,
+    )
 
 
 def _unknown(name: str, command: Command, word: str) -> str:

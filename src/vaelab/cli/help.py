@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vaelab.cli.arguments import Command, Option
 from vaelab.recipes import Field, fields, sections
@@ -31,7 +31,31 @@ examples:
 
 vaelab looks for MNIST in --data.dir, $VAELAB_DATA_DIR and the user's cache,
 and downloads it if it is in none of them. vaelab COMMAND --help prints the
-options of a command, vaelab help settings every setting of a training."""
+options of a command. vaelab help settings prints every setting of a training,
+vaelab help environment the environment variables and exit codes, vaelab help
+json what --json prints."""
+JSON = (
+    "With --json a command prints one JSON document on stdout: an object with the keys below, or "
+    "with the key error if it failed. Everything else that it prints goes to stderr; exit codes "
+    "are the same. NaN and infinite numbers are null."
+)
+VARIABLES = {
+    "VAELAB_DATA_DIR": "a folder in which named data sets are looked for, after --data.dir",
+    "VAELAB_CACHE_DIR": "the folder of downloads, classifiers and data frames (default: vaelab in "
+    "the user's cache folder)",
+    "OMP_NUM_THREADS": "the number of threads of torch, where --train.threads is 0",
+    "CUDA_VISIBLE_DEVICES": "the GPUs that torch sees; empty for none",
+    "NO_COLOR": "vaelab prints no colours in any case, so this and FORCE_COLOR change nothing",
+    "COLUMNS": "the width of the live line of a training",
+    "BROWSER": "the program that vaelab explore opens a page with",
+}
+CODES = {
+    "0": "it went well, or the reader of the output closed it early",
+    "1": "a fault of vaelab, with a traceback: please report it, with the output of vaelab info",
+    "2": "bad input, a file that cannot be read or written, or too little memory: one line on "
+    "stderr says what is wrong and what to do",
+    "130": "interrupted by Ctrl-C, SIGTERM or SIGHUP; one line says what is saved",
+}
 
 
 def overview(commands: Mapping[str, Command]) -> str:
@@ -69,6 +93,32 @@ def settings(complete: bool = True) -> str:
         lines += ["", *wrapped(f"[{section}] {title}", 0, 2)] if shown else []
         lines += [line for field in shown for line in _setting(field, complete)]
     return "\n".join(lines)
+
+
+def environment() -> str:
+    """The environment variables that change what vaelab does, and the exit codes."""
+    lines = ["Environment variables:", ""]
+    lines += [line for name, about in VARIABLES.items() for line in columns(name, about, 20)]
+    lines += ["", "Exit codes:", ""]
+    return "\n".join(
+        [*lines, *(x for code, about in CODES.items() for x in columns(code, about, 20))]
+    )
+
+
+def documents(commands: Mapping[str, Command]) -> str:
+    """The keys of the document that each command prints with ``--json``."""
+    lines = wrapped(JSON, 0, 0)
+    for name, command in commands.items():
+        lines += ["", f"{name}:"]
+        lines += [line for key, about in command.keys.items() for line in columns(key, about, 14)]
+    return "\n".join(lines)
+
+
+TOPICS: dict[str, Callable[[Mapping[str, Command]], str]] = {
+    "settings": lambda _: settings(),
+    "environment": lambda _: environment(),
+    "json": documents,
+}
 
 
 def columns(name: str, text: str, width: int) -> list[str]:

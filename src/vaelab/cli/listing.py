@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 import vaelab
-from vaelab.cli.arguments import CODE, RUN, Command, Option
+from vaelab.cli.arguments import CODE, RUN, RUN_KEY, Command, Document, Option
 from vaelab.cli.help import LISTS, columns
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import AXES, ROWS, Row, available, bibtex, reference
@@ -14,16 +14,18 @@ from vaelab.recipes import AXES, ROWS, Row, available, bibtex, reference
 USUAL = ("recipes", "data", "models")
 
 
-def list_names(arguments: argparse.Namespace) -> None:
+def list_names(arguments: argparse.Namespace) -> Document:
     """Print the names of one kind, or of the three that a training begins with."""
     kind = arguments.kind
     if kind not in (None, *LISTS):
         raise UserError(f"list: there is no list of {kind}; {nearest(kind, LISTS)}")
-    for one in [kind] if kind else USUAL:
+    kinds = [kind] if kind else USUAL
+    for one in kinds:
         print("\n".join(listing(one)))
     if not kind:
         others = [other for other in LISTS if other not in USUAL]
         print("\n".join(columns("also:", f"vaelab list {' | '.join(others)}", 6)))
+    return {"lists": {one: dict(_texts(one)) for one in kinds}}
 
 
 def listing(kind: str) -> Iterator[str]:
@@ -75,10 +77,12 @@ def _unusual(row: Row) -> list[str]:
     return [", ".join(parts)] if parts else []
 
 
-def cite(arguments: argparse.Namespace) -> None:
+def cite(arguments: argparse.Namespace) -> Document:
     """Print the BibTeX entries of what a run used."""
     run = vaelab.load(arguments.run)
-    print(bibtex(run.recipe, fitted=run.finished and "prior_gain" in run.results))
+    entries = bibtex(run.recipe, fitted=run.finished and "prior_gain" in run.results)
+    print(entries)
+    return {"run": run.folder, "bibtex": entries}
 
 
 COMMANDS = {
@@ -87,8 +91,13 @@ COMMANDS = {
         [Option("KIND", f"one of: {', '.join(LISTS)}", number="?")],
         list_names,
         ["vaelab list [KIND]"],
+        {"lists": "kind -> name -> what it is, its numbers and its reference"},
     ),
     "cite": Command(
-        "BibTeX for the methods that a run used", [RUN, CODE], cite, ["vaelab cite RUN [options]"]
+        "BibTeX for the methods that a run used",
+        [RUN, CODE],
+        cite,
+        ["vaelab cite RUN [options]"],
+        {"run": RUN_KEY, "bibtex": "the entries, as one text"},
     ),
 }

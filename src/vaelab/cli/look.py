@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import vaelab
-from vaelab.cli.arguments import CODE, LANG, QUIET, RUN, Command, Option, whole
+from vaelab.cli.arguments import (
+    CODE,
+    FILES_KEY,
+    LANG,
+    QUIET,
+    RUN,
+    RUN_KEY,
+    Command,
+    Document,
+    Option,
+    whole,
+)
 from vaelab.cli.output import announce
 from vaelab.errors import UserError, nearest
 from vaelab.files import note, write_atomic
@@ -29,7 +40,7 @@ SPLIT = Option(
 DATA = Option("--data", "other data: a file or folder, all of it", "PATH")
 
 
-def sample(arguments: argparse.Namespace) -> None:
+def sample(arguments: argparse.Namespace) -> Document:
     """Decode samples of the prior into a picture, numbers or rows of a table."""
     run = _opened(arguments)
     label = None if arguments.label is None else _label(run, arguments.label)
@@ -42,14 +53,15 @@ def sample(arguments: argparse.Namespace) -> None:
             note(run.folder, path.name)
         for line in () if arguments.quiet else found.notes:
             announce(line)
-        _result(write_atomic(path, encoded(path, found.table(), run.schema.columns)), arguments)
-        return
+        written = write_atomic(path, encoded(path, found.table(), run.schema.columns))
+        return _result(run, written, arguments)
     from vaelab.plots.exports import write_samples
 
-    _result(write_samples(run, arguments.n, arguments.seed, arguments.out, label), arguments)
+    written = write_samples(run, arguments.n, arguments.seed, arguments.out, label)
+    return _result(run, written, arguments)
 
 
-def reconstruct(arguments: argparse.Namespace) -> None:
+def reconstruct(arguments: argparse.Namespace) -> Document:
     """Encode and decode images into a picture or numbers, or rows into a table."""
     run = _opened(arguments)
     rows = _given(run, arguments)
@@ -63,23 +75,24 @@ def reconstruct(arguments: argparse.Namespace) -> None:
         y = None if rows.y is None else rows.y[:n]
         again = run.vae.reconstruct(rows.x[:n], y).numpy()
         cells = run.schema.cells(again, {name: each[:n] for name, each in rows.others.items()})
-        _result(write_atomic(path, encoded(path, cells, run.schema.columns)), arguments)
-        return
+        written = write_atomic(path, encoded(path, cells, run.schema.columns))
+        return _result(run, written, arguments)
     from vaelab.plots.exports import write_reconstructions
 
     first = slice(arguments.n or 10)
     y = None if rows.y is None else rows.y[first]
-    _result(write_reconstructions(run, rows.x[first], y, arguments.out), arguments)
+    written = write_reconstructions(run, rows.x[first], y, arguments.out)
+    return _result(run, written, arguments)
 
 
-def encode(arguments: argparse.Namespace) -> None:
+def encode(arguments: argparse.Namespace) -> Document:
     """Write the posterior means of images or rows."""
     run = _opened(arguments)
     rows = _given(run, arguments)
     from vaelab.plots.exports import save_codes
 
     z = run.vae.encode(rows.x, rows.y)
-    _result(save_codes(Path(arguments.out), z, rows.y, rows.others), arguments)
+    return _result(run, save_codes(Path(arguments.out), z, rows.y, rows.others), arguments)
 
 
 def _given(run: vaelab.Run, arguments: argparse.Namespace) -> Any:
@@ -92,7 +105,7 @@ def _given(run: vaelab.Run, arguments: argparse.Namespace) -> Any:
     return rows
 
 
-def figures(arguments: argparse.Namespace) -> None:
+def figures(arguments: argparse.Namespace) -> Document:
     """Plot the figures of runs again."""
     if not arguments.quiet:
         announce(f"plotting {', '.join(arguments.run)}")
@@ -111,6 +124,7 @@ def figures(arguments: argparse.Namespace) -> None:
             if run.data.note:
                 say(run.data.note)
             gallery.plot(View(run, run.data.with_measured()), say)
+    return {"runs": [run.folder for run in runs]}
 
 
 def _opened(arguments: argparse.Namespace) -> vaelab.Run:
@@ -119,9 +133,10 @@ def _opened(arguments: argparse.Namespace) -> vaelab.Run:
     return vaelab.load(arguments.run)
 
 
-def _result(path: Path, arguments: argparse.Namespace) -> None:
+def _result(run: vaelab.Run, path: Path, arguments: argparse.Namespace) -> Document:
     if not arguments.quiet:
         print(path)
+    return {"run": run.folder, "files": [path]}
 
 
 def _label(run: vaelab.Run, text: str) -> int:
@@ -133,6 +148,9 @@ def _label(run: vaelab.Run, text: str) -> int:
     names = run.class_names or [str(label) for label in run.vae.classes.tolist()]
     hint = nearest(text, names, "") if names else "leave it out, the model is not conditional"
     raise UserError(f"label: there is no class {text!r}; {hint}")
+
+
+WRITTEN = {"run": RUN_KEY, "files": FILES_KEY}
 
 
 def _choices(setting: str) -> dict[str, str]:
@@ -153,6 +171,7 @@ COMMANDS = {
         ],
         sample,
         ["vaelab sample RUN [options]"],
+        WRITTEN,
         memory="lower -n",
     ),
     "reconstruct": Command(
@@ -161,6 +180,7 @@ COMMANDS = {
          SPLIT, DATA, CODE, QUIET],
         reconstruct,
         ["vaelab reconstruct RUN [options]"],
+        WRITTEN,
         memory="lower -n, or give fewer images with --data",
     ),
     "encode": Command(
@@ -169,6 +189,7 @@ COMMANDS = {
          SPLIT, DATA, CODE, QUIET],
         encode,
         ["vaelab encode RUN --out FILE [options]"],
+        WRITTEN,
         memory="give fewer images with --data",
     ),
     "figures": Command(
@@ -187,6 +208,7 @@ COMMANDS = {
         ],
         figures,
         ["vaelab figures RUN [RUN ...] [options]"],
+        {"runs": "the run folders, whose folders figures/ were written"},
         memory="lower --points",
     ),
 }  # fmt: skip

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import vaelab
-from vaelab.cli.arguments import CODE, LANG, OVERWRITE, QUIET, RUN, Command, Option, whole
+from vaelab.cli.arguments import (
+    CODE,
+    FILES_KEY,
+    LANG,
+    OVERWRITE,
+    QUIET,
+    RUN,
+    RUN_KEY,
+    Command,
+    Document,
+    Option,
+    whole,
+)
 from vaelab.cli.output import announce
 from vaelab.workflows.console import say
 
@@ -13,7 +26,7 @@ IMAGES = Option("--images", "number of test images (default: all)", "N", whole(1
 SPOKEN = LANG._replace(about="language of the output", default="en")
 
 
-def evaluate(arguments: argparse.Namespace) -> None:
+def evaluate(arguments: argparse.Namespace) -> Document:
     """Measure a run and print the numbers."""
     latex = arguments.format == "latex"
     if not arguments.quiet:
@@ -34,34 +47,48 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise KeyboardInterrupt(
             "what was measured is kept; run the same command again to continue"
         ) from None
-    lang = arguments.lang
-    if arguments.quiet:
-        return
-    if latex:
+    lang, files = arguments.lang, [found.path] if found.path else []
+    if latex and not arguments.quiet:
         print(found.latex(lang, arguments.all))
-        return
-    print(found.table(lang) if arguments.all else found.summary(lang))
-    if found.path:
-        print(found.path)
+    elif not arguments.quiet:
+        print(found.table(lang) if arguments.all else found.summary(lang))
+        for path in files:
+            print(path)
+    return {"run": arguments.run, **found.facts(), "files": files}
 
 
-def doctor(arguments: argparse.Namespace) -> None:
+def doctor(arguments: argparse.Namespace) -> Document:
     """Diagnose a run and print the findings."""
     announce(f"diagnosing {arguments.run}")
-    from vaelab.evaluation.doctor import report
+    from vaelab.evaluation.doctor import report, verdict
 
-    run = vaelab.load(arguments.run)
-    print(report(vaelab.diagnose(run), arguments.run, arguments.lang))
+    run, lang = vaelab.load(arguments.run), arguments.lang
+    findings = vaelab.diagnose(run)
+    print(report(findings, arguments.run, lang))
     if run.data.note:
         print(run.data.note)
+    return {
+        "run": run.folder,
+        "verdict": verdict(findings, lang),
+        "findings": [
+            {
+                "rule": finding.rule,
+                "verdict": finding.verdict,
+                "says": finding.text(lang),
+                "try": finding.tries(lang),
+            }
+            for finding in findings
+        ],
+        "notes": [run.data.note] if run.data.note else [],
+    }
 
 
-def compare(arguments: argparse.Namespace) -> None:
+def compare(arguments: argparse.Namespace) -> Document:
     """Compare runs or recipes and print the verdicts."""
     if not arguments.quiet:
         say(f"comparing {', '.join(arguments.run)}")
     try:
-        vaelab.compare(
+        found = vaelab.compare(
             arguments.run,
             arguments.out,
             seeds=arguments.seeds,
@@ -75,25 +102,28 @@ def compare(arguments: argparse.Namespace) -> None:
     except KeyboardInterrupt as interruption:
         done = str(interruption) or "what was evaluated is kept"
         raise KeyboardInterrupt(f"{done}; run the same command again to continue") from None
+    return compared(found)
 
 
-def codes(arguments: argparse.Namespace) -> None:
+def compared(comparison: Any) -> Document:
+    """A comparison as a document: what comparison.json holds, and the files."""
+    from vaelab.report.comparison import record
+
+    return {"comparison": record(comparison), "files": comparison.files}
+
+
+def codes(arguments: argparse.Namespace) -> Document:
     """Measure the codes of a run and print shift, scale and quality."""
     if not arguments.quiet:
         announce(f"measuring the codes of {arguments.run}")
-    from vaelab.workflows.codes import as_json
-
     found = vaelab.codes(
         arguments.run, images=arguments.images, out=arguments.out, code=arguments.code
     )
-    if arguments.quiet:
-        return
-    if arguments.format == "json":
-        print(as_json(found), end="")
-        return
-    print("\n".join(f"{name}: {one}" for name, one in found.items()))
-    if arguments.out:
-        print(arguments.out)
+    files = [arguments.out] if arguments.out else []
+    if not arguments.quiet:
+        print("\n".join([*(f"{name}: {one}" for name, one in found.items()), *files]))
+    splits = {name: one.facts() for name, one in found.items()}
+    return {"run": arguments.run, "splits": splits, "files": files}
 
 
 COMMANDS = {
@@ -116,6 +146,12 @@ COMMANDS = {
         ],
         evaluate,
         ["vaelab evaluate RUN [options]"],
+        {
+            "run": RUN_KEY,
+            "protocol": "what the numbers depend on",
+            "sections": "section -> name -> a number, or its value and standard error",
+            "files": FILES_KEY,
+        },
         memory="lower --images or --samples",
     ),
     "doctor": Command(
@@ -123,6 +159,13 @@ COMMANDS = {
         [RUN, SPOKEN, CODE],
         doctor,
         ["vaelab doctor RUN [options]"],
+        {
+            "run": RUN_KEY,
+            "verdict": "the number of faults as a sentence",
+            "findings": "for each rule its name, its verdict (fault, remark, fine or follows), "
+                "what it says and what to try",
+            "notes": "what is to be said of the data",
+        },
         memory="close other programs; vaelab evaluate RUN --images 1000 measures fewer images",
     ),
     "compare": Command(
@@ -142,6 +185,7 @@ COMMANDS = {
         ],
         compare,
         ["vaelab compare RUN RUN ... [options] [--SECTION.NAME VALUE ...]"],
+        {"comparison": "what comparison.json holds", "files": FILES_KEY},
         settings=True,
         memory="lower --images or --samples",
     ),
@@ -150,14 +194,17 @@ COMMANDS = {
         [
             RUN,
             IMAGES._replace(about="number of images of each split (default: all)"),
-            Option("--format", "what is printed", "FORMAT", default="text",
-                choices={"text": "lines", "json": "every number, and nothing else"}),
             Option("--out", "keep every number in FILE, as JSON", "FILE"),
             CODE,
             QUIET,
         ],
         codes,
         ["vaelab codes RUN [options]"],
+        {
+            "run": RUN_KEY,
+            "splits": "split -> name -> a number, or its value and standard error",
+            "files": FILES_KEY,
+        },
         memory="lower --images",
     ),
 }  # fmt: skip

@@ -5,9 +5,14 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import json
+import math
 import os
 import sys
 import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 PLAIN = {
     "±": "+/-", "×": "x", "→": "->", "≤": "<=", "≥": ">=", "−": "-", "–": "-", "—": "-", "·": "*",
@@ -55,6 +60,31 @@ def complain(line: str) -> None:
     """Print an error."""
     with contextlib.suppress(OSError, ValueError):
         print(f"vaelab: {line}", file=sys.stderr, flush=True)
+
+
+def emit(document: Mapping[str, Any]) -> None:
+    """Print a document as JSON in ASCII, which no code page changes."""
+    print(json.dumps(strict(document), indent=2, allow_nan=False))
+
+
+def strict(value: Any) -> Any:
+    """The value in the types of JSON: NaN and infinities are null, a path is its text.
+
+    >>> strict({"nll": float("inf"), "files": (Path("a.csv"),)})
+    {'nll': None, 'files': ['a.csv']}
+    """
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Path():
+            return str(value)
+        case Mapping():
+            return {str(key): strict(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [strict(inner) for inner in value]
+    return strict(value.tolist())  # arrays and numbers of NumPy
 
 
 def abandon() -> None:

@@ -7,14 +7,14 @@ import webbrowser
 from pathlib import Path
 
 import vaelab
-from vaelab.cli.arguments import CODE, LANG, QUIET, Command, Option, whole
+from vaelab.cli.arguments import CODE, FILES_KEY, LANG, QUIET, Command, Document, Option, whole
 from vaelab.cli.output import announce, complain
 from vaelab.errors import UserError
 
 PAGE_LANG = LANG._replace(about="language of the page (default: that of the figures)")
 
 
-def report(arguments: argparse.Namespace) -> None:
+def report(arguments: argparse.Namespace) -> Document:
     """Write the report of a run, of several side by side, or of all below a folder."""
     if not arguments.quiet:
         announce(f"reporting on {', '.join(arguments.run)}")
@@ -22,9 +22,10 @@ def report(arguments: argparse.Namespace) -> None:
     path = vaelab.write_report(arguments.run, arguments.out, **given)
     if not arguments.quiet:
         print(path)
+    return {"files": [path]}
 
 
-def explore(arguments: argparse.Namespace) -> None:
+def explore(arguments: argparse.Namespace) -> Document:
     """Write the latent explorer of a run, or of two side by side, and open it in the browser."""
     from vaelab import devices
     from vaelab.evaluation import damage
@@ -47,6 +48,7 @@ def explore(arguments: argparse.Namespace) -> None:
         print(path)
     if not (arguments.no_open or _shown(path)):
         complain(f"no browser could be opened; open {path} yourself")
+    return {"files": [path]}
 
 
 def _shown(path: Path) -> bool:
@@ -70,6 +72,7 @@ COMMANDS = {
         ],
         report,
         ["vaelab report RUN [RUN ...] [options]", "vaelab report FOLDER [options]"],
+        {"files": FILES_KEY},
         memory="lower figures.points in the recipe of the run",
     ),
     "explore": Command(
@@ -86,6 +89,7 @@ COMMANDS = {
         ],
         explore,
         ["vaelab explore RUN [RUN2] [options]"],
+        {"files": FILES_KEY},
         memory="lower --points",
     ),
 }  # fmt: skip

@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import vaelab
-from vaelab.cli.arguments import CODE, QUIET, RUN, Command, Option, share, whole
+from vaelab.cli.arguments import (
+    CODE,
+    FILES_KEY,
+    QUIET,
+    RUN,
+    RUN_KEY,
+    Command,
+    Document,
+    Option,
+    share,
+    whole,
+)
 from vaelab.cli.output import announce
 from vaelab.files import write_atomic
 
@@ -15,7 +26,7 @@ DATA = Option("DATA", "a table (.csv, .tsv, .parquet, .npy), a folder of images,
 SEED = Option("--seed", "the same seed gives the same numbers", "N", whole(0), default=0)
 
 
-def score(arguments: argparse.Namespace) -> None:
+def score(arguments: argparse.Namespace) -> Document:
     """Print and write how odd rows are."""
     run = _opened(arguments)
     from vaelab.data.frames import encoded
@@ -30,12 +41,23 @@ def score(arguments: argparse.Namespace) -> None:
         found = vaelab.score(run, arguments.data, labels=labels, quiet=arguments.quiet, **asked)
     if not arguments.quiet:
         print(found.summary())
+    table, files = found.table(), []
     if arguments.out:
         path = Path(arguments.out)
-        _written(write_atomic(path, encoded(path, found.table())), arguments)
+        files = [_written(write_atomic(path, encoded(path, table)), arguments)]
+    records = zip(*table.values(), strict=True)
+    areas = getattr(found, "areas", {})  # steps have no labels
+    return {
+        "run": run.folder,
+        "threshold": found.threshold and found.threshold._asdict(),
+        "auc": {name: {"value": area.value, "error": area.error} for name, area in areas.items()},
+        "notes": found.notes,
+        "rows": None if files else [dict(zip(table, record, strict=True)) for record in records],
+        "files": files,
+    }
 
 
-def impute(arguments: argparse.Namespace) -> None:
+def impute(arguments: argparse.Namespace) -> Document:
     """Write a table with its empty cells filled in."""
     run = _opened(arguments)
     from vaelab.data.frames import encoded
@@ -48,7 +70,8 @@ def impute(arguments: argparse.Namespace) -> None:
         print(line)
     path = Path(arguments.out)
     columns = found.schema.columns
-    _written(write_atomic(path, encoded(path, found.table(), columns)), arguments)
+    written = _written(write_atomic(path, encoded(path, found.table(), columns)), arguments)
+    return {"run": run.folder, "notes": found.notes, "files": [written]}
 
 
 def _opened(arguments: argparse.Namespace) -> vaelab.Run:
@@ -57,9 +80,10 @@ def _opened(arguments: argparse.Namespace) -> vaelab.Run:
     return vaelab.load(arguments.run)
 
 
-def _written(path: Path, arguments: argparse.Namespace) -> None:
+def _written(path: Path, arguments: argparse.Namespace) -> Path:
     if not arguments.quiet:
         print(path)
+    return path
 
 
 COMMANDS = {
@@ -80,6 +104,14 @@ COMMANDS = {
         ],
         score,
         ["vaelab score RUN DATA [options]"],
+        {
+            "run": RUN_KEY,
+            "threshold": "value, rate and held-out rows of the threshold; null without such rows",
+            "auc": "score -> value and standard error, where --labels names a column",
+            "notes": "what is to be said of the data and of the scores",
+            "rows": "a record for each row or step; null where --out keeps them",
+            "files": FILES_KEY,
+        },
         memory="lower --samples, or give fewer rows",
     ),
     "impute": Command(
@@ -98,6 +130,7 @@ COMMANDS = {
         ],
         impute,
         ["vaelab impute RUN DATA --out FILE [options]"],
+        {"run": RUN_KEY, "notes": "what is to be said of the data", "files": FILES_KEY},
         memory="lower --samples, or give fewer rows",
     ),
 }  # fmt: skip

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import vaelab
-from vaelab.cli.arguments import CODE, LANG, OVERWRITE, QUIET, RUN, Command, Option, whole
+from vaelab.cli.arguments import (
+    CODE,
+    LANG,
+    OVERWRITE,
+    QUIET,
+    RUN,
+    Command,
+    Document,
+    Option,
+    whole,
+)
+from vaelab.cli.measure import compared
 from vaelab.errors import UserError, quoted
 from vaelab.recipes import AXES, Recipe, available, study
 from vaelab.workflows.console import say
 
+T = TypeVar("T")
 MEMORY = (
     "use fewer images or store them as uint8, or lower --train.batch, --model.hidden or "
     "--model.latent"
 )
 
 
-def train(arguments: argparse.Namespace) -> None:
+def train(arguments: argparse.Namespace) -> Document:
     """Train a recipe or a study, or continue one."""
     overrides = arguments.settings | ({"figures.lang": arguments.lang} if arguments.lang else {})
     if arguments.resume:
-        _resume(arguments, overrides)
-        return
+        return _resume(arguments, overrides)
     if not arguments.recipe:
         raise UserError(
             "train: name a recipe (vaelab list recipes), a .toml file or data, or --resume a run "
@@ -34,10 +46,23 @@ def train(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.out) if arguments.out else _default_folder(recipes)
     if len(recipes) == 1:
         (recipe,) = recipes.values()
-        _with_hint(lambda: vaelab.train(recipe, folder, **given), folder)
-    else:
-        _with_hint(lambda: vaelab.train_all(recipes, folder, **given), folder)
-        vaelab.compare([folder], quiet=arguments.quiet)
+        return _alone(_with_hint(lambda: vaelab.train(recipe, folder, **given), folder))
+    runs = _with_hint(lambda: vaelab.train_all(recipes, folder, **given), folder)
+    return _together(runs.values(), folder, arguments)
+
+
+def _alone(run: vaelab.Run) -> Document:
+    return {"runs": [_facts(run)], "comparison": None, "files": []}
+
+
+def _together(runs: Iterable[vaelab.Run], folder: Path, arguments: argparse.Namespace) -> Document:
+    """Compare the runs of a study, which have all been trained."""
+    comparison = vaelab.compare([folder], quiet=arguments.quiet)
+    return {"runs": [_facts(run) for run in runs], **compared(comparison)}
+
+
+def _facts(run: vaelab.Run) -> Document:
+    return {"run": run.folder, "recipe": run.recipe.name, "results": run.results}
 
 
 def _recipes(name: str, overrides: Mapping[str, str], *, quiet: bool) -> dict[str, Recipe]:
@@ -75,11 +100,11 @@ def _is_data(name: str) -> bool:
     return there or name in AXES["data.source"].keys() - {"PATH"}
 
 
-def fit_prior(arguments: argparse.Namespace) -> None:
+def fit_prior(arguments: argparse.Namespace) -> Document:
     """Fit a prior to the codes of a run."""
     if not arguments.quiet:
         say(f"fitting the prior {arguments.prior} to the codes of {arguments.run}")
-    vaelab.fit_prior(
+    run = vaelab.fit_prior(
         arguments.run,
         arguments.prior,
         arguments.out,
@@ -87,9 +112,10 @@ def fit_prior(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
     )
+    return _facts(run)
 
 
-def _resume(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> None:
+def _resume(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> Document:
     if arguments.recipe or arguments.out or arguments.overwrite:
         raise UserError(
             "--resume: takes a run folder, which decides all the rest; "
@@ -102,15 +128,14 @@ def _resume(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> None
     from vaelab.workflows.studies import is_study, resume_all
 
     if not is_study(folder):
-        _with_hint(lambda: vaelab.resume(folder, overrides, **given), folder)
-    elif overrides:
+        return _alone(_with_hint(lambda: vaelab.resume(folder, overrides, **given), folder))
+    if overrides:
         raise UserError(
             f"{folder}: is a study of several runs; resume it without settings, "
             "or one of its runs with them"
         )
-    else:
-        _with_hint(lambda: resume_all(folder, **given), folder)
-        vaelab.compare([folder], quiet=arguments.quiet)
+    runs = _with_hint(lambda: resume_all(folder, **given), folder)
+    return _together(runs.values(), folder, arguments)
 
 
 def _default_folder(recipes: Mapping[str, Recipe]) -> Path:
@@ -121,10 +146,10 @@ def _default_folder(recipes: Mapping[str, Recipe]) -> Path:
     return folder if len(recipes) == 1 else folder.parent
 
 
-def _with_hint(work: Callable[[], object], folder: Path) -> None:
+def _with_hint(work: Callable[[], T], folder: Path) -> T:
     """Do the work; after an interruption say how to continue."""
     try:
-        work()
+        return work()
     except KeyboardInterrupt as interruption:
         if str(interruption):
             raise KeyboardInterrupt(
@@ -152,6 +177,11 @@ COMMANDS = {
             "vaelab train DATA [options] [--SECTION.NAME VALUE ...]",
             "vaelab train --resume RUN",
         ],
+        {
+            "runs": "for each run its folder, its recipe and what results.json holds",
+            "comparison": "of a study, what comparison.json holds; null for one run",
+            "files": "the paths of the files of the comparison",
+        },
         settings=True,
         memory=MEMORY,
     ),
@@ -171,6 +201,11 @@ COMMANDS = {
         ],
         fit_prior,
         ["vaelab fit-prior RUN [options]"],
+        {
+            "run": "the new run folder",
+            "recipe": "the name of its recipe",
+            "results": "what results.json holds, prior_gain and its standard error included",
+        },
         memory="lower --components",
     ),
 }  # fmt: skip

@@ -10,8 +10,8 @@ import numpy as np
 
 from vaelab.data.reading import reading
 from vaelab.data.schema import Array
-from vaelab.data.sources import CELLS, Chunk, Numbers, Source, needed
-from vaelab.errors import UserError
+from vaelab.data.sources import CELLS, Chunk, Numbers, Source
+from vaelab.errors import UserError, needed
 
 EXACT = 2**53  # whole numbers below this are exact in float64
 

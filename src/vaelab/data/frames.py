@@ -13,8 +13,7 @@ import numpy as np
 
 from vaelab.data.dates import days, microseconds
 from vaelab.data.schema import Array, Cells, Column, Schema
-from vaelab.data.sources import needed
-from vaelab.errors import UserError
+from vaelab.errors import UserError, needed
 
 WRITTEN = (".csv", ".tsv", ".parquet")
 TEXTS = ("object", "str", "string")  # dtypes of texts

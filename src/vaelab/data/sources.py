@@ -5,14 +5,13 @@ All give the same: chunks of rows as texts, column by column, so that one set of
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, overload
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -222,13 +221,3 @@ def _stripped(cells: Sequence[str]) -> list[str]:
     """The cells without blanks around them; a column without any blank is the common one."""
     text = "".join(cells)
     return [*cells] if text.split(None, 1) == [text] else [cell.strip() for cell in cells]
-
-
-def needed(package: str, purpose: str) -> Any:
-    """Import an optional package. Raises `UserError` where it is not installed."""
-    try:
-        return importlib.import_module(package)
-    except ImportError:
-        raise UserError(
-            f"{package} is needed {purpose}; install it: pip install 'vaelab[tables]'"
-        ) from None

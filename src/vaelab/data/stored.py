@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from vaelab import devices
-from vaelab.data.sources import needed
-from vaelab.errors import UserError
+from vaelab.errors import UserError, needed
 from vaelab.files import write_atomic
 
 

@@ -74,7 +74,7 @@ class Codes:
             for number, (shift, scale) in enumerate(self.dimensions[:SHOWN], 1)
         ]
         if (left := len(self.dimensions) - SHOWN) > 0:
-            lines.append(f"  {left} more dimensions: --format json")
+            lines.append(f"  {left} more dimensions: --json")
         return "\n".join(lines)
 
 

@@ -54,7 +54,7 @@ def encoded(protocol: Protocol, sections: dict[str, Section]) -> tuple[bytes, by
     }
     buffer = io.BytesIO()
     np.savez(buffer, protocol=np.array(digest(protocol)), **columns)
-    document = {"protocol": protocol, "sections": _plain(sections)}
+    document = {"protocol": protocol, "sections": plain(sections)}
     return buffer.getvalue(), (json.dumps(document, indent=2) + "\n").encode()
 
 
@@ -63,7 +63,7 @@ def rounded(sections: dict[str, Section]) -> dict[str, Section]:
     return {
         name: {
             key: _revived(
-                _plain(value),
+                plain(value),
                 {key: value.each} if isinstance(value, Estimate) and value.each is not None else {},
                 key,
             )
@@ -73,15 +73,15 @@ def rounded(sections: dict[str, Section]) -> dict[str, Section]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Convert to JSON types: `Estimate` to value and error, 9 significant digits, NaN to null."""
     match value:
         case Estimate():
-            return {"value": _plain(value.value), "error": _plain(value.error)}
+            return {"value": plain(value.value), "error": plain(value.error)}
         case dict():
-            return {str(key): _plain(inner) for key, inner in value.items()}
+            return {str(key): plain(inner) for key, inner in value.items()}
         case list() | tuple():
-            return [_plain(inner) for inner in value]
+            return [plain(inner) for inner in value]
         case float():
             return float(f"{value:.9g}") if math.isfinite(value) else None
         case _:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
 
@@ -90,6 +91,7 @@ class Comparison:
     seeds: int  # 0 for single runs
     level: float  # confidence level of each interval
     rows: list[Row]
+    files: tuple[Path, ...] = ()  # that it was written to
 
     @property
     def names(self) -> list[str]:

@@ -17,11 +17,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vaelab import __version__
 from vaelab.errors import UserError, quoted
 from vaelab.evaluation import latex
-from vaelab.evaluation.encoding import Protocol, Section, digest, encoded, load
+from vaelab.evaluation.encoding import Protocol, Section, digest, encoded, load, plain
 from vaelab.evaluation.evaluator import Evaluator
 from vaelab.evaluation.sections import METRICS
 from vaelab.evaluation.text import summary, table
@@ -59,6 +60,10 @@ class Evaluation:
     def table(self, lang: Lang = "en") -> str:
         """Return every metric with its standard error, unit and meaning, and the notes."""
         return table(self.protocol, self.sections, lang)
+
+    def facts(self) -> dict[str, Any]:
+        """Return protocol and sections in the types of JSON, as the file holds them."""
+        return {"protocol": self.protocol, "sections": plain(self.sections)}
 
     def latex(self, lang: Lang = "en", every: bool = False) -> str:
         """Return the numbers of the summary, or every number, as a LaTeX table (booktabs)."""

@@ -4,7 +4,6 @@ optional extra.
 
 from __future__ import annotations
 
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaelab.errors import UserError
+from vaelab.errors import needed
 
 WIDTHS = (128, 128)  # hidden layers of the network in every step of a flow
 
@@ -75,15 +74,11 @@ class FullPrecision(nn.Sequential):
 
 
 def zuko_flows() -> ModuleType:
-    """Return ``zuko.flows``; raise a `UserError` that says how to install it if it is missing."""
+    """Return ``zuko.flows``."""
     checked = Distribution._validate_args
     try:
-        return import_module("zuko.flows")
-    except ImportError:
-        raise UserError(
-            "model: normalising flows need zuko; run pip install zuko, "
-            "or choose another prior and posterior"
-        ) from None
+        found: ModuleType = needed("zuko.flows", "for normalising flows")
+        return found
     finally:
         # Importing zuko switches validation off for the whole process.
         Distribution.set_default_validate_args(checked)

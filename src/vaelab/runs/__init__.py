@@ -16,10 +16,11 @@ Every file is replaced atomically, so a kill at any moment leaves the old one or
 Opening a run executes nothing that its files contain or name.
 """
 
+from vaelab.files import FORMAT
 from vaelab.runs.card import EXPLORER, REPORT
 from vaelab.runs.folders import FILES, check_free, create, default_folder, load, recover
 from vaelab.runs.run import FITTED, Run
-from vaelab.runs.stored import FORMAT, checksum
+from vaelab.runs.stored import checksum
 
 __all__ = [
     "EXPLORER",

@@ -18,14 +18,13 @@ import torch
 from vaelab.data import Dataset, Form, Schema, guess
 from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
-from vaelab.files import Payload, opened, put, remove_scratch
+from vaelab.files import FORMAT, Payload, opened, put, remove_scratch
 from vaelab.language import Lang
 from vaelab.models import VAE, build, units_of
 from vaelab.recipes import AXES, Recipe, file_of, flatten, to_toml
 from vaelab.runs.card import card
 from vaelab.runs.stored import (
     AGAIN,
-    FORMAT,
     Contract,
     Environment,
     Results,

@@ -13,9 +13,9 @@ from msgspec import Meta, Struct
 
 from vaelab.data import Form, Schema
 from vaelab.errors import UserError
+from vaelab.files import FORMAT
 from vaelab.training import History, Tensors
 
-FORMAT = 2  # of best.safetensors and last.pt; raised when this vaelab cannot read older ones
 AGAIN = "restore it from a copy, or train again with --overwrite"
 
 # What is checked of a file before anything is made of it. It may hold more.

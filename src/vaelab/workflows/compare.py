@@ -10,6 +10,7 @@ OUT/NAME/, OUT/NAME/seed-S/       the runs that were trained for the comparison
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,9 @@ def compare(
     runs = _trained(given, folder, seeds, overwrite, quiet)
     comparison = paired.comparison(_evaluated(runs, data, samples, images, console), seeds)
     console.live("plotting")
-    paths = map(str, write(comparison, folder, lang))
-    console.say("\n".join(["", brief(comparison, lang or "en"), *paths]))
-    return comparison
+    files = tuple(write(comparison, folder, lang))
+    console.say("\n".join(["", brief(comparison, lang or "en"), *map(str, files)]))
+    return replace(comparison, files=files)
 
 
 class _Shared:

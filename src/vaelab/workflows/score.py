@@ -14,8 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vaelab.data.dataset import spread
-from vaelab.data.sources import needed
-from vaelab.errors import UserError, nearest
+from vaelab.errors import UserError, nearest, needed
 from vaelab.evaluation.metrics import anomalies
 from vaelab.evaluation.metrics.anomalies import Threshold
 from vaelab.evaluation.metrics.estimates import Estimate

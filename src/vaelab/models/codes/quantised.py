@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from abc import ABC, abstractmethod
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.distributions.kl import register_kl
 
-from vaelab.errors import UserError
+from vaelab.errors import needed
 from vaelab.models.linear import Linear
 from vaelab.models.networks import at_least_float32
 from vaelab.models.posteriors import Delta, Posterior
@@ -88,7 +87,8 @@ class VectorQuantised(Quantised):
     def __init__(
         self, network: nn.Module, features: int, latent: int, codes: int, commitment: float
     ) -> None:
-        quantiser = _library("vector-quantised").VectorQuantize(
+        library = needed("vector_quantize_pytorch", "for the posterior vector-quantised")
+        quantiser = library.VectorQuantize(
             VECTOR,
             codes,
             decay=DECAY,
@@ -126,7 +126,8 @@ class FiniteScalarQuantised(Quantised):
         levels = levels_of(codes)
         size = latent * len(levels)
         head = nn.Sequential(Linear(features, size), nn.RMSNorm(size, elementwise_affine=False))
-        super().__init__(network, head, _library("fsq").FSQ(levels), len(levels))
+        library = needed("vector_quantize_pytorch", "for the posterior fsq")
+        super().__init__(network, head, library.FSQ(levels), len(levels))
 
     @staticmethod
     def size(latent: int, codes: int) -> int:
@@ -146,16 +147,6 @@ def levels_of(codes: int) -> tuple[int, ...]:
     (8, 6, 5)
     """
     return min(LEVELS, key=lambda levels: abs(math.log(math.prod(levels) / codes)))
-
-
-def _library(posterior: str) -> Any:
-    try:
-        return importlib.import_module("vector_quantize_pytorch")
-    except ImportError:
-        raise UserError(
-            f"model.posterior: {posterior} needs vector-quantize-pytorch; "
-            "run pip install vector-quantize-pytorch"
-        ) from None
 
 
 class Code(Delta):
