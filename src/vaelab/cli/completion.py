@@ -11,7 +11,7 @@ import shtab
 import vaelab
 from vaelab.cli import help
 from vaelab.cli.arguments import JSON, Command, Document, Option, add
-from vaelab.recipes import AXES, available, fields
+from vaelab.recipes import AXES, ROWS, Field, available, fields
 
 SHELLS = {
     "bash": 'eval "$(vaelab completion bash)" in ~/.bashrc',
@@ -62,7 +62,7 @@ def _parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
             parser.add_argument("--help-all", action="store_true", help="help with all settings")
         for field in fields() if command.settings else ():
             setting = parser.add_argument(f"--{field.key}", help=_escaped(field.about))
-            setting.choices = [*field.choices] or _switch(field.default)
+            setting.choices = _choices(field)
     return whole
 
 
@@ -80,7 +80,7 @@ def _values(command: str, option: Option) -> Any:
 
 def _names(kind: str, names: Iterable[str], *, files: bool = True) -> dict[str, Any]:
     """What completes one of these names, or the path of a file."""
-    function, words = f"_vaelab_{kind}", " ".join(sorted(names))
+    function, words = f"_vaelab_{kind}" + "_or_file" * files, " ".join(sorted(names))
     bash = f"compgen -W '{words}' -- \"$1\"" + '; compgen -f -- "$1"' * files
     zsh = f"compadd -- {words}" + "; _files" * files
     fish = f"printf '%s\\n' {words}" + "; __fish_complete_path (commandline -ct)" * files
@@ -96,8 +96,11 @@ def _names(kind: str, names: Iterable[str], *, files: bool = True) -> dict[str, 
     }
 
 
-def _switch(default: object) -> list[str] | None:
-    return ["true", "false"] if isinstance(default, bool) else None
+def _choices(field: Field) -> list[str] | None:
+    if isinstance(field.default, bool):
+        return ["true", "false"]
+    names = ROWS if field.key == "model.variant" else field.choices
+    return [*names] or None
 
 
 def _escaped(text: str) -> str:
