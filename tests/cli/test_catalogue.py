@@ -10,6 +10,7 @@ import pytest
 from vaelab.cli.catalogue import combinations, filled, numbers, parts
 from vaelab.cli.catalogue import table as models_table
 from vaelab.cli.listing import describe
+from vaelab.cli.main import COMMANDS
 from vaelab.evaluation.sections import METRICS
 from vaelab.recipes import AXES, Model, Objective, rules, table
 
@@ -44,6 +45,15 @@ def test_the_models_page_has_its_tables_as_they_are_now() -> None:
     """Else: python -m vaelab.cli.catalogue docs/models.md docs/numbers.md"""
     assert f"<!-- table of models -->\n{models_table()}<!-- end of the table -->" in MODELS
     assert filled(MODELS) == MODELS
+
+
+def test_the_page_on_the_command_line_has_its_tables_as_they_are_now() -> None:
+    """Else: python -m vaelab.cli.catalogue docs/how-to/command-line.md"""
+    text = (ROOT / "docs/how-to/command-line.md").read_text("utf-8")
+    assert filled(text) == text
+    assert all(
+        f"\n| `{name}` | `{key}` |" in text for name in COMMANDS for key in COMMANDS[name].keys
+    )
 
 
 def test_the_models_page_has_the_parts_of_every_axis_and_what_is_refused() -> None:

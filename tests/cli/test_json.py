@@ -56,7 +56,7 @@ def answer(
     """Run a command once with --json in the folder; its document."""
 
     def run(*words: str, code: int = 0) -> dict[str, Any]:
-        if words in known:
+        if code == 0 and words in known:
             return known[words]
         monkeypatch.chdir(place)
         assert main([*words, "--json"]) == code
@@ -69,7 +69,9 @@ def answer(
         assert isinstance(found, dict)
         assert out.isascii()
         assert "Traceback" not in err
-        return known.setdefault(words, found)
+        if code == 0:
+            known[words] = found
+        return found
 
     return run
 
@@ -102,6 +104,7 @@ def test_a_command_answers_with_the_document_that_its_help_declares(
 ) -> None:
     monkeypatch.setattr("vaelab.workflows.posthoc_prior.STEPS", 3)
     monkeypatch.setattr("vaelab.workflows.posthoc_prior.write_finished", lambda *_: None)
+    monkeypatch.setattr("vaelab.report.comparison.page.pictures", lambda *_: {})
     found = answer(*WORDS[command])
     assert found.keys() == COMMANDS[command].keys.keys()
     assert all((place / file).exists() for file in found.get("files", ()))

@@ -1,6 +1,6 @@
 """The generated tables of the documents, each between its two marks.
 
-``python -m vaelab.cli.catalogue docs/models.md docs/numbers.md`` brings those of a page up to date.
+``python -m vaelab.cli.catalogue PAGE ...`` brings those of a page up to date.
 Only the tables of numbers and of files import torch.
 """
 
@@ -9,10 +9,13 @@ from __future__ import annotations
 import pkgutil
 import re
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
-from vaelab.cli.help import shown
+from vaelab.cli.help import CODES, VARIABLES, shown
 from vaelab.cli.listing import describe, references
+from vaelab.cli.main import COMMANDS
 from vaelab.cli.rooms import tree
 from vaelab.recipes import AXES, ROWS, Model, Objective, fields, idle, refusal
 
@@ -101,12 +104,33 @@ def files() -> str:
     return "\n".join(lines) + "\n"
 
 
+def commands() -> str:
+    """The commands, each with what it does."""
+    return meanings("command", {name: command.about for name, command in COMMANDS.items()})
+
+
+def documents() -> str:
+    """The keys of what each command prints with ``--json``."""
+    lines = ["| command | key | what it holds |", "|---|---|---|"]
+    for name, command in COMMANDS.items():
+        lines += [f"| `{name}` | `{key}` | {about} |" for key, about in command.keys.items()]
+    return "\n".join(lines) + "\n"
+
+
+def meanings(head: str, rows: Mapping[str, str]) -> str:
+    """Names, each with its meaning."""
+    lines = [f"| {head} | meaning |", "|---|---|", *(f"| `{k}` | {v} |" for k, v in rows.items())]
+    return "\n".join(lines) + "\n"
+
+
 def filled(text: str) -> str:
     """The text with its tables as they are now."""
     marked = r"(<!-- table of (\S+) -->\n).*?(?=<!-- end of the table -->)"
     blocks = {
         "models": table, "combinations": combinations, "settings": settings, "files": files,
-        "rooms": tree,
+        "rooms": tree, "commands": commands, "documents": documents,
+        "variables": partial(meanings, "variable", VARIABLES),
+        "codes": partial(meanings, "code", CODES),
     }  # fmt: skip
 
     def block(name: str) -> str:
