@@ -1,6 +1,8 @@
 # make demo        set everything up, train on scikit-learn's digits, say where the run is
 # make test        set everything up, then lint, types and the whole test suite
 # make pages       bundle the scripts of the pages again, after a change in web/ (needs Node)
+# make dist        build the source archive and the wheel into dist/: the same bytes whenever they are built
+# make try-wheel   use the wheel as a new user would: without extras, in an empty environment (TRY=python3.13: with that)
 # make reproduce   the slow tests: whole reproductions on MNIST, and torch.compile
 # make clean       remove what the others made (not your runs)
 
@@ -8,7 +10,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test pages packages reproduce clean
+.PHONY: demo test pages packages dist try-wheel reproduce clean
 
 demo: $(VENV)/ready
 	$(BIN)/vaelab train quickstart --out runs/demo --overwrite
@@ -29,6 +31,13 @@ packages:
 web/node_modules/ready: web/package.json web/package-lock.json
 	cd web && npm ci --silent
 	@touch $@
+
+dist: $(VENV)/ready
+	rm -rf dist
+	$(BIN)/python -m build
+
+try-wheel: $(VENV)/ready
+	.ci/wheel $(TRY)
 
 reproduce: $(VENV)/ready
 	$(BIN)/pytest -m slow
