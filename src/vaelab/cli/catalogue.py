@@ -9,7 +9,7 @@ from __future__ import annotations
 import pkgutil
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -126,7 +126,7 @@ def meanings(head: str, rows: Mapping[str, str]) -> str:
 def filled(text: str) -> str:
     """The text with its tables as they are now."""
     marked = r"(<!-- table of (\S+) -->\n).*?(?=<!-- end of the table -->)"
-    blocks = {
+    blocks: dict[str, Callable[[], str]] = {
         "models": table, "combinations": combinations, "settings": settings, "files": files,
         "rooms": tree, "commands": commands, "documents": documents,
         "variables": partial(meanings, "variable", VARIABLES),
