@@ -100,3 +100,12 @@ def test_the_version_stands_the_same_wherever_it_stands() -> None:
     heads = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert heads[0] in ("Unreleased", version)
     assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"]
+
+
+def test_the_page_of_the_index_has_no_link_that_leads_nowhere(built: list[Path]) -> None:
+    with ZipFile(next(built[0].glob("*.whl"))) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith("METADATA"))
+        page = str(Parser().parsestr(wheel.read(name).decode()).get_payload())
+    links = re.findall(r"\]\(([^)]*)\)", page)
+    assert [link for link in links if not link.startswith("http")] == []
+    assert len(page) > len((ROOT / "README.md").read_text("utf-8")) / 2
