@@ -1,4 +1,4 @@
-"""vaelab train, fit-prior: what makes runs."""
+"""vaelab train, fit-prior, track: what makes runs, and sends them on."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ MEMORY = (
     "--model.latent"
 )
 
+TRACKERS = "tensorboard, mlflow, wandb or trackio (several: tensorboard,mlflow)"
+
 
 def train(arguments: argparse.Namespace) -> None:
     """Train a recipe or a study, or continue one."""
@@ -30,7 +32,7 @@ def train(arguments: argparse.Namespace) -> None:
             "folder"
         )
     recipes = _recipes(arguments.recipe, overrides, quiet=arguments.quiet)
-    given = {name: getattr(arguments, name) for name in ("overwrite", "quiet", "watch")}
+    given = {name: getattr(arguments, name) for name in ("overwrite", "quiet", "watch", "track")}
     folder = Path(arguments.out) if arguments.out else _default_folder(recipes)
     if len(recipes) == 1:
         (recipe,) = recipes.values()
@@ -89,6 +91,13 @@ def fit_prior(arguments: argparse.Namespace) -> None:
     )
 
 
+def track(arguments: argparse.Namespace) -> None:
+    """Send the records of a run to trackers."""
+    if not arguments.quiet:
+        say(f"opening {arguments.run}")
+    vaelab.track(arguments.run, getattr(arguments, "with"), quiet=arguments.quiet)
+
+
 def _resume(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> None:
     if arguments.recipe or arguments.out or arguments.overwrite:
         raise UserError(
@@ -96,7 +105,7 @@ def _resume(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> None
             "leave recipe, --out and --overwrite out"
         )
     folder = Path(arguments.resume)
-    given = {"quiet": arguments.quiet, "watch": arguments.watch}
+    given = {name: getattr(arguments, name) for name in ("quiet", "watch", "track")}
     if not arguments.quiet:
         say(f"continuing {folder}")
     from vaelab.workflows.studies import is_study, resume_all
@@ -141,6 +150,8 @@ COMMANDS = {
             Option("--out", "the run folder (default: runs/RECIPE)", "FOLDER"),
             Option("--resume", "run folder of the training to continue", "RUN"),
             Option("--watch", "keep the report fresh while training; its page reloads itself"),
+            Option("--track", f"send the records to {TRACKERS}", "NAME",
+                several=True, default=()),
             OVERWRITE,
             LANG,
             CODE,
@@ -172,5 +183,16 @@ COMMANDS = {
         fit_prior,
         ["vaelab fit-prior RUN [options]"],
         memory="lower --components",
+    ),
+    "track": Command(
+        "send the records of a run to a tracker",
+        [
+            RUN,
+            Option("--with", TRACKERS, "NAME", several=True, required=True),
+            CODE,
+            QUIET,
+        ],
+        track,
+        ["vaelab track RUN --with NAME [options]"],
     ),
 }  # fmt: skip
