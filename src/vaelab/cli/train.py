@@ -188,7 +188,7 @@ COMMANDS = {
         "send the records of a run to a tracker",
         [
             RUN,
-            Option("--with", TRACKERS, "NAME", several=True, required=True),
+            Option("--with", TRACKERS, "NAME", several=True, default=(), required=True),
             CODE,
             QUIET,
         ],

@@ -49,8 +49,7 @@ class MLflow:
             settings = [Param(key, str(value)) for key, value in start.settings.items()]
             for i in range(0, len(settings), BATCH):
                 self.client.log_batch(self.id, params=settings[i : i + BATCH])
-        shown = uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
-        return Opened(f"records in {uri}; look at them with: {shown}", bool(found))
+        return Opened(f"records in {uri}{_command(uri)}", bool(found))
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
@@ -71,6 +70,14 @@ class MLflow:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
         found = self.client.get_experiment_by_name(name)
         return str(found.experiment_id if found else self.client.create_experiment(name))
+
+
+def _command(uri: str) -> str:
+    """How to look at records that no server shows."""
+    if uri.startswith(("http", "databricks")):
+        return ""
+    files = "" if uri.startswith("sqlite") else "MLFLOW_ALLOW_FILE_STORE=true "
+    return f"; look at them with: {files}mlflow ui --backend-store-uri {uri}"
 
 
 def _note() -> str:

@@ -36,9 +36,19 @@ class Notes(msgspec.Struct):
 
 
 @contextmanager
-def sending(trackers: Sequence[Tracker], run: Run, say: Callable[[str], None]) -> Iterator[Sending]:
-    """Begin the run at all trackers; at the end of the block, close it there."""
-    what = Sending(run, say)
+def sending(
+    trackers: Sequence[Tracker],
+    run: Run,
+    say: Callable[[str], None],
+    failed: Callable[[str], None] | None = None,
+) -> Iterator[Sending]:
+    """Begin the run at all trackers; at the end of the block, close it there.
+
+    `failed` receives one line about a tracker that fails; by default it is printed as a note.
+    """
+    later = f"vaelab track {quoted(run.folder)} --with NAME sends the rest later"
+    note = f"the training goes on without it; {later}"
+    what = Sending(run, say, failed or (lambda text: say(f"note: {text}; {note}")))
     try:
         for tracker in trackers:
             what.open(tracker)
@@ -54,8 +64,10 @@ class Sending:
     tracker has received stands in tracking.json of the folder.
     """
 
-    def __init__(self, run: Run, say: Callable[[str], None]) -> None:
-        self.run, self.say = run, say
+    def __init__(
+        self, run: Run, say: Callable[[str], None], failed: Callable[[str], None]
+    ) -> None:
+        self.run, self.say, self.failed = run, say, failed
         self.trackers: list[Tracker] = []
         self.notes = _read(run)
 
@@ -66,8 +78,8 @@ class Sending:
         self.trackers.append(tracker)
         with self._guarded(tracker):
             opened = tracker.begin(start)
-        if not (opened and opened.continues and name in self.notes.sent):
-            self.notes.sent[name] = Sent()
+            if not (opened and opened.continues and name in self.notes.sent):
+                self.notes.sent[name] = Sent()
         if opened:
             self.say(f"{name}: {opened.line}")
 
@@ -115,20 +127,15 @@ class Sending:
     def _guarded(self, tracker: Tracker) -> Iterator[None]:
         """Let a tracker work; one that fails is left out from then on."""
         name = _name(tracker)
-        packaged = name in TRACKERS
         try:
             with ExitStack() as quiet:
-                if packaged:  # packages print between the lines of the training
+                if name in TRACKERS:  # packages print between the lines of the training
                     quiet.enter_context(redirect_stdout(io.StringIO()))
                     quiet.enter_context(redirect_stderr(io.StringIO()))
                 yield
         except Exception as error:  # whatever a package or a network may raise
             self.trackers.remove(tracker)
-            again = f"; vaelab track {quoted(self.run.folder)} --with {name} tries it again"
-            self.say(
-                f"note: {name} failed ({_short(error)}); the run goes on without it"
-                f"{again * packaged}"
-            )
+            self.failed(f"{name} failed ({_short(error)})")
 
 
 def _name(tracker: Tracker) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from vaelab.tracking.protocol import Finished, Opened, Start
@@ -18,7 +19,9 @@ class Trackio:
         from trackio.utils import TRACKIO_DIR
 
         name = f"{start.name}-{start.id[:6]}"  # trackio finds a run again by its name
-        there = any(run.name == name for run in trackio.Api().runs(PROJECT))
+        there = False
+        with suppress(ValueError):  # there is no such project yet
+            there = any(run.name == name for run in trackio.Api().runs(PROJECT))
         self.run: Any = trackio.init(
             PROJECT,
             name,

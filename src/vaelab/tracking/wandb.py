@@ -20,6 +20,7 @@ class WandB:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
+        mode: Any = os.environ.get("WANDB_MODE", "offline")
         folder = Path(os.environ.get("WANDB_DIR", "."))
         there = any((folder / "wandb").glob(f"*run-*-{start.id}"))
         self.run: Any = wandb.init(
@@ -28,7 +29,7 @@ class WandB:
             id=start.id,
             resume="allow",
             dir=str(folder),
-            mode=os.environ.get("WANDB_MODE", "offline"),  # type: ignore[arg-type]
+            mode=mode,
             config=dict(start.settings),
             settings=wandb.Settings(
                 silent=True,

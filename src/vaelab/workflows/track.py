@@ -29,20 +29,23 @@ def track(
         quiet: Whether to print nothing.
 
     Raises:
-        UserError: There is no such run or tracker, a package is missing, or no epoch is finished.
+        UserError: There is no such run or tracker, a package is missing, no epoch is finished, or a tracker
+            failed.
     """
     found, say = trackers_of(trackers), Console(quiet).say
     if not found:
         raise UserError("track: name a tracker, such as tensorboard")
     opened = run if isinstance(run, Run) else load(run, code=code)
-    epochs = len(opened.history)
+    epochs, failures = len(opened.history), list[str]()
     with (
         locked(opened.folder, "track it when its training has ended"),
         devices.using(devices.threads(0)[0]),
         untouched(),
-        sending(found, opened, say) as send,
+        sending(found, opened, say, failures.append) as send,
     ):
         send()
         if opened.finished:
             send.finish(lambda: View(opened, opened.data.with_measured()))
+    if failures:
+        raise UserError(f"{opened.folder}: {'; '.join(failures)}; try it again later")
     say(f"{opened.folder}: {epochs} epochs{' and the results' * opened.finished}")
