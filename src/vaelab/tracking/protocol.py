@@ -83,12 +83,6 @@ class Finished:
         """The figures of the run that are PNG files, by name."""
         return {path.stem: path for path in sorted((self.run.folder / "figures").glob("*.png"))}
 
-    @property
-    def frames(self) -> dict[int, Path]:
-        """The frames of its animation by epoch: reconstructions and samples."""
-        folder = self.run.folder / "figures" / "epochs"
-        return {int(path.stem): path for path in sorted(folder.glob("*.png"))}
-
     @cached_property
     def codes(self) -> Array:
         """Posterior means of test images, (N, L), N at most 2,000 and at most figures.points."""

@@ -15,6 +15,7 @@ ABOUT = {
     "beta": "weight of the rate",
     "learning_rate": "learning rate of the last step",
     "seconds": "duration of the epoch with its validation, in seconds",
+    "peak_mib": "memory that the training took at most, in MiB",
 }
 
 

@@ -46,9 +46,7 @@ def sending(
 
     `failed` receives one line about a tracker that fails; by default it is printed as a note.
     """
-    later = f"vaelab track {quoted(run.folder)} --with NAME sends the rest later"
-    note = f"the training goes on without it; {later}"
-    what = Sending(run, say, failed or (lambda text: say(f"note: {text}; {note}")))
+    what = Sending(run, say, failed or (lambda text: say(f"note: {text}; the training goes on")))
     try:
         for tracker in trackers:
             what.open(tracker)
@@ -64,9 +62,7 @@ class Sending:
     tracker has received stands in tracking.json of the folder.
     """
 
-    def __init__(
-        self, run: Run, say: Callable[[str], None], failed: Callable[[str], None]
-    ) -> None:
+    def __init__(self, run: Run, say: Callable[[str], None], failed: Callable[[str], None]) -> None:
         self.run, self.say, self.failed = run, say, failed
         self.trackers: list[Tracker] = []
         self.notes = _read(run)
@@ -135,7 +131,8 @@ class Sending:
                 yield
         except Exception as error:  # whatever a package or a network may raise
             self.trackers.remove(tracker)
-            self.failed(f"{name} failed ({_short(error)})")
+            later = f"vaelab track {quoted(self.run.folder)} --with {name} sends the rest later"
+            self.failed(f"{name} failed ({_short(error)})" + f"; {later}" * (name in TRACKERS))
 
 
 def _name(tracker: Tracker) -> str:

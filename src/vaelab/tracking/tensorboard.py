@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from PIL import Image
 
-from vaelab.data import spread
 from vaelab.errors import quoted
 from vaelab.files import note
 from vaelab.tracking.protocol import Finished, Opened, Start
 from vaelab.tracking.records import about
 
 EVENTS = "events.out.tfevents.*"
-FRAMES = 10  # of the animation; TensorBoard shows no more of one name
+FRAMES = 10  # pictures of the progress; TensorBoard shows no more of one name
 MEASURED = ("results/loss", "results/distortion", "results/rate")
 
 
@@ -29,7 +28,8 @@ class TensorBoard:
 
         self.folder = start.folder
         there = any(start.folder.glob(EVENTS))
-        self.last = 0
+        self.last, self.epochs = 0, start.settings["train.epochs"]
+        self.between = -(-self.epochs // FRAMES)
         self.writer = SummaryWriter(str(start.folder))
         settings = {key: _plain(value) for key, value in start.settings.items()}
         for summary in hparams(settings, dict.fromkeys(MEASURED, 0.0)):
@@ -44,16 +44,16 @@ class TensorBoard:
             self._restart(number)
         self.last = number
         self._scalars(values, number)
+        frame = self.folder / "figures" / "epochs" / f"{number:04d}.png"
+        if (self.epochs - number) % self.between == 0 and frame.is_file():
+            self._picture("progress", frame, number)
         self.writer.flush()
 
     def results(self, finished: Finished) -> None:
-        step, frames = finished.epochs, finished.frames
+        step = finished.epochs
         self._scalars(finished.results, step)
         for name, path in finished.figures.items():
             self._picture(f"figures/{name}", path, step)
-        for i in spread(len(frames), FRAMES):
-            epoch = [*frames][i]
-            self._picture("progress", frames[epoch], epoch)
         pictures = finished.pictures
         self.writer.add_embedding(
             finished.codes,

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vaelab.errors import quoted
 from vaelab.tracking.protocol import Finished, Opened, Start
 
 PROJECT = "vaelab"
@@ -42,7 +41,8 @@ class WandB:
         )
         if self.run.offline:
             place = Path(self.run.dir).parent
-            where = f"records in {place}; send them with: wandb sync {quoted(place)}"
+            every = place.parent / f"offline-run-*-{start.id}"  # a resumed run has several
+            where = f"records in {place}; send them with: wandb sync {every}"
         else:
             where = f"records in {self.run.url}"
         return Opened(where, there or self.run.resumed)

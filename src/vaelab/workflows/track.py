@@ -29,8 +29,8 @@ def track(
         quiet: Whether to print nothing.
 
     Raises:
-        UserError: There is no such run or tracker, a package is missing, no epoch is finished, or a tracker
-            failed.
+        UserError: There is no such run or tracker, a package is missing, no epoch is finished, or a
+            tracker failed.
     """
     found, say = trackers_of(trackers), Console(quiet).say
     if not found:
@@ -47,5 +47,6 @@ def track(
         if opened.finished:
             send.finish(lambda: View(opened, opened.data.with_measured()))
     if failures:
-        raise UserError(f"{opened.folder}: {'; '.join(failures)}; try it again later")
-    say(f"{opened.folder}: {epochs} epochs{' and the results' * opened.finished}")
+        raise UserError(f"{opened.folder}: {'; '.join(failures)}")
+    counted = f"{epochs} epoch{'s' * (epochs != 1)}"
+    say(f"{opened.folder}: {counted}{' and the results' * opened.finished}")
