@@ -58,7 +58,7 @@ class TensorBoard:
         self.writer.add_embedding(
             finished.codes,
             finished.labels,
-            None if pictures is None else torch.from_numpy(pictures).movedim(3, 1) / 255,
+            None if pictures is None else torch.tensor(pictures).movedim(3, 1) / 255,
             global_step=step,
             tag="codes",
         )
