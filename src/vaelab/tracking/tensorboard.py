@@ -16,6 +16,7 @@ from vaelab.tracking.records import about
 
 EVENTS = "events.out.tfevents.*"
 FRAMES = 10  # pictures of the progress; TensorBoard shows no more of one name
+EMPTY = ("", (), [])  # settings that say nothing, of which TensorBoard would show many columns
 MEASURED = ("results/loss", "results/distortion", "results/rate")
 
 
@@ -31,7 +32,7 @@ class TensorBoard:
         self.last, self.epochs = 0, start.settings["train.epochs"]
         self.between = -(-self.epochs // FRAMES)
         self.writer = SummaryWriter(str(start.folder))
-        settings = {key: _plain(value) for key, value in start.settings.items()}
+        settings = {key: _plain(value) for key, value in start.settings.items() if value not in EMPTY}
         for summary in hparams(settings, dict.fromkeys(MEASURED, 0.0)):
             self._file.add_summary(summary)
         self.writer.flush()
