@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -16,6 +17,7 @@ from vaelab.tracking.records import about
 
 EVENTS = "events.out.tfevents.*"
 FRAMES = 10  # pictures of the progress; TensorBoard shows no more of one name
+AXES = 3  # the projector shows nothing of codes that have fewer dimensions; the others are 0
 EMPTY = ("", (), [])  # settings that say nothing, of which TensorBoard would show many columns
 MEASURED = ("results/loss", "results/distortion", "results/rate")
 
@@ -32,7 +34,9 @@ class TensorBoard:
         self.last, self.epochs = 0, start.settings["train.epochs"]
         self.between = -(-self.epochs // FRAMES)
         self.writer = SummaryWriter(str(start.folder))
-        settings = {key: _plain(value) for key, value in start.settings.items() if value not in EMPTY}
+        settings = {
+            key: _plain(value) for key, value in start.settings.items() if value not in EMPTY
+        }
         for summary in hparams(settings, dict.fromkeys(MEASURED, 0.0)):
             self._file.add_summary(summary)
         self.writer.flush()
@@ -55,9 +59,10 @@ class TensorBoard:
         self._scalars(finished.results, step)
         for name, path in finished.figures.items():
             self._picture(f"figures/{name}", path, step)
-        pictures = finished.pictures
+        pictures, codes = finished.pictures, finished.codes
+        missing = max(0, AXES - codes.shape[1])
         self.writer.add_embedding(
-            finished.codes,
+            np.pad(codes, ((0, 0), (0, missing))),
             finished.labels,
             None if pictures is None else torch.tensor(pictures).movedim(3, 1) / 255,
             global_step=step,
