@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image
 
 import vaelab
 import vaelab.workflows.train as training
+from vaelab.tracking.wandb import CLOSED
 
 TINY = {
     "model.hidden": [16],
@@ -139,6 +141,9 @@ def main(folder: Path, names: list[str]) -> None:
     if "tensorboard" in names:  # as if the process had been killed before it noted epoch 3
         sent["sent"]["tensorboard"]["epochs"] = 2
     notes.write_text(json.dumps(sent))
+    for mark in Path("wandb").glob(f"offline-*/{CLOSED}"):  # as if it had been killed, and lost its records
+        shutil.rmtree(mark.parent)
+        (mark.parent / "files").mkdir(parents=True)
     vaelab.resume("run", {"train.epochs": 5}, track=names)
     vaelab.track("run", names)  # there is nothing left to send
     print(json.dumps({name: globals()[name]() for name in names} | {"tried": TRIED}))

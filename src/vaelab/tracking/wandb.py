@@ -10,6 +10,7 @@ from typing import Any
 from vaelab.tracking.protocol import Finished, Opened, Start
 
 PROJECT = "vaelab"
+CLOSED = "closed-by-vaelab"  # in the folder of a session: it was not killed, which would empty it
 
 
 class WandB:
@@ -21,7 +22,7 @@ class WandB:
 
         mode: Any = os.environ.get("WANDB_MODE", "offline")
         folder = Path(os.environ.get("WANDB_DIR", "."))
-        there = any((folder / "wandb").glob(f"*run-*-{start.id}"))
+        before = sorted((folder / "wandb").glob(f"offline-run-*-{start.id}"))
         self.run: Any = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=start.name,
@@ -39,13 +40,12 @@ class WandB:
                 x_disable_machine_info=True,
             ),
         )
-        if self.run.offline:
-            place = Path(self.run.dir).parent
-            every = place.parent / f"offline-run-*-{start.id}"  # a resumed run has several
-            where = f"records in {place}; send them with: wandb sync {every}"
-        else:
-            where = f"records in {self.run.url}"
-        return Opened(where, there or self.run.resumed)
+        self.place = Path(self.run.dir).parent
+        if not self.run.offline:
+            return Opened(f"records in {self.run.url}", self.run.resumed)
+        every = self.place.parent / f"offline-run-*-{start.id}"  # a resumed run has several
+        where = f"records in {self.place}; send them with: wandb sync {every}"
+        return Opened(where, bool(before) and (before[-1] / CLOSED).exists())
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         self.run.log(dict(values), step=number)
@@ -60,3 +60,4 @@ class WandB:
 
     def end(self, finished: bool) -> None:
         self.run.finish(exit_code=0 if finished else 1)
+        (self.place / CLOSED).touch()
