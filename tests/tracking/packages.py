@@ -141,7 +141,9 @@ def main(folder: Path, names: list[str]) -> None:
     if "tensorboard" in names:  # as if the process had been killed before it noted epoch 3
         sent["sent"]["tensorboard"]["epochs"] = 2
     notes.write_text(json.dumps(sent))
-    for mark in Path("wandb").glob(f"offline-*/{CLOSED}"):  # as if it had been killed, and lost its records
+    for mark in Path("wandb").glob(
+        f"offline-*/{CLOSED}"
+    ):  # as if it had been killed, and lost its records
         shutil.rmtree(mark.parent)
         (mark.parent / "files").mkdir(parents=True)
     vaelab.resume("run", {"train.epochs": 5}, track=names)

@@ -95,14 +95,14 @@ def test_no_tracker_changes_or_stops_a_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vaelab.train(tiny(), tmp_path / "alone", quiet=True)
-    rude, heard = Rude(), Listener()
-    vaelab.train(tiny(), tmp_path / "run", track=[rude, heard])
+    rude, heard, other = Rude(), Listener(), Listener()
+    vaelab.train(tiny(), tmp_path / "run", track=[rude, heard, other])
     found = outcome(tmp_path / "run")
     del found[NOTES]
     assert found == outcome(tmp_path / "alone")
     said = [line for line in capsys.readouterr().out.splitlines() if "Rude" in line]
     assert said == ["note: Rude failed ([Errno 28] No space left on device); the training goes on"]
-    assert heard.numbers == [1, 2, 3]
+    assert heard.numbers == other.numbers == [1, 2, 3]
     assert rude.ends == []
 
 

@@ -6,6 +6,7 @@ import io
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from itertools import chain, count
 
 import msgspec
 
@@ -64,15 +65,15 @@ class Sending:
 
     def __init__(self, run: Run, say: Callable[[str], None], failed: Callable[[str], None]) -> None:
         self.run, self.say, self.failed = run, say, failed
-        self.trackers: list[Tracker] = []
+        self.trackers: dict[str, Tracker] = {}  # those that are open, by their name
         self.notes = _read(run)
 
     def open(self, tracker: Tracker) -> None:
         """Begin the run at a tracker, or continue it."""
-        recipe, name, opened = self.run.recipe, _name(tracker), None
+        recipe, name, opened = self.run.recipe, self._name(tracker), None
         start = Start(recipe.name, self.notes.id, self.run.folder, flatten(recipe))
-        self.trackers.append(tracker)
-        with self._guarded(tracker):
+        self.trackers[name] = tracker
+        with self._guarded(name):
             opened = tracker.begin(start)
             if not (opened and opened.continues and name in self.notes.sent):
                 self.notes.sent[name] = Sent()
@@ -84,9 +85,9 @@ class Sending:
         if not self.trackers:
             return
         rows, times = self.run.history, {time["epoch"]: time for time in self.run.times}
-        for tracker in [*self.trackers]:
-            sent = self.notes.sent[_name(tracker)]
-            with self._guarded(tracker):
+        for name, tracker in [*self.trackers.items()]:
+            sent = self.notes.sent[name]
+            with self._guarded(name):
                 for row in rows[sent.epochs :]:
                     tracker.epoch(row["epoch"], flat(row, times.get(row["epoch"], {})))
                     sent.epochs, sent.results = row["epoch"], False
@@ -96,9 +97,9 @@ class Sending:
         """Send what is left of a finished run, and its results; then close it."""
         self()
         finished = Finished(self.run, view)
-        for tracker in [*self.trackers]:
-            sent = self.notes.sent[_name(tracker)]
-            with self._guarded(tracker):
+        for name, tracker in [*self.trackers.items()]:
+            sent = self.notes.sent[name]
+            with self._guarded(name):
                 if not sent.results:
                     tracker.results(finished)
                     sent.results = True
@@ -108,10 +109,17 @@ class Sending:
 
     def close(self, finished: bool) -> None:
         """Close the run at all trackers."""
-        for tracker in [*self.trackers]:
-            with self._guarded(tracker):
+        for name, tracker in [*self.trackers.items()]:
+            with self._guarded(name):
                 tracker.end(finished)
-        self.trackers = []
+        self.trackers = {}
+
+    def _name(self, tracker: Tracker) -> str:
+        """A name for notes and messages that no open tracker has."""
+        names = (name for name, row in TRACKERS.items() if row.make is type(tracker))
+        name = next(names, type(tracker).__name__)
+        others = (f"{name}-{i}" for i in count(2))
+        return next(free for free in chain([name], others) if free not in self.trackers)
 
     def _write(self) -> None:
         try:
@@ -120,9 +128,8 @@ class Sending:
             self.say(f"note: {error}")
 
     @contextmanager
-    def _guarded(self, tracker: Tracker) -> Iterator[None]:
+    def _guarded(self, name: str) -> Iterator[None]:
         """Let a tracker work; one that fails is left out from then on."""
-        name = _name(tracker)
         try:
             with ExitStack() as quiet:
                 if name in TRACKERS:  # packages print between the lines of the training
@@ -130,15 +137,9 @@ class Sending:
                     quiet.enter_context(redirect_stderr(io.StringIO()))
                 yield
         except Exception as error:  # whatever a package or a network may raise
-            self.trackers.remove(tracker)
+            del self.trackers[name]
             later = f"vaelab track {quoted(self.run.folder)} --with {name} sends the rest later"
             self.failed(f"{name} failed ({_short(error)})" + f"; {later}" * (name in TRACKERS))
-
-
-def _name(tracker: Tracker) -> str:
-    """The name of a tracker in notes and messages."""
-    names = (name for name, row in TRACKERS.items() if row.make is type(tracker))
-    return next(names, type(tracker).__name__)
 
 
 def _short(error: Exception) -> str:

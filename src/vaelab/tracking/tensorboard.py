@@ -18,7 +18,8 @@ from vaelab.tracking.records import about
 EVENTS = "events.out.tfevents.*"
 FRAMES = 10  # pictures of the progress; TensorBoard shows no more of one name
 AXES = 3  # the projector shows nothing of codes that have fewer dimensions; the others are 0
-EMPTY = ("", (), [])  # settings that say nothing, of which TensorBoard would show many columns
+# Settings that say nothing; TensorBoard would show a column for each.
+EMPTY: tuple[object, ...] = ("", (), [])
 MEASURED = ("results/loss", "results/distortion", "results/rate")
 
 
