@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vaelab.models import VAE, Draw
     from vaelab.report.explorer import explore
     from vaelab.runs import Run, load
+    from vaelab.tracking import Tracker
     from vaelab.training import Epoch, Step, epochs
     from vaelab.workflows.codes import codes
     from vaelab.workflows.compare import compare
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from vaelab.workflows.score import score
     from vaelab.workflows.score_steps import score_steps
     from vaelab.workflows.studies import train_all
+    from vaelab.workflows.track import track
     from vaelab.workflows.train import resume, train
 
 __version__ = "0.2.0"
@@ -51,6 +53,7 @@ __all__ = [
     "Row",
     "Run",
     "Step",
+    "Tracker",
     "UserError",
     "codes",
     "compare",
@@ -68,6 +71,7 @@ __all__ = [
     "score",
     "score_steps",
     "study",
+    "track",
     "train",
     "train_all",
     "write_report",
@@ -81,6 +85,8 @@ _NEED_TORCH = {
     "epochs": "training",
     "Run": "runs",
     "load": "runs",
+    "Tracker": "tracking",
+    "track": "workflows.track",
     "train": "workflows.train",
     "resume": "workflows.train",
     "train_all": "workflows.studies",

@@ -23,6 +23,7 @@ ROOMS = (
     "plots",
     "export",
     "report",
+    "tracking",
     "workflows",
     "cli",
     "__main__",

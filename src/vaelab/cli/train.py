@@ -1,4 +1,4 @@
-"""vaelab train, fit-prior: what makes runs."""
+"""vaelab train, fit-prior, track: what makes runs, and sends them on."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ MEMORY = (
     "--model.latent"
 )
 
+TRACKERS = "tensorboard, mlflow, wandb or trackio (several: tensorboard,mlflow)"
+
 
 def train(arguments: argparse.Namespace) -> Document:
     """Train a recipe or a study, or continue one."""
@@ -42,7 +44,7 @@ def train(arguments: argparse.Namespace) -> Document:
             "folder"
         )
     recipes = _recipes(arguments.recipe, overrides, quiet=arguments.quiet)
-    given = {name: getattr(arguments, name) for name in ("overwrite", "quiet", "watch")}
+    given = {name: getattr(arguments, name) for name in ("overwrite", "quiet", "watch", "track")}
     folder = Path(arguments.out) if arguments.out else _default_folder(recipes)
     if len(recipes) == 1:
         (recipe,) = recipes.values()
@@ -115,6 +117,15 @@ def fit_prior(arguments: argparse.Namespace) -> Document:
     return _facts(run)
 
 
+def track(arguments: argparse.Namespace) -> Document:
+    """Send the records of a run to trackers."""
+    if not arguments.quiet:
+        say(f"opening {arguments.run}")
+    names = getattr(arguments, "with")
+    vaelab.track(arguments.run, names, quiet=arguments.quiet)
+    return {"run": arguments.run, "trackers": names}
+
+
 def _resume(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> Document:
     if arguments.recipe or arguments.out or arguments.overwrite:
         raise UserError(
@@ -122,7 +133,7 @@ def _resume(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> Docu
             "leave recipe, --out and --overwrite out"
         )
     folder = Path(arguments.resume)
-    given = {"quiet": arguments.quiet, "watch": arguments.watch}
+    given = {name: getattr(arguments, name) for name in ("quiet", "watch", "track")}
     if not arguments.quiet:
         say(f"continuing {folder}")
     from vaelab.workflows.studies import is_study, resume_all
@@ -166,6 +177,8 @@ COMMANDS = {
             Option("--out", "the run folder (default: runs/RECIPE)", "FOLDER"),
             Option("--resume", "run folder of the training to continue", "RUN"),
             Option("--watch", "keep the report fresh while training; its page reloads itself"),
+            Option("--track", f"send the records to {TRACKERS}", "NAME",
+                several=True, default=()),
             OVERWRITE,
             LANG,
             CODE,
@@ -207,5 +220,17 @@ COMMANDS = {
             "results": "what results.json holds, prior_gain and its standard error included",
         },
         memory="lower --components",
+    ),
+    "track": Command(
+        "send the records of a run to a tracker",
+        [
+            RUN,
+            Option("--with", TRACKERS, "NAME", several=True, default=(), required=True),
+            CODE,
+            QUIET,
+        ],
+        track,
+        ["vaelab track RUN --with NAME [options]"],
+        {"run": "the run folder", "trackers": "the names of --with"},
     ),
 }  # fmt: skip

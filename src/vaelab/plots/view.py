@@ -83,15 +83,15 @@ class View:
     @cached_property
     def codes(self) -> tuple[Array, Labels]:
         """The codes of figures.points test images, (N, L), and their labels."""
-        return self.posterior.means, None if self.labels is None else self.labels[self._points]
+        return self.posterior.means, None if self.labels is None else self.labels[self.points]
 
     @cached_property
     def posterior(self) -> Posterior:
         """The posteriors of these images."""
-        return posterior_of(self.run, *self.rows(self._points))
+        return posterior_of(self.run, *self.rows(self.points))
 
     @property
-    def _points(self) -> Array:
+    def points(self) -> Array:
         return spread(len(self.data.test.x), self.run.recipe.figures.points)
 
     @property

@@ -13,7 +13,7 @@ from vaelab.data import Batches, Dataset, Split, anchored, check_support
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
 from vaelab.models import build, start, summary, support, units_of
-from vaelab.recipes import Data, Objective, Recipe, changes, rules
+from vaelab.recipes import Data, Objective, Recipe, changes, flatten, rules
 from vaelab.seeding import seeded
 from vaelab.training import Step, batch_sizes, schedules
 from vaelab.workflows.console import Console
@@ -210,3 +210,24 @@ def _channels(shape: tuple[int, ...]) -> str:
             sides = f"{side}, {side}" if channels == 1 else f"{channels}, {side}, {side}"
             return f"{steps}; if they are images, store them as (N, {sides})"
     return steps
+
+
+def check_continues(began: Recipe, wanted: Recipe) -> None:
+    """Raise a `UserError` if the resumed run would have another recipe."""
+    old, new = flatten(began), flatten(wanted)
+    free = {"name", "about", "data.source", "data.dir", "train.steps"}
+    free |= {key for key in new if key.startswith("figures.")}
+    constant = wanted.train.schedule == "constant" and not wanted.objective.cycles
+    if constant and wanted.train.epochs > began.train.epochs:
+        free.add("train.epochs")
+    for key in sorted(new.keys() - free):
+        if old[key] != new[key]:
+            why = (
+                "it can only grow, and only if no schedule depends on it"
+                if key == "train.epochs"
+                else "this would be another run"
+            )
+            raise UserError(
+                f"{key}: the run began with {old[key]!r}, not {new[key]!r} ({why}); leave it, or "
+                "train the other recipe into a folder of its own"
+            )

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
 from vaelab.files import locked, opened, put, written
 from vaelab.recipes import Recipe
 from vaelab.runs import Run, check_free, create
+from vaelab.tracking import Tracked, trackers_of
 from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job
 from vaelab.workflows.train import carry_out, resume
@@ -33,6 +35,7 @@ def train_all(
     overwrite: bool = False,
     quiet: bool = False,
     watch: bool = False,
+    track: Tracked = (),
 ) -> dict[str, Run]:
     """Train each recipe into ``out/NAME``, ready for `compare`.
 
@@ -40,6 +43,7 @@ def train_all(
     `train`.
     """
     out, console, read = Path(out), Console(quiet), cache(load_data)
+    trackers = trackers_of(track)
     _check_free(out, overwrite)
     jobs = {name: Job(recipe, console, read=read) for name, recipe in recipes.items()}
     for name in jobs:
@@ -52,15 +56,18 @@ def train_all(
             runs = {n: create(out / n, job.recipe, overwrite) for n, job in jobs.items()}
         for name, job in jobs.items():
             with locked(out / name):
-                runs[name] = carry_out(job, runs[name], None, watch=watch)
+                runs[name] = carry_out(job, runs[name], None, watch=watch, trackers=trackers)
         return runs
 
 
-def resume_all(out: str | Path, *, quiet: bool = False, watch: bool = False) -> dict[str, Run]:
+def resume_all(
+    out: str | Path, *, quiet: bool = False, watch: bool = False, track: Tracked = ()
+) -> dict[str, Run]:
     """Resume all unfinished runs of a study."""
-    out, console = Path(out), Console(quiet)
+    out = Path(out)
+    given: dict[str, Any] = {"console": Console(quiet), "watch": watch, "track": trackers_of(track)}
     with locked(out):
-        return {name: resume(out / name, console=console, watch=watch) for name in names(out)}
+        return {name: resume(out / name, **given) for name in names(out)}
 
 
 def is_study(folder: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from vaelab.evaluation.sections.likelihood import bits_per_dim
 from vaelab.files import locked
 from vaelab.models import linear
 from vaelab.plots import View, chosen, gallery
-from vaelab.recipes import Code, Objective, Recipe, flatten, override, parse, permit
+from vaelab.recipes import Code, Objective, Recipe, override, parse, permit
 from vaelab.runs import Run, check_free, create, default_folder, recover
 from vaelab.seeding import generator, untouched
+from vaelab.tracking import Sending, Tracked, Tracker, sending, trackers_of
 from vaelab.training import (
     DivergenceError,
     Epoch,
@@ -35,7 +36,7 @@ from vaelab.training import (
 )
 from vaelab.workflows.console import Console, Progress, Table
 from vaelab.workflows.interruptions import interruptions
-from vaelab.workflows.job import Job, introduce
+from vaelab.workflows.job import Job, check_continues, introduce
 from vaelab.workflows.report import Watch, kept_fresh, write_finished
 
 FEW = 100  # images, whose values show whether they are binary
@@ -48,6 +49,7 @@ def train(
     overwrite: bool = False,
     quiet: bool = False,
     watch: bool = False,
+    track: Tracked = (),
     console: Console | None = None,
 ) -> Run:
     """Train a recipe into a run folder, measure the best weights, plot the figures, and report.
@@ -61,6 +63,7 @@ def train(
         overwrite: Whether to replace a run in the folder.
         quiet: Whether to print nothing.
         watch: Whether to keep report.html fresh during the training.
+        track: The trackers that receive the records: names such as "tensorboard", or a `Tracker`.
         console: The console output, shared by all trainings of a command.
 
     Returns:
@@ -70,11 +73,12 @@ def train(
         UserError: Settings or data are invalid, or the folder contains a run; nothing is written.
             Also if the training diverges.
     """
-    folder = Path(out) if out else default_folder(recipe)
+    trackers, folder = trackers_of(track), Path(out) if out else default_folder(recipe)
     check_free(folder, overwrite)
     job = Job(recipe, console or Console(quiet))
     with locked(folder):
-        return carry_out(job, create(folder, job.recipe, overwrite), None, watch=watch)
+        run = create(folder, job.recipe, overwrite)
+        return carry_out(job, run, None, watch=watch, trackers=trackers)
 
 
 def resume(
@@ -83,6 +87,7 @@ def resume(
     *,
     quiet: bool = False,
     watch: bool = False,
+    track: Tracked = (),
     console: Console | None = None,
     code: Code = (),
 ) -> Run:
@@ -95,6 +100,7 @@ def resume(
             make another run and raise an error.
         quiet: Whether to print nothing.
         watch: Whether to keep report.html fresh during the training.
+        track: The trackers that receive the records.
         console: The console output.
         code: The Python files that the run may execute.
 
@@ -102,13 +108,14 @@ def resume(
         The finished run.
     """
     permit(code)
+    trackers = trackers_of(track)
     run, console = recover(folder), console or Console(quiet)
     with locked(run.folder, "resume a copy of it"):
         state = run.state()
         facts = state[1] if state else {}
         began = parse(facts["recipe"], str(run.folder / "last.pt")) if state else run.recipe
         wanted = override(run.recipe, overrides or {})
-        _check_continues(began, wanted)
+        check_continues(began, wanted)
         if facts.get("history"):  # the run may have been killed before it was written
             run.write_lines("metrics.jsonl", facts["history"])
         if run.finished and wanted.train.epochs == began.train.epochs:
@@ -128,10 +135,18 @@ def resume(
                 f"train.device: the run began on {facts['device']}, this is {job.device.type}; "
                 "resume it there"
             )
-        return carry_out(job, run.reopen(job.recipe), state, watch=watch)
+        run = run.reopen(job.recipe)
+        return carry_out(job, run, state, watch=watch, trackers=trackers)
 
 
-def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -> Run:
+def carry_out(
+    job: Job,
+    run: Run,
+    state: State | None,
+    *,
+    watch: bool = False,
+    trackers: Sequence[Tracker] = (),
+) -> Run:
     """Train, measure the best weights on the test images, plot the figures, and report."""
     began = state[1] if state else run.environment  # without a finished epoch there is no state
     threads, warning = devices.threads(job.recipe.train.threads or began.get("threads", 0))
@@ -146,9 +161,10 @@ def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -
         if not state:
             run.write("environment.json", json.dumps(machine, indent=2).encode())
         fresh = kept_fresh(run, job.data, job.say) if watch else nullcontext()
-        with linear.using(products), fresh as watching:
+        sent = sending(trackers, run, job.say)
+        with linear.using(products), fresh as watching, sent as track:
             facts = {name: machine[name] for name in ("device", "threads", "products", "processor")}
-            _fit(job, run, state, facts | {"data": job.fingerprint}, watching)
+            _fit(job, run, state, facts | {"data": job.fingerprint}, watching, track)
             run = Run(run.folder, job.recipe)  # reads what was written
             run.data = job.data  # and no data a second time
             view = View(run, job.data.with_measured())
@@ -161,6 +177,7 @@ def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -
                 ) from None
             run.write_lines("results.json", [results])  # it marks the run as finished
             write_finished(view, job.data, job.say)
+            track.finish(lambda: view)
     found = Terms(results["distortion"], results["rate"], results.get("bound"))
     bits = f" ({results['bits_per_dim']:.4g} bits/dim)" if "bits_per_dim" in results else ""
     unit = f"nats per {job.row}{bits}"
@@ -169,7 +186,9 @@ def carry_out(job: Job, run: Run, state: State | None, *, watch: bool = False) -
     return run
 
 
-def _fit(job: Job, run: Run, state: State | None, facts: Facts, watching: Watch | None) -> None:
+def _fit(
+    job: Job, run: Run, state: State | None, facts: Facts, watching: Watch | None, track: Sending
+) -> None:
     """Train to the last epoch, and after each epoch save what `resume` needs."""
     settings, warmup = job.recipe.train, job.recipe.objective.warmup
     name, held_out = ("validation", job.validation) if len(job.validation) else ("test", job.test)
@@ -188,6 +207,7 @@ def _fit(job: Job, run: Run, state: State | None, facts: Facts, watching: Watch 
             ):  # fmt: skip
                 if epoch.whole:
                     save(epoch)
+                    track()
                     if watching:
                         watching(run)
                     table.show(epoch.history[-1], epoch.seconds, _columns(job.recipe.objective))
@@ -307,24 +327,3 @@ def measure(job: Job, run: Run) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in vae.parameters()),
         "explained_variance_2": explained_variance(torch.cat(codes)),
     }
-
-
-def _check_continues(began: Recipe, wanted: Recipe) -> None:
-    """Raise a `UserError` if the resumed run would have another recipe."""
-    old, new = flatten(began), flatten(wanted)
-    free = {"name", "about", "data.source", "data.dir", "train.steps"}
-    free |= {key for key in new if key.startswith("figures.")}
-    constant = wanted.train.schedule == "constant" and not wanted.objective.cycles
-    if constant and wanted.train.epochs > began.train.epochs:
-        free.add("train.epochs")
-    for key in sorted(new.keys() - free):
-        if old[key] != new[key]:
-            why = (
-                "it can only grow, and only if no schedule depends on it"
-                if key == "train.epochs"
-                else "this would be another run"
-            )
-            raise UserError(
-                f"{key}: the run began with {old[key]!r}, not {new[key]!r} ({why}); leave it, or "
-                "train the other recipe into a folder of its own"
-            )
