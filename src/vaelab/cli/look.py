@@ -10,7 +10,7 @@ import vaelab
 from vaelab.cli.arguments import CODE, LANG, QUIET, RUN, Command, Option, whole
 from vaelab.cli.output import announce
 from vaelab.errors import UserError, nearest
-from vaelab.files import note, write_atomic
+from vaelab.files import write_atomic
 from vaelab.recipes import CHOICES, override
 
 PICTURE = Option(
@@ -37,9 +37,7 @@ def sample(arguments: argparse.Namespace) -> None:
         from vaelab.data.frames import encoded
 
         found = vaelab.sample_rows(run, arguments.n, seed=arguments.seed, label=label)
-        path = Path(arguments.out or run.folder / "samples.csv")
-        if not arguments.out:
-            note(run.folder, path.name)
+        path = Path(arguments.out) if arguments.out else run.beside("samples.csv")
         for line in () if arguments.quiet else found.notes:
             announce(line)
         _result(write_atomic(path, encoded(path, found.table(), run.schema.columns)), arguments)
@@ -56,9 +54,7 @@ def reconstruct(arguments: argparse.Namespace) -> None:
     if run.schema is not None:
         from vaelab.data.frames import encoded
 
-        path = Path(arguments.out or run.folder / "reconstructions.csv")
-        if not arguments.out:
-            note(run.folder, path.name)
+        path = Path(arguments.out) if arguments.out else run.beside("reconstructions.csv")
         n = arguments.n or len(rows.x)
         y = None if rows.y is None else rows.y[:n]
         again = run.vae.reconstruct(rows.x[:n], y).numpy()

@@ -121,8 +121,14 @@ def parse(text: str, origin: str) -> Recipe:
         raise UserError(
             f"{origin}: is truncated, or not a recipe that vaelab wrote; restore it, or train again"
         )
-    document = _toml(text, origin, "restore it, or train again")
-    return _build(document, {}, origin, resolved=True)
+    return from_document(_toml(text, origin, "restore it, or train again"), origin)
+
+
+def from_document(document: dict[str, Any], origin: str) -> Recipe:
+    """Read a resolved recipe from its sections; those of vaelab 0.1.0 leave parts to their row."""
+    model = document.get("model")
+    resolved = not isinstance(model, dict) or "posterior" in model
+    return _build(document, {}, origin, resolved=resolved)
 
 
 def to_toml(recipe: Recipe) -> str:

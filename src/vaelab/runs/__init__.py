@@ -19,19 +19,23 @@ Opening a run executes nothing that its files contain or name.
 from vaelab.runs.card import EXPLORER, REPORT
 from vaelab.runs.folders import FILES, check_free, create, default_folder, load, recover
 from vaelab.runs.run import FITTED, Run
+from vaelab.runs.shared import CONFIG, WEIGHTS, is_card
 from vaelab.runs.stored import FORMAT, checksum
 
 __all__ = [
+    "CONFIG",
     "EXPLORER",
     "FILES",
     "FITTED",
     "FORMAT",
     "REPORT",
+    "WEIGHTS",
     "Run",
     "check_free",
     "checksum",
     "create",
     "default_folder",
+    "is_card",
     "load",
     "recover",
 ]

@@ -62,7 +62,7 @@ class Prepared:
     @cached_property
     def trained(self) -> bool:
         """Whether there are weights."""
-        return (self.run.folder / "best.safetensors").is_file()
+        return self.run.weights.is_file()
 
     @cached_property
     def results(self) -> dict[str, Any]:
