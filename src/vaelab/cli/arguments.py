@@ -69,7 +69,7 @@ CODE = Option(
     several=True,
     default=(),
 )
-RUN = Option("RUN", "a run folder")
+RUN = Option("RUN", "a run folder, a model card, or a .zip of one")
 LANG = Option(
     "--lang", "language of the labels", "LANG", choices={"en": "English", "pt": "Portuguese"}
 )

@@ -25,6 +25,7 @@ from vaelab.evaluation.results import (
     stored_name,
 )
 from vaelab.evaluation.sections import METRICS, SECTIONS
+from vaelab.evaluation.text import remarks
 
 __all__ = [
     "METRICS",
@@ -51,6 +52,7 @@ __all__ = [
     "number",
     "protocol",
     "read",
+    "remarks",
     "rounded",
     "stored_name",
     "unit",

@@ -86,6 +86,12 @@ def table(protocol: Mapping[str, Any], sections: Sections, lang: Lang = "en") ->
     return "\n".join(lines)
 
 
+def remarks(sections: Sections, rows: bool = False) -> list[str]:
+    """Return the notes that warn about a metric, in English; with `rows`, of rows of a table."""
+    notes = [note for section in sections.values() for note in section["notes"] if _matters(note)]
+    return [of_rows(note, "en").replace("_", " ") if rows else note for note in notes]
+
+
 def _noted(notes: Sequence[str], across: int, lang: Lang, rows: bool) -> list[str]:
     """Return the notes, which are stored in English and speak of images."""
     notes = [of_rows(note, "en") for note in notes] if rows else notes

@@ -39,7 +39,7 @@ def unpacked(path: Path) -> Path:
     """
     if not is_zipfile(path):
         raise UserError(
-            f"{path}: there is no such run folder (it is a file, and no .zip of one); check the path"
+            f"{path}: there is no such run folder (it is a file, but no .zip of one); name a folder"
         )
     try:
         with ZipFile(path) as archive:
