@@ -20,7 +20,8 @@ from vaelab.errors import UserError
 WANTED = re.compile(
     r"recipe\.toml|(environment|results|fit-prior|config)\.json|(metrics|times)\.jsonl"
     r"|(best|model)\.safetensors|evaluation[\w-]*\.(json|npz)"
-    r"|figures/(epochs/)?\w[\w-]*\.(png|pdf|svg|gif)"
+    r"|figures/(epochs/)?\w[\w-]*\.(png|pdf|svg|gif)",
+    re.ASCII,
 )
 HEADS = ("recipe.toml", "config.json")  # a run or a card is where one of these is
 MOST = 10_000  # files
@@ -81,7 +82,7 @@ def _files(path: Path, archive: ZipFile) -> dict[str, ZipInfo]:
     found: dict[str, ZipInfo] = {}
     for entry in entries:
         name = entry.filename.removeprefix(inside)
-        if not entry.filename.startswith(inside) or not WANTED.fullmatch(name, re.ASCII):
+        if not entry.filename.startswith(inside) or not WANTED.fullmatch(name):
             continue
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):

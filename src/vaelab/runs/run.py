@@ -21,7 +21,7 @@ from vaelab.models import VAE, build, units_of
 from vaelab.recipes import AXES, Recipe, file_of, flatten, to_toml
 from vaelab.runs.archives import origin
 from vaelab.runs.card import card
-from vaelab.runs.shared import WEIGHTS, closed, is_card
+from vaelab.runs.shared import CONFIG, WEIGHTS, closed, is_card
 from vaelab.runs.stored import (
     FORMAT,
     Environment,
@@ -71,9 +71,10 @@ class Run:
         try:
             vae.load_state_dict(weights)
         except RuntimeError:
+            recipe = self.folder / (CONFIG if is_card(self.folder) else "recipe.toml")
             raise UserError(
-                f"{self.weights}: does not fit the recipe beside it or the Python files that this "
-                "names; restore what was changed"
+                f"{self.weights}: does not fit {recipe} or the Python files it names; restore "
+                "what was changed"
             ) from None
         return vae
 
@@ -105,7 +106,7 @@ class Run:
             return load_data(self.recipe.data)
         except UserError as error:
             if is_card(self.folder):
-                raise UserError(f"{error} ({self.origin} {closed(self.folder)})") from None
+                raise UserError(f"{error} (a model card holds no data)") from None
             raise
 
     @property
@@ -210,8 +211,8 @@ class Run:
     @property
     def _weights_again(self) -> str:
         """The remedy for missing weights: training goes on only where no epoch was finished yet."""
-        if reason := closed(self.folder):
-            return f"{self.origin} {reason}; get another copy of it"
+        if closed(self.folder):
+            return "get another copy of it"
         if (self.folder / FITTED).exists():
             return "run vaelab fit-prior again"
         if not (self.folder / "metrics.jsonl").exists():
@@ -253,8 +254,10 @@ class Run:
         return UserError(f"{self.origin / name}: is damaged; {repair}")
 
     def _repair(self, action: str) -> str:
-        if reason := closed(self.folder):
-            return f"{self.origin} {reason}; use the run folder that it is from"
+        if is_card(self.folder):
+            return "a model card has no training history; use the run folder that it is of"
+        if closed(self.folder):
+            return "get another copy of the archive"
         fitted = (self.folder / FITTED).exists()  # such a run cannot be resumed
         return "run vaelab fit-prior again" if fitted else f"{action} with {self.resume_command}"
 

@@ -25,7 +25,7 @@ def is_card(folder: Path) -> bool:
 def closed(folder: Path) -> str:
     """Return what keeps a folder from being continued and written to, "" where nothing does."""
     if is_card(folder):
-        return "is a model card, which has neither training history nor data, and is only read"
+        return "is a model card, which is only read"
     return "is an archive, which is only read" if origin(folder) != folder else ""
 
 
