@@ -100,6 +100,8 @@ def figures(arguments: argparse.Namespace) -> None:
     asked |= {"span": arguments.span, "grid": arguments.grid or (arguments.span and "linear")}
     settings = {f"figures.{name}": value for name, value in asked.items() if value}
     runs = [vaelab.load(folder) for folder in arguments.run]
+    for run in runs:
+        run.check_writable("plot the figures of the run folder that it is from")
     runs = [Run(run.folder, override(run.recipe, settings)) for run in runs]
     with devices.using(devices.threads(0)[0]):
         for run in runs:

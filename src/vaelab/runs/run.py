@@ -15,7 +15,7 @@ import torch
 from vaelab.data import Dataset, Form, Schema, guess
 from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
-from vaelab.files import ELSEWHERE, Payload, note, opened, put, remove_scratch
+from vaelab.files import Payload, note, opened, put, remove_scratch
 from vaelab.language import Lang
 from vaelab.models import VAE, build, units_of
 from vaelab.recipes import AXES, Recipe, file_of, flatten, to_toml
@@ -71,10 +71,10 @@ class Run:
         try:
             vae.load_state_dict(weights)
         except RuntimeError:
-            recipe = self.folder / (CONFIG if is_card(self.folder) else "recipe.toml")
+            recipe = self._shown(CONFIG if is_card(self.folder) else "recipe.toml")
             raise UserError(
-                f"{self.weights}: does not fit {recipe} or the Python files it names; restore "
-                "what was changed"
+                f"{self._shown(self.weights.name)}: does not fit {recipe} or the Python files it "
+                "names; restore what was changed"
             ) from None
         return vae
 
@@ -117,7 +117,9 @@ class Run:
     @cached_property
     def _best(self) -> tuple[dict[str, Any], Tensors]:
         """Contract and weights of the best epoch, verified by their checksum."""
-        contract, weights = read_weights(self.weights, self._weights_again)
+        contract, weights = read_weights(
+            self.weights, self._weights_again, self._shown(self.weights.name)
+        )
         if contract["format"] < FORMAT:
             return upgraded(contract, weights, self.recipe.data.scale)
         return contract, weights
@@ -226,6 +228,10 @@ class Run:
         """What the user named: the folder, or the .zip that it was unpacked from."""
         return origin(self.folder)
 
+    def _shown(self, name: str) -> Path:
+        """The path of a file in messages."""
+        return self.origin / name
+
     @property
     def resume_command(self) -> str:
         """The command that continues this run, to be pasted into a shell."""
@@ -240,7 +246,7 @@ class Run:
 
     def _lines(self, name: str, form: Any) -> list[dict[str, Any]]:
         """The lines of a file of JSON objects; each must have this form."""
-        with opened(self.folder / name, self._repair("write it again")) as file:
+        with opened(self.folder / name, self._repair("write it again"), self._shown(name)) as file:
             lines = file.read().splitlines()
         try:
             rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
@@ -251,7 +257,7 @@ class Run:
 
     def _damaged(self, name: str) -> UserError:
         repair = self._repair("delete it and write it again")
-        return UserError(f"{self.origin / name}: is damaged; {repair}")
+        return UserError(f"{self._shown(name)}: is damaged; {repair}")
 
     def _repair(self, action: str) -> str:
         if is_card(self.folder):
@@ -269,10 +275,10 @@ class Run:
         allowed = os.access(self.folder, os.W_OK | os.X_OK)
         return closed(self.folder) or ("" if allowed else "cannot be written (no permission)")
 
-    def check_writable(self) -> None:
+    def check_writable(self, remedy: str = "name a place with --out") -> None:
         """Raise `UserError` where no file can be written into the folder."""
         if reason := self.read_only:
-            raise UserError(f"{self.origin}: {reason}; {ELSEWHERE}")
+            raise UserError(f"{self.origin}: {reason}; {remedy}")
 
     def beside(self, name: str) -> Path:
         """Return the path of a file of the folder that a user asks for, listed as written here."""

@@ -101,12 +101,12 @@ def written_weights(vae: VAE, epoch: int, data: Dataset, treatment: str) -> byte
     return safetensors.torch.save(weights, {"vaelab": json.dumps(contract)})
 
 
-def read_weights(path: Path, missing: str) -> tuple[Facts, Tensors]:
+def read_weights(path: Path, missing: str, shown: Path) -> tuple[Facts, Tensors]:
     """Return contract and weights of a file of weights, verified by its checksum.
 
-    `missing` is the remedy where there is no such file.
+    `missing` is the remedy where there is no such file, `shown` its path in messages.
     """
-    with opened(path, missing):
+    with opened(path, missing, shown):
         pass  # it is there, and may be read
     try:
         with safetensors.safe_open(path, framework="pt") as file:
@@ -118,7 +118,7 @@ def read_weights(path: Path, missing: str) -> tuple[Facts, Tensors]:
         else:
             verify(contract, weights, Contract)
     except Exception as error:  # whatever the readers raise for a damaged file
-        raise _unusable(path, error) from None
+        raise _unusable(shown, error) from None
     return contract, weights
 
 
