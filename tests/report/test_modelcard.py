@@ -191,3 +191,21 @@ def test_markdown_shows_text_as_it_is() -> None:
     assert escaped("a\n b`c") == "a b\\`c"
     assert table(["x"], [["1|2"]]) == "| x |\n| :-- |\n| 1\\|2 |\n"
     assert block("a\n```\nb", "toml") == "````toml\na\n```\nb\n````\n"
+
+
+def test_a_card_scores_new_rows_without_the_data_of_its_run(
+    card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Threshold and simple models need that data, so it says that there are none."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    rows = "height,visits,member,city\n170,2,no,Faro\n250,40,yes,Braga\n"
+    Path("new.csv").write_text(rows)
+    assert main(["score", str(card), "new.csv", "--out", "scores.csv"]) == 0
+    assert "a model card holds no data" in capsys.readouterr().out
+    usual, odd = (
+        float(line.split(",")[0]) for line in Path("scores.csv").read_text().splitlines()[1:]
+    )
+    assert odd > usual
+    assert main(["impute", str(card), "new.csv", "--out", "full.csv"]) == 0
+    assert main(["sample", str(card), "-n", "3", "--out", "made.csv"]) == 0

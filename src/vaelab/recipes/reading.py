@@ -115,6 +115,13 @@ def changes(recipe: Recipe) -> dict[str, tuple[Any, Any]]:
     return {key: (old[key], new[key]) for key in new if "." in key and new[key] != old[key]}
 
 
+def files_of(recipe: Recipe) -> list[str]:
+    """Return the Python files that a recipe names for its variant and its parts."""
+    settings = flatten(recipe)
+    files = {custom.file_of(str(settings[key])) for key in ("model.variant", *AXES)}
+    return sorted(files - {""})
+
+
 def parse(text: str, origin: str) -> Recipe:
     """Read the recipe that a run folder keeps as TOML; `origin` names the file in messages."""
     if not text.endswith(END):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Sequence
 
@@ -10,10 +11,10 @@ def escaped(text: str) -> str:
     r"""Return a line of Markdown that shows the text as it is, whatever characters it has.
 
     >>> escaped("<b>a_b|c & [d](e)")
-    '\\<b\\>a\\_b\\|c &amp; \\[d\\](e)'
+    '&lt;b&gt;a\\_b\\|c &amp; \\[d\\](e)'
     """
-    flat = " ".join(text.split()).replace("&", "&amp;")
-    return re.sub(r"([\\|`*_<>\[\]#~$])", r"\\\1", flat)
+    flat = html.escape(" ".join(text.split()), quote=False)
+    return re.sub(r"([\\|`*_\[\]#~$])", r"\\\1", flat)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:

@@ -37,20 +37,20 @@ def load(folder: str | Path, *, code: Code = ()) -> Run:
             files are checked when they are used.
     """
     permit(code)
-    folder = Path(folder)
-    if folder.is_file():
-        folder = unpacked(folder)
-    path = folder / "recipe.toml"
+    given = folder = Path(folder)
+    if given.is_file():
+        folder = unpacked(given)
     if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such run folder; create it with vaelab train")
+        raise UserError(f"{given}: there is no such run folder; create it with vaelab train")
     if is_card(folder):
         return Run(folder, recipe_of(folder))
-    with opened(path, f"{folder} is not a run; {_hint(folder)}") as file:
+    path, shown = folder / "recipe.toml", given / "recipe.toml"
+    with opened(path, f"{given} is not a run; {_hint(folder)}", shown) as file:
         content = file.read()
     try:
-        return Run(folder, parse(content.decode(), str(path)))
+        return Run(folder, parse(content.decode(), str(shown)))
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is not text; {_hint(folder)}") from None
+        raise UserError(f"{shown}: is not text; {_hint(folder)}") from None
 
 
 def recover(folder: str | Path) -> Run:

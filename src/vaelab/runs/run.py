@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 import torch
 
+import vaelab  # the front door to lower rooms, which import this one
 from vaelab.data import Dataset, Form, Schema, guess
 from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
 from vaelab.files import Payload, note, opened, put, remove_scratch
 from vaelab.language import Lang
 from vaelab.models import VAE, build, units_of
-from vaelab.recipes import AXES, Recipe, file_of, flatten, to_toml
+from vaelab.recipes import Recipe, files_of, to_toml
 from vaelab.runs.archives import origin
 from vaelab.runs.card import card
 from vaelab.runs.shared import CONFIG, WEIGHTS, closed, is_card
@@ -109,6 +110,15 @@ class Run:
                 raise UserError(f"{error} (a model card holds no data)") from None
             raise
 
+    @cached_property
+    def unread(self) -> str:
+        """Why the data cannot be read, "" where they can."""
+        try:
+            self.data  # noqa: B018  # reads the data, or raises
+        except UserError as error:
+            return str(error)
+        return ""
+
     @property
     def weights(self) -> Path:
         """The file of the best weights."""
@@ -138,21 +148,15 @@ class Run:
             points: The number of test images at most.
             lang: The language in which the page opens; None for that of the figures.
         """
-        import vaelab  # the front door: pages stand in a lower room, which imports this one
-
         return vaelab.explore(self, other, points=points, lang=lang)
 
     def score(self, data: Any, **options: Any) -> Any:
         """Return how odd each row is (`vaelab.score`); for a data frame as a data frame."""
-        import vaelab
-
         found = vaelab.score(self, data, **options)
         return found.frame() if hasattr(data, "iloc") else found
 
     def impute(self, data: Any, **options: Any) -> Any:
         """Return `vaelab.impute`; for a data frame one or, with `draws`, a list of them."""
-        import vaelab
-
         found = vaelab.impute(self, data, **options)
         if hasattr(data, "iloc"):
             return found.frames() if found.multiple else found.frames()[0]
@@ -160,8 +164,6 @@ class Run:
 
     def sample(self, n: int, *, seed: int = 0, label: int | None = None) -> Any:
         """Return n samples: of a table a data frame (`vaelab.sample_rows`), else E[x|z]."""
-        import vaelab
-
         if self.schema is not None:
             return vaelab.sample_rows(self, n, seed=seed, label=label).frame()
         return self.vae.sample(n, seed, label)
@@ -240,9 +242,7 @@ class Run:
     @property
     def _code(self) -> str:
         """The options that permit the Python files of the recipe."""
-        settings = flatten(self.recipe)
-        files = {file_of(str(settings[key])) for key in ("model.variant", *AXES)} - {""}
-        return "".join(f" --code {quoted(file)}" for file in sorted(files))
+        return "".join(f" --code {quoted(file)}" for file in files_of(self.recipe))
 
     def _lines(self, name: str, form: Any) -> list[dict[str, Any]]:
         """The lines of a file of JSON objects; each must have this form."""

@@ -35,8 +35,8 @@ def recipe_of(folder: Path) -> Recipe:
     Raises:
         UserError: config.json was not written by vaelab, or is damaged.
     """
-    path = folder / CONFIG
-    with opened(path, "check the path") as file:
+    path = origin(folder) / CONFIG
+    with opened(folder / CONFIG, "check the path", path) as file:
         content = file.read()
     try:
         document = json.loads(content)["recipe"]

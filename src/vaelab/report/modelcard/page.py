@@ -14,7 +14,7 @@ from vaelab.data import KINDS
 from vaelab.evaluation import headlines, meaning, remarks
 from vaelab.evaluation.text import header as protocol
 from vaelab.language import text
-from vaelab.recipes import AXES, built_in, file_of, flatten
+from vaelab.recipes import AXES, built_in, files_of
 from vaelab.report.markdown import block, escaped, table
 from vaelab.report.modelcard.header import header, split
 from vaelab.report.modelcard.licences import Licence
@@ -110,7 +110,7 @@ def _readme(prepared: Prepared, licence: Licence, pictures: Sequence[str]) -> st
         "command": block(again(prepared)["train"]) if _is_command(run) else "",
         "fitted": (run.folder / FITTED).exists(),
         "python": block(AGAIN, "python"),
-        "custom": [escaped(name) for name in _custom(run)],
+        "custom": [escaped(Path(file).name) for file in files_of(recipe)],
         "settings": table(
             (t("setting"), t("value")), [(key, value) for key, value, _ in what["shown"]]
         ),
@@ -158,12 +158,6 @@ def _is_command(run: Run) -> bool:
     """Whether one command trains the run again."""
     fitted = (run.folder / FITTED).exists()
     return fitted or (built_in(run.recipe) is not None and "/" not in run.recipe.name)
-
-
-def _custom(run: Run) -> list[str]:
-    settings = flatten(run.recipe)
-    files = {file_of(str(settings[key])) for key in ("model.variant", *AXES)} - {""}
-    return sorted(Path(file).name for file in files)
 
 
 def _data_licence(run: Run) -> str:
