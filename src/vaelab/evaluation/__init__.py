@@ -25,7 +25,7 @@ from vaelab.evaluation.results import (
     stored_name,
 )
 from vaelab.evaluation.sections import METRICS, SECTIONS
-from vaelab.evaluation.text import remarks
+from vaelab.evaluation.text import described, remarks
 
 __all__ = [
     "METRICS",
@@ -44,6 +44,7 @@ __all__ = [
     "chosen",
     "damage",
     "damaged",
+    "described",
     "headlines",
     "mean",
     "meaning",

@@ -11,8 +11,7 @@ import msgspec
 
 from vaelab import __version__
 from vaelab.data import KINDS
-from vaelab.evaluation import headlines, meaning, remarks
-from vaelab.evaluation.text import header as protocol
+from vaelab.evaluation import described, headlines, meaning, remarks
 from vaelab.language import text
 from vaelab.recipes import AXES, built_in, files_of
 from vaelab.report.markdown import block, escaped, table
@@ -104,7 +103,7 @@ def _readme(prepared: Prepared, licence: Licence, pictures: Sequence[str]) -> st
         "evaluated": evaluation is not None,
         "finished": run.finished,
         "split": t(f"split_{split(prepared)}"),
-        "protocol": escaped(protocol(evaluation.protocol, lang)) if evaluation else "",
+        "protocol": escaped(described(evaluation.protocol, lang)) if evaluation else "",
         "notes": [escaped(note) for note in notes],
         "random": not prepared.is_point,
         "command": block(again(prepared)["train"]) if _is_command(run) else "",
