@@ -7,6 +7,7 @@ stays where it is, and nothing of an archive is executed.
 
 from __future__ import annotations
 
+import atexit
 import re
 import shutil
 import stat
@@ -68,11 +69,9 @@ def origin(folder: Path) -> Path:
 @cache
 def _home() -> str:
     """A temporary folder, deleted when the process ends."""
-    _kept.append(tempfile.TemporaryDirectory(prefix="vaelab-"))
-    return _kept[0].name
-
-
-_kept: list[tempfile.TemporaryDirectory[str]] = []
+    folder = tempfile.TemporaryDirectory(prefix="vaelab-")
+    atexit.register(folder.cleanup)
+    return folder.name
 
 
 def _files(path: Path, archive: ZipFile) -> dict[str, ZipInfo]:
