@@ -5,10 +5,11 @@
     >>> recipe.model.latent
     2
 
-`train` trains a recipe and returns a `Run`, `load` opens a run folder; ``run.vae`` encodes,
-decodes, reconstructs and samples. `evaluate`, `diagnose`, `compare` and `codes` measure runs,
-`write_report` shows them on a page, `explore` shows a latent space, `fit_prior` improves the
-samples of a run. `Step` and `epochs` are the training loop without a run folder. Names that need
+`train` trains a recipe and returns a `Run`, `load` opens a run folder, a model card or a .zip of
+either; ``run.vae`` encodes, decodes, reconstructs and samples. `evaluate`, `diagnose`, `compare`
+and `codes` measure runs, `write_report` shows them on a page, `explore` shows a latent space,
+`write_card` writes a folder to share, `fit_prior` improves the samples of a run.
+`Step` and `epochs` are the training loop without a run folder. Names that need
 torch are imported when they are first used, so ``import vaelab`` is quick.
 """
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from vaelab.runs import Run, load
     from vaelab.tracking import Tracker
     from vaelab.training import Epoch, Step, epochs
+    from vaelab.workflows.card import write_card
     from vaelab.workflows.codes import codes
     from vaelab.workflows.compare import compare
     from vaelab.workflows.evaluate import evaluate
@@ -74,6 +76,7 @@ __all__ = [
     "track",
     "train",
     "train_all",
+    "write_card",
     "write_report",
 ]
 
@@ -101,6 +104,7 @@ _NEED_TORCH = {
     "score": "workflows.score",
     "score_steps": "workflows.score_steps",
     "explore": "report.explorer",
+    "write_card": "workflows.card",
     "write_report": "workflows.report",
 }
 

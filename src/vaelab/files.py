@@ -34,17 +34,21 @@ def absolute(path: str | Path, field: str) -> Path:
 
 
 @contextmanager
-def opened(path: Path, missing: str) -> Iterator[BinaryIO]:
-    """Open a file for reading; `missing` is the remedy where there is none."""
+def opened(path: Path, missing: str, shown: Path | None = None) -> Iterator[BinaryIO]:
+    """Open a file for reading; `missing` is the remedy where there is none.
+
+    Messages call the file `shown`, where its path says nothing to the user.
+    """
+    shown = shown or path
     try:
         if path.exists() and not path.is_file():
-            raise UserError(f"{path}: is not a file; remove it")
+            raise UserError(f"{shown}: is not a file; remove it")
         file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{path}: is missing; {missing}") from None
+        raise UserError(f"{shown}: is missing; {missing}") from None
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read ({error.strerror}); check its permissions"
+            f"{shown}: cannot be read ({error.strerror}); check its permissions"
         ) from None
     with file:
         yield file

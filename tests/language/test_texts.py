@@ -25,6 +25,7 @@ READERS = {  # a file of the catalogue -> the files that read it
     "doctor": ("src/vaelab/evaluation/doctor/*.py", f"{PAGES}/**/*.py"),
     "explorer": ("web/src/explorer/**/*.ts", f"{PAGES}/templates/explorer.html"),
     "figures": ("src/vaelab/plots/**/*.py", f"{PAGES}/**/*.py", "src/vaelab/evaluation/**/*.py"),
+    "modelcard": (f"{PAGES}/modelcard/*.py", f"{PAGES}/templates/modelcard.md"),
     "programs": ("src/vaelab/**/*.py",),
     "report": (f"{PAGES}/**/*.py", f"{PAGES}/templates/**/*.html", "web/src/report/*.ts"),
     "shared": ("src/vaelab/**/*.py", f"{PAGES}/templates/**/*.html", "web/src/**/*.ts"),
@@ -37,6 +38,7 @@ COMPOSED = {  # the keys of a file that its readers put together
     "doctor": r"title of a (fault|remark)",
     "explorer": r"(mode|number|about|tab|part)_|(rate|distortion)_is",
     "figures": r"traversals_(image|signal|table)|loss_by_class",
+    "modelcard": r"alt_|split_",
     "report": r"h_manifold|split_|trained_(built_in|custom)_[01]|treatment_|augmented_"
     r"|kind_|likelihood_",
     "shared": r"section\.",

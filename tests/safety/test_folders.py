@@ -226,8 +226,8 @@ def test_what_may_not_be_read_is_not_called_damaged(start: Start, a_copy: Path) 
 
 
 def test_a_run_says_before_the_work_whether_it_can_be_written(start: Start, a_copy: Path) -> None:
-    assert vaelab.load(a_copy).writable
-    look = f"{ORDINARY}; import vaelab; assert not vaelab.load({str(a_copy)!r}).writable"
+    assert not vaelab.load(a_copy).read_only
+    look = f"{ORDINARY}; import vaelab; assert vaelab.load({str(a_copy)!r}).read_only"
     a_copy.chmod(0o555)
     assert start("list", "data", first=look).wait().code == 0
     a_copy.chmod(0o755)

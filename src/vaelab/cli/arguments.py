@@ -73,7 +73,7 @@ CODE = Option(
     several=True,
     default=(),
 )
-RUN = Option("RUN", "a run folder")
+RUN = Option("RUN", "a run folder, a model card, or a .zip of one")
 RUN_KEY = "the run folder"
 FILES_KEY = "the paths of the files that were written"
 JSON = Option("--json", "print one JSON document; everything else goes to stderr")

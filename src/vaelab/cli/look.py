@@ -21,7 +21,7 @@ from vaelab.cli.arguments import (
 )
 from vaelab.cli.output import announce
 from vaelab.errors import UserError, nearest
-from vaelab.files import note, write_atomic
+from vaelab.files import write_atomic
 from vaelab.recipes import CHOICES, override
 
 PICTURE = Option(
@@ -48,9 +48,7 @@ def sample(arguments: argparse.Namespace) -> Document:
         from vaelab.data.frames import encoded
 
         found = vaelab.sample_rows(run, arguments.n, seed=arguments.seed, label=label)
-        path = Path(arguments.out or run.folder / "samples.csv")
-        if not arguments.out:
-            note(run.folder, path.name)
+        path = Path(arguments.out) if arguments.out else run.beside("samples.csv")
         for line in () if arguments.quiet else found.notes:
             announce(line)
         written = write_atomic(path, encoded(path, found.table(), run.schema.columns))
@@ -68,9 +66,7 @@ def reconstruct(arguments: argparse.Namespace) -> Document:
     if run.schema is not None:
         from vaelab.data.frames import encoded
 
-        path = Path(arguments.out or run.folder / "reconstructions.csv")
-        if not arguments.out:
-            note(run.folder, path.name)
+        path = Path(arguments.out) if arguments.out else run.beside("reconstructions.csv")
         n = arguments.n or len(rows.x)
         y = None if rows.y is None else rows.y[:n]
         again = run.vae.reconstruct(rows.x[:n], y).numpy()
@@ -117,6 +113,8 @@ def figures(arguments: argparse.Namespace) -> Document:
     asked |= {"span": arguments.span, "grid": arguments.grid or (arguments.span and "linear")}
     settings = {f"figures.{name}": value for name, value in asked.items() if value}
     runs = [vaelab.load(folder) for folder in arguments.run]
+    for run in runs:
+        run.check_writable("plot the figures of the run folder that it is from")
     runs = [Run(run.folder, override(run.recipe, settings)) for run in runs]
     with devices.using(devices.threads(0)[0]):
         for run in runs:

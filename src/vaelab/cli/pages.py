@@ -1,4 +1,4 @@
-"""vaelab report, explore: the pages of runs."""
+"""vaelab report, explore, card: the pages of runs, and the folders to share them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ import webbrowser
 from pathlib import Path
 
 import vaelab
-from vaelab.cli.arguments import CODE, FILES_KEY, LANG, QUIET, Command, Document, Option, whole
+from vaelab.cli.arguments import (
+    CODE,
+    FILES_KEY,
+    LANG,
+    OVERWRITE,
+    QUIET,
+    RUN,
+    Command,
+    Document,
+    Option,
+    whole,
+)
 from vaelab.cli.output import announce, complain
 from vaelab.errors import UserError
 
@@ -51,6 +62,17 @@ def explore(arguments: argparse.Namespace) -> Document:
     return {"files": [path]}
 
 
+def card(arguments: argparse.Namespace) -> Document:
+    """Write the model card of a run."""
+    if not arguments.quiet:
+        announce(f"writing the model card of {arguments.run}")
+    asked = {name: getattr(arguments, name) for name in ("lang", "overwrite", "code", "quiet")}
+    path = vaelab.write_card(arguments.run, arguments.out, license=arguments.license, **asked)
+    if not arguments.quiet:
+        print(path)
+    return {"files": [path]}
+
+
 def _shown(path: Path) -> bool:
     """Open a page in the user's browser; return whether there was one."""
     try:
@@ -91,5 +113,21 @@ COMMANDS = {
         ["vaelab explore RUN [RUN2] [options]"],
         {"files": FILES_KEY},
         memory="lower --points",
+    ),
+    "card": Command(
+        "write a folder with a run's model, numbers and pictures for a model hub",
+        [
+            RUN,
+            Option("OUT", "the folder of the card"),
+            Option("--license", "licence of the weights: a name as mit or cc-by-4.0, or a file "
+                "with its text; none reserves all rights", "LICENSE", default="none"),
+            LANG._replace(about="language of README.md (default: that of the figures)"),
+            OVERWRITE._replace(about="replace the card that is in the folder"),
+            CODE,
+            QUIET,
+        ],
+        card,
+        ["vaelab card RUN OUT [options]"],
+        {"files": FILES_KEY},
     ),
 }  # fmt: skip

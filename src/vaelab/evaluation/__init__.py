@@ -25,6 +25,7 @@ from vaelab.evaluation.results import (
     stored_name,
 )
 from vaelab.evaluation.sections import METRICS, SECTIONS
+from vaelab.evaluation.text import described, remarks
 
 __all__ = [
     "METRICS",
@@ -43,6 +44,7 @@ __all__ = [
     "chosen",
     "damage",
     "damaged",
+    "described",
     "headlines",
     "mean",
     "meaning",
@@ -51,6 +53,7 @@ __all__ = [
     "number",
     "protocol",
     "read",
+    "remarks",
     "rounded",
     "stored_name",
     "unit",

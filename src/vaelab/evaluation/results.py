@@ -123,8 +123,10 @@ class Results:
                     f"out: {self.folder}: cannot be created ({error.strerror}); "
                     "choose another folder"
                 ) from None
-        if not os.access(self.folder, os.W_OK | os.X_OK):
-            self.unkept = f"{self.folder}: cannot be written (no permission)"
+            if not os.access(self.folder, os.W_OK | os.X_OK):
+                self.unkept = f"{self.folder}: cannot be written (no permission)"
+        elif reason := self.run.read_only:
+            self.unkept = f"{self.run.origin}: {reason}"
 
     def _set_aside(self) -> None:
         """Rename a file of another protocol with the digest of that protocol."""
@@ -159,9 +161,9 @@ def protocol(evaluator: Evaluator) -> Protocol:
 
 
 def weights(run: Run) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of best.safetensors."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of the file of the weights."""
     run.contract  # noqa: B018  # raises a user error where the file is missing or damaged
-    return hashlib.sha256((run.folder / "best.safetensors").read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(run.weights.read_bytes()).hexdigest()[:16]
 
 
 def stem(protocol: Protocol) -> str:
@@ -225,7 +227,7 @@ def damage(run: Run) -> list[str]:
     """Return what is said of the damaged evaluations of a run: each file, and the remedy."""
     return [
         f"{path}: it or {path.stem}.npz is damaged, and is not used; delete both, and measure "
-        f"again with vaelab evaluate {quoted(run.folder)}"
+        f"again with vaelab evaluate {quoted(run.origin)}"
         for path in damaged(run.folder)
     ]
 

@@ -86,6 +86,12 @@ def table(protocol: Mapping[str, Any], sections: Sections, lang: Lang = "en") ->
     return "\n".join(lines)
 
 
+def remarks(sections: Sections, rows: bool = False) -> list[str]:
+    """Return the notes that warn about a metric, in English; with `rows`, of rows of a table."""
+    notes = [note for section in sections.values() for note in section["notes"] if _matters(note)]
+    return [of_rows(note, "en").replace("_", " ") if rows else note for note in notes]
+
+
 def _noted(notes: Sequence[str], across: int, lang: Lang, rows: bool) -> list[str]:
     """Return the notes, which are stored in English and speak of images."""
     notes = [of_rows(note, "en") for note in notes] if rows else notes
@@ -106,14 +112,19 @@ def _aligned(rows: list[tuple[str, str, str, str]], across: int) -> Iterator[str
 
 
 def header(protocol: Mapping[str, Any], lang: Lang) -> str:
-    """Return what was measured, and how."""
+    """Return what was measured, and how, in lines."""
+    return fill(described(protocol, lang), WIDTH, **_indents(0, 2))
+
+
+def described(protocol: Mapping[str, Any], lang: Lang) -> str:
+    """Return what was measured, and how, in one line."""
     given = {key: str(value) for key, value in protocol.items()}
     given["k"] = local(f"{protocol['importance_samples']:,}", lang)
     keys = ["all" if given["images"] == "all" else "images", "treatment", "likelihood", "weights"]
     keys += ["seed"] if protocol["seed"] else []
     rows = is_table(protocol)
     parts = [said("summary", f"header.{key}", lang, rows, **given) for key in keys]
-    return fill(", ".join(parts), WIDTH, **_indents(0, 2))
+    return ", ".join(parts)
 
 
 def is_table(protocol: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from torch import Tensor
 from vaelab.data import Cells
 from vaelab.data.frames import encoded
 from vaelab.errors import UserError
-from vaelab.files import note, write_atomic
+from vaelab.files import write_atomic
 from vaelab.plots import images, series
 from vaelab.plots.gallery import samples_page
 from vaelab.plots.pixels import signals
@@ -60,9 +60,7 @@ def write_reconstructions(run: Run, x: Tensor, y: Labels, out: str | None) -> Pa
 
 def _write(run: Run, name: str, x: Tensor, out: str | None, page: Callable[[], Figure]) -> Path:
     """Write into the run folder unless `out` names a file, whose ending says what is written."""
-    path = Path(out) if out else run.folder / f"{name}.{'png' if drawable(run) else 'npy'}"
-    if not out:  # so that a new run in this folder replaces it
-        note(run.folder, path.name)
+    path = Path(out) if out else run.beside(f"{name}.{'png' if drawable(run) else 'npy'}")
     if path.suffix in (".npy", ".npz", ".csv"):
         return save_array(path, x)
     if path.suffix not in ENDINGS:

@@ -115,14 +115,27 @@ def changes(recipe: Recipe) -> dict[str, tuple[Any, Any]]:
     return {key: (old[key], new[key]) for key in new if "." in key and new[key] != old[key]}
 
 
+def files_of(recipe: Recipe) -> list[str]:
+    """Return the Python files that a recipe names for its variant and its parts."""
+    settings = flatten(recipe)
+    files = {custom.file_of(str(settings[key])) for key in ("model.variant", *AXES)}
+    return sorted(files - {""})
+
+
 def parse(text: str, origin: str) -> Recipe:
     """Read the recipe that a run folder keeps as TOML; `origin` names the file in messages."""
     if not text.endswith(END):
         raise UserError(
             f"{origin}: is truncated, or not a recipe that vaelab wrote; restore it, or train again"
         )
-    document = _toml(text, origin, "restore it, or train again")
-    return _build(document, {}, origin, resolved=True)
+    return from_document(_toml(text, origin, "restore it, or train again"), origin)
+
+
+def from_document(document: dict[str, Any], origin: str) -> Recipe:
+    """Read a resolved recipe from its sections; those of vaelab 0.1.0 leave parts to their row."""
+    model = document.get("model")
+    resolved = not isinstance(model, dict) or "posterior" in model
+    return _build(document, {}, origin, resolved=resolved)
 
 
 def to_toml(recipe: Recipe) -> str:

@@ -20,19 +20,23 @@ from vaelab.files import FORMAT
 from vaelab.runs.card import EXPLORER, REPORT
 from vaelab.runs.folders import FILES, check_free, create, default_folder, load, recover
 from vaelab.runs.run import FITTED, Run
+from vaelab.runs.shared import CONFIG, WEIGHTS, is_card
 from vaelab.runs.stored import checksum
 
 __all__ = [
+    "CONFIG",
     "EXPLORER",
     "FILES",
     "FITTED",
     "FORMAT",
     "REPORT",
+    "WEIGHTS",
     "Run",
     "check_free",
     "checksum",
     "create",
     "default_folder",
+    "is_card",
     "load",
     "recover",
 ]

@@ -7,7 +7,9 @@ from pathlib import Path
 from vaelab.errors import UserError, quoted
 from vaelab.files import opened, remove_scratch, remove_written, written
 from vaelab.recipes import Code, Recipe, parse, permit, to_toml
+from vaelab.runs.archives import unpacked
 from vaelab.runs.run import FITTED, Run
+from vaelab.runs.shared import closed, is_card, recipe_of
 
 FILES = (
     "recipe.toml",
@@ -21,29 +23,40 @@ FILES = (
 
 
 def load(folder: str | Path, *, code: Code = ()) -> Run:
-    """Open a run folder. `code` names the Python files that its model may run.
+    """Open a run folder, a model card, or a .zip of one of them; nothing in it is executed.
+
+    A card (`write_card`) and a .zip are only read: what a command writes goes where --out says. A
+    card has neither a training history nor the data.
+
+    Args:
+        folder: The path.
+        code: The Python files that the model may run.
 
     Raises:
-        UserError: The folder is not a run, or its recipe is missing, damaged or unreadable. The
-            other files are checked when they are used.
+        UserError: There is no run, or its recipe is missing, damaged or unreadable. The other
+            files are checked when they are used.
     """
     permit(code)
-    folder = Path(folder)
-    path = folder / "recipe.toml"
+    given = folder = Path(folder)
+    if given.is_file():
+        folder = unpacked(given)
     if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such run folder; create it with vaelab train")
-    with opened(path, f"{folder} is not a run; {_hint(folder)}") as file:
+        raise UserError(f"{given}: there is no such run folder; create it with vaelab train")
+    if is_card(folder):
+        return Run(folder, recipe_of(folder))
+    path, shown = folder / "recipe.toml", given / "recipe.toml"
+    with opened(path, f"{given} is not a run; {_hint(folder)}", shown) as file:
         content = file.read()
     try:
-        return Run(folder, parse(content.decode(), str(path)))
+        return Run(folder, parse(content.decode(), str(shown)))
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is not text; {_hint(folder)}") from None
+        raise UserError(f"{shown}: is not text; {_hint(folder)}") from None
 
 
 def recover(folder: str | Path) -> Run:
     """Open a run to continue it; recipe.toml is restored from last.pt if need be."""
     try:
-        return load(folder)
+        run = load(folder)
     except UserError:
         run = Run(Path(folder), Recipe())
         if not (run.folder / "last.pt").is_file() or not (state := run.state()):
@@ -51,6 +64,9 @@ def recover(folder: str | Path) -> Run:
         run = Run(run.folder, parse(state[1]["recipe"], str(run.folder / "last.pt")))
         run.write("recipe.toml", to_toml(run.recipe).encode())
         return run
+    if reason := closed(run.folder):
+        raise UserError(f"{run.origin}: {reason}; resume the run folder that it is from")
+    return run
 
 
 def _hint(folder: Path) -> str:

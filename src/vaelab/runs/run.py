@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import safetensors
-import safetensors.torch
 import torch
 
+import vaelab  # the front door to lower rooms, which import this one
 from vaelab.data import Dataset, Form, Schema, guess
 from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
-from vaelab.files import FORMAT, Payload, opened, put, remove_scratch
+from vaelab.files import FORMAT, Payload, note, opened, put, remove_scratch
 from vaelab.language import Lang
 from vaelab.models import VAE, build, units_of
-from vaelab.recipes import AXES, Recipe, file_of, flatten, to_toml
+from vaelab.recipes import Recipe, files_of, to_toml
+from vaelab.runs.archives import origin
 from vaelab.runs.card import card
+from vaelab.runs.shared import CONFIG, WEIGHTS, closed, is_card
 from vaelab.runs.stored import (
-    AGAIN,
-    Contract,
     Environment,
     Results,
     Row,
-    StateFacts,
     Time,
-    checksum,
     is_history,
-    unusable,
-    verify,
+    read_state,
+    read_weights,
+    state_content,
+    upgraded,
+    written_weights,
 )
 from vaelab.seeding import seeded
 from vaelab.training import Facts, History, State, Tensors
@@ -43,13 +42,16 @@ FITTED = "fit-prior.json"
 
 
 class Run:
-    """An opened run folder. `vae` is the model with the best weights, in evaluation mode."""
+    """An opened run folder. `vae` is the model with the best weights, in evaluation mode.
+
+    The folder may also be a model card, or one that a .zip was unpacked into; both are only read.
+    """
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
 
     def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r}, recipe {self.recipe.name!r})"
+        return f"Run({str(self.origin)!r}, recipe {self.recipe.name!r})"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of the run."""
@@ -59,7 +61,7 @@ class Run:
 
     @cached_property
     def vae(self) -> VAE:
-        """The model with the weights of best.safetensors, in evaluation mode."""
+        """The model with the best weights, in evaluation mode."""
         contract, weights = self._best
         shape, kind = tuple(contract["shape"]), (self.form, self.schema)
         known = (contract["levels"], contract["classes"])
@@ -69,9 +71,10 @@ class Run:
         try:
             vae.load_state_dict(weights)
         except RuntimeError:
+            recipe = self._shown(CONFIG if is_card(self.folder) else "recipe.toml")
             raise UserError(
-                f"{self.folder / 'best.safetensors'}: does not fit {self.folder / 'recipe.toml'} "
-                "or the Python files it names; restore what was changed"
+                f"{self._shown(self.weights.name)}: does not fit {recipe} or the Python files it "
+                "names; restore what was changed"
             ) from None
         return vae
 
@@ -99,21 +102,35 @@ class Run:
     @cached_property
     def data(self) -> Dataset:
         """The data of the run, split as in its training; read once."""
-        return load_data(self.recipe.data)
+        try:
+            return load_data(self.recipe.data)
+        except UserError as error:
+            if is_card(self.folder):
+                raise UserError(f"{error} (a model card holds no data)") from None
+            raise
+
+    @cached_property
+    def unread(self) -> str:
+        """Why the data cannot be read, "" where they can."""
+        try:
+            self.data  # noqa: B018  # reads the data, or raises
+        except UserError as error:
+            return str(error)
+        return ""
+
+    @property
+    def weights(self) -> Path:
+        """The file of the best weights."""
+        return self.folder / (WEIGHTS if is_card(self.folder) else "best.safetensors")
 
     @cached_property
     def _best(self) -> tuple[dict[str, Any], Tensors]:
-        """Contract and weights of best.safetensors, verified by its checksum."""
-        path = self.folder / "best.safetensors"
-        with opened(path, self._weights_again):
-            pass  # it is there, and may be read
-        try:
-            with safetensors.safe_open(path, framework="pt") as file:
-                contract = json.loads(file.metadata()["vaelab"])
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            verify(contract, weights, Contract)
-        except Exception as error:  # whatever the readers raise for a damaged file
-            raise unusable(path, error) from None
+        """Contract and weights of the best epoch, verified by their checksum."""
+        contract, weights = read_weights(
+            self.weights, self._weights_again, self._shown(self.weights.name)
+        )
+        if contract["format"] < FORMAT:
+            return upgraded(contract, weights, self.recipe.data.scale)
         return contract, weights
 
     def explore(
@@ -130,21 +147,15 @@ class Run:
             points: The number of test images at most.
             lang: The language in which the page opens; None for that of the figures.
         """
-        import vaelab  # the front door: pages stand in a lower room, which imports this one
-
         return vaelab.explore(self, other, points=points, lang=lang)
 
     def score(self, data: Any, **options: Any) -> Any:
         """Return how odd each row is (`vaelab.score`); for a data frame as a data frame."""
-        import vaelab
-
         found = vaelab.score(self, data, **options)
         return found.frame() if hasattr(data, "iloc") else found
 
     def impute(self, data: Any, **options: Any) -> Any:
         """Return `vaelab.impute`; for a data frame one or, with `draws`, a list of them."""
-        import vaelab
-
         found = vaelab.impute(self, data, **options)
         if hasattr(data, "iloc"):
             return found.frames() if found.multiple else found.frames()[0]
@@ -152,8 +163,6 @@ class Run:
 
     def sample(self, n: int, *, seed: int = 0, label: int | None = None) -> Any:
         """Return n samples: of a table a data frame (`vaelab.sample_rows`), else E[x|z]."""
-        import vaelab
-
         if self.schema is not None:
             return vaelab.sample_rows(self, n, seed=seed, label=label).frame()
         return self.vae.sample(n, seed, label)
@@ -205,6 +214,8 @@ class Run:
     @property
     def _weights_again(self) -> str:
         """The remedy for missing weights: training goes on only where no epoch was finished yet."""
+        if closed(self.folder):
+            return "get another copy of it"
         if (self.folder / FITTED).exists():
             return "run vaelab fit-prior again"
         if not (self.folder / "metrics.jsonl").exists():
@@ -214,20 +225,27 @@ class Run:
         return f"restore it from a copy, or train again: {command}"
 
     @property
+    def origin(self) -> Path:
+        """What the user named: the folder, or the .zip that it was unpacked from."""
+        return origin(self.folder)
+
+    def _shown(self, name: str) -> Path:
+        """The path of a file in messages."""
+        return self.origin / name
+
+    @property
     def resume_command(self) -> str:
         """The command that continues this run, to be pasted into a shell."""
-        return f"vaelab train --resume {quoted(self.folder)}{self._code}"
+        return f"vaelab train --resume {quoted(self.origin)}{self._code}"
 
     @property
     def _code(self) -> str:
         """The options that permit the Python files of the recipe."""
-        settings = flatten(self.recipe)
-        files = {file_of(str(settings[key])) for key in ("model.variant", *AXES)} - {""}
-        return "".join(f" --code {quoted(file)}" for file in sorted(files))
+        return "".join(f" --code {quoted(file)}" for file in files_of(self.recipe))
 
     def _lines(self, name: str, form: Any) -> list[dict[str, Any]]:
         """The lines of a file of JSON objects; each must have this form."""
-        with opened(self.folder / name, self._repair("write it again")) as file:
+        with opened(self.folder / name, self._repair("write it again"), self._shown(name)) as file:
             lines = file.read().splitlines()
         try:
             rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
@@ -238,18 +256,34 @@ class Run:
 
     def _damaged(self, name: str) -> UserError:
         repair = self._repair("delete it and write it again")
-        return UserError(f"{self.folder / name}: is damaged; {repair}")
+        return UserError(f"{self._shown(name)}: is damaged; {repair}")
 
     def _repair(self, action: str) -> str:
+        if is_card(self.folder):
+            return "a model card has no training history; use the run folder that it is of"
+        if closed(self.folder):
+            return "get another copy of the archive"
         fitted = (self.folder / FITTED).exists()  # such a run cannot be resumed
         return "run vaelab fit-prior again" if fitted else f"{action} with {self.resume_command}"
 
     # --- writing
 
     @property
-    def writable(self) -> bool:
-        """Whether files can be written into the folder (checked without writing)."""
-        return os.access(self.folder, os.W_OK | os.X_OK)
+    def read_only(self) -> str:
+        """Why no file can be written into the folder, "" where it can (checked without writing)."""
+        allowed = os.access(self.folder, os.W_OK | os.X_OK)
+        return closed(self.folder) or ("" if allowed else "cannot be written (no permission)")
+
+    def check_writable(self, remedy: str = "name a place with --out") -> None:
+        """Raise `UserError` where no file can be written into the folder."""
+        if reason := self.read_only:
+            raise UserError(f"{self.origin}: {reason}; {remedy}")
+
+    def beside(self, name: str) -> Path:
+        """Return the path of a file of the folder that a user asks for, listed as written here."""
+        self.check_writable()
+        note(self.folder, name)
+        return self.folder / name
 
     def write(self, name: str, payload: Payload) -> Path:
         """Write one file of the run atomically, and list it as written by vaelab."""
@@ -274,37 +308,12 @@ class Run:
 
     def save_best(self, vae: VAE, epoch: int, data: Dataset) -> None:
         """Write the weights, and what a reader must know to use them."""
-        weights = {name: tensor.contiguous().cpu() for name, tensor in vae.state_dict().items()}
-        contract = {
-            "format": FORMAT,
-            "shape": vae.shape,
-            "levels": data.levels,
-            "range": data.span(self.recipe.data.treatment),
-            "display": data.display(self.recipe.data.treatment),
-            "classes": vae.classes.tolist(),
-            "class_names": data.class_names,
-            "form": data.form,
-            "epoch": epoch,
-            "schema": msgspec.to_builtins(data.schema),
-        }
-        contract["checksum"] = checksum(weights, json.dumps(contract))
-        # One key: safetensors writes several in an order that changes from time to time.
-        metadata = {"vaelab": json.dumps(contract)}
-        self.write("best.safetensors", safetensors.torch.save(weights, metadata))
+        treatment = self.recipe.data.treatment
+        self.write("best.safetensors", written_weights(vae, epoch, data, treatment))
 
     def save_state(self, tensors: Tensors, facts: Facts) -> None:
-        """Write last.pt: a flat dictionary of tensors, and all else as JSON under "facts".
-
-        A tensor that is a view of a larger one is copied: torch.save would write all of the other.
-        """
-        own = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
-        own = {
-            name: tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
-            for name, tensor in own.items()
-        }
-        facts = {"format": FORMAT, "recipe": to_toml(self.recipe)} | facts
-        facts["checksum"] = checksum(own, json.dumps(facts))
-        content = own | {"facts": json.dumps(facts)}
+        """Write last.pt: a flat dictionary of tensors, and all else as JSON under "facts"."""
+        content = state_content(tensors, {"recipe": to_toml(self.recipe)} | facts)
         self.write("last.pt", lambda file: torch.save(content, file))
 
     def state(self) -> State | None:
@@ -317,13 +326,4 @@ class Run:
             )
         if not path.exists() and not (self.folder / "metrics.jsonl").exists():
             return None
-        with opened(path, f"the run cannot continue without it; {AGAIN}") as file:
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # torch's about a foreign pickle
-                    tensors = torch.load(file, map_location="cpu", weights_only=True)
-                facts: Facts = json.loads(tensors.pop("facts"))
-                verify(facts, tensors, StateFacts)
-            except Exception as error:  # torch's reader raises whatever a damaged pickle causes
-                raise unusable(path, error) from None
-        return tensors, facts
+        return read_state(path)

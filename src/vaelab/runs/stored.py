@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import safetensors.torch
 import torch
 from msgspec import Meta, Struct
 
-from vaelab.data import Form, Schema
+from vaelab.data import Dataset, Form, Schema
 from vaelab.errors import UserError
-from vaelab.files import FORMAT
-from vaelab.training import History, Tensors
+from vaelab.files import FORMAT, opened
+from vaelab.models import VAE
+from vaelab.training import Facts, History, State, Tensors
 
+FIRST = 1  # of vaelab 0.1.0, without checksums; of it the weights are read, but not the state
 AGAIN = "restore it from a copy, or train again with --overwrite"
 
 # What is checked of a file before anything is made of it. It may hold more.
@@ -76,7 +80,98 @@ class OlderError(Exception):
     """The file has the form of an earlier vaelab."""
 
 
-def unusable(path: Path, error: Exception) -> UserError:
+def written_weights(vae: VAE, epoch: int, data: Dataset, treatment: str) -> bytes:
+    """Return the file of the weights, with what a reader must know to use them: the contract."""
+    weights = {name: tensor.contiguous().cpu() for name, tensor in vae.state_dict().items()}
+    contract = {
+        "format": FORMAT,
+        "shape": vae.shape,
+        "levels": data.levels,
+        "range": data.span(treatment),
+        "display": data.display(treatment),
+        "classes": vae.classes.tolist(),
+        "class_names": data.class_names,
+        "form": data.form,
+        "epoch": epoch,
+        "schema": msgspec.to_builtins(data.schema),
+    }
+    contract["checksum"] = checksum(weights, json.dumps(contract))
+    # One key: safetensors writes several in an order that changes from time to time.
+    return safetensors.torch.save(weights, {"vaelab": json.dumps(contract)})
+
+
+def read_weights(path: Path, missing: str, shown: Path) -> tuple[Facts, Tensors]:
+    """Return contract and weights of a file of weights, verified by its checksum.
+
+    `missing` is the remedy where there is no such file, `shown` its path in messages.
+    """
+    with opened(path, missing, shown):
+        pass  # it is there, and may be read
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            contract: Facts = json.loads(file.metadata()["vaelab"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if contract["format"] == FIRST and "checksum" not in contract:
+            contract = {"classes": [], "display": contract["range"]} | contract
+            msgspec.convert(contract, Contract)
+        else:
+            verify(contract, weights, Contract)
+    except Exception as error:  # whatever the readers raise for a damaged file
+        raise _unusable(shown, error) from None
+    return contract, weights
+
+
+def upgraded(contract: Facts, weights: Tensors, scale: float) -> tuple[Facts, Tensors]:
+    """Return what vaelab 0.1.0 stored, in today's form.
+
+    The data were divided by `scale` (data.scale) before they came to the model, of which it is a
+    part today.
+    """
+    spans = {key: [end * scale for end in contract[key]] for key in ("range", "display")}
+    if scale != 1:
+        inner = {
+            name.replace("encoder.network.", "encoder.network.network."): tensor
+            for name, tensor in weights.items()
+        }
+        units = {"shift": torch.zeros(()), "scale": torch.tensor(scale, dtype=torch.float32)}
+        weights = inner | {
+            f"{owner}.units.{name}": tensor
+            for owner in ("encoder.network", "decoder")
+            for name, tensor in units.items()
+        }
+    return contract | spans | {"format": FORMAT}, weights
+
+
+def state_content(tensors: Tensors, facts: Facts) -> dict[str, Any]:
+    """Return what last.pt holds: tensors, and facts with a checksum of both as JSON.
+
+    A tensor that is a view of a larger one is copied: torch.save would write all of the other.
+    """
+    own = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
+    own = {
+        name: tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
+        for name, tensor in own.items()
+    }
+    stamped: Facts = {"format": FORMAT, **facts}
+    stamped["checksum"] = checksum(own, json.dumps(stamped))
+    return own | {"facts": json.dumps(stamped)}
+
+
+def read_state(path: Path) -> State:
+    """Return what last.pt holds, on the CPU, verified by its checksum."""
+    with opened(path, f"the run cannot continue without it; {AGAIN}") as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's about a foreign pickle
+                tensors = torch.load(file, map_location="cpu", weights_only=True)
+            facts: Facts = json.loads(tensors.pop("facts"))
+            verify(facts, tensors, StateFacts)
+        except Exception as error:  # torch's reader raises whatever a damaged pickle causes
+            raise _unusable(path, error) from None
+    return tensors, facts
+
+
+def _unusable(path: Path, error: Exception) -> UserError:
     """What is said of a binary file that could not be read."""
     if isinstance(error, OlderError):
         remedy = "open it with that version, or train again"

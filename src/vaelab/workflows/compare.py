@@ -189,10 +189,12 @@ def _expand(
         )
     for _, run in found:
         if isinstance(run, Run) and not run.finished:
-            raise UserError(f"{run.folder}: is not finished; finish it with {run.resume_command}")
+            raise UserError(f"{run.origin}: is not finished; finish it with {run.resume_command}")
+        if isinstance(run, Run):
+            run.history  # noqa: B018  # raises before the work where it is missing
         if isinstance(run, Run) and seeds and "prior_gain" in run.results:
             raise UserError(
-                f"{run.folder}: its prior was fitted after training, which --seeds does not "
+                f"{run.origin}: its prior was fitted after training, which --seeds does not "
                 "repeat; leave it out"
             )
     return [(parts, override(_recipe(one), overrides) if seeds else one) for parts, one in found]

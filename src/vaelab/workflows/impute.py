@@ -117,7 +117,7 @@ def impute(
     run = load_run(run) if isinstance(run, str | Path) else run
     if run.schema is None:
         raise UserError(
-            f"{run.folder}: only a table whose columns are read by their types has empty cells; "
+            f"{run.origin}: only a table whose columns are read by their types has empty cells; "
             "train the recipe table"
         )
     rows = given(run, data)

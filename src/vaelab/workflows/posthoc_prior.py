@@ -76,19 +76,20 @@ def fit_prior(
             run.
     """
     old = load(folder, code=code)
+    history = old.history
     job = _job(old, prior, components, quiet)
-    out = Path(out) if out else _default_folder(old.folder, prior)
+    out = Path(out) if out else _default_folder(old.origin, prior)
     if out.resolve() == old.folder.resolve():
         raise UserError(f"--out {out}: is the run itself, which would be lost; name another folder")
     check_free(out, overwrite)
     with locked(out), devices.using(devices.threads(job.recipe.train.threads)[0]), untouched():
         gained = _fit(job, old.vae.to(job.device))
         run = create(out, job.recipe, overwrite)
-        origin = {"run": str(old.folder), "prior": prior, "components": components}
+        origin = {"run": str(old.origin), "prior": prior, "components": components}
         run.write_lines(FITTED, [origin])  # first, because it marks the run as a fit
         machine = devices.environment(job.device, torch.get_num_threads(), "torch")
         run.write("environment.json", json.dumps(machine, indent=2).encode())
-        run.write_lines("metrics.jsonl", old.history)
+        run.write_lines("metrics.jsonl", history)
         run.save_best(job.vae, old.contract["epoch"], job.data)
         results = measure(job, run) | {"prior_gain": gained}
         view = View(run, job.data.with_measured())

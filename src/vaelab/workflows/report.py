@@ -24,7 +24,7 @@ from vaelab.report.run import index as index_page
 from vaelab.report.run import page as run_page
 from vaelab.report.run import several as runs_page
 from vaelab.report.run.prepared import Prepared, in_language
-from vaelab.runs import REPORT, Run, load
+from vaelab.runs import CONFIG, REPORT, Run, load
 from vaelab.seeding import untouched
 from vaelab.workflows.console import Console
 
@@ -136,7 +136,7 @@ def _is_folder_of_runs(one: str | Path | Run) -> bool:
     return (
         not isinstance(one, Run)
         and Path(one).is_dir()
-        and not ((Path(one) / "recipe.toml").exists() or (Path(one) / "last.pt").exists())
+        and not any((Path(one) / name).exists() for name in ("recipe.toml", CONFIG, "last.pt"))
     )
 
 
@@ -152,6 +152,7 @@ def _write_run(run: Run, out: str | Path | None, lang: Lang | None) -> Path:
     if lang:
         run = in_language(run, lang)
     if out is None:
+        run.check_writable()
         claim(run.folder, [REPORT])
         return run_page.write(run)
     return write_atomic(Path(out), run_page.build(run, inside=False).encode())

@@ -62,7 +62,7 @@ def sample_rows(
     run = load_run(run) if isinstance(run, str | Path) else run
     schema = run.schema
     if schema is None:
-        raise UserError(f"{run.folder}: was not trained on a table by its columns; use vae.sample")
+        raise UserError(f"{run.origin}: was not trained on a table by its columns; use vae.sample")
     x = run.vae.sample(n, seed, label, noise=True).numpy()
     notes = [
         f"column {column.name!r} is left out: {KINDS[column.kind].about}"

@@ -114,7 +114,8 @@ class Scored:
             f"median {np.median(self.score):.4g}"
         )
         if self.threshold is None:
-            lines.append("no held-out rows, so no threshold: train with data.test above 0")
+            remedy = ": train with data.test above 0" if self.baselines else ""
+            lines.append(f"no held-out rows, so no threshold{remedy}")
         elif np.isinf(self.threshold.value):
             lines.append(
                 f"{self.threshold.rows} held-out rows are too few for a rate of "
@@ -153,7 +154,8 @@ def score(
     were fitted to the training rows: `ratio`, -log p(x) less that of independent columns (Ren et
     al. 2019, arXiv:1906.02845); `gaussian`, one Gaussian over the features; `pca`, the error of
     principal components; `forest`, an isolation forest. A row gets the same score whatever the
-    other rows are.
+    other rows are. Where the data of the run cannot be read, as those of a model card, there are
+    neither a threshold nor simple models.
 
     Args:
         run: A run or its folder.
@@ -172,7 +174,8 @@ def score(
         raise UserError(f"rate: expected a share between 0 and 1, got {rate:g}")
     rows = given(run, data)
     found = _scores(run, rows.x, rows.y, samples, seed, quiet)
-    held_out, names = _held_out(run, samples, seed, quiet), run.schema.names if run.schema else ()
+    held_out = None if run.unread else _held_out(run, samples, seed, quiet)
+    names = run.schema.names if run.schema else ()
     surprise = found.elements.numpy() if names else np.empty((len(rows.x), 0))
     usual = held_out.elements.nanmedian(0)[0].nan_to_num(0.0).numpy() if held_out and names else 0.0
     excess = np.where(rows.x.isnan().numpy(), -np.inf, surprise - usual) if names else surprise
@@ -184,7 +187,7 @@ def score(
     if held_out:
         limit = anomalies.threshold(-held_out.log_p.numpy(), rate)
         p = anomalies.p_values(value, -held_out.log_p.numpy())
-    baselines = _baselines(run, rows, value, seed)
+    baselines = {} if run.unread else _baselines(run, rows, value, seed)
     return Scored(
         value, found.error.numpy(), p, limit,
         {name: surprise[:, i] for i, name in enumerate(names)},
@@ -199,13 +202,15 @@ def score(
 def _remarks(run: Run, found: Scores, samples: int) -> list[str]:
     """Return notes on uneven weights and on the rows that the threshold is read off."""
     poor, remarks = int((found.effective < POOR).sum()), []
+    if run.unread:
+        remarks.append(f"no threshold and no simple models, because {run.unread}")
     if poor:
         remarks.append(
             f"{poor:,} of {len(found.effective):,} rows have fewer than {POOR:g} effective "
             "samples: their scores are too high on average and their errors too small; set "
             f"--samples {10 * samples}"
         )
-    if run.data.measured == "validation":
+    if not run.unread and run.data.measured == "validation":
         remarks.append(
             "without test rows the threshold is read off validation rows, which chose the epoch, "
             "so it is a little too low"

@@ -103,7 +103,7 @@ def score_steps(
     run = load_run(run) if isinstance(run, str | Path) else run
     settings = run.recipe.data
     if not settings.window:
-        raise UserError(f"{run.folder}: learned no windows of a signal; give windows to score")
+        raise UserError(f"{run.origin}: learned no windows of a signal; give windows to score")
     if isinstance(data, str | Path):
         signal, notes = load_series(msgspec.structs.replace(settings, source=str(data)))
     else:

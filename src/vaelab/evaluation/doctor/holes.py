@@ -52,7 +52,7 @@ def holes(e: Evidence) -> Finding | None:
     refit = reals and (apart or gap is None)
     remedy = either(say("more epochs"), say("another setting", setting="--model.prior"))
     if refit:
-        remedy = f"vaelab fit-prior {e.evaluator.run.folder} --prior flow"
+        remedy = f"vaelab fit-prior {e.evaluator.run.origin} --prior flow"
     missed = worse and bare and again is not None and lack > MISSED * again.value
     if (gap and gap.value > APART * e.evaluator.vae.latent) or missed:
         other = say("or a larger setting", remedy=remedy, setting="--objective.beta")

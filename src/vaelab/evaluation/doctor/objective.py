@@ -67,7 +67,7 @@ def effective_beta(e: Evidence) -> Finding | None:
         says = [say("training minimised something else, in nats", objective=other, **train)]
     # The settings agree with distortion + rate; the weights had not reached them yet.
     if all(getattr(settings, name) == value for name, value in plain.items()):
-        resume = f"vaelab train --resume {e.evaluator.run.folder}"
+        resume = f"vaelab train --resume {e.evaluator.run.origin}"
         remedy = "--objective.cycles 0" if settings.cycles else resume
         return finding("fault", [*says, say("the weight was still growing")], remedy)
     variant, row = e.recipe.model.variant, ROWS.get(e.recipe.model.variant)

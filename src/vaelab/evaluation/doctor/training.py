@@ -63,7 +63,7 @@ def too_few_epochs(e: Evidence) -> Finding | None:
     # A run with all epochs may still lack its figures.
     if not run.finished and epochs < e.recipe.train.epochs:
         says = say("the training is not finished", done=epochs, epochs=e.recipe.train.epochs)
-        return finding("fault", [says], f"vaelab train --resume {run.folder}")
+        return finding("fault", [says], f"vaelab train --resume {run.origin}")
     more = math.ceil(epochs / 4)
     last = range(max(1, epochs - max(LAST, more) + 1, math.floor(settings.warmup) + 1), epochs + 1)
     if e.recipe.train.schedule != "constant":

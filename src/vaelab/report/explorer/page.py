@@ -94,6 +94,7 @@ def write(
     """
     path = absolute(out, "out") if out else None
     if path is None:
+        runs[0].check_writable()
         claim(runs[0].folder, [EXPLORER])
     page = explore(*runs, points=points, lang=lang).page.encode()
     return write_atomic(path, page) if path else put(runs[0].folder, EXPLORER, page)
@@ -192,7 +193,7 @@ def _run(
     sampled = gathered.from_prior(run, PRIOR) if decodes else None
     cloud, quantiles = gathered.thinness(z)
     return {
-        "folder": run.folder.name,
+        "folder": run.origin.name,
         "about": {lang: about(run.recipe, lang) for lang in get_args(Lang)},
         "recipe": to_toml(run.recipe),
         "parameters": sum(weight.numel() for weight in run.vae.parameters()),

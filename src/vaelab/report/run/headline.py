@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vaelab.evaluation import METRICS, Estimate, headlines, latex, meaning
 from vaelab.evaluation.metrics.information import ACTIVE
 from vaelab.language import Lang, decimal, text
+from vaelab.report import markdown
 from vaelab.report.run.prepared import Prepared
 
 HIDDEN = (  # headlines of an evaluation that stand only in the table of all numbers
@@ -108,7 +108,7 @@ def copies(columns: Mapping[str, Sequence[Number]], lang: Lang) -> dict[str, str
         for key, name in names.items()
     ]
     return {
-        "markdown": _markdown(head, rows),
+        "markdown": markdown.table(head, rows, numbers=range(1, len(head) - 1)),
         "latex": _latex(head, rows),
         "csv": _csv(columns),
     }
@@ -118,15 +118,6 @@ def _cell(number: Number | None) -> str:
     if number is None:
         return "–"
     return f"{number.value} ± {number.error}" if number.error else number.value
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str]) -> str:
-        safe = (re.sub(r"([\\|`*_<>\[\]])", r"\\\1", cell.replace("\n", " ")) for cell in cells)
-        return f"| {' | '.join(safe)} |"
-
-    rule = [":--", *["--:"] * (len(head) - 2), ":--"]
-    return "\n".join([line(head), f"| {' | '.join(rule)} |", *map(line, rows)]) + "\n"
 
 
 def _latex(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -12,7 +12,6 @@ import torch
 
 from vaelab.data import Form
 from vaelab.data.dataset import spread
-from vaelab.errors import UserError
 from vaelab.evaluation import Estimate, Evaluation, damage, number, read
 from vaelab.language import Lang, decimal, text
 from vaelab.plots import SIGMAS, Array, Labels, View, displayed, is_plane, squarest, unit_of
@@ -62,7 +61,7 @@ class Prepared:
     @cached_property
     def trained(self) -> bool:
         """Whether there are weights."""
-        return (self.run.folder / "best.safetensors").is_file()
+        return self.run.weights.is_file()
 
     @cached_property
     def results(self) -> dict[str, Any]:
@@ -79,14 +78,10 @@ class Prepared:
         found = self.evaluation.sections.get(section, {}) if self.evaluation else {}
         return number(found.get(name))
 
-    @cached_property
+    @property
     def unread(self) -> str:
         """Why the data cannot be read, "" where they can."""
-        try:
-            self.run.data  # noqa: B018  # reads the data, or raises
-        except UserError as error:
-            return str(error)
-        return ""
+        return self.run.unread
 
     @property
     def notes(self) -> list[str]:

@@ -165,7 +165,7 @@ def _environment(prepared: Prepared, facts: dict[str, Any]) -> list[tuple[str, s
 def again(prepared: Prepared) -> dict[str, str]:
     """Return the commands that make the run and its numbers again, to be pasted into a shell."""
     run = prepared.run
-    recipe, folder = run.recipe, quoted(run.folder)
+    recipe, folder = run.recipe, quoted(run.origin)
     if (run.folder / FITTED).exists():
         train = f"vaelab fit-prior RUN --prior {quoted(recipe.model.prior)}"
     elif built_in(recipe) and "/" not in recipe.name:
@@ -174,7 +174,7 @@ def again(prepared: Prepared) -> dict[str, str]:
         )
         train = f"vaelab train {quoted(recipe.name)}{settings}"
     else:
-        train = f"vaelab train {quoted(run.folder / 'recipe.toml')} --out NEW"
+        train = f"vaelab train {quoted(run.origin / 'recipe.toml')} --out NEW"
     return {
         "train": train,
         "resume": run.resume_command,
