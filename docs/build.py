@@ -1,0 +1,169 @@
+"""Build the documentation site: ``python docs/build.py [FOLDER]``, by default into site/.
+
+The pages lie in the site as they lie in the repository, so that their links hold in both: README.md
+is the front page, docs/theory.md becomes docs/theory.html. A warning, a dead link or a page that
+no list below names stops the build.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from links import faults
+from reference import reference
+
+ROOT = Path(__file__).parents[1]
+NAV = {  # a folder stands for those of its pages that are not named before
+    "Home": ["README.md"],
+    "Tutorials": ["docs/first-steps.md", "docs/course/en", "docs/course/pt", "docs/course"],
+    "How-to": [
+        "docs/how-to/choose-a-model.md",
+        "docs/data.md",
+        "docs/tables.md",
+        "docs/images.md",
+        "docs/signals.md",
+        "docs/how-to/read-the-report.md",
+        "docs/pages.md",
+        "docs/how-to/score-new-data.md",
+        "docs/how-to/resume.md",
+        "docs/how-to/train-on-a-gpu.md",
+        "docs/extending.md",
+        "docs/how-to",
+        "docs/how-to/cite.md",
+    ],
+    "Explanation": [
+        "docs/theory.md",
+        "docs/numbers.md",
+        "docs/trust.md",
+        "docs/systems.md",
+        "docs/LOG.md",
+    ],
+    "Reference": [
+        "docs/models.md",
+        "docs/reference/settings.md",
+        "docs/reference/command-line.md",
+        "docs/run-folder.md",
+        "docs/figures.md",
+        "docs/glossary.md",
+        "docs/reference/bibliography.md",
+        "docs/reference",
+    ],
+    "Gallery": ["docs/gallery"],
+    "Project": ["CHANGELOG.md", "CONTRIBUTING.md"],
+}
+LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
+
+
+def build(site: Path) -> None:
+    """Build all pages in a temporary folder, check them, and put them in the place of `site`."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder).resolve()
+        pages, built = work / "pages", work / "site"
+        collect(pages)
+        nav = navigation(pages)
+        settings = tomllib.loads((ROOT / "docs" / "zensical.toml").read_text("utf-8"))
+        settings["project"]["nav"] = nav
+        (work / "zensical.toml").write_text(tomli_w.dumps(settings), "utf-8")
+        command = [sys.executable, "-m", "zensical", "build", "--strict"]
+        path = os.pathsep.join([str(ROOT / "src"), *sys.path])  # griffe looks for vaelab there
+        environment = os.environ | {"PYTHONPATH": path}
+        done = subprocess.run(command, cwd=work, env=environment, text=True, capture_output=True)
+        told = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr).partition("Traceback")[0]
+        found = faults(built) if done.returncode == 0 else [told]
+        if found:
+            raise SystemExit("\n".join(found))
+        index(pages, built, nav)
+        shutil.rmtree(site, ignore_errors=True)
+        shutil.move(built, site)
+
+
+def collect(pages: Path) -> None:
+    """Copy all pages, what they link to, and the generated reference."""
+    sources = ("*.py", "zensical.toml", "__pycache__", ".*")
+    shutil.copytree(ROOT / "docs", pages / "docs", ignore=shutil.ignore_patterns(*sources))
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, pages)
+    for page in sorted(pages.rglob("*.md")):
+        text = page.read_text("utf-8")
+        here = (ROOT / page.relative_to(pages)).parent
+        for _, target, _ in LINK.findall(text):
+            there = (here / target).resolve()
+            copy = pages / there.relative_to(ROOT)
+            if there.is_file() and not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(there, copy)
+        # A folder is no page, so that its name stays without a link.
+        page.write_text(
+            LINK.sub(lambda link: link[1] if (here / link[2]).is_dir() else link[0], text), "utf-8"
+        )
+    for name, text in reference().items():
+        page = pages / "docs" / "reference" / name
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(text, "utf-8")
+
+
+def navigation(pages: Path) -> list[dict[str, Any]]:
+    """The pages by section, with their first headings as titles."""
+    left = {str(page.relative_to(pages)): page for page in sorted(pages.rglob("*.md"))}
+    named = {name for names in NAV.values() for name in names}
+    nav: list[dict[str, Any]] = []
+    for section, names in NAV.items():
+        entries = []
+        for name in names:
+            folder = [page for page in left if page.startswith(f"{name}/") and page not in named]
+            for page in folder or [name]:
+                if page in left:
+                    entries.append({title(left.pop(page).read_text("utf-8")): page})
+        nav += [{section: entries}] if entries else []
+    if left:
+        raise SystemExit(f"docs/build.py: NAV names no place for {', '.join(left)}")
+    return nav
+
+
+def title(text: str) -> str:
+    """The first heading of a page."""
+    heading = re.search(r"^# (.+)$", text, re.MULTILINE)
+    return heading[1].replace("`", "") if heading else "Untitled"
+
+
+def index(pages: Path, built: Path, nav: list[dict[str, Any]]) -> None:
+    """Write llms.txt (https://llmstxt.org), beside the pages as the Markdown that it links to."""
+    about = re.search(r"^\*\*(.+?)\*\*$", (pages / "README.md").read_text("utf-8"), re.M | re.S)
+    lines = ["# vaelab", "", f"> {' '.join(about[1].split())}" if about else ""]
+    for section in nav:
+        for heading, entries in section.items():
+            lines += ["", f"## {heading}", ""]
+            lines += [line for entry in entries for line in _entry(pages, built, entry)]
+    (built / "llms.txt").write_text("\n".join([*lines, ""]), "utf-8")
+
+
+def _entry(pages: Path, built: Path, entry: dict[str, str]) -> Iterator[str]:
+    for name, page in entry.items():
+        text = (pages / page).read_text("utf-8")
+        generated = "\n::: " in text  # its text stands in the docstrings
+        target = page.removesuffix(".md") + ".html" if generated else page
+        if not generated:
+            shutil.copy(pages / page, built / page)
+        yield f"- [{name}]({target}): {opening(text)}"
+
+
+def opening(text: str) -> str:
+    """The first sentence of a page below its heading, as plain text."""
+    paragraphs = re.sub(r"^(```.*?^```|<!--.*?-->|#.*?|\|.*?)$", "", text, flags=re.M | re.S)
+    first = next((p for p in paragraphs.split("\n\n") if p.strip()), "")
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)|[*`]", r"\1", " ".join(first.split()))
+    return re.split(r"(?<=[.:]) ", plain)[0].rstrip(":")
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "site").resolve())
