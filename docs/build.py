@@ -56,6 +56,7 @@ NAV = {  # a folder stands for those of its pages that are not named before
         "docs/figures.md",
         "docs/glossary.md",
         "docs/reference/bibliography.md",
+        "docs/reference/vaelab.md",
         "docs/reference",
     ],
     "Gallery": ["docs/gallery"],
@@ -125,6 +126,9 @@ def navigation(pages: Path) -> list[dict[str, Any]]:
                 if page in left:
                     entries.append({title(left.pop(page).read_text("utf-8")): page})
         nav += [{section: entries}] if entries else []
+        if len(entries) == 1:  # the column of a section's pages has nothing to show
+            page = pages / next(iter(entries[0].values()))
+            page.write_text(f"---\nhide:\n  - navigation\n---\n{page.read_text('utf-8')}", "utf-8")
     if left:
         raise SystemExit(f"docs/build.py: NAV names no place for {', '.join(left)}")
     return nav
@@ -162,7 +166,7 @@ def opening(text: str) -> str:
     paragraphs = re.sub(r"^(```.*?^```|<!--.*?-->|#.*?|\|.*?)$", "", text, flags=re.M | re.S)
     first = next((p for p in paragraphs.split("\n\n") if p.strip()), "")
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)|[*`]", r"\1", " ".join(first.split()))
-    return re.split(r"(?<=[.:]) ", plain)[0].rstrip(":")
+    return plain.partition(". ")[0].rstrip(".:") + "."
 
 
 if __name__ == "__main__":

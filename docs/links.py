@@ -25,6 +25,9 @@ class Page(HTMLParser):
         found = dict(attrs)
         self.anchors |= {found.get(name) or "" for name in ("id", "name")}
         self.links += [value for name in ("href", "src") if (value := found.get(name))]
+        source = found.get("href") if tag == "link" else found.get("src")
+        if source and source.startswith(("http:", "https:", "//")):
+            self.faults.append(f"{source} is loaded from the network")
         if tag == "img" and not found.get("alt"):
             self.faults.append(f"{found.get('src')} has no alternative text")
         if tag == "p":
