@@ -80,8 +80,11 @@ def build(site: Path) -> None:
         environment = os.environ | {"PYTHONPATH": path}
         done = subprocess.run(command, cwd=work, env=environment, text=True, capture_output=True)
         told = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr).partition("Traceback")[0]
-        found = faults(built) if done.returncode == 0 else [told]
-        if found:
+        if done.returncode:
+            raise SystemExit(told)
+        for name in ("404.html", "sitemap.xml"):  # of use only where the site's address is known
+            (built / name).unlink()
+        if found := faults(built):
             raise SystemExit("\n".join(found))
         index(pages, built, nav)
         shutil.rmtree(site, ignore_errors=True)
@@ -95,22 +98,26 @@ def collect(pages: Path) -> None:
     for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         shutil.copy(ROOT / name, pages)
     for page in sorted(pages.rglob("*.md")):
-        text = page.read_text("utf-8")
-        here = (ROOT / page.relative_to(pages)).parent
-        for _, target, _ in LINK.findall(text):
-            there = (here / target).resolve()
-            copy = pages / there.relative_to(ROOT)
-            if there.is_file() and not copy.exists():
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(there, copy)
-        # A folder is no page, so that its name stays without a link.
-        page.write_text(
-            LINK.sub(lambda link: link[1] if (here / link[2]).is_dir() else link[0], text), "utf-8"
-        )
+        page.write_text(linked(page.read_text("utf-8"), page, pages), "utf-8")
     for name, text in reference().items():
         page = pages / "docs" / "reference" / name
         page.parent.mkdir(exist_ok=True)
         page.write_text(text, "utf-8")
+
+
+def linked(text: str, page: Path, pages: Path) -> str:
+    """Copy what a page links to beyond docs/; a folder is no page, so its name loses its link."""
+    here = (ROOT / page.relative_to(pages)).parent
+
+    def target(link: re.Match[str]) -> str:
+        there = (here / link[2]).resolve()
+        copy = pages / there.relative_to(ROOT)
+        if there.is_file() and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(there, copy)
+        return link[1] if there.is_dir() else link[0]
+
+    return LINK.sub(target, text)
 
 
 def navigation(pages: Path) -> list[dict[str, Any]]:

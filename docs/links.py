@@ -58,12 +58,11 @@ def faults(site: Path) -> list[str]:
         found += [f"{name}: {fault}" for fault in page.faults]
         for link in page.links:
             parts = urlsplit(link)
-            if parts.scheme or parts.netloc or path.name == "404.html":
-                continue  # a host shows the page of error 404 at any address
+            if parts.scheme or parts.netloc:
+                continue
             there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not there.is_file():
                 found.append(f"{name}: {link} leads nowhere")
-            elif there in pages and parts.fragment:
-                if unquote(parts.fragment) not in pages[there].anchors:
-                    found.append(f"{name}: {link} has no such place")
+            elif there in pages and unquote(parts.fragment) not in pages[there].anchors | {""}:
+                found.append(f"{name}: {link} has no such place")
     return found

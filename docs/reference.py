@@ -10,7 +10,8 @@ from importlib import import_module, util
 from vaelab.cli.arguments import Option
 from vaelab.cli.catalogue import settings
 from vaelab.cli.main import COMMANDS
-from vaelab.recipes.citations import entries, reference as cited
+from vaelab.recipes.citations import entries
+from vaelab.recipes.citations import reference as cited
 
 PUBLIC = (  # the package itself, then its public subpackages
     "vaelab", "vaelab.estimator", "vaelab.recipes", "vaelab.data", "vaelab.models",
