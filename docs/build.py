@@ -25,7 +25,12 @@ from reference import reference
 ROOT = Path(__file__).parents[1]
 NAV = {  # a folder stands for those of its pages that are not named before
     "Home": ["README.md"],
-    "Tutorials": ["docs/first-steps.md", "docs/course/en", "docs/course/pt", "docs/course"],
+    "Tutorials": [
+        "docs/first-steps.md",
+        "docs/course/README.md",
+        "docs/course/en",
+        "docs/course/pt",
+    ],
     "How-to": [
         "docs/how-to/choose-a-model.md",
         "docs/data.md",
@@ -56,11 +61,15 @@ NAV = {  # a folder stands for those of its pages that are not named before
         "docs/figures.md",
         "docs/glossary.md",
         "docs/reference/bibliography.md",
-        "docs/reference/vaelab.md",
         "docs/reference",
     ],
     "Gallery": ["docs/gallery"],
     "Project": ["CHANGELOG.md", "CONTRIBUTING.md"],
+}
+GROUPS = {  # folders whose pages stand below a title of their own
+    "docs/course/en": "Lessons",
+    "docs/course/pt": "Lições em português",
+    "docs/reference": "Python",
 }
 LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 
@@ -82,6 +91,9 @@ def build(site: Path) -> None:
         told = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr).partition("Traceback")[0]
         if done.returncode:
             raise SystemExit(told)
+        for page in built.glob("docs/course/pt/*.html"):
+            text = page.read_text("utf-8").replace('<html lang="en"', '<html lang="pt-BR"', 1)
+            page.write_text(text, "utf-8")
         for name in ("404.html", "sitemap.xml"):  # of use only where the site's address is known
             (built / name).unlink()
         if found := faults(built):
@@ -122,19 +134,24 @@ def linked(text: str, page: Path, pages: Path) -> str:
 
 def navigation(pages: Path) -> list[dict[str, Any]]:
     """The pages by section, with their first headings as titles."""
-    left = {str(page.relative_to(pages)): page for page in sorted(pages.rglob("*.md"))}
+    found = sorted(pages.rglob("*.md"), key=lambda page: page.with_suffix(""))
+    left = {str(page.relative_to(pages)): page for page in found}
     named = {name for names in NAV.values() for name in names}
     nav: list[dict[str, Any]] = []
     for section, names in NAV.items():
-        entries = []
+        entries: list[dict[str, Any]] = []
         for name in names:
             folder = [page for page in left if page.startswith(f"{name}/") and page not in named]
-            for page in folder or [name]:
-                if page in left:
-                    entries.append({title(left.pop(page).read_text("utf-8")): page})
+            titled = [
+                {title(left.pop(page).read_text("utf-8")): page}
+                for page in folder or [name]
+                if page in left
+            ]
+            entries += [{GROUPS[name]: titled}] if titled and name in GROUPS else titled
         nav += [{section: entries}] if entries else []
-        if len(entries) == 1:  # the column of a section's pages has nothing to show
-            page = pages / next(iter(entries[0].values()))
+        places = [place for entry in entries for place in entry.values()]
+        if len(places) == 1 and isinstance(places[0], str):  # a list of one page says nothing
+            page = pages / places[0]
             page.write_text(f"---\nhide:\n  - navigation\n---\n{page.read_text('utf-8')}", "utf-8")
     if left:
         raise SystemExit(f"docs/build.py: NAV names no place for {', '.join(left)}")
@@ -153,19 +170,21 @@ def index(pages: Path, built: Path, nav: list[dict[str, Any]]) -> None:
     lines = ["# vaelab", "", f"> {' '.join(about[1].split())}" if about else ""]
     for section in nav:
         for heading, entries in section.items():
-            lines += ["", f"## {heading}", ""]
-            lines += [line for entry in entries for line in _entry(pages, built, entry)]
+            lines += ["", f"## {heading}", "", *_entries(pages, built, entries)]
     (built / "llms.txt").write_text("\n".join([*lines, ""]), "utf-8")
 
 
-def _entry(pages: Path, built: Path, entry: dict[str, str]) -> Iterator[str]:
-    for name, page in entry.items():
+def _entries(pages: Path, built: Path, entries: list[dict[str, Any]]) -> Iterator[str]:
+    for name, page in (pair for entry in entries for pair in entry.items()):
+        if isinstance(page, list):
+            yield from _entries(pages, built, page)
+            continue
         text = (pages / page).read_text("utf-8")
-        generated = "\n::: " in text  # its text stands in the docstrings
-        target = page.removesuffix(".md") + ".html" if generated else page
-        if not generated:
+        if "\n::: " in text:  # generated: its text stands in the docstrings
+            page = page.removesuffix(".md") + ".html"
+        else:
             shutil.copy(pages / page, built / page)
-        yield f"- [{name}]({target}): {opening(text)}"
+        yield f"- [{name}]({page}): {opening(text)}"
 
 
 def opening(text: str) -> str:

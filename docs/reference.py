@@ -38,7 +38,7 @@ def _commands() -> Iterator[str]:
     for name, command in COMMANDS.items():
         yield f"## vaelab {name}\n\n{command.about[0].upper()}{command.about[1:]}.\n"
         yield "\n".join(["```text", *command.usage, "```\n"])
-        yield "| argument | meaning | default |\n|---|---|---|"
+        yield "| argument | meaning |\n|---|---|"
         for option in command.options:
             yield _row(option)
         yield ""
@@ -46,9 +46,9 @@ def _commands() -> Iterator[str]:
 
 def _row(option: Option) -> str:
     choices = "".join(f"<br>`{name}`: {meaning}" for name, meaning in option.choices.items())
-    default = "" if option.default in (None, "", (), 0) else f"`{option.default}`"
-    name = f"{option.name} {option.value}".strip()
-    return f"| `{name}` | {_cell(option.about + choices)} | {default} |"
+    default = "" if option.default in (None, "", (), 0) else f" (default: {option.default})"
+    meaning = f"{option.about}{default}{choices}".replace("|", "\\|")
+    return f"| `{f'{option.name} {option.value}'.strip()}` | {meaning} |"
 
 
 def _settings() -> str:
@@ -104,7 +104,3 @@ def _about(package: object) -> str:
     """The docstring without its examples and listings, which are indented."""
     paragraphs = (inspect.getdoc(package) or "").split("\n\n")
     return "\n\n".join(p for p in paragraphs if not p.startswith("    "))
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")

@@ -33,9 +33,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def of_docs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The functions of docs/build.py."""
+    """The functions of docs/build.py and docs/links.py."""
     monkeypatch.syspath_prepend(DOCS)
-    return runpy.run_path(str(DOCS / "build.py"))
+    return {**runpy.run_path(str(DOCS / "links.py")), **runpy.run_path(str(DOCS / "build.py"))}
 
 
 def test_the_reference_has_every_public_name_command_setting_and_source(site: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_page_that_no_list_names_stops_the_build(of_docs: dict[str, Any], tmp_
 def test_what_a_reader_would_miss_is_a_fault(
     body: str, fault: str, of_docs: dict[str, Any], tmp_path: Path
 ) -> None:
-    (tmp_path / "index.html").write_text(body)
+    (tmp_path / "index.html").write_text(f'<meta name="generator" content="x">{body}')
     found = of_docs["faults"](tmp_path)
     assert len(found) == bool(fault)
     assert fault in "".join(found)
@@ -121,12 +121,11 @@ def offline(browser: Any) -> Iterator[Any]:
 
 
 @needs_chromium
-def test_no_page_is_wider_than_a_phone_or_a_screen(offline: Any, site: Path) -> None:
+def test_no_page_is_wider_than_a_phone_or_a_screen(
+    offline: Any, site: Path, of_docs: dict[str, Any]
+) -> None:
     over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    whole = site / "docs" / "gallery"
-    for path in sorted(site.rglob("*.html")):
-        if path.parent == whole and path.name != "index.html":
-            continue
+    for path in of_docs["made"](site):
         offline.goto(path.as_uri())
         for width in (390, 1440):
             offline.set_viewport_size({"width": width, "height": 844})
