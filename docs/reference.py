@@ -74,25 +74,27 @@ def _bibliography() -> Iterator[str]:
     listed = []
     for key, entry in entries().items():
         fields = dict(re.findall(r"^  (\w+) = \{(.*)\},$", entry, re.MULTILINE))
-        title = re.sub(r"[{}]", "", fields["title"])
-        who, _, where = cited(key).partition(", arXiv:")
-        if where:
-            who = f"{who}, [arXiv:{where}](https://arxiv.org/abs/{where})"
-        listed.append((cited(key), f"- {who}. *{title}*."))
-    yield from (line for _, line in sorted(listed))
+        title = re.sub(r"[{}]", "", fields["title"]).replace(r"\&", "&")
+        source = re.sub(r"arXiv:(\S+)$", r"[arXiv:\1](https://arxiv.org/abs/\1)", cited(key))
+        source = re.sub(r"doi:(\S+)$", r"[doi:\1](https://doi.org/\1)", source)
+        listed.append(f"- {source}. *{title}*.")
+    yield from sorted(listed)
 
 
 def _names(name: str) -> Iterator[str]:
     """The names that a package exports; those without a docstring of their own in one line."""
     package = import_module(name)
-    yield f"# Python: {name}\n\n{_about(package)}\n"
+    yield f"# {name}\n\n{_about(package)}\n"
     names = [n for n in package.__all__ if n not in ("recipe", "study") or name == "vaelab"]
     described = [n for n in names if callable(getattr(package, n)) and not _alias(package, n)]
     others = [f"`{n}`" for n in names if n not in described]
     if others:
         yield f"Also exported, as values and types: {', '.join(others)}.\n"
     for member in described:
-        yield f"::: {name}.{member}\n"
+        place = f"{name}.{member}"
+        if util.find_spec(place):  # a module has the same name, and griffe finds that
+            place += f".{member}"
+        yield f"::: {place}\n"
 
 
 def _alias(package: object, name: str) -> bool:
