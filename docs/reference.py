@@ -85,9 +85,8 @@ def _names(name: str) -> Iterator[str]:
     """The names that a package exports; those without a docstring of their own in one line."""
     package = import_module(name)
     yield f"# {name}\n\n{_about(package)}\n"
-    names = [n for n in package.__all__ if n not in ("recipe", "study") or name == "vaelab"]
-    described = [n for n in names if callable(getattr(package, n)) and not _alias(package, n)]
-    others = [f"`{n}`" for n in names if n not in described]
+    described = [member for member in package.__all__ if _documented(getattr(package, member))]
+    others = [f"`{member}`" for member in package.__all__ if member not in described]
     if others:
         yield f"Also exported, as values and types: {', '.join(others)}.\n"
     for member in described:
@@ -97,9 +96,8 @@ def _names(name: str) -> Iterator[str]:
         yield f"::: {place}\n"
 
 
-def _alias(package: object, name: str) -> bool:
-    member = getattr(package, name)
-    return not (inspect.isclass(member) or inspect.isroutine(member)) or not member.__doc__
+def _documented(member: object) -> bool:
+    return (inspect.isclass(member) or inspect.isroutine(member)) and bool(member.__doc__)
 
 
 def _about(package: object) -> str:
