@@ -92,7 +92,7 @@ def _names(name: str) -> Iterator[str]:
     for member in described:
         place = f"{name}.{member}"
         if util.find_spec(place):  # a module has the same name, and griffe finds that
-            place += f".{member}"
+            place = f"{getattr(package, member).__module__}.{member}"
         yield f"::: {place}\n"
 
 
