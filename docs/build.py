@@ -64,7 +64,7 @@ NAV = {  # a folder stands for those of its pages that are not named before
         "docs/reference",
     ],
     "Gallery": ["docs/gallery"],
-    "Project": ["CHANGELOG.md", "CONTRIBUTING.md"],
+    "Project": ["CHANGELOG.md", "CONTRIBUTING.md", "AGENTS.md"],
 }
 GROUPS = {  # folders whose pages stand below a title of their own
     "docs/course/en": "Lessons",
@@ -76,6 +76,8 @@ LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 
 def build(site: Path) -> None:
     """Build all pages in a temporary folder, check them, and put them in the place of `site`."""
+    if site.exists() and not (site / "llms.txt").is_file():
+        raise SystemExit(f"{site}: is no site of an earlier build; choose another folder")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder).resolve()
         pages, built = work / "pages", work / "site"
@@ -107,8 +109,9 @@ def collect(pages: Path) -> None:
     """Copy all pages, what they link to, and the generated reference."""
     sources = ("*.py", "zensical.toml", "__pycache__", ".*")
     shutil.copytree(ROOT / "docs", pages / "docs", ignore=shutil.ignore_patterns(*sources))
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        shutil.copy(ROOT / name, pages)
+    for name in (name for names in NAV.values() for name in names):
+        if "/" not in name and (ROOT / name).exists():
+            shutil.copy(ROOT / name, pages)
     for page in sorted(pages.rglob("*.md")):
         page.write_text(linked(page.read_text("utf-8"), page, pages), "utf-8")
     for name, text in reference().items():
@@ -123,7 +126,7 @@ def linked(text: str, page: Path, pages: Path) -> str:
 
     def target(link: re.Match[str]) -> str:
         there = (here / link[2]).resolve()
-        copy = pages / there.relative_to(ROOT)
+        copy = pages / os.path.relpath(there, ROOT)
         if there.is_file() and not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(there, copy)
@@ -133,7 +136,7 @@ def linked(text: str, page: Path, pages: Path) -> str:
 
 
 def navigation(pages: Path) -> list[dict[str, Any]]:
-    """The pages by section, with their first headings as titles."""
+    """The pages by section, with their headings as titles; a section of one page shows no list."""
     found = sorted(pages.rglob("*.md"), key=lambda page: page.with_suffix(""))
     left = {str(page.relative_to(pages)): page for page in found}
     named = {name for names in NAV.values() for name in names}
@@ -150,7 +153,7 @@ def navigation(pages: Path) -> list[dict[str, Any]]:
             entries += [{GROUPS[name]: titled}] if titled and name in GROUPS else titled
         nav += [{section: entries}] if entries else []
         places = [place for entry in entries for place in entry.values()]
-        if len(places) == 1 and isinstance(places[0], str):  # a list of one page says nothing
+        if len(places) == 1 and isinstance(places[0], str):
             page = pages / places[0]
             page.write_text(f"---\nhide:\n  - navigation\n---\n{page.read_text('utf-8')}", "utf-8")
     if left:
