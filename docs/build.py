@@ -126,10 +126,11 @@ def linked(text: str, page: Path, pages: Path) -> str:
 
     def target(link: re.Match[str]) -> str:
         there = (here / link[2]).resolve()
-        copy = pages / os.path.relpath(there, ROOT)
-        if there.is_file() and not copy.exists():
+        if there.is_file() and there.is_relative_to(ROOT):
+            copy = pages / there.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(there, copy)
+            if not copy.exists():
+                shutil.copy(there, copy)
         return link[1] if there.is_dir() else link[0]
 
     return LINK.sub(target, text)
