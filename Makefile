@@ -1,5 +1,6 @@
 # make demo        set everything up, train on scikit-learn's digits, say where the run is
 # make test        set everything up, then lint, types and the whole test suite
+# make docs        build the documentation into site/, to be read from the disk or a web host
 # make pages       bundle the scripts of the pages again, after a change in web/ (needs Node)
 # make dist        build the source archive and the wheel into dist/: the same bytes whenever they are built
 # make try-wheel   use the wheel as a new user would: without extras, in an empty environment (TRY=python3.13: with that)
@@ -10,7 +11,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test pages packages dist try-wheel reproduce clean
+.PHONY: demo test docs pages packages dist try-wheel reproduce clean
 
 demo: $(VENV)/ready
 	$(BIN)/vaelab train quickstart --out runs/demo --overwrite
@@ -20,6 +21,9 @@ test: $(VENV)/ready packages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
+
+docs: $(VENV)/ready
+	$(BIN)/python docs/build.py
 
 pages: web/node_modules/ready
 	cd web && npm run --silent check && npm run --silent build
@@ -49,4 +53,4 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) web/node_modules build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) web/node_modules build dist site src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
