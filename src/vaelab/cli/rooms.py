@@ -24,6 +24,7 @@ ROOMS = (
     "export",
     "report",
     "workflows",
+    "estimator",
     "cli",
     "__main__",
 )

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import safetensors
-import safetensors.torch
 import torch
 
 from vaelab.data import Dataset, Form, Schema, guess
@@ -20,13 +18,12 @@ from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
 from vaelab.files import Payload, opened, put, remove_scratch
 from vaelab.language import Lang
-from vaelab.models import VAE, build, units_of
+from vaelab.models import VAE
 from vaelab.recipes import AXES, Recipe, file_of, flatten, to_toml
 from vaelab.runs.card import card
 from vaelab.runs.stored import (
     AGAIN,
     FORMAT,
-    Contract,
     Environment,
     Results,
     Row,
@@ -34,10 +31,12 @@ from vaelab.runs.stored import (
     Time,
     checksum,
     is_history,
+    packed,
+    rebuilt,
+    unpacked,
     unusable,
     verify,
 )
-from vaelab.seeding import seeded
 from vaelab.training import Facts, History, State, Tensors
 
 FITTED = "fit-prior.json"
@@ -61,20 +60,13 @@ class Run:
     @cached_property
     def vae(self) -> VAE:
         """The model with the weights of best.safetensors, in evaluation mode."""
-        contract, weights = self._best
-        shape, kind = tuple(contract["shape"]), (self.form, self.schema)
-        known = (contract["levels"], contract["classes"])
-        units = units_of(self.recipe.data, shape, None, None, *kind)
-        with seeded(0, "weights"):  # the initial weights are random, and replaced
-            vae = build(self.recipe.model, shape, *known, units, *kind)
         try:
-            vae.load_state_dict(weights)
+            return rebuilt(self.recipe, *self._best)
         except RuntimeError:
             raise UserError(
                 f"{self.folder / 'best.safetensors'}: does not fit {self.folder / 'recipe.toml'} "
                 "or the Python files it names; restore what was changed"
             ) from None
-        return vae
 
     @cached_property
     def contract(self) -> dict[str, Any]:
@@ -106,16 +98,12 @@ class Run:
     def _best(self) -> tuple[dict[str, Any], Tensors]:
         """Contract and weights of best.safetensors, verified by its checksum."""
         path = self.folder / "best.safetensors"
-        with opened(path, self._weights_again):
-            pass  # it is there, and may be read
+        with opened(path, self._weights_again) as file:
+            content = file.read()
         try:
-            with safetensors.safe_open(path, framework="pt") as file:
-                contract = json.loads(file.metadata()["vaelab"])
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            verify(contract, weights, Contract)
+            return unpacked(content)
         except Exception as error:  # whatever the readers raise for a damaged file
             raise unusable(path, error) from None
-        return contract, weights
 
     def explore(
         self,
@@ -275,23 +263,7 @@ class Run:
 
     def save_best(self, vae: VAE, epoch: int, data: Dataset) -> None:
         """Write the weights, and what a reader must know to use them."""
-        weights = {name: tensor.contiguous().cpu() for name, tensor in vae.state_dict().items()}
-        contract = {
-            "format": FORMAT,
-            "shape": vae.shape,
-            "levels": data.levels,
-            "range": data.span(self.recipe.data.treatment),
-            "display": data.display(self.recipe.data.treatment),
-            "classes": vae.classes.tolist(),
-            "class_names": data.class_names,
-            "form": data.form,
-            "epoch": epoch,
-            "schema": msgspec.to_builtins(data.schema),
-        }
-        contract["checksum"] = checksum(weights, json.dumps(contract))
-        # One key: safetensors writes several in an order that changes from time to time.
-        metadata = {"vaelab": json.dumps(contract)}
-        self.write("best.safetensors", safetensors.torch.save(weights, metadata))
+        self.write("best.safetensors", packed(vae, self.recipe, data, epoch))
 
     def save_state(self, tensors: Tensors, facts: Facts) -> None:
         """Write last.pt: a flat dictionary of tensors, and all else as JSON under "facts".

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import safetensors.torch
 import torch
 from msgspec import Meta, Struct
 
-from vaelab.data import Form, Schema
+from vaelab.data import Dataset, Form, Schema, guess
 from vaelab.errors import UserError
-from vaelab.training import History, Tensors
+from vaelab.models import VAE, build, units_of
+from vaelab.recipes import Recipe
+from vaelab.seeding import seeded
+from vaelab.training import Facts, History, Tensors
 
 FORMAT = 2  # of best.safetensors and last.pt; raised when this vaelab cannot read older ones
 AGAIN = "restore it from a copy, or train again with --overwrite"
@@ -92,6 +96,54 @@ def verify(facts: dict[str, Any], tensors: Tensors, form: type[Struct]) -> None:
     if found != checksum(tensors, json.dumps(facts)):
         raise ValueError("checksum")
     msgspec.convert(facts, form)
+
+
+def packed(vae: VAE, recipe: Recipe, data: Dataset, epoch: int) -> bytes:
+    """The content of best.safetensors: weights, and the contract: what a reader must know of them.
+    """
+    weights = {name: tensor.contiguous().cpu() for name, tensor in vae.state_dict().items()}
+    contract = {
+        "format": FORMAT,
+        "shape": vae.shape,
+        "levels": data.levels,
+        "range": data.span(recipe.data.treatment),
+        "display": data.display(recipe.data.treatment),
+        "classes": vae.classes.tolist(),
+        "class_names": data.class_names,
+        "form": data.form,
+        "epoch": epoch,
+        "schema": msgspec.to_builtins(data.schema),
+    }
+    contract["checksum"] = checksum(weights, json.dumps(contract))
+    # One key: safetensors writes several in an order that changes from time to time.
+    return safetensors.torch.save(weights, {"vaelab": json.dumps(contract)})
+
+
+def unpacked(content: bytes) -> tuple[Facts, Tensors]:
+    """Contract and weights from the content of best.safetensors, verified by its checksum.
+
+    Raises whatever its readers raise where it is damaged.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")  # of the header, which is JSON
+    contract: Facts = json.loads(json.loads(content[8:end])["__metadata__"]["vaelab"])
+    weights = safetensors.torch.load(content)
+    verify(contract, weights, Contract)
+    return contract, weights
+
+
+def rebuilt(recipe: Recipe, contract: Facts, weights: Tensors) -> VAE:
+    """The model of a recipe with these weights, in evaluation mode.
+
+    Raises RuntimeError where they do not fit.
+    """
+    shape = tuple(contract["shape"])
+    schema = msgspec.convert(contract.get("schema"), Schema | None)
+    kind = (contract.get("form") or guess(shape), schema)
+    units = units_of(recipe.data, shape, None, None, *kind)
+    with seeded(0, "weights"):  # the initial weights are random, and replaced
+        vae = build(recipe.model, shape, contract["levels"], contract["classes"], units, *kind)
+    vae.load_state_dict(weights)
+    return vae
 
 
 def checksum(tensors: Tensors, text: str = "") -> str:
