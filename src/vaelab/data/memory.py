@@ -59,12 +59,12 @@ def _rows(x: Any, which: Array) -> Any:
 def _keys(x: Any) -> Array:
     """A key (N,) for each row: of an array its bytes, of a data frame a hash."""
     if hasattr(x, "iloc"):
-        keys: Array = needed("pandas", "for data frames").util.hash_pandas_object(x, index=False)
-        return np.asarray(keys)
+        return np.asarray(needed("pandas", "for data frames").util.hash_pandas_object(x, False))
     if x.dtype.kind == "f":
         x = np.where(np.isnan(x), np.nan, x + 0.0)  # one NaN, and one zero
     x = np.ascontiguousarray(x)
-    return x.view(np.dtype((np.void, x.dtype.itemsize * x.shape[1]))).ravel()
+    keys: Array = x.view(np.dtype((np.void, x.dtype.itemsize * x.shape[1]))).ravel()
+    return keys
 
 
 def in_memory(x: Any, settings: Data, weights: Array | None = None) -> Dataset:

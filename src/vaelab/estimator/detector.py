@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import erf
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from vaelab.data import Array
@@ -39,9 +40,7 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         (np.int64(5), array([1]))
     """
 
-    def __init__(
-        self, contamination: float = 0.1, estimator: VAETransformer | None = None
-    ) -> None:
+    def __init__(self, contamination: float = 0.1, estimator: VAETransformer | None = None) -> None:
         self.contamination = contamination
         self.estimator = estimator
 
@@ -98,3 +97,9 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
                 raise UserError(f"method: expected 'linear' or 'unify', got {method!r}")
         odd = odd.clip(0, 1)
         return np.stack([1 - odd, odd], 1)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(VAETransformer() if self.estimator is None else self.estimator)
+        tags.input_tags.allow_nan = inner.input_tags.allow_nan
+        return tags

@@ -14,7 +14,6 @@ from torch import Tensor
 from vaelab.data import KINDS, Array, Dataset, Schema, Split, read_rows, source_of
 from vaelab.data.frames import frame
 from vaelab.data.memory import NAME, checked, treated
-from vaelab.errors import UserError
 from vaelab.models import VAE, scores
 from vaelab.recipes import Recipe, parse, to_toml
 from vaelab.runs.stored import packed, rebuilt, unpacked
@@ -28,6 +27,11 @@ class Form(NamedTuple):
 
     framed: bool  # as data frames, in which they come back
     shape: tuple[int, ...]  # the shape of one
+
+    @classmethod
+    def of(cls, rows: Any, shape: tuple[int, ...] | None) -> Form:
+        """The form of an array (N, D) or a data frame, whose rows may have a shape."""
+        return cls(hasattr(rows, "iloc"), tuple(shape or rows.shape[1:]))
 
 
 class Kept(NamedTuple):
@@ -98,7 +102,8 @@ class Model:
         source = source_of(x)
         source.names = [column.name for column in self.columns]
         read = read_rows(source, self.schema)
-        return torch.from_numpy(read.x), read.impossible.any(1)
+        impossible: Array = read.impossible.any(1)
+        return torch.from_numpy(read.x), impossible
 
     def treated(self, x: Tensor) -> Tensor:
         """Return rows of a data set as the model sees them."""
@@ -109,8 +114,9 @@ class Model:
         found = scores(self.vae, x.double(), samples, self.seed)
         return torch.cat([one.log_p for one in found]).numpy()
 
-    def job(self, x: Tensor, weights: Array) -> Job:
-        """Return a job that trains the model on more rows, as `rows` returns them."""
+    def job(self, rows: Any, weights: Array) -> Job:
+        """Return a job that trains the model on more rows, with their weights (N,)."""
+        x, _ = self.rows(rows)
         none, found = Split(x[:0], None), self.contract
         split = Split(x, None, weights=torch.from_numpy(weights))
         data = Dataset(

@@ -11,7 +11,6 @@ import safetensors.torch
 import torch
 
 from vaelab import devices
-from vaelab.data import Batches
 from vaelab.estimator.model import Form, Model
 from vaelab.recipes import Train
 from vaelab.seeding import untouched

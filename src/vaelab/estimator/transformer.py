@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +15,29 @@ from sklearn.base import (
     OutlierMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
 
 from vaelab.data import Array
-from vaelab.data.memory import NAME, distinct, in_memory
+from vaelab.data.memory import distinct
 from vaelab.errors import UserError
+from vaelab.estimator.inputs import prepared, recipe_of, seed_of, validated, whole
 from vaelab.estimator.model import Form, Model
 from vaelab.estimator.saving import opened, saved
 from vaelab.estimator.thresholds import offset_of
 from vaelab.estimator.training import continued, fitted
-from vaelab.recipes import Recipe, override
-from vaelab.recipes import recipe as read_recipe
+from vaelab.recipes import Recipe
 from vaelab.runs import Run, load
 from vaelab.training import History
 from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job
 
-# The parameters that are settings of the recipe.
-SETTINGS = {"latent": "model.latent", "beta": "objective.beta", "epochs": "train.epochs"}
-# The settings that the estimator sets itself, and what to use in their place.
-TAKEN = {
-    "data.source": "the argument X",
-    "data.labels": "X without the column of labels",
-    "data.test": "sklearn.model_selection.train_test_split",
-    "data.split_seed": "random_state",
-    "train.seed": "random_state",
-} | {key: name for name, key in SETTINGS.items()}
-FEWEST = 20  # different rows, below which none is held out
 
-
-class VAETransformer(  # type: ignore[misc]  # scikit-learn has no types
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator
+class VAETransformer(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    OutlierMixin,
+    BaseEstimator,  # type: ignore[misc]  # untyped
 ):
     """A variational autoencoder that transforms rows to codes, scores them and makes rows up.
 
@@ -72,7 +62,8 @@ class VAETransformer(  # type: ignore[misc]  # scikit-learn has no types
         epochs: The number of passes over the rows. By default the recipe says it, as `table` does
             by a number of steps and early stopping.
         shape: The shape of a row of X, for images (H, W) or (C, H, W) and signals (L,) or (C, L).
-        settings: Any other settings, such as ``{"model.hidden": [64], "train.learning_rate": 1e-3}``.
+        settings: Any other settings of the recipe, such as ``{"model.hidden": [64, 64]}``
+            (`vaelab train --help-all` lists them).
         samples: The number K of importance samples per row of `score_samples`.
         contamination: What `predict` calls an outlier. "auto": rows that are less probable than
             95 % of held-out rows (of all rows, where fewer than 19 are held out). A number in
@@ -140,10 +131,12 @@ class VAETransformer(  # type: ignore[misc]  # scikit-learn has no types
         Raises:
             ValueError: Parameters or data cannot be used, or do not go together.
         """
-        recipe = self._recipe()
-        X, weights = self._checked(X, sample_weight, first=True)
-        job = self._job(*distinct(X, weights), recipe)
-        self.model_ = fitted(job, self._form(X))
+        recipe = recipe_of(self)
+        by_columns = recipe.data.treatment == "columns"
+        rows, weights = validated(self, X, sample_weight, first=True, by_columns=by_columns)
+        form = Form.of(rows, self.shape)
+        job = prepared(*distinct(rows, weights), recipe, form)
+        self.model_ = fitted(job, form)
         self.offset_ = offset_of(self.model_, job, self.contamination, self.samples)
         return self
 
@@ -161,41 +154,15 @@ class VAETransformer(  # type: ignore[misc]  # scikit-learn has no types
             sample_weight: Weights (N,).
         """
         before: Model | None = getattr(self, "model_", None)
-        recipe = before.recipe if before else override(self._recipe(), {"data.validation": 0.0})
-        X, weights = self._checked(X, sample_weight, first=before is None)
-        rows, totals = distinct(X, weights)
-        job = before.job(before.rows(rows)[0], totals) if before else self._job(rows, totals, recipe)
-        self.model_ = continued(job, before, before.kept.form if before else self._form(X))
+        recipe = whole(before.recipe if before else recipe_of(self))
+        by_columns, first = recipe.data.treatment == "columns", before is None
+        rows, weights = validated(self, X, sample_weight, first=first, by_columns=by_columns)
+        form = before.kept.form if before else Form.of(rows, self.shape)
+        rows, weights = distinct(rows, weights)
+        job = before.job(rows, weights) if before else prepared(rows, weights, recipe, form)
+        self.model_ = continued(job, before, form)
         self.offset_ = offset_of(self.model_, job, self.contamination, self.samples)
         return self
-
-    def _recipe(self) -> Recipe:
-        """The recipe with all that the parameters say."""
-        share, settings = self.contamination, dict(self.settings or {})
-        if share != "auto" and not (isinstance(share, Real) and 0 < share <= 0.5):
-            raise UserError(f"contamination: expected 'auto' or a share in (0, 0.5], got {share!r}")
-        for key in settings.keys() & TAKEN.keys():
-            raise UserError(f"settings: {key} has another place; use {TAKEN[key]}")
-        for name, key in SETTINGS.items():
-            if (value := getattr(self, name)) is not None:
-                settings[key] = value
-        seed = seed_of(self.random_state)
-        settings |= {"data.source": NAME, "data.labels": "none", "data.test": 0.0}
-        settings |= {"data.split_seed": seed, "train.seed": seed}
-        if isinstance(self.recipe, Recipe):
-            return override(self.recipe, settings)
-        return read_recipe(self.recipe, settings)
-
-    def _job(self, rows: Any, weights: Array, recipe: Recipe) -> Job:
-        """A job that trains on these rows."""
-        if len(rows) < FEWEST:
-            recipe = override(recipe, {"data.validation": 0.0})
-        if recipe.data.treatment != "columns":
-            rows = rows.reshape(-1, *self._form(rows).shape)
-        return Job(recipe, Console(quiet=True), data=in_memory(rows, recipe.data, weights))
-
-    def _form(self, X: Any) -> Form:
-        return Form(hasattr(X, "iloc"), tuple(self.shape or X.shape[1:]))
 
     @property
     def _by_columns(self) -> bool:
@@ -203,26 +170,9 @@ class VAETransformer(  # type: ignore[misc]  # scikit-learn has no types
         if hasattr(self, "model_"):
             return self.model_.schema is not None
         try:
-            return self._recipe().data.treatment == "columns"
+            return recipe_of(self).data.treatment == "columns"
         except UserError:  # which `fit` raises
             return False
-
-    def _checked(self, X: Any, sample_weight: Any, *, first: bool) -> tuple[Any, Array]:
-        """X as an array or a data frame, checked as scikit-learn does, and the weights (N,)."""
-        by_columns = self._by_columns
-        if hasattr(X, "to_pandas"):  # data frames of polars and others
-            X = X.to_pandas()
-        if by_columns and hasattr(X, "iloc") and getattr(X, "ndim", 2) == 2:
-            validate_data(self, X, reset=first, skip_check_array=True)
-            if len(X) < 1 + first:
-                raise UserError(f"X: has {len(X)} sample(s); at least {1 + first} are needed")
-        else:
-            X = validate_data(
-                self, X, reset=first, dtype=np.float64 if by_columns else "numeric",
-                ensure_all_finite="allow-nan" if by_columns else True,
-                ensure_min_samples=1 + first,
-            )  # fmt: skip
-        return X, _check_sample_weight(sample_weight, X, dtype=np.float64)
 
     # --- use
 
@@ -292,7 +242,8 @@ class VAETransformer(  # type: ignore[misc]  # scikit-learn has no types
     def _seen(self, X: Any) -> tuple[torch.Tensor, Array]:
         """Rows as the model sees them, and which of them are impossible."""
         check_is_fitted(self)
-        x, impossible = self.model_.rows(self._checked(X, None, first=False)[0])
+        rows, _ = validated(self, X, None, first=False, by_columns=self._by_columns)
+        x, impossible = self.model_.rows(rows)
         return self.model_.treated(x), impossible
 
     # --- runs
@@ -313,7 +264,8 @@ class VAETransformer(  # type: ignore[misc]  # scikit-learn has no types
             UserError: The rows are not those of `fit`, or the folder is in use.
         """
         check_is_fitted(self)
-        rows, _ = distinct(*self._checked(X, sample_weight, first=False))
+        by_columns = self._by_columns
+        rows, _ = distinct(*validated(self, X, sample_weight, first=False, by_columns=by_columns))
         if self.model_.schema is None:
             rows = rows.reshape(-1, *self.model_.kept.form.shape)
         return saved(self.model_, rows, Path(folder), overwrite)
@@ -366,10 +318,3 @@ class VAETransformer(  # type: ignore[misc]  # scikit-learn has no types
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self._by_columns
         return tags
-
-
-def seed_of(random_state: Any) -> int:
-    """Return a seed: an int as it is, else a random number."""
-    if isinstance(random_state, Integral):
-        return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))

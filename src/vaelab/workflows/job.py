@@ -82,7 +82,13 @@ class Job:
     def _batches(self, split: Split, augment: bool = False) -> Batches:
         levels, settings = self.data.levels, self.recipe.data
         return Batches(
-            split.x, levels, settings, self.device, augment=augment, y=split.y, weights=split.weights
+            split.x,
+            levels,
+            settings,
+            self.device,
+            augment=augment,
+            y=split.y,
+            weights=split.weights,
         )
 
     def _check(self) -> None:
