@@ -1,7 +1,7 @@
 """scikit-learn's own checks of estimators, counted.
 
     python benchmarks/sklearn_checks.py            # small networks and few epochs: a minute
-    python benchmarks/sklearn_checks.py --default  # and the default parameters: half an hour
+    python benchmarks/sklearn_checks.py --default  # the default parameters: half an hour
 
 into benchmarks/results/sklearn_checks.json. No check is excused: `expected_failed_checks` is empty.
 """
@@ -17,9 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-os.environ["SCIPY_ARRAY_API"] = (
-    "1"  # before SciPy is imported, or the check of array APIs is skipped
-)
+os.environ["SCIPY_ARRAY_API"] = "1"  # before SciPy is imported; else a check is skipped
 
 import sklearn
 from sklearn.utils.estimator_checks import check_estimator
@@ -54,10 +52,11 @@ def counted(estimator: Any) -> dict[str, Any]:
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    estimators = {"small": VAETransformer(**SMALL)}
-    estimators["detector"] = VAEDetector(estimator=VAETransformer(**SMALL, random_state=0))
+    small = VAETransformer(**SMALL)
+    detector = VAEDetector(estimator=VAETransformer(**SMALL, random_state=0))
+    estimators: dict[str, Any] = {"small": small, "detector": detector}
     if "--default" in sys.argv:
-        estimators["default"] = VAETransformer()
+        estimators = {"default": VAETransformer()}
     found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     found["scikit-learn"] = sklearn.__version__
     for name, estimator in estimators.items():

@@ -128,7 +128,7 @@ class Batches:
         return None if self.y is None else self.y.index_select(0, index.to(self.y.device))
 
     def weights(self, index: Tensor) -> Tensor | None:
-        """How much each of the images `index` counts, (B,), on average 1; None where all are equal."""
+        """How much each of the images `index` counts, (B,), on average 1; None: all the same."""
         return None if self.weight is None else self.weight[index.to(self.weight.device)]
 
     def _move(self, x: Tensor, generator: torch.Generator) -> Tensor:

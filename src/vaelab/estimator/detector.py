@@ -15,7 +15,7 @@ from vaelab.errors import UserError
 from vaelab.estimator.transformer import VAETransformer
 
 
-class VAEDetector(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class VAEDetector(BaseEstimator):
     """Scores -log p(x) in nats: higher is odder, and the label of an outlier is 1.
 
     It has the methods and attributes of the detectors of PyOD (Zhao, Nasrullah & Li, 2019,

@@ -37,7 +37,7 @@ def recipe_of(estimator: Any) -> Recipe:
         UserError: A parameter is not valid, or parameters do not go together.
     """
     share, settings = estimator.contamination, dict(estimator.settings or {})
-    if share != "auto" and not (isinstance(share, Real) and 0 < share <= 0.5):
+    if share != "auto" and not (isinstance(share, Real) and 0 < float(share) <= 0.5):
         raise UserError(f"contamination: expected 'auto' or a share in (0, 0.5], got {share!r}")
     for key in settings.keys() & TAKEN.keys():
         raise UserError(f"settings: {key} has another place; use {TAKEN[key]}")

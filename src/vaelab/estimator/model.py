@@ -102,8 +102,7 @@ class Model:
         source = source_of(x)
         source.names = [column.name for column in self.columns]
         read = read_rows(source, self.schema)
-        impossible: Array = read.impossible.any(1)
-        return torch.from_numpy(read.x), impossible
+        return torch.from_numpy(read.x), np.asarray(read.impossible.any(1))
 
     def treated(self, x: Tensor) -> Tensor:
         """Return rows of a data set as the model sees them."""

@@ -37,7 +37,7 @@ class VAETransformer(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     OutlierMixin,
-    BaseEstimator,  # type: ignore[misc]  # untyped
+    BaseEstimator,
 ):
     """A variational autoencoder that transforms rows to codes, scores them and makes rows up.
 

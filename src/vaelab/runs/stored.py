@@ -99,7 +99,7 @@ def verify(facts: dict[str, Any], tensors: Tensors, form: type[Struct]) -> None:
 
 
 def packed(vae: VAE, recipe: Recipe, data: Dataset, epoch: int) -> bytes:
-    """The content of best.safetensors: weights, and the contract: what a reader must know of them."""
+    """The content of best.safetensors: the weights, and the contract, what a reader must know."""
     weights = {name: tensor.contiguous().cpu() for name, tensor in vae.state_dict().items()}
     contract = {
         "format": FORMAT,
