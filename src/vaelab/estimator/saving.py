@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from vaelab import devices
@@ -28,7 +29,8 @@ def saved(model: Model, rows: Any, folder: Path, overwrite: bool) -> Run:
     The data are kept in the cache folder, like those of every run whose data were in memory.
     """
     check_free(folder, overwrite)
-    recipe = override(model.recipe, {"data.source": str(stored(rows)), "name": folder.name})
+    recipe = override(model.recipe, {"data.source": str(stored(rows))})
+    recipe = msgspec.structs.replace(recipe, name=folder.name)
     job = Job(recipe, Console(quiet=True), data=load(recipe.data))
     if job.fingerprint != model.kept.fingerprint:
         raise UserError(f"{NAME}: is not what the estimator was fitted to; give it the same rows, "
