@@ -13,17 +13,20 @@ from vaelab.errors import UserError
 from vaelab.estimator import VAETransformer
 
 
-def test_a_run_of_a_data_frame_opens_scores_and_evaluates(tmp_path: Path) -> None:
+def test_a_run_of_a_data_frame_opens_scores_and_evaluates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaelab.evaluation.annealing.TEMPERATURES", 5)
     frame = people()
     vae = small().fit(frame)
     run = vaelab.load(vae.to_run(tmp_path / "run", frame).folder)
     assert run.finished
     assert run.recipe.name == "run"
     assert len(run.history) == vae.n_iter_ == 2
-    found = vaelab.score(run, frame, samples=5)
-    np.testing.assert_allclose(-found.score, vae.score_samples(frame), rtol=1e-4)
-    entry = vaelab.evaluate(run, quiet=True)
-    assert "nll" in str(entry)
+    scored = vaelab.score(run, frame, samples=5)
+    np.testing.assert_allclose(-scored.score, vae.score_samples(frame), rtol=1e-4)
+    found = vaelab.evaluate(run, sections=["likelihood"], samples=20, images=4, quiet=True)
+    assert "nll" in str(found)
     again = VAETransformer.from_run(run, samples=5)
     assert np.array_equal(again.transform(frame), vae.transform(frame))
     assert again.offset_ == vae.offset_
