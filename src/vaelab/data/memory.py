@@ -38,9 +38,9 @@ def distinct(x: Any, weights: Array) -> tuple[Any, Array]:
     Raises:
         UserError: No row has a weight above 0, or one has a negative weight.
 
-    >>> distinct(np.array([[2.0], [1.0], [2.0]]), np.array([1.0, 1.0, 2.0]))
-    (array([[1.],
-           [2.]]), array([1., 3.]))
+    >>> rows, weights = distinct(np.array([[2.0], [1.0], [2.0]]), np.array([1.0, 1.0, 2.0]))
+    >>> rows.tolist(), weights.tolist()
+    ([[2.0], [1.0]], [3.0, 1.0])
     """
     if (weights < 0).any():
         raise UserError(f"sample_weight: the weight {weights.min():g} is negative; use 0 or more")
