@@ -16,9 +16,11 @@ import torch
 from estimators import numbers, people, small
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
 
 from vaelab.errors import UserError
 from vaelab.estimator import VAETransformer
@@ -112,6 +114,9 @@ def test_the_same_seed_gives_the_same_estimator() -> None:
 def test_random_states_are_those_of_scikit_learn() -> None:
     one, two = (small(random_state=np.random.RandomState(3)).fit(X).score(X) for _ in range(2))
     assert one == two
+    state = np.random.RandomState(3)
+    get_tags(small(random_state=state))  # does not draw from it
+    assert state.randint(100) == np.random.RandomState(3).randint(100)
     free = small(random_state=None)
     assert free.fit(X).score(X) != free.fit(X).score(X)
 
@@ -270,6 +275,12 @@ def test_binarised_images_are_scored_by_the_same_random_numbers() -> None:
 
 
 # --- parameters, searches, pipelines
+
+
+@pytest.mark.parametrize("method", ["transform", "predict", "score_samples", "inverse_transform"])
+def test_an_estimator_is_fitted_before_it_is_used(method: str) -> None:
+    with pytest.raises(NotFittedError):
+        getattr(small(), method)(X)
 
 
 def test_parameters_that_do_not_go_together_are_refused() -> None:

@@ -30,8 +30,8 @@ TAKEN = {
 FEWEST = 20  # different rows, below which none is held out
 
 
-def recipe_of(estimator: Any) -> Recipe:
-    """Return the recipe with all that the parameters of an estimator say.
+def recipe_of(estimator: Any, seed: int) -> Recipe:
+    """Return the recipe with all that the parameters of an estimator say, but for its random state.
 
     Raises:
         UserError: A parameter is not valid, or parameters do not go together.
@@ -44,7 +44,6 @@ def recipe_of(estimator: Any) -> Recipe:
     for name, key in SETTINGS.items():
         if (value := getattr(estimator, name)) is not None:
             settings[key] = value
-    seed = seed_of(estimator.random_state)
     settings |= {"data.source": NAME, "data.labels": "none", "data.test": 0.0}
     settings |= {"data.split_seed": seed, "train.seed": seed}
     if isinstance(estimator.recipe, Recipe):

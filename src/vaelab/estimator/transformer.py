@@ -34,10 +34,7 @@ from vaelab.workflows.job import Job
 
 
 class VAETransformer(
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    OutlierMixin,
-    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator
 ):
     """A variational autoencoder that transforms rows to codes, scores them and makes rows up.
 
@@ -131,7 +128,7 @@ class VAETransformer(
         Raises:
             ValueError: Parameters or data cannot be used, or do not go together.
         """
-        recipe = recipe_of(self)
+        recipe = recipe_of(self, seed_of(self.random_state))
         by_columns = recipe.data.treatment == "columns"
         rows, weights = validated(self, X, sample_weight, first=True, by_columns=by_columns)
         form = Form.of(rows, self.shape)
@@ -154,7 +151,8 @@ class VAETransformer(
             sample_weight: Weights (N,).
         """
         before: Model | None = getattr(self, "model_", None)
-        recipe = whole(before.recipe if before else recipe_of(self))
+        seed = before.seed if before else seed_of(self.random_state)
+        recipe = whole(before.recipe if before else recipe_of(self, seed))
         by_columns, first = recipe.data.treatment == "columns", before is None
         rows, weights = validated(self, X, sample_weight, first=first, by_columns=by_columns)
         form = before.kept.form if before else Form.of(rows, self.shape)
@@ -170,7 +168,7 @@ class VAETransformer(
         if hasattr(self, "model_"):
             return self.model_.schema is not None
         try:
-            return recipe_of(self).data.treatment == "columns"
+            return recipe_of(self, 0).data.treatment == "columns"
         except UserError:  # which `fit` raises
             return False
 
@@ -178,8 +176,9 @@ class VAETransformer(
 
     def transform(self, X: Any) -> Array:
         """Return the posterior means E[z|x], (N, L) float64; of other posteriors their centres."""
-        found: Array = self.model_.vae.encode(self._seen(X)[0]).numpy()
-        return found
+        x, _ = self._seen(X)
+        codes: Array = self.model_.vae.encode(x).numpy()
+        return codes
 
     def inverse_transform(self, Z: Any) -> Any:
         """Return E[x|z] for codes (N, L): an array (N, D), or a data frame if `fit` got one.
