@@ -47,7 +47,7 @@ class Job:
         if idle and not fitted:
             raise UserError(idle)
         self.console = console
-        self.changes = [f"{key} {value}" for key, (_, value) in changes(recipe).items()]
+        self.asked = recipe
         self.device = devices.device(recipe.train.device)
         if data is None:
             recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
@@ -141,8 +141,8 @@ def introduce(job: Job) -> None:
     counts = {name: len(split.x) for name, split in data.splits().items()}
     images = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     say(f"{recipe.name}: {recipe.about}" if recipe.about else recipe.name)
-    if job.changes:
-        say(f"changed settings: {', '.join(job.changes)}")
+    if changed := [f"{key} {value}" for key, (_, value) in changes(job.asked).items()]:
+        say(f"changed settings: {', '.join(changed)}")
     labels = "with labels" if data.train.y is not None else "no labels"
     shape = "x".join(map(str, data.shape))
     say(f"data: {data.name}, shape {shape}, {labels}; {images}")
