@@ -25,6 +25,7 @@ ROOMS = (
     "report",
     "tracking",
     "workflows",
+    "estimator",
     "cli",
     "__main__",
 )

@@ -52,6 +52,7 @@ class Batches:
         device: torch.device,
         augment: bool = False,
         y: Tensor | None = None,
+        weights: Tensor | None = None,
     ):
         self.treatment = settings.treatment
         self.rotate, self.shift = (
@@ -88,6 +89,7 @@ class Batches:
             x, levels, self.treatment = _binarise(x, levels, settings), 2, "grey"  # done for good
         self.x, self.levels = x.to(device), levels
         self.y = None if y is None else y.to(device)
+        self.weight = None if weights is None else (weights / weights.mean()).float().to(device)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -124,6 +126,10 @@ class Batches:
     def labels(self, index: Tensor) -> Tensor | None:
         """The labels of the images `index`, (B,), where there are labels."""
         return None if self.y is None else self.y.index_select(0, index.to(self.y.device))
+
+    def weights(self, index: Tensor) -> Tensor | None:
+        """How much each of the images `index` counts, (B,), on average 1; None: all the same."""
+        return None if self.weight is None else self.weight[index.to(self.weight.device)]
 
     def _move(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Rotate, then shift: the pixel at p, from the centre, comes from R^-1 (p - shift)."""

@@ -74,6 +74,8 @@ def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
             )
         factors = _factors(arrays.factors, len(images.x), f"{origin}: factors")
         images = images._replace(factors=factors)
+    if arrays.weights is not None:
+        images = images._replace(weights=torch.from_numpy(arrays.weights).double())
     said = (*arrays.notes, *dict.fromkeys(notes))
     validation, test = splits.get("x_validation"), splits.get("x_test")
     return Checked(images, validation, test, levels, names, said, form)

@@ -19,6 +19,7 @@ class Split(NamedTuple):
     x: Tensor  # (N, *shape) uint8 levels 0 .. levels - 1, or float32 where levels is None
     y: Tensor | None  # (N,) int64
     factors: Tensor | None = None  # (N, F) int64, from 0: the known factors of each image
+    weights: Tensor | None = None  # (N,) float64, how much each counts; None: all the same
 
     def take(self, which: Tensor) -> Split:
         """The images chosen by an index or a mask, with all that belongs to them."""
@@ -120,6 +121,7 @@ class Arrays(NamedTuple):
     features: tuple[str, ...] = ()  # the names of a table's columns
     schema: Schema | None = None  # the columns of a table that is read by their types
     form: Form | None = None  # what the rows are, where the source knows; else the shape tells
+    weights: Array | None = None  # (N,) of x: how much each row counts; None: all the same
 
 
 def spread(n: int, count: int) -> Array:

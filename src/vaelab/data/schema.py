@@ -149,6 +149,14 @@ class Schema(Struct, frozen=True):
         """The columns of x that have empty cells."""
         return tuple(column for column in self.modelled if column.holes)
 
+    def within(self, x: Array) -> Array:
+        """Return x (N, D) with the numbers beyond the range of the table set to its ends."""
+        found = x.copy()
+        for i, column in enumerate(self.modelled):
+            if not KINDS[column.kind].words:
+                found[:, i] = x[:, i].clip(column.low, column.high)
+        return found
+
     def cells(self, x: Array, others: Mapping[str, Sequence[str]] | None = None) -> Cells:
         """Return the table that x (N, D) stands for, in the order of the columns.
 

@@ -69,5 +69,4 @@ def _compacted(split: Split, keep: Tensor) -> Split:
     for start in range(0, len(keep), 4096):
         index = keep[start : start + 4096]
         x[start : start + len(index)] = x[index]
-    y, factors = (None if part is None else part[keep] for part in split[1:])
-    return Split(x[: len(keep)], y, factors)
+    return Split(x[: len(keep)], *(None if part is None else part[keep] for part in split[1:]))

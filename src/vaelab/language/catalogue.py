@@ -49,11 +49,11 @@ def text(page: str, key: str, lang: Lang, rows: bool = False, /, **values: objec
 def of_rows(template: str, lang: Lang) -> str:
     """Return a text about images as one about the rows of a table.
 
-    >>> of_rows("what an image costs: {nats} nats per image", "en")
-    'what a row costs: {nats} nats per row'
+    >>> of_rows("what an image costs: {nats} nats per image, {images} images", "en")
+    'what a row costs: {nats} nats per row, {images} rows'
     """
     for image, row in ROWS[lang]:
-        template = re.sub(rf"\b{image}", row, template)
+        template = re.sub(rf"(?<!{{)\b{image}", row, template)  # but not the name of a slot
     return template
 
 

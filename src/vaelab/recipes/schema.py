@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -104,8 +105,13 @@ def sections() -> dict[str, type[Struct]]:
     }
 
 
-def fields() -> Iterator[Field]:
+@cache
+def fields() -> tuple[Field, ...]:
     """Every ``section.field`` of a recipe."""
+    return tuple(_fields())
+
+
+def _fields() -> Iterator[Field]:
     for section, struct in sections().items():
         hints = get_type_hints(struct, include_extras=True)
         for field in msgspec.structs.fields(struct):

@@ -18,7 +18,7 @@ from vaelab.data import load as load_data
 from vaelab.errors import UserError, quoted
 from vaelab.files import FORMAT, Payload, note, opened, put, remove_scratch
 from vaelab.language import Lang
-from vaelab.models import VAE, build, units_of
+from vaelab.models import VAE
 from vaelab.recipes import Recipe, files_of, to_toml
 from vaelab.runs.archives import origin
 from vaelab.runs.card import card
@@ -29,13 +29,13 @@ from vaelab.runs.stored import (
     Row,
     Time,
     is_history,
+    packed,
     read_state,
     read_weights,
+    rebuilt,
     state_content,
     upgraded,
-    written_weights,
 )
-from vaelab.seeding import seeded
 from vaelab.training import Facts, History, State, Tensors
 
 FITTED = "fit-prior.json"
@@ -62,21 +62,14 @@ class Run:
     @cached_property
     def vae(self) -> VAE:
         """The model with the best weights, in evaluation mode."""
-        contract, weights = self._best
-        shape, kind = tuple(contract["shape"]), (self.form, self.schema)
-        known = (contract["levels"], contract["classes"])
-        units = units_of(self.recipe.data, shape, None, None, *kind)
-        with seeded(0, "weights"):  # the initial weights are random, and replaced
-            vae = build(self.recipe.model, shape, *known, units, *kind)
         try:
-            vae.load_state_dict(weights)
+            return rebuilt(self.recipe, *self._best)
         except RuntimeError:
             recipe = self._shown(CONFIG if is_card(self.folder) else "recipe.toml")
             raise UserError(
                 f"{self._shown(self.weights.name)}: does not fit {recipe} or the Python files it "
                 "names; restore what was changed"
             ) from None
-        return vae
 
     @cached_property
     def contract(self) -> dict[str, Any]:
@@ -308,8 +301,7 @@ class Run:
 
     def save_best(self, vae: VAE, epoch: int, data: Dataset) -> None:
         """Write the weights, and what a reader must know to use them."""
-        treatment = self.recipe.data.treatment
-        self.write("best.safetensors", written_weights(vae, epoch, data, treatment))
+        self.write("best.safetensors", packed(vae, self.recipe, data, epoch))
 
     def save_state(self, tensors: Tensors, facts: Facts) -> None:
         """Write last.pt: a flat dictionary of tensors, and all else as JSON under "facts"."""

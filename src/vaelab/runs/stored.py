@@ -13,10 +13,12 @@ import safetensors.torch
 import torch
 from msgspec import Meta, Struct
 
-from vaelab.data import Dataset, Form, Schema
+from vaelab.data import Dataset, Form, Schema, guess
 from vaelab.errors import UserError
 from vaelab.files import FORMAT, opened
-from vaelab.models import VAE
+from vaelab.models import VAE, build, units_of
+from vaelab.recipes import Recipe
+from vaelab.seeding import seeded
 from vaelab.training import Facts, History, State, Tensors
 
 FIRST = 1  # of vaelab 0.1.0, without checksums; of it the weights are read, but not the state
@@ -80,15 +82,15 @@ class OlderError(Exception):
     """The file has the form of an earlier vaelab."""
 
 
-def written_weights(vae: VAE, epoch: int, data: Dataset, treatment: str) -> bytes:
+def packed(vae: VAE, recipe: Recipe, data: Dataset, epoch: int) -> bytes:
     """Return the file of the weights, with what a reader must know to use them: the contract."""
     weights = {name: tensor.contiguous().cpu() for name, tensor in vae.state_dict().items()}
     contract = {
         "format": FORMAT,
         "shape": vae.shape,
         "levels": data.levels,
-        "range": data.span(treatment),
-        "display": data.display(treatment),
+        "range": data.span(recipe.data.treatment),
+        "display": data.display(recipe.data.treatment),
         "classes": vae.classes.tolist(),
         "class_names": data.class_names,
         "form": data.form,
@@ -101,24 +103,47 @@ def written_weights(vae: VAE, epoch: int, data: Dataset, treatment: str) -> byte
 
 
 def read_weights(path: Path, missing: str, shown: Path) -> tuple[Facts, Tensors]:
-    """Return contract and weights of a file of weights, verified by its checksum.
+    """Return contract and weights of a file of weights.
 
     `missing` is the remedy where there is no such file, `shown` its path in messages.
     """
-    with opened(path, missing, shown):
-        pass  # it is there, and may be read
+    with opened(path, missing, shown) as file:
+        content = file.read()
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            contract: Facts = json.loads(file.metadata()["vaelab"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if contract["format"] == FIRST and "checksum" not in contract:
-            contract = {"classes": [], "display": contract["range"]} | contract
-            msgspec.convert(contract, Contract)
-        else:
-            verify(contract, weights, Contract)
+        return unpacked(content)
     except Exception as error:  # whatever the readers raise for a damaged file
         raise _unusable(shown, error) from None
+
+
+def unpacked(content: bytes) -> tuple[Facts, Tensors]:
+    """Return contract and weights from the content of a file, verified by its checksum.
+
+    Raises whatever its readers raise where it is damaged.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")  # of the header, which is JSON
+    contract: Facts = json.loads(json.loads(content[8:end])["__metadata__"]["vaelab"])
+    weights = safetensors.torch.load(content)
+    if contract["format"] == FIRST and "checksum" not in contract:
+        contract = {"classes": [], "display": contract["range"]} | contract
+        msgspec.convert(contract, Contract)
+    else:
+        verify(contract, weights, Contract)
     return contract, weights
+
+
+def rebuilt(recipe: Recipe, contract: Facts, weights: Tensors) -> VAE:
+    """Return the model of a recipe with these weights, in evaluation mode.
+
+    Raises RuntimeError where they do not fit.
+    """
+    shape = tuple(contract["shape"])
+    schema = msgspec.convert(contract.get("schema"), Schema | None)
+    kind = (contract.get("form") or guess(shape), schema)
+    units = units_of(recipe.data, shape, None, None, *kind)
+    with seeded(0, "weights"):  # the initial weights are random, and replaced
+        vae = build(recipe.model, shape, contract["levels"], contract["classes"], units, *kind)
+    vae.load_state_dict(weights)
+    return vae
 
 
 def upgraded(contract: Facts, weights: Tensors, scale: float) -> tuple[Facts, Tensors]:

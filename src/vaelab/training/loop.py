@@ -148,7 +148,9 @@ class _Training:
             for group in optimiser.param_groups:
                 group["lr"] = rate
             index = self.batches[i]
-            loss, terms = model(data(index, self.streams["data"]), data.labels(index), numbers)
+            loss, terms = model(
+                data(index, self.streams["data"]), data.labels(index), numbers, data.weights(index)
+            )
             optimiser.zero_grad()
             self.fabric.backward(loss)
             if settings.clip:

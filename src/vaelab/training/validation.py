@@ -46,6 +46,8 @@ def terms(vae: VAE, batches: Batches, seed: int, k: int = 1) -> Terms:
         for index in torch.arange(len(batches), device=device).split(rows):
             draw = vae.draw(batches(index, stream), k, batches.labels(index))
             bound = iwae(draw) if k > 1 else torch.zeros_like(draw.distortion)
-            total += torch.stack([draw.distortion.sum(), draw.rate.sum(), -bound.sum()]).cpu()
+            found = torch.stack([draw.distortion, draw.rate, -bound])  # (3, B)
+            weights = batches.weights(index)
+            total += (found if weights is None else found * weights).sum(1).cpu()
     distortion, rate, bound = (total / len(batches)).tolist()
     return Terms(distortion, rate, bound if k > 1 else None)

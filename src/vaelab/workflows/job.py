@@ -9,11 +9,10 @@ from functools import cached_property
 import msgspec
 
 from vaelab import devices
-from vaelab.data import Batches, Dataset, Split, anchored, check_support
-from vaelab.data import load as load_data
+from vaelab.data import Batches, Dataset, Split, anchored, check_support, load
 from vaelab.errors import UserError
 from vaelab.models import build, start, summary, support, units_of
-from vaelab.recipes import Data, Objective, Recipe, changes, flatten, rules
+from vaelab.recipes import Objective, Recipe, changes, flatten, rules
 from vaelab.seeding import seeded
 from vaelab.training import Step, batch_sizes, schedules
 from vaelab.workflows.console import Console
@@ -30,7 +29,7 @@ class Job:
         recipe: The recipe.
         console: The console output.
         fitted: Whether the prior is fitted after the training; see `posthoc_prior`.
-        read: A function that loads the data.
+        data: The data, where they are in memory; by default they are loaded.
 
     Raises:
         UserError: The recipe cannot be trained.
@@ -42,26 +41,27 @@ class Job:
         console: Console,
         *,
         fitted: bool = False,
-        read: Callable[[Data], Dataset] = load_data,
+        data: Dataset | None = None,
     ) -> None:
         idle = rules.idle(recipe.model, recipe.objective)
         if idle and not fitted:
             raise UserError(idle)
         self.console = console
-        self.changes = [f"{key} {value}" for key, (_, value) in changes(recipe).items()]
-        self.recipe = recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
+        self.asked = recipe
         self.device = devices.device(recipe.train.device)
-        self.data = read(recipe.data)
+        if data is None:
+            recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
+        self.data = load(recipe.data) if data is None else data
         self.recipe = recipe = self._with_steps(recipe)
         check_support(self.data, support(recipe.model), recipe.data, recipe.model.likelihood)
         self.train = self._batches(self.data.train, augment=True)
         self.validation = self._batches(self.data.validation)
         self.test = self._batches(self.data.test)
         with seeded(recipe.train.seed, "weights"):
-            data, shape, levels = self.data, self.data.shape, self.data.levels
-            kind = (data.form, data.schema)
-            units = units_of(recipe.data, shape, data.train.x, levels, *kind)
-            self.vae = build(recipe.model, shape, levels, data.classes(), units, *kind)
+            shape, levels = self.data.shape, self.data.levels
+            kind = (self.data.form, self.data.schema)
+            units = units_of(recipe.data, shape, self.data.train.x, levels, *kind)
+            self.vae = build(recipe.model, shape, levels, self.data.classes(), units, *kind)
             self.step = Step(self.vae, recipe.objective)
             start(self.vae, self.train)
         schedules.check(recipe.train)
@@ -81,7 +81,15 @@ class Job:
 
     def _batches(self, split: Split, augment: bool = False) -> Batches:
         levels, settings = self.data.levels, self.recipe.data
-        return Batches(split.x, levels, settings, self.device, augment=augment, y=split.y)
+        return Batches(
+            split.x,
+            levels,
+            settings,
+            self.device,
+            augment=augment,
+            y=split.y,
+            weights=split.weights,
+        )
 
     def _check(self) -> None:
         settings = self.recipe
@@ -133,8 +141,8 @@ def introduce(job: Job) -> None:
     counts = {name: len(split.x) for name, split in data.splits().items()}
     images = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     say(f"{recipe.name}: {recipe.about}" if recipe.about else recipe.name)
-    if job.changes:
-        say(f"changed settings: {', '.join(job.changes)}")
+    if changed := [f"{key} {value}" for key, (_, value) in changes(job.asked).items()]:
+        say(f"changed settings: {', '.join(changed)}")
     labels = "with labels" if data.train.y is not None else "no labels"
     shape = "x".join(map(str, data.shape))
     say(f"data: {data.name}, shape {shape}, {labels}; {images}")

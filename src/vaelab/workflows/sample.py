@@ -69,18 +69,13 @@ def sample_rows(
         for column in schema.columns
         if column.kind in ("identifier", "text", "ignored")
     ]
-    beyond = 0
-    for i, column in enumerate(schema.modelled):
-        if not KINDS[column.kind].words:
-            outside = (x[:, i] < column.low) | (x[:, i] > column.high)
-            beyond += int(outside.sum())
-            x[:, i] = x[:, i].clip(column.low, column.high)
-    if beyond:
+    within = schema.within(x)
+    if beyond := int((within != x).sum()):
         notes.append(
             f"{beyond:,} of {x.size:,} cells lay beyond the range of the training table, and are "
             "set to its ends"
         )
-    return Sampled(schema, x, _labels(run, schema, n, label, notes), tuple(notes))
+    return Sampled(schema, within, _labels(run, schema, n, label, notes), tuple(notes))
 
 
 def _labels(run: Run, schema: Schema, n: int, label: int | None, notes: list[str]) -> Cells:

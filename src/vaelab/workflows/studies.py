@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vaelab.data import load as load_data
+from msgspec.structs import replace
+
+from vaelab.data import anchored, load
 from vaelab.errors import UserError, quoted
 from vaelab.files import locked, opened, put, written
 from vaelab.recipes import Recipe
@@ -42,10 +44,11 @@ def train_all(
     All recipes and folders are checked before anything is written. Raises the same errors as
     `train`.
     """
-    out, console, read = Path(out), Console(quiet), cache(load_data)
+    out, console, loaded = Path(out), Console(quiet), cache(load)
     trackers = trackers_of(track)
     _check_free(out, overwrite)
-    jobs = {name: Job(recipe, console, read=read) for name, recipe in recipes.items()}
+    recipes = {name: replace(one, data=anchored(one.data)) for name, one in recipes.items()}
+    jobs = {name: Job(one, console, data=loaded(one.data)) for name, one in recipes.items()}
     for name in jobs:
         check_free(out / name, overwrite)
     with locked(out):
