@@ -155,6 +155,14 @@ def test_one_latent_dimension_has_a_decoded_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("plain_run")
+def test_a_run_without_formats_has_no_figures_and_a_report(tmp_path: Path) -> None:
+    run = trained(tmp_path, {"figures.format": []})
+    assert not (run.folder / "figures").exists()
+    assert (run.folder / "report.html").is_file()
+    assert "nats" in run._repr_html_()
+
+
+@pytest.mark.usefixtures("plain_run")
 def test_an_autoencoder_has_no_prior_posterior_or_rate_in_its_figures(tmp_path: Path) -> None:
     run = trained(tmp_path, {"model.variant": "ae"})
     for title in (latent_title(run), sample_title(run)):

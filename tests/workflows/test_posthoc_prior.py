@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 from pathlib import Path
@@ -85,6 +86,18 @@ def test_the_command_says_what_was_gained_and_keeps_what_is_there(
     assert main(["fit-prior", str(folder), "--out", str(tmp_path / "new")]) == 2
     assert "holds a run already" in capsys.readouterr().err
     assert contents(tmp_path / "new") == before
+
+
+def test_a_fit_takes_the_steps_that_it_is_given(quick: None, tmp_path: Path) -> None:
+    folder = trained(tmp_path).folder
+    short, longer = (
+        vaelab.fit_prior(folder, "mixture", tmp_path / str(steps), steps=steps, quiet=True)
+        for steps in (1, 200)
+    )
+    assert json.loads((short.folder / "fit-prior.json").read_bytes())["steps"] == 1
+    assert longer.results["prior_gain"][0] > short.results["prior_gain"][0]
+    with pytest.raises(UserError, match="steps: expected at least 1, got 0"):
+        vaelab.fit_prior(folder, "mixture", steps=0, quiet=True)
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ def fit_prior(arguments: argparse.Namespace) -> Document:
         arguments.prior,
         arguments.out,
         components=arguments.components,
+        steps=arguments.steps,
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
     )
@@ -207,6 +208,7 @@ COMMANDS = {
                 "--components", "Gaussians of a mixture, pseudo-inputs of vamp", "N",
                 whole(1), default=100,
             ),
+            Option("--steps", "optimiser steps (default: 4,000)", "N", whole(1)),
             Option("--out", "the new run folder (default: RUN+PRIOR)", "FOLDER"),
             OVERWRITE,
             CODE,

@@ -46,8 +46,10 @@ Pages = dict[str, Figure]
 
 
 def plot(view: View, say: Callable[[str], None]) -> None:
-    """Write every figure that fits the run into its folder figures/."""
+    """Write every figure that fits the run into its folder figures/; none without a format."""
     run, data = view.run, view.data
+    if not run.recipe.figures.format:
+        return
     run.vae.cpu()
     pages = {"losses": curves.losses(run.history, look=view.look, unit=view.unit)}
     codes, y = view.codes
@@ -187,9 +189,9 @@ def is_frame(epoch: int, epochs: int) -> bool:
 def snapshot(run: Run, vae: VAE, x: Tensor, y: Tensor | None, epoch: int) -> None:
     """Write the frame of an epoch: images x (N, *shape) reconstructed, and the same noise decoded.
 
-    A table has no frames.
+    A table has no frames, nor has a run without figures.
     """
-    if not drawable(run):
+    if not (run.recipe.figures.format and drawable(run)):
         return
     n, columns = sample_count(run, vae)
     made = vae.sample(n, run.recipe.train.seed)

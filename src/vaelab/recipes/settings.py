@@ -253,7 +253,8 @@ class Figures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lang: Annotated[Literal["en", "pt"], _doc("language of the labels", common=True)] = "en"
     size: Annotated[Literal["column", "slide"], _doc("size of figures and fonts")] = "column"
     format: Annotated[
-        tuple[Literal["png", "pdf", "svg"], ...], _doc("formats of the files, one or several")
+        tuple[Literal["png", "pdf", "svg"], ...],
+        _doc("formats of the files, one or several (none: no figures)"),
     ] = ("png",)
     examples: Annotated[Count, _doc("images in the reconstruction figure")] = 10
     samples: Annotated[Count, _doc("images in the figure of prior samples")] = 64

@@ -51,6 +51,7 @@ def fit_prior(
     out: str | Path | None = None,
     *,
     components: int = 100,
+    steps: int | None = None,
     overwrite: bool = False,
     quiet: bool = False,
     code: Code = (),
@@ -64,6 +65,7 @@ def fit_prior(
         prior: The name of a prior, or FILE.py:NAME.
         out: The new run folder; ``FOLDER+PRIOR`` by default.
         components: The components of a mixture, or the pseudo-inputs of a VampPrior.
+        steps: The optimiser steps, rounded up to whole passes over the codes; None for 4,000.
         overwrite: Whether to replace a run in the new folder.
         quiet: Whether to print nothing.
         code: The Python files that the run may execute.
@@ -75,6 +77,9 @@ def fit_prior(
         UserError: The prior does not fit the posterior or has no parameters, or the folder holds a
             run.
     """
+    steps = STEPS if steps is None else steps
+    if steps < 1:
+        raise UserError(f"steps: expected at least 1, got {steps}; fit-prior needs some to fit")
     old = load(folder, code=code)
     history = old.history
     job = _job(old, prior, components, quiet)
@@ -83,9 +88,10 @@ def fit_prior(
         raise UserError(f"--out {out}: is the run itself, which would be lost; name another folder")
     check_free(out, overwrite)
     with locked(out), devices.using(devices.threads(job.recipe.train.threads)[0]), untouched():
-        gained = _fit(job, old.vae.to(job.device))
+        gained = _fit(job, old.vae.to(job.device), steps)
         run = create(out, job.recipe, overwrite)
-        origin = {"run": str(old.origin), "prior": prior, "components": components}
+        origin = {"run": str(old.origin), "prior": prior}
+        origin |= {"components": components, "steps": steps}
         run.write_lines(FITTED, [origin])  # first, because it marks the run as a fit
         machine = devices.environment(job.device, torch.get_num_threads(), "torch")
         run.write("environment.json", json.dumps(machine, indent=2).encode())
@@ -140,7 +146,7 @@ def _default_folder(folder: Path, prior: str) -> Path:
     return folder.with_name(f"{folder.name}+{prior.rpartition(':')[2]}")
 
 
-def _fit(job: Job, old: VAE) -> list[float]:
+def _fit(job: Job, old: VAE, steps: int) -> list[float]:
     """Maximise the likelihood of posterior samples of the training images.
 
     The weights of the epoch with the best validation likelihood are kept.
@@ -156,7 +162,7 @@ def _fit(job: Job, old: VAE) -> list[float]:
     held_out = _codes(vae, job.validation if len(job.validation) else job.train, seed, -1)
     optimiser = optimisers.make(vae.prior.parameters(), SETTINGS)
     best, weights = math.inf, vae.prior.state_dict()
-    epochs = math.ceil(STEPS / math.ceil(len(job.train) / BATCH))
+    epochs = math.ceil(steps / math.ceil(len(job.train) / BATCH))
     for epoch in tqdm(range(1, epochs + 1), disable=job.console.quiet or None):
         z, y = _codes(vae, job.train, seed, epoch)
         batches = torch.randperm(len(z), generator=generator(seed, "order", epoch)).split(BATCH)
