@@ -8,8 +8,9 @@
 `train` trains a recipe and returns a `Run`, `load` opens a run folder; ``run.vae`` encodes,
 decodes, reconstructs and samples. `evaluate`, `diagnose`, `compare` and `codes` measure runs,
 `write_report` shows them on a page, `explore` shows a latent space, `fit_prior` improves the
-samples of a run. `Step` and `epochs` are the training loop without a run folder. Names that need
-torch are imported when they are first used, so ``import vaelab`` is quick.
+samples of a run, `export_model` writes it for other programs. `Step` and `epochs` are the training
+loop without a run folder. Names that need torch are imported when they are first used, so
+``import vaelab`` is quick.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from vaelab.workflows.codes import codes
     from vaelab.workflows.compare import compare
     from vaelab.workflows.evaluate import evaluate
+    from vaelab.workflows.export import export_model
     from vaelab.workflows.fitting import recipe_for
     from vaelab.workflows.impute import impute
     from vaelab.workflows.posthoc_prior import fit_prior
@@ -58,6 +60,7 @@ __all__ = [
     "epochs",
     "evaluate",
     "explore",
+    "export_model",
     "fit_prior",
     "impute",
     "load",
@@ -87,6 +90,7 @@ _NEED_TORCH = {
     "codes": "workflows.codes",
     "compare": "workflows.compare",
     "evaluate": "workflows.evaluate",
+    "export_model": "workflows.export",
     "diagnose": "evaluation.doctor",
     "fit_prior": "workflows.posthoc_prior",
     "impute": "workflows.impute",

@@ -1,4 +1,4 @@
-"""vaelab sample, reconstruct, encode, explore, figures: what a run makes of codes and images."""
+"""vaelab sample, reconstruct, encode, export, figures: what a run makes of codes and images."""
 
 from __future__ import annotations
 
@@ -80,6 +80,12 @@ def encode(arguments: argparse.Namespace) -> None:
 
     z = run.vae.encode(rows.x, rows.y)
     _result(save_codes(Path(arguments.out), z, rows.y, rows.others), arguments)
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Write the model of a run for programs that need no vaelab."""
+    run = _opened(arguments)
+    vaelab.export_model(run, arguments.out, format=arguments.format, quiet=arguments.quiet)
 
 
 def _given(run: vaelab.Run, arguments: argparse.Namespace) -> Any:
@@ -170,6 +176,23 @@ COMMANDS = {
         encode,
         ["vaelab encode RUN --out FILE [options]"],
         memory="give fewer images with --data",
+    ),
+    "export": Command(
+        "write the model for programs that need no vaelab: ONNX, torch.export, weights",
+        [
+            RUN,
+            Option("--format", "what to write", "FORMAT", default="onnx", choices={
+                "onnx": "encoder, decoder and sampler for any ONNX runtime",
+                "torch-export": "the same three for torch.export.load",
+                "safetensors": "the weights",
+            }),
+            Option("--out", "the folder of the files; default: export in the run folder", "FOLDER"),
+            CODE,
+            QUIET,
+        ],
+        export,
+        ["vaelab export RUN [options]"],
+        memory="close other programs",
     ),
     "figures": Command(
         "plot the figures of runs again",

@@ -77,14 +77,14 @@ class Mixed(Likelihood):
         return self._set_bias
 
     @property
-    def _parts(self) -> list[Block]:
+    def parts(self) -> list[Block]:
         """The blocks with their type, which a ModuleList does not know."""
         return [*cast("Iterable[Block]", self.blocks)]
 
     @torch.no_grad()
     def _set_bias(self, x: Tensor) -> None:
         parts = x[:, self.index.cpu()].split([len(i) for i in self.which], 1)
-        first = [block.start(part) for block, part in zip(self._parts, parts, strict=True)]
+        first = [block.start(part) for block, part in zip(self.parts, parts, strict=True)]
         self.bias.copy_(torch.cat(first).nan_to_num(0.0))
 
     def forward(self, z: Tensor, *y: Tensor) -> Independent[Distribution]:
@@ -93,9 +93,9 @@ class Mixed(Likelihood):
         return Independent(self.elements(outputs.unflatten(0, z.shape[:-1])), 1, False)
 
     def elements(self, outputs: Tensor) -> Columns:
-        parts = (outputs + self.bias).split([block.outputs for block in self._parts], -1)
-        found = [block(part) for block, part in zip(self._parts, parts, strict=True)]
-        neutral = [block.neutral for block in self._parts]
+        parts = (outputs + self.bias).split([block.outputs for block in self.parts], -1)
+        found = [block(part) for block, part in zip(self.parts, parts, strict=True)]
+        neutral = [block.neutral for block in self.parts]
         return Columns(found, neutral, self.index, self.order)
 
 
