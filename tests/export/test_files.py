@@ -5,70 +5,29 @@ from __future__ import annotations
 import functools
 import io
 import json
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
-from small_models import made, rows, settings
-from torch import Tensor
+from files import DIFFERENT, PARITY, SHAPES, apart, inputs, onnx_error
+from small_models import made, settings
+from torch import nn
 
 from vaelab.errors import UserError
 from vaelab.export import FUNCTIONS, Function, portable
 from vaelab.models import VAE
-from vaelab.recipes import Model, table
+from vaelab.recipes import table
 from vaelab.recipes.parts import LIKELIHOODS, NETWORKS
 
-# Sums of some hundred products of size 1 have an error of some 10^-7 each in float32, which a few
-# layers multiply; in another order of summation they differ by no more.
-PARITY = 1e-5
-SHAPES: dict[str, tuple[int, ...]] = {
-    "mlp": (8, 8),
-    "wide-deep": (9,),
-    "conv": (8, 8),
-    "resnet": (3, 9, 8),
-    "conv1d": (2, 9),
-}
-
-
-def model(variant: str, network: str = "mlp", **given: Any) -> Model:
-    """A row of the table; tables have the likelihood of tables, but where the row has its own."""
-    if network == "wide-deep" and not table.ROWS[variant].likelihood and variant != "vamp":
-        given = {"likelihood": "mixed"} | given
-    return settings(variant=variant, network=network, **given)
-
-
-def different() -> dict[str, Model]:
-    """The rows of the table without those that train the same model in another way."""
-    found: dict[str, Model] = {}
-    for variant in table.ROWS:
-        made = settings(variant=variant)
-        same = (other for other in found.values() if _same(made, other))
-        if next(same, None) is None:
-            found[variant] = made
-    return found
-
-
-def _same(one: Model, other: Model) -> bool:
-    return all(
-        getattr(one, name) == getattr(other, name)
-        for name in one.__struct_fields__
-        if name not in ("variant", "temperature")
-    )
-
-
-DIFFERENT = list(different())
-COVERING = [  # every model once, every network several times
-    (variant, [*NETWORKS][i % len(NETWORKS)]) for i, variant in enumerate(DIFFERENT)
-]
+ENCODER, DECODER, SAMPLER = FUNCTIONS
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _registry() -> Iterator[None]:
-    """torch reads its table of ONNX operations anew for every export, which is half of the time."""
+    """torch reads its table of ONNX operations anew for every export, half of the time of it."""
     from torch.onnx._internal.exporter import _registration
 
     with pytest.MonkeyPatch.context() as patch:
@@ -77,51 +36,240 @@ def _registry() -> Iterator[None]:
         yield
 
 
-def inputs(function: Function, vae: VAE, given: Model, n: int) -> tuple[Tensor, ...]:
-    """Random inputs of a function: n rows."""
-    first, *label = function.example(n)
-    if function.name == "encoder":
-        first = rows(vae, given, max(n, 1))["encode"][0][:n]
-    elif function.name == "decoder" and not torch.is_nonzero(torch.tensor(n)):
-        first = torch.zeros(0, vae.latent)
-    else:
-        first = torch.randn(first.shape)
-    return (first, *(vae.classes[torch.arange(n) % len(vae.classes)] for _ in label))
+# ---------------------------------------------------------------- every row, every network
 
 
-def apart(found: Any, wanted: dict[str, Tensor]) -> float:
-    """The largest difference, of 1 or of the value where that is larger."""
-    return max(
-        float(((torch.as_tensor(one) - other).abs() / other.abs().clamp(min=1)).double().max())
-        for one, other in zip(found, wanted.values(), strict=True)
-    )
+def covering() -> list[tuple[type[Function], str, str, str]]:
+    """Functions with a row, a network and a likelihood: each posterior, prior and likelihood, each
+    network with each function.
+
+    An encoder depends on the posterior and the network alone, a decoder on the likelihood and the
+    network, and a sampler adds the prior.
+    """
+    found, networks = {}, [*NETWORKS]
+    for i, (variant, given) in enumerate(DIFFERENT.items()):
+        network, likelihood = networks[i % len(networks)], given.likelihood
+        if network == "wide-deep" and not table.ROWS[variant].likelihood and variant != "vamp":
+            likelihood = "mixed"
+        encoder = (ENCODER, given.posterior, given.conditional)
+        sampler = (SAMPLER, given.prior, given.conditional)
+        found.setdefault(encoder, (ENCODER, variant, network, likelihood))
+        found.setdefault(sampler, (SAMPLER, variant, network, likelihood))
+    for i, likelihood in enumerate(LIKELIHOODS):
+        network = "wide-deep" if likelihood == "mixed" else networks[i % len(networks)]
+        found[likelihood] = (DECODER, "vae", network, likelihood)
+    return [*found.values()]
 
 
-def check(function: Function, vae: VAE, given: Model) -> float:
-    """Return the largest difference of onnxruntime and PyTorch; the shapes agree for no rows."""
-    session = onnxruntime.InferenceSession(portable.onnx(function, {}))
-    names = [port.name for port in session.get_inputs()]
-    differences = []
-    for n in (1, 7, 0):
-        rows = inputs(function, vae, given, n)
-        found = session.run(
-            None, {name: row.numpy() for name, row in zip(names, rows, strict=True)}
-        )
-        with torch.no_grad():
-            wanted = function(*(inputs(function, vae, given, n or 1)))
-        if n:
-            with torch.no_grad():
-                differences.append(apart(found, function(*rows)))
-        for one, other in zip(found, wanted.values(), strict=True):
-            assert one.shape == (n, *other.shape[1:])
-            assert torch.as_tensor(one).dtype == other.dtype
-    assert [port.name for port in session.get_outputs()] == list(wanted)
-    return max(differences)
+def test_the_covering_set_has_every_row_and_network() -> None:
+    cases = covering()
+    for axis, function in (("posterior", ENCODER), ("prior", SAMPLER)):
+        found = {getattr(settings(variant=v), axis) for f, v, _, _ in cases if f is function}
+        assert found == {getattr(settings(variant=v), axis) for v in table.ROWS}
+    assert {likelihood for *_, likelihood in cases} >= {*LIKELIHOODS}
+    assert {network for _, _, network, _ in cases} == {*NETWORKS}
 
 
-@pytest.mark.parametrize(("variant", "network"), COVERING)
-def test_onnxruntime_gives_what_pytorch_gives(variant: str, network: str) -> None:
-    given = model(variant, network)
+@pytest.mark.parametrize(
+    ("make", "variant", "network", "likelihood"),
+    covering(),
+    ids=lambda part: getattr(part, "name", part),
+)
+def test_onnxruntime_gives_what_pytorch_gives(
+    make: type[Function], variant: str, network: str, likelihood: str
+) -> None:
+    given = settings(variant=variant, network=network, likelihood=likelihood, latent=2)
     vae = made(SHAPES[network], given)
-    for make in FUNCTIONS:
-        assert check(make(vae), vae, given) < PARITY
+    assert onnx_error(make(vae), vae, given) < PARITY
+
+
+def test_a_program_of_torch_export_gives_what_pytorch_gives() -> None:
+    for variant, make in (("cvae", ENCODER), ("ladder", ENCODER), ("gmm-prior", SAMPLER)):
+        given = settings(variant=variant)
+        vae = made((8, 8), given)
+        function, extra = make(vae), {"vaelab": ""}
+        content = io.BytesIO(portable.pt2(function, {"a": 1}))
+        program = torch.export.load(content, extra_files=extra).module()
+        assert json.loads(extra["vaelab"]) == {"a": 1}
+        for n in (1, 7):
+            rows = inputs(function, vae, given, n)
+            with torch.no_grad():
+                found, wanted = program(*rows), function(*rows)
+            assert [*found] == [*wanted]
+            assert apart(found.values(), wanted) < PARITY
+
+
+# ---------------------------------------------------------------- what the functions compute
+
+
+@pytest.mark.parametrize("variant", DIFFERENT)
+def test_the_functions_are_the_verbs_of_the_model(variant: str) -> None:
+    given = settings(variant=variant)
+    vae = made((8, 8), given)
+    encoder, decoder, sampler = (make(vae) for make in FUNCTIONS)
+    with torch.no_grad():
+        x, *y = inputs(encoder, vae, given, 5)
+        z = encoder(x, *y)["mean"]
+        torch.testing.assert_close(z, vae.encode(x, *y))
+        torch.testing.assert_close(decoder(z, *y)["mean"], vae.decode(z, *y))
+        noise, *y = inputs(sampler, vae, given, 5)
+        found = sampler(noise, *y)
+        torch.testing.assert_close(found["x"], vae.decode(found["z"], *y))
+
+
+@pytest.mark.parametrize("variant", DIFFERENT)
+def test_noise_becomes_samples_of_the_prior(variant: str) -> None:
+    """First and second moments of 4000 samples, within 6 standard errors of their difference."""
+    vae = made((8,), settings(variant=variant))
+    sampler, n = SAMPLER(vae), 4000
+    first, *label = sampler.example(n)
+    with torch.no_grad():
+        found = sampler(torch.randn(first.shape), *label)["z"]
+        p = vae.prior(*vae.given(*label or (None,)))
+        wanted = p.sample(() if p.batch_shape else (n,))
+    for one, other in (
+        (found, wanted),
+        (found**2, wanted**2),
+        (found[:, :1] * found, wanted[:, :1] * wanted),
+    ):
+        error = ((one.var(0) + other.var(0)) / n).sqrt()
+        assert ((one.mean(0) - other.mean(0)).abs() <= 6 * error + 1e-6).all()
+
+
+def test_a_gaussian_posterior_has_mean_and_log_variance() -> None:
+    vae = made((8, 8), settings(variant="full-cov"))
+    x = torch.rand(4, 8, 8)
+    found, q = ENCODER(vae)(x), vae.encoder(x)
+    torch.testing.assert_close(found["log_variance"].exp(), q.variance)
+    torch.testing.assert_close(found["scale_tril"] @ found["scale_tril"].mT, q.covariance_matrix)
+
+
+def test_the_probabilities_of_a_table_are_those_of_its_columns() -> None:
+    given = settings(likelihood="mixed", network="wide-deep")
+    vae = made((9,), given)
+    z = torch.randn(5, vae.latent)
+    with torch.no_grad():
+        found, p = DECODER(vae)(z)["probabilities"], vae.decoder(z).base_dist
+        at = 0
+        for column, size in ((1, 4), (4, 2), (5, 3), (8, 5)):  # as in small_models.COLUMNS
+            for value in range(size):
+                x = torch.zeros(5, 9)
+                x[:, column] = value
+                wanted = p.log_prob(x)[:, column].exp()
+                torch.testing.assert_close(found[:, at + value], wanted)
+            at += size
+    assert found.shape == (5, at)
+
+
+def test_a_label_that_was_never_seen_gives_no_number() -> None:
+    vae = made((8, 8), settings(variant="cvae"))  # of the classes 0, 1 and 7
+    found = ENCODER(vae)(torch.rand(4, 8, 8), torch.tensor([7, 3, 99, 0]))["mean"]
+    assert found.isnan().all(1).tolist() == [False, True, True, False]
+
+
+# ---------------------------------------------------------------- the files
+
+
+@pytest.fixture(scope="module")
+def vae() -> VAE:
+    torch.manual_seed(0)
+    return made((8, 8), settings(variant="fsq"))  # inside, torch calls a value `mean`, too
+
+
+def test_an_onnx_file_is_whole_named_and_the_same_each_time(vae: VAE) -> None:
+    content = portable.onnx(ENCODER(vae), {"a": [1, "ü"]})
+    assert content == portable.onnx(ENCODER(vae), {"a": [1, "ü"]})
+    model = onnx.load_from_string(content)
+    assert [(p.key, json.loads(p.value)) for p in model.metadata_props] == [
+        ("vaelab", {"a": [1, "ü"]})
+    ]
+    assert not any(weight.external_data for weight in model.graph.initializer)
+    assert [value.name for value in model.graph.input] == ["x"]
+    assert [value.name for value in model.graph.output] == ["mean", "indices"]
+    for value in (*model.graph.input, *model.graph.output):
+        assert value.type.tensor_type.shape.dim[0].dim_param == "N"
+
+
+@pytest.mark.parametrize("write", [portable.onnx, portable.pt2])
+def test_a_file_names_nothing_of_the_machine_that_wrote_it(write: Any, vae: VAE) -> None:
+    content = write(ENCODER(vae), {})
+    assert b"/vaelab/" not in content
+    assert b"site-packages" not in content
+
+
+def test_torch_says_nothing_of_its_work(vae: VAE, capfd: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        portable.onnx(DECODER(vae), {})
+    assert not caught
+    assert capfd.readouterr() == ("", "")
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+class Deciding(nn.Module):
+    """A network that looks at the values of its input."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1) if x.sum() > 0 else -x.flatten(1)
+
+
+class Foreign(nn.Module):
+    """A network with an operation that ONNX does not have."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.special.bessel_j0(x.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Deciding(), r"^encoder: torch.export cannot trace it \(.+\); write .* --format safet"),
+        (Foreign(), r"^encoder: ONNX cannot express it \(.*bessel_j0.*\); write .*"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_in_one_line(
+    network: nn.Module, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    vae = made((8,), settings(hidden=()))
+    vae.encoder.network = network
+    with pytest.raises(UserError, match=message) as caught:
+        portable.onnx(ENCODER(vae), {})
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_weights_that_are_too_many_for_onnx_are_refused(
+    vae: VAE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portable, "LARGEST", 1000)
+    with pytest.raises(UserError, match=r"ends at 2 GiB; choose --format torch-export"):
+        portable.onnx(ENCODER(vae), {})
+
+
+def test_a_missing_package_is_named(vae: VAE, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    with pytest.raises(UserError, match=r"onnxscript.*; run pip install 'vaelab\[onnx\]'"):
+        portable.onnx(ENCODER(vae), {})
+
+
+class Flat(nn.Module):
+    """A prior whose samples are no function of normal noise."""
+
+    def forward(self) -> torch.distributions.Distribution:
+        return torch.distributions.Independent(
+            torch.distributions.StudentT(torch.full((3,), 4.0)), 1
+        )
+
+
+def test_a_prior_without_an_inverse_has_no_sampler() -> None:
+    vae = made((8,), settings())
+    vae.prior = Flat()
+    with pytest.raises(UserError, match=r"model\.prior: Independent has no samples as a function"):
+        SAMPLER(vae)
+    vae.prior.forward = lambda: torch.distributions.Independent(  # type: ignore[method-assign]
+        torch.distributions.Laplace(torch.zeros(3), 1.0), 1
+    )
+    z = SAMPLER(vae)(torch.randn(4000, 3))["z"]
+    assert abs(z.abs().mean() - 1) < 5 * 4000**-0.5  # E|z| = 1, Var|z| = 1, 12000 numbers

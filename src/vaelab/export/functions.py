@@ -137,9 +137,8 @@ class Decoder(Function):
         p = self.decoder(rows, *y)
         found = {"mean": p.mean}
         if isinstance(self.decoder, Mixed):
-            if columns := _probabilities(self.decoder, p.base_dist):
-                found["probabilities"] = torch.cat(columns, -1)
-            return found
+            columns = _probabilities(self.decoder, p.base_dist)
+            return found | ({"probabilities": torch.cat(columns, -1)} if columns else {})
         with suppress(NotImplementedError):  # no closed form
             found["variance"] = p.variance
         return found
@@ -147,16 +146,13 @@ class Decoder(Function):
 
 def _probabilities(decoder: Mixed, p: Columns) -> list[Tensor]:
     """The probabilities (N, K) of the values of each column of categories, in the order of x."""
-    found: list[Tensor | None] = []
-    for block, part in zip(decoder.parts, p.parts, strict=True):
-        sizes = [len(column.values) for column in block.columns]
+    found: dict[int, Tensor] = {}
+    for block, part, which in zip(decoder.parts, p.parts, decoder.which, strict=True):
         if isinstance(part, Choice):
             each = part.logits.exp().unbind(-2)  # (N, K), K that of the column with most values
-            found += [column[:, :size] for column, size in zip(each, sizes, strict=True)]
-        else:
-            found += [None] * len(sizes)
-    columns = (found[i] for i in decoder.order.tolist())
-    return [column for column in columns if column is not None]
+            for i, column, known in zip(which, each, block.columns, strict=True):
+                found[i] = column[:, : len(known.values)]
+    return [found[i] for i in sorted(found)]
 
 
 class Sampler(Function):

@@ -94,7 +94,8 @@ def _is_gaussian(p: Distribution) -> bool:
 def _uniform(noise: Tensor) -> Tensor:
     """Phi(n), inside (0, 1)."""
     tiny = torch.finfo(noise.dtype).eps
-    return torch.special.ndtr(noise).clamp(tiny, 1 - tiny)
+    u: Tensor = torch.special.ndtr(noise).clamp(tiny, 1 - tiny)
+    return u
 
 
 def _chosen(probabilities: Tensor, noise: Tensor) -> Tensor:

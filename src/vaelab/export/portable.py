@@ -26,7 +26,7 @@ def program(function: Function) -> ExportedProgram:
         UserError: What the function does cannot be traced.
     """
     try:
-        exported = graph(function, *function.example(), batch=Dim(ROWS, min=0))
+        exported = graph(function, *function.example(), batch=Dim(ROWS, min=1))
     except Exception as error:  # whatever custom parts and torch's tracer raise
         raise _refused(function, "torch.export cannot trace it", error) from error
     for module in exported.graph_module.modules():
@@ -60,7 +60,7 @@ def onnx(function: Function, contract: Contract) -> bytes:
         UserError: An operation has no form in ONNX, the weights are too large for one file, or the
             packages that write ONNX are missing.
     """
-    library = _library()
+    library, passes = _library("onnx"), _library("onnx_ir.passes.common")
     size = sum(weight.nbytes for weight in function.state_dict().values())
     if size > LARGEST:
         raise UserError(
@@ -75,6 +75,8 @@ def onnx(function: Function, contract: Contract) -> bytes:
         except torch.onnx.errors.OnnxExporterError as error:
             raise _refused(function, "ONNX cannot express it", error) from error
     assert made is not None  # only the exporter of earlier versions returns nothing
+    # What is computed several times shares its weights.
+    passes.DeduplicateInitializersPass(size_limit=LARGEST)(made.model)
     _name(made.model, [function.takes, "label"], outputs)
     model = made.model_proto
     del model.graph.value_info[:]  # the shapes of values inside, which every runtime infers
@@ -86,13 +88,13 @@ def onnx(function: Function, contract: Contract) -> bytes:
     return written
 
 
-def _library() -> Any:
+def _library(name: str) -> Any:
     try:
-        importlib.import_module("onnxscript")
-        return importlib.import_module("onnx")
+        importlib.import_module("onnxscript")  # which torch needs
+        return importlib.import_module(name)
     except ImportError as error:
         raise UserError(
-            f"--format onnx: needs {error.name}, which is not installed; "
+            f"format: onnx needs {error.name}, which is not installed; "
             "run pip install 'vaelab[onnx]'"
         ) from None
 

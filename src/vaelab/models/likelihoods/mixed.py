@@ -51,16 +51,17 @@ class Mixed(Likelihood):
                 "model.likelihood: 'mixed' needs a table whose columns are read by their types; "
                 "set data.treatment to columns, or model.likelihood to gaussian"
             )
-        self.which: list[Tensor] = []
+        self.which: list[list[int]] = []  # the columns of each block
         blocks = []
         for kind, block in BLOCKS.items():
             if index := schema.of(kind):
                 columns = [schema.modelled[i] for i in index]
                 blocks.append(block(columns, units.shift[index], units.scale[index]))
-                self.which.append(torch.tensor(index))
+                self.which.append(index)
         self.blocks = nn.ModuleList(blocks)
-        self.register_buffer("order", torch.cat(self.which).argsort(), persistent=False)
-        self.register_buffer("index", torch.cat(self.which), persistent=False)
+        in_blocks = torch.tensor([i for which in self.which for i in which])
+        self.register_buffer("order", in_blocks.argsort(), persistent=False)
+        self.register_buffer("index", in_blocks, persistent=False)
         self.bias = nn.Parameter(torch.zeros(self.total(schema)))
 
     order: Tensor
