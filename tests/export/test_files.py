@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import functools
+import importlib.util
 import io
 import json
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import onnx
 import pytest
 import torch
-from files import DIFFERENT, PARITY, SHAPES, apart, inputs, onnx_error
+from onnx_registry import one_registry
+from parity import DIFFERENT, PARITY, SHAPES, apart, inputs, likelihood_of, onnx_error
 from small_models import made, settings
 from torch import nn
 
@@ -27,12 +30,7 @@ ENCODER, DECODER, SAMPLER = FUNCTIONS
 
 @pytest.fixture(autouse=True, scope="module")
 def _registry() -> Iterator[None]:
-    """torch reads its table of ONNX operations anew for every export, half of the time of it."""
-    from torch.onnx._internal.exporter import _registration
-
-    with pytest.MonkeyPatch.context() as patch:
-        once = functools.cache(_registration.ONNXRegistry.from_torchlib)
-        patch.setattr(_registration.ONNXRegistry, "from_torchlib", staticmethod(once))
+    with one_registry():
         yield
 
 
@@ -47,10 +45,10 @@ def covering() -> list[tuple[type[Function], str, str, str]]:
     network, and a sampler adds the prior.
     """
     found, networks = {}, [*NETWORKS]
-    for i, (variant, given) in enumerate(DIFFERENT.items()):
-        network, likelihood = networks[i % len(networks)], given.likelihood
-        if network == "wide-deep" and not table.ROWS[variant].likelihood and variant != "vamp":
-            likelihood = "mixed"
+    for i, variant in enumerate(DIFFERENT):
+        given = settings(variant=variant)
+        network = networks[i % len(networks)]
+        likelihood = likelihood_of(variant, network)
         encoder = (ENCODER, given.posterior, given.conditional)
         sampler = (SAMPLER, given.prior, given.conditional)
         found.setdefault(encoder, (ENCODER, variant, network, likelihood))
@@ -273,3 +271,34 @@ def test_a_prior_without_an_inverse_has_no_sampler() -> None:
     )
     z = SAMPLER(vae)(torch.randn(4000, 3))["z"]
     assert abs(z.abs().mean() - 1) < 5 * 4000**-0.5  # E|z| = 1, Var|z| = 1, 12000 numbers
+
+
+# ---------------------------------------------------------------- the whole product
+
+
+def _benchmark() -> ModuleType:
+    path = Path(__file__).parents[2] / "benchmarks" / "export.py"
+    spec = importlib.util.spec_from_file_location("benchmark_of_export", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_of_the_page_is_that_of_the_measurement_and_below_the_tolerance() -> None:
+    benchmark = _benchmark()
+    results = json.loads(benchmark.RESULTS.read_text("utf-8"))
+    assert benchmark.as_table(results) in benchmark.PAGE.read_text("utf-8")
+    assert [*results["models"]] == DIFFERENT
+    for cases in results["models"].values():
+        assert [case["network"] for case in cases] == [*NETWORKS]
+        assert all(case[f.name]["difference"] < PARITY for case in cases for f in FUNCTIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("variant", DIFFERENT)
+def test_so_it_is_for_every_row_with_every_network(variant: str, network: str) -> None:
+    found = _benchmark().measure(variant, network)
+    assert all(found[function.name]["difference"] < PARITY for function in FUNCTIONS)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import onnxruntime
 import torch
-from small_models import rows, settings
+from small_models import made, rows, settings  # noqa: F401
 from torch import Tensor
 
 from vaelab.export import Function, portable
@@ -26,22 +27,29 @@ SHAPES: dict[str, tuple[int, ...]] = {  # data for each network
 }
 
 
-def _different() -> dict[str, Model]:
-    """The rows of the table without those that only train the model of another in another way."""
-    found: dict[str, Model] = {}
+def same_model(one: str, other: str) -> bool:
+    """Whether two rows of the table differ in how they train a model alone."""
+    models = [settings(variant=variant) for variant in (one, other)]
+    return msgspec.structs.replace(models[0], variant=other) == models[1]
+
+
+def _different() -> list[str]:
+    """The first of the rows of each model."""
+    found: list[str] = []
     for variant in table.ROWS:
-        model = settings(variant=variant)
-        if not any(_same(model, other) for other in found.values()):
-            found[variant] = model
+        if not any(same_model(variant, other) for other in found):
+            found.append(variant)
     return found
 
 
-def _same(one: Model, other: Model) -> bool:
-    names = {*Model.__struct_fields__} - {"variant"}
-    return all(getattr(one, name) == getattr(other, name) for name in names)
-
-
 DIFFERENT = _different()
+
+
+def likelihood_of(variant: str, network: str) -> str:
+    """The likelihood of a case: that of tables for networks of tables, where the row allows it."""
+    own = settings(variant=variant).likelihood
+    tables = network == "wide-deep" and not table.ROWS[variant].likelihood and variant != "vamp"
+    return "mixed" if tables else own
 
 
 def inputs(function: Function, vae: VAE, model: Model, n: int) -> tuple[Tensor, ...]:
@@ -60,10 +68,10 @@ def apart(found: Iterable[Any], wanted: dict[str, Tensor]) -> float:
 
 
 @torch.no_grad()
-def onnx_error(function: Function, vae: VAE, model: Model) -> float:
+def onnx_error(function: Function, vae: VAE, model: Model, content: bytes | None = None) -> float:
     """The largest difference of onnxruntime and PyTorch, for batches of one, of seven, and of none,
     whose shapes must be right."""
-    session = onnxruntime.InferenceSession(portable.onnx(function, {}))
+    session = onnxruntime.InferenceSession(content or portable.onnx(function, {}))
     names = [port.name for port in session.get_inputs()]
     error = 0.0
     for n in (1, 7, 0):
