@@ -6,6 +6,7 @@ returns its outputs by name.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import ClassVar
 
@@ -19,7 +20,7 @@ from vaelab.models import VAE, Chain, Choice, Columns, FullNormal, Mixed, Quanti
 Named = dict[str, Tensor]
 
 
-class Function(nn.Module):
+class Function(nn.Module, ABC):
     """A function of tensors with a batch dimension, whose outputs have names."""
 
     name: ClassVar[str]
@@ -49,9 +50,9 @@ class Function(nn.Module):
         known = self.classes[index] == label
         return {name: _where(known, found) for name, found in self.outputs(rows, index).items()}
 
+    @abstractmethod
     def outputs(self, rows: Tensor, *y: Tensor) -> Named:
         """Return the outputs for the first input and the indices of classes."""
-        raise NotImplementedError
 
 
 def _where(known: Tensor, found: Tensor) -> Tensor:
