@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 
 
 def measure(variant: str, network: str) -> dict[str, Any]:
-    """The three functions of a model: outputs, largest difference, bytes, seconds, or a reason."""
+    """The three functions of a model: outputs, largest difference and bytes, or a reason."""
     torch.manual_seed(0)
     likelihood = parity.likelihood_of(variant, network)
     model = parity.settings(variant=variant, network=network, likelihood=likelihood)
@@ -44,7 +43,6 @@ def measure(variant: str, network: str) -> dict[str, Any]:
     for make in FUNCTIONS:
         try:
             function = make(vae)
-            begun = time.perf_counter()
             content = portable.onnx(function, {})
         except UserError as error:
             found[make.name] = {"refused": str(error)}
@@ -53,7 +51,6 @@ def measure(variant: str, network: str) -> dict[str, Any]:
             "outputs": [*function(*function.example())],
             "difference": parity.onnx_error(function, vae, model, content),
             "bytes": len(content),
-            "seconds": round(time.perf_counter() - begun, 2),
         }
     return found
 
