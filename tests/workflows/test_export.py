@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +45,26 @@ def session(path: Path) -> tuple[Any, dict[str, Any]]:
     return opened, json.loads(opened.get_modelmeta().custom_metadata_map["vaelab"])
 
 
+@pytest.fixture(scope="module")
+def exported(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The folder of an export by the command, and the lines that it printed."""
+    folder, lines = tmp_path_factory.mktemp("exported") / "a", io.StringIO()
+    with redirect_stdout(lines):
+        assert main(["export", str(digits_run), "--out", str(folder)]) == 0
+    return folder, lines.getvalue().splitlines()
+
+
 def test_the_command_writes_three_files_and_says_what_they_do(
-    digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    digits_run: Path, exported: tuple[Path, list[str]]
 ) -> None:
-    assert main(["export", str(digits_run), "--out", str(tmp_path / "a")]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    folder, lines = exported
     names = ("encoder", "decoder", "sampler")
-    assert [line.split(": ")[0] for line in lines] == [
-        str(tmp_path / "a" / f"{name}.onnx") for name in names
-    ]
+    assert [line.split(": ")[0] for line in lines] == [str(folder / f"{n}.onnx") for n in names]
     assert lines[0].endswith("kB, x (N, 8, 8) -> mean (N, 2), log_variance (N, 2)")
     assert lines[2].endswith("kB, noise (N, 2) -> x (N, 8, 8), z (N, 2)")
     run = vaelab.load(digits_run)
     x = run.data.test.x[:9].float() / 16
-    opened, _ = session(tmp_path / "a" / "encoder.onnx")
+    opened, _ = session(folder / "encoder.onnx")
     (mean,) = opened.run(["mean"], {"x": x.numpy()})
     np.testing.assert_allclose(mean, run.vae.encode(x), atol=1e-5)
 
@@ -194,10 +202,8 @@ def test_what_cannot_be_traced_is_left_out_with_the_reason(
 # ---------------------------------------------------------------- without torch
 
 
-def test_the_example_classifies_digits_without_torch(tmp_path: Path, quick: None) -> None:
-    settings = {"train.epochs": 8, "model.latent": 16, "model.hidden": [64]}
-    run = vaelab.train(tiny(settings), tmp_path / "run", quiet=True)
-    encoder = vaelab.export_model(run, quiet=True)["encoder"]
+def test_the_example_classifies_digits_without_torch(exported: tuple[Path, list[str]]) -> None:
+    encoder = exported[0] / "encoder.onnx"
     code = (
         "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], "
         "run_name='__main__'); assert not {'torch', 'vaelab'} & sys.modules.keys()"
@@ -206,4 +212,4 @@ def test_the_example_classifies_digits_without_torch(tmp_path: Path, quick: None
         [sys.executable, "-c", code, ROOT / "examples" / "onnx_pipeline.py", encoder],
         capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    assert float(done.stdout.split()[-1]) > 0.7  # of ten classes
+    assert float(done.stdout.split()[-1]) > 0.3  # ten classes, by two codes after three epochs

@@ -83,7 +83,10 @@ def onnx(function: Function, contract: Contract) -> bytes:
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = ROWS
     model.metadata_props.add(key="vaelab", value=json.dumps(contract))
-    library.checker.check_model(model, full_check=True)
+    try:
+        library.checker.check_model(model, full_check=True)
+    except (library.checker.ValidationError, library.shape_inference.InferenceError) as error:
+        raise _refused(function, "its graph is no valid ONNX", error) from error
     written: bytes = model.SerializeToString(deterministic=True)
     return written
 
