@@ -16,6 +16,8 @@ from vaelab.export.functions import Function
 from vaelab.export.trace import graph, quiet
 
 ROWS = "N"  # the name of the first dimension of all inputs and outputs
+OTHER = "choose --format torch-export"
+VALUES = "write the custom part without conditions on values, or choose --format safetensors"
 LARGEST = 2**31 - 2**20  # bytes of weights: protobuf, which ONNX files are, ends at 2 GiB
 
 
@@ -28,7 +30,7 @@ def program(function: Function) -> ExportedProgram:
     try:
         exported = graph(function, *function.example(), batch=Dim(ROWS, min=1))
     except Exception as error:  # whatever custom parts and torch's tracer raise
-        raise _refused(function, "torch.export cannot trace it", error) from error
+        raise _refused(function, "torch.export cannot trace it", error, VALUES) from error
     for module in exported.graph_module.modules():
         if isinstance(module, torch.fx.GraphModule):
             for node in module.graph.nodes:
@@ -36,13 +38,10 @@ def program(function: Function) -> ExportedProgram:
     return exported
 
 
-def _refused(function: Function, what: str, error: Exception) -> UserError:
+def _refused(function: Function, what: str, error: Exception, remedy: str = OTHER) -> UserError:
     cause = error.__cause__ or error
     reason = next((line.strip() for line in str(cause).splitlines() if line.strip()), "")
-    return UserError(
-        f"{function.name}: {what} ({reason or type(cause).__name__}); write the part of the model "
-        "in operations of torch that do not depend on values, or choose --format safetensors"
-    )
+    return UserError(f"{function.name}: {what} ({reason or type(cause).__name__}); {remedy}")
 
 
 def pt2(function: Function, contract: Contract) -> bytes:
