@@ -212,4 +212,4 @@ def test_the_example_classifies_digits_without_torch(exported: tuple[Path, list[
         [sys.executable, "-c", code, ROOT / "examples" / "onnx_pipeline.py", encoder],
         capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    assert float(done.stdout.split()[-1]) > 0.3  # ten classes, by two codes after three epochs
+    assert float(done.stdout.split()[-1]) > 0.17  # chance is 0.1 with a standard error of 0.014
