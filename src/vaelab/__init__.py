@@ -8,9 +8,9 @@
 `train` trains a recipe and returns a `Run`, `load` opens a run folder, a model card or a .zip of
 either; ``run.vae`` encodes, decodes, reconstructs and samples. `evaluate`, `diagnose`, `compare`
 and `codes` measure runs, `write_report` shows them on a page, `explore` shows a latent space,
-`write_card` writes a folder to share, `fit_prior` improves the samples of a run.
-`Step` and `epochs` are the training loop without a run folder. Names that need
-torch are imported when they are first used, so ``import vaelab`` is quick.
+`write_card` writes a folder to share, `export_model` files for other programs, `fit_prior` improves
+the samples of a run. `Step` and `epochs` are the training loop without a run folder. Names that
+need torch are imported when they are first used, so ``import vaelab`` is quick.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vaelab.workflows.codes import codes
     from vaelab.workflows.compare import compare
     from vaelab.workflows.evaluate import evaluate
+    from vaelab.workflows.export import export_model
     from vaelab.workflows.fitting import recipe_for
     from vaelab.workflows.impute import impute
     from vaelab.workflows.posthoc_prior import fit_prior
@@ -63,6 +64,7 @@ __all__ = [
     "epochs",
     "evaluate",
     "explore",
+    "export_model",
     "fit_prior",
     "impute",
     "load",
@@ -96,6 +98,7 @@ _NEED_TORCH = {
     "codes": "workflows.codes",
     "compare": "workflows.compare",
     "evaluate": "workflows.evaluate",
+    "export_model": "workflows.export",
     "diagnose": "evaluation.doctor",
     "fit_prior": "workflows.posthoc_prior",
     "impute": "workflows.impute",

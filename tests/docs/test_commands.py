@@ -20,6 +20,7 @@ import numpy as np
 import pandas
 import pytest
 from conftest import TINY, flags
+from onnx_registry import one_registry
 from PIL import Image
 
 import vaelab
@@ -130,7 +131,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         photo = folder / "photos" / ("cat", "dog")[i % 2] / f"{i}.png"
         photo.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (70, 66, 3)).astype(np.uint8)).save(photo)
-    with pytest.MonkeyPatch.context() as patch:
+    with one_registry(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("vaelab.data.mnist.load", mnist)
         unplotted = SimpleNamespace(plot=lambda *_: None, is_frame=lambda *_: False)
@@ -216,6 +217,8 @@ def test_a_code_block_of_the_pages_runs(block: Block, workspace: Path) -> None:
         if f"runs/{name}" in block.text:  # a command may have trained it on other data
             shutil.rmtree(f"runs/{name}", ignore_errors=True)
             provide(f"runs/{name}")
+    for name in {*re.findall(r'"(runs/[\w-]+)/export/\w+\.onnx"', block.text)}:
+        vaelab.export_model(name, quiet=True)
     text = re.sub(r'("train.epochs": |samples=|sample\()\d+', r"\g<1>2", block.text)
     frame = pandas.read_csv("new.csv")
     names = {"frame": frame, "x": np.random.default_rng(0).random((3, 28, 28)), "vaelab": vaelab}

@@ -1,4 +1,4 @@
-"""vaelab sample, reconstruct, encode, explore, figures: what a run makes of codes and images."""
+"""vaelab sample, reconstruct, encode, export, figures: what a run makes of codes and images."""
 
 from __future__ import annotations
 
@@ -89,6 +89,13 @@ def encode(arguments: argparse.Namespace) -> Document:
 
     z = run.vae.encode(rows.x, rows.y)
     return _result(run, save_codes(Path(arguments.out), z, rows.y, rows.others), arguments)
+
+
+def export(arguments: argparse.Namespace) -> Document:
+    """Write the model of a run for programs that need no vaelab."""
+    run = _opened(arguments)
+    given = {"format": arguments.format, "quiet": arguments.quiet}
+    return {"files": [*vaelab.export_model(run, arguments.out, **given).values()]}
 
 
 def _given(run: vaelab.Run, arguments: argparse.Namespace) -> Any:
@@ -189,6 +196,24 @@ COMMANDS = {
         ["vaelab encode RUN --out FILE [options]"],
         WRITTEN,
         memory="give fewer images with --data",
+    ),
+    "export": Command(
+        "write the model for programs that need no vaelab: ONNX, torch.export, weights",
+        [
+            RUN,
+            Option("--format", "what to write", "FORMAT", default="onnx", choices={
+                "onnx": "encoder, decoder and sampler for any ONNX runtime",
+                "torch-export": "the same three for torch.export.load",
+                "safetensors": "the weights",
+            }),
+            Option("--out", "the folder of the files; default: export in the run folder", "FOLDER"),
+            CODE,
+            QUIET,
+        ],
+        export,
+        ["vaelab export RUN [options]"],
+        {"files": FILES_KEY},
+        memory="close other programs",
     ),
     "figures": Command(
         "plot the figures of runs again",

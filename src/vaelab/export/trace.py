@@ -7,12 +7,14 @@ import logging
 import operator
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_leaves, tree_map
@@ -45,29 +47,46 @@ def trace(module: nn.Module, *example: Tensor) -> Program:
         UnknownOperationError: If a program cannot do what the module does; the error names it.
         UntraceableError: If what the module does depends on the values of its inputs.
     """
-    with warnings.catch_warnings(), _quiet(), torch.enable_grad():  # no change of it is in the way
-        warnings.simplefilter("ignore")
-        try:
-            exported = torch.export.export(module, example)
-        except RuntimeError as error:  # the base of those by which torch.export gives up
-            raise UntraceableError("untraceable") from error
+    exported = graph(module, *example)
     with torch.no_grad():
         return _Tracer(exported).program()
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch logs of a failure, which the error says in a sentence, and without its
-    checks of the parameters of distributions, which depend on values.
+def graph(module: nn.Module, *example: Tensor, batch: Dim | None = None) -> ExportedProgram:
+    """Return the graph of a module by torch.export, for inputs of the shapes of the example.
+
+    Args:
+        module: The module.
+        example: Its inputs.
+        batch: The name of the first dimension of all inputs where it may have any size; else all
+            sizes are those of the example.
+
+    Raises:
+        UntraceableError: If what the module does depends on the values of its inputs.
     """
-    logger = logging.getLogger("torch")
-    level, checks = logger.level, Distribution._validate_args
-    logger.setLevel(logging.CRITICAL)
+    names = [*inspect.signature(module.forward).parameters][: len(example)]
+    shapes = None if batch is None else {name: {0: batch} for name in names}
+    with quiet(), torch.enable_grad():  # no change of it is in the way
+        try:
+            return torch.export.export(module, example, dynamic_shapes=shapes)
+        except (RuntimeError, ValueError) as error:  # those by which torch.export gives up
+            raise UntraceableError("untraceable") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what torch warns, logs and prints, as a failure is said in a sentence, and without
+    its checks of the parameters of distributions, which depend on values.
+    """
+    disabled, checks = logging.root.manager.disable, Distribution._validate_args
+    logging.disable(logging.CRITICAL)
     Distribution.set_default_validate_args(False)
     try:
-        yield
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
     finally:
-        logger.setLevel(level)
+        logging.disable(disabled)
         Distribution.set_default_validate_args(checks)
 
 

@@ -6,22 +6,26 @@ module describes.
 """
 
 from vaelab.models.build import Goal, build, start, support
-from vaelab.models.codes import Code, OneHots
+from vaelab.models.codes import Code, CodeSequence, OneHots, Quantised
 from vaelab.models.columns import Features
 from vaelab.models.describe import layers, summary
 from vaelab.models.draw import Draw, sampled
 from vaelab.models.flows import Flowed
+from vaelab.models.hierarchy import Chain
 from vaelab.models.importance import POOR, Imputed, Scores, imputed, scores
 from vaelab.models.likelihoods import (
     Bernoulli,
+    Choice,
+    Columns,
     ContinuousBernoulliOfLogits,
     Likelihood,
+    Mixed,
 )
 from vaelab.models.linear import Linear
 from vaelab.models.networks import Networks
 from vaelab.models.objectives import elbo, iwae
 from vaelab.models.parts import evaluating
-from vaelab.models.posteriors import Delta, Point, Posterior
+from vaelab.models.posteriors import Delta, FullNormal, Point, Posterior
 from vaelab.models.sphere import VonMisesFisher, great_circle
 from vaelab.models.units import InUnits, Units, units_of
 from vaelab.models.vae import VAE, outputs
@@ -30,21 +34,28 @@ __all__ = [
     "POOR",
     "VAE",
     "Bernoulli",
+    "Chain",
+    "Choice",
     "Code",
+    "CodeSequence",
+    "Columns",
     "ContinuousBernoulliOfLogits",
     "Delta",
     "Draw",
     "Features",
     "Flowed",
+    "FullNormal",
     "Goal",
     "Imputed",
     "InUnits",
     "Likelihood",
     "Linear",
+    "Mixed",
     "Networks",
     "OneHots",
     "Point",
     "Posterior",
+    "Quantised",
     "Scores",
     "Units",
     "VonMisesFisher",

@@ -50,9 +50,21 @@ class Quantised(Posterior, ABC):
         self.network, self.head = network, head  # head: (B, T * D)
         self.quantiser, self.width = quantiser, width
 
-    def forward(self, x: Tensor, *y: Tensor) -> Code:
+    def parts(self, x: Tensor, *y: Tensor) -> Tensor:
+        """Return e (B, T, D)."""
         outputs = at_least_float32(self.head(self.network(x, *y)))
-        e = outputs.unflatten(-1, (-1, self.width))  # (B, T, D)
+        e: Tensor = outputs.unflatten(-1, (-1, self.width))
+        return e
+
+    @abstractmethod
+    def chosen(self, e: Tensor) -> Tensor:
+        """Return the indices (B, T) of the vectors for e (B, T, D), in operations of torch alone.
+
+        The quantisers have state and look at values; an exported graph can do neither.
+        """
+
+    def forward(self, x: Tensor, *y: Tensor) -> Code:
+        e = self.parts(x, *y)
         vectors, indices = self.quantiser(e)[:2]
         return Code(vectors.flatten(1), indices.long(), self.penalty(e, vectors.detach()))
 
@@ -104,6 +116,10 @@ class VectorQuantised(Quantised):
         """Return L = T * D."""
         return latent * VECTOR
 
+    def chosen(self, e: Tensor) -> Tensor:
+        half = self.table.square().sum(-1) / 2
+        return (half - e @ self.table.T).argmin(-1)  # |e - t|^2 = 2 (half - e t) + |e|^2
+
     def penalty(self, e: Tensor, vectors: Tensor) -> Tensor:
         return self.commitment * (e - vectors).square().sum((1, 2))
 
@@ -128,6 +144,10 @@ class FiniteScalarQuantised(Quantised):
         head = nn.Sequential(Linear(features, size), nn.RMSNorm(size, elementwise_affine=False))
         library = needed("vector_quantize_pytorch", "for the posterior fsq")
         super().__init__(network, head, library.FSQ(levels), len(levels))
+
+    def chosen(self, e: Tensor) -> Tensor:
+        indices: Tensor = self.quantiser.codes_to_indices(self.quantiser.quantize(e))
+        return indices.long()
 
     @staticmethod
     def size(latent: int, codes: int) -> int:

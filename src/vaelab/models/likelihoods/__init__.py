@@ -5,6 +5,7 @@ Log densities are summed over all elements of x, constants included, in nats.
 """
 
 from vaelab.models.likelihoods.base import Likelihood, Support
+from vaelab.models.likelihoods.categories import Choice
 from vaelab.models.likelihoods.counts import (
     NegativeBinomial,
     NegativeBinomialOfLogMean,
@@ -18,7 +19,7 @@ from vaelab.models.likelihoods.levels import (
     DiscretisedLogistics,
     LogisticMixture,
 )
-from vaelab.models.likelihoods.mixed import Mixed
+from vaelab.models.likelihoods.mixed import Columns, Mixed
 from vaelab.models.likelihoods.real import (
     Gaussian,
     GaussianLearned,
@@ -36,7 +37,9 @@ __all__ = [
     "Bernoulli",
     "Categorical",
     "CategoricalLevels",
+    "Choice",
     "ColourLogistics",
+    "Columns",
     "ContinuousBernoulli",
     "ContinuousBernoulliOfLogits",
     "DiscretisedLogistics",

@@ -51,16 +51,17 @@ class Mixed(Likelihood):
                 "model.likelihood: 'mixed' needs a table whose columns are read by their types; "
                 "set data.treatment to columns, or model.likelihood to gaussian"
             )
-        self.which: list[Tensor] = []
+        self.which: list[list[int]] = []  # the columns of each block
         blocks = []
         for kind, block in BLOCKS.items():
             if index := schema.of(kind):
                 columns = [schema.modelled[i] for i in index]
                 blocks.append(block(columns, units.shift[index], units.scale[index]))
-                self.which.append(torch.tensor(index))
+                self.which.append(index)
         self.blocks = nn.ModuleList(blocks)
-        self.register_buffer("order", torch.cat(self.which).argsort(), persistent=False)
-        self.register_buffer("index", torch.cat(self.which), persistent=False)
+        in_blocks = torch.tensor([i for which in self.which for i in which])
+        self.register_buffer("order", in_blocks.argsort(), persistent=False)
+        self.register_buffer("index", in_blocks, persistent=False)
         self.bias = nn.Parameter(torch.zeros(self.total(schema)))
 
     order: Tensor
@@ -77,14 +78,14 @@ class Mixed(Likelihood):
         return self._set_bias
 
     @property
-    def _parts(self) -> list[Block]:
+    def parts(self) -> list[Block]:
         """The blocks with their type, which a ModuleList does not know."""
         return [*cast("Iterable[Block]", self.blocks)]
 
     @torch.no_grad()
     def _set_bias(self, x: Tensor) -> None:
         parts = x[:, self.index.cpu()].split([len(i) for i in self.which], 1)
-        first = [block.start(part) for block, part in zip(self._parts, parts, strict=True)]
+        first = [block.start(part) for block, part in zip(self.parts, parts, strict=True)]
         self.bias.copy_(torch.cat(first).nan_to_num(0.0))
 
     def forward(self, z: Tensor, *y: Tensor) -> Independent[Distribution]:
@@ -93,9 +94,9 @@ class Mixed(Likelihood):
         return Independent(self.elements(outputs.unflatten(0, z.shape[:-1])), 1, False)
 
     def elements(self, outputs: Tensor) -> Columns:
-        parts = (outputs + self.bias).split([block.outputs for block in self._parts], -1)
-        found = [block(part) for block, part in zip(self._parts, parts, strict=True)]
-        neutral = [block.neutral for block in self._parts]
+        parts = (outputs + self.bias).split([block.outputs for block in self.parts], -1)
+        found = [block(part) for block, part in zip(self.parts, parts, strict=True)]
+        neutral = [block.neutral for block in self.parts]
         return Columns(found, neutral, self.index, self.order)
 
 
