@@ -82,12 +82,21 @@ def test_the_source_archive_has_what_builds_and_tests_the_package(built: list[Pa
     assert not {name for name in names if name.startswith(("docs/gallery", "docs/img"))}
 
 
+def test_the_archives_are_small(built: list[Path]) -> None:
+    """Pictures, notebooks with outputs and result files do not belong into them."""
+    sizes = {path.suffix: path.stat().st_size / 2**20 for path in built[0].iterdir()}
+    assert sizes[".whl"] < 2
+    assert sizes[".gz"] < 4
+
+
 def test_the_metadata_say_what_is_true(built: list[Path]) -> None:
     with ZipFile(next(built[0].glob("*.whl"))) as wheel:
         (name,) = (name for name in wheel.namelist() if name.endswith("METADATA"))
         found = Parser().parsestr(wheel.read(name).decode())
     assert found["Version"] == vaelab.__version__
-    assert found["License-Expression"] == "MIT"
+    libraries = (ROOT / "src/vaelab/report/static/LICENSES.txt").read_text("utf-8")
+    licences = {"MIT", *re.findall(r"^\S+ [\d.]+ \((.+)\)$", libraries, re.MULTILINE)}
+    assert {*found["License-Expression"].split(" AND ")} == licences
     assert found["Requires-Python"] == ">=3.11"
     assert not any("license" in one.lower() for one in found.get_all("Classifier", []))
     assert found.get_payload().startswith("# vaelab")

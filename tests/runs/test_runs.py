@@ -50,7 +50,7 @@ def test_a_finished_run_has_its_files_and_no_scratch(digits_run: Path) -> None:
     found = {p.name for p in digits_run.iterdir()} - {".lock", ".vaelab"}
     assert found == {*FILES, "figures", "report.html"}
     environment = json.loads((digits_run / "environment.json").read_text())
-    assert environment["packages"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(environment["packages"]["torch"])  # + its variant
     assert environment["threads"] == 1
     assert environment["device"] in ("cpu", "cuda", "mps")
 

@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import shtab
-
 import vaelab
 from vaelab.cli import help
 from vaelab.cli.arguments import JSON, Command, Document, Option, add
@@ -19,8 +17,8 @@ SHELLS = {
     "fish": "vaelab completion fish > ~/.config/fish/completions/vaelab.fish",
 }
 PLACES = {  # what stands for a value in the help, and what completes it
-    "RUN": shtab.DIRECTORY, "FOLDER": shtab.DIRECTORY, "FILE": shtab.FILE, "FILE.py": shtab.FILE,
-    "PATH": shtab.FILE, "DATA": shtab.FILE,
+    "RUN": "directory", "FOLDER": "directory", "FILE": "file", "FILE.py": "file",
+    "PATH": "file", "DATA": "file",
 }  # fmt: skip
 
 
@@ -28,6 +26,8 @@ def of(commands: dict[str, Command]) -> dict[str, Command]:
     """The command that prints scripts for `commands` and for itself."""
 
     def printed(arguments: argparse.Namespace) -> Document:
+        import shtab  # here, for every other command can do without
+
         text = shtab.complete(_parser(commands | found), arguments.shell)
         print(text)
         return {"shell": arguments.shell, "script": text}
