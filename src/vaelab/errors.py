@@ -11,6 +11,7 @@ from typing import Any
 # The optional packages that vaelab imports, and the extra that installs each.
 EXTRAS = {
     "zuko": "flows", "vector_quantize_pytorch": "codes", "pandas": "tables", "pyarrow": "tables",
+    "onnx": "onnx", "onnxscript": "onnx", "onnx_ir": "onnx",
 }  # fmt: skip
 
 

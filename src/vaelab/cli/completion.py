@@ -17,7 +17,7 @@ SHELLS = {
     "fish": "vaelab completion fish > ~/.config/fish/completions/vaelab.fish",
 }
 PLACES = {  # what stands for a value in the help, and what completes it
-    "RUN": "directory", "FOLDER": "directory", "FILE": "file", "FILE.py": "file",
+    "RUN": "file", "FOLDER": "directory", "FILE": "file", "FILE.py": "file",
     "PATH": "file", "DATA": "file",
 }  # fmt: skip
 

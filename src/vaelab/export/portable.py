@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch.export import Dim, ExportedProgram
 
-from vaelab.errors import UserError
+from vaelab.errors import UserError, needed
 from vaelab.export.contract import Contract
 from vaelab.export.functions import Function
 from vaelab.export.trace import graph, quiet
@@ -59,7 +58,10 @@ def onnx(function: Function, contract: Contract) -> bytes:
         UserError: An operation has no form in ONNX, the weights are too large for one file, or the
             packages that write ONNX are missing.
     """
-    library, passes = _library("onnx"), _library("onnx_ir.passes.common")
+    purpose = "to write ONNX files"
+    library = needed("onnx", purpose)
+    passes = needed("onnx_ir.passes.common", purpose)
+    needed("onnxscript", purpose)  # by torch
     size = sum(weight.nbytes for weight in function.state_dict().values())
     if size > LARGEST:
         raise UserError(
@@ -88,17 +90,6 @@ def onnx(function: Function, contract: Contract) -> bytes:
         raise _refused(function, "its graph is no valid ONNX", error) from error
     written: bytes = model.SerializeToString(deterministic=True)
     return written
-
-
-def _library(name: str) -> Any:
-    try:
-        importlib.import_module("onnxscript")  # which torch needs
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(
-            f"format: onnx needs {error.name}, which is not installed; "
-            "run pip install 'vaelab[onnx]'"
-        ) from None
 
 
 def _name(model: Any, inputs: list[str], outputs: list[str]) -> None:
