@@ -26,6 +26,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import vaelab
+from vaelab.data import load
+from vaelab.plots import COLOURS
 
 LANG = "en"
 plt.rcParams.update({"figure.dpi": 110, "font.size": 9})
@@ -75,8 +77,6 @@ recipe = vaelab.recipe(
         "figures.lang": LANG,
     },
 )
-
-from vaelab.data import load
 
 digits = load(recipe.data)
 x_train, y_train = digits.train.x / 16, digits.train.y
@@ -278,7 +278,7 @@ plt.show()
 
 # %%
 z_train, z_test = ae.encode(x_train), ae.encode(x_test)
-colours = np.array(vaelab.plots.COLOURS)
+colours = np.array(COLOURS)
 
 
 def scatter(ax, z, y, **options):

@@ -32,6 +32,7 @@ from torch.nn import functional as F
 
 import vaelab
 from vaelab.data import load
+from vaelab.plots import COLOURS
 
 LANG = "en"
 plt.rcParams.update({"figure.dpi": 110, "font.size": 9})
@@ -178,7 +179,7 @@ def log_prior(z):
 
 def log_likelihood(x, z):
     """log p(x|z) of images x (..., 8, 8) and codes z (..., 2)."""
-    logits = vae.decoder.network(z).reshape(*z.shape[:-1], 8, 8)
+    logits = vae.decoder.network(z.reshape(-1, 2)).reshape(*z.shape[:-1], 8, 8)
     return (x * F.logsigmoid(logits) + (1 - x) * F.logsigmoid(-logits)).sum((-2, -1))
 
 
@@ -264,9 +265,9 @@ for n in (10, 100, 1000, 10_000):
           t("to", "a"), f"{estimates.max():.2f}")  # fmt: skip
 
 # %% [markdown] en
-# With few samples the estimate is far too low, because most samples of the prior miss the spot and
-# explain nothing. In two dimensions ten thousand samples are enough. In twenty, the spot is a
-# vanishing part of the space, and no number of samples is.
+# With few samples the estimate scatters by several nats and is too low on average, because most
+# samples of the prior miss the spot and explain nothing. In two dimensions ten thousand samples are
+# enough. In twenty, the spot is a vanishing part of the space, and no number of samples is.
 #
 # The cure: sample where the spot is.
 #
@@ -302,9 +303,10 @@ for n in (10, 100, 1000, 10_000):
 # arXiv:1312.6114) and Rezende, Mohamed & Wierstra (2014, arXiv:1401.4082) introduced it.
 
 # %% [markdown] pt
-# Com poucas amostras, a estimativa fica baixa demais, porque a maioria das amostras da distribuição
-# a priori erra a mancha e não explica nada. Em duas dimensões, dez mil amostras bastam. Em vinte, a
-# mancha é uma parte ínfima do espaço, e nenhum número de amostras basta.
+# Com poucas amostras, a estimativa varia em vários nats e é baixa demais em média, porque a maioria
+# das amostras da distribuição a priori erra a mancha e não explica nada. Em duas dimensões, dez mil
+# amostras bastam. Em vinte, a mancha é uma parte ínfima do espaço, e nenhum número de amostras
+# basta.
 #
 # O remédio: amostrar onde está a mancha.
 #
@@ -391,12 +393,14 @@ for i in some:
 # %% [markdown] en
 # The first and the last number agree. So maximising the ELBO does two things at once: it raises the
 # probability of the data, and it pulls $q$ towards the true posterior. In the picture, the ellipses
-# are one and two standard deviations of $q$; where the spot is not an ellipse, the gap is large.
+# are one and two standard deviations of $q$; where the spot is not an ellipse, or the encoder
+# misses it, the gap is large.
 
 # %% [markdown] pt
 # O primeiro e o último número coincidem. Maximizar o ELBO faz, portanto, duas coisas ao mesmo
 # tempo: aumenta a probabilidade dos dados e puxa $q$ para perto da posterior verdadeira. Na figura,
-# as elipses são um e dois desvios padrão de $q$; onde a mancha não é uma elipse, a folga é grande.
+# as elipses são um e dois desvios padrão de $q$; onde a mancha não é uma elipse, ou o codificador
+# erra a mancha, a folga é grande.
 
 # %%
 from matplotlib.patches import Ellipse
@@ -577,10 +581,10 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %% [markdown] en
-# The rate starts near 0: all clouds are the prior, and the code says nothing. Then the model *buys*
-# information: a nat of rate is worth its price if the distortion falls by more than a nat. At the
-# end the code carries between two and three nats, that is, three to four bits per image, roughly
-# enough to tell ten digits apart.
+# In the first epochs the rate falls: the quickest way to a lower loss is to make all clouds alike,
+# and the code says little. Then the model *buys* information: a nat of rate is worth its price if
+# the distortion falls by more than a nat. At the end the code carries between two and three nats,
+# that is, three to four bits per image, roughly enough to tell ten digits apart.
 #
 # ## Against the autoencoder
 #
@@ -588,10 +592,10 @@ plt.show()
 # images.
 
 # %% [markdown] pt
-# A taxa começa perto de 0: todas as nuvens são iguais à distribuição a priori, e o código não diz
-# nada. Depois o modelo *compra* informação: um nat de taxa vale o preço se a distorção cair mais de
-# um nat. No fim, o código carrega entre dois e três nats, isto é, de três a quatro bits por imagem,
-# mais ou menos o bastante para distinguir dez dígitos.
+# Nas primeiras épocas, a taxa cai: o modo mais rápido de reduzir a perda é tornar todas as nuvens
+# iguais, e o código diz pouco. Depois o modelo *compra* informação: um nat de taxa vale o preço se
+# a distorção cair mais de um nat. No fim, o código carrega entre dois e três nats, isto é, de três
+# a quatro bits por imagem, mais ou menos o bastante para distinguir dez dígitos.
 #
 # ## Contra o autoencoder
 #
@@ -605,7 +609,7 @@ plain = vaelab.train(
 
 # %%
 models = {"VAE": run, t("autoencoder", "autoencoder"): plain}
-colours = np.array(vaelab.plots.COLOURS)
+colours = np.array(COLOURS)
 fig, axes = plt.subplots(2, 2, figsize=(6.5, 6.5), layout="constrained")
 for (name, one), (above, below) in zip(models.items(), axes.T, strict=True):
     z = one.vae.encode(x_train)
@@ -619,13 +623,10 @@ plt.show()
 # %%
 for name, one in models.items():
     found = vaelab.evaluate(one, sections=("latent", "samples"), quiet=True).sections
+    mismatch = found["latent"]["prior_gap_at_least"]
     print(name)
     print("  ", t("distortion", "distorção"), f"{one.results['distortion']:.2f}")
-    print(
-        "  ",
-        t("mismatch at least", "discrepância no mínimo"),
-        found["latent"]["prior_gap_at_least"],
-    )
+    print("  ", t("mismatch at least", "discrepância no mínimo"), mismatch)
     print("  ", t("Frechet distance", "distância de Fréchet"), found["samples"]["frechet"])
 
 # %% [markdown] en
@@ -827,9 +828,8 @@ for _ in range(60):
         optimiser.step()
 with torch.no_grad():
     each = torch.stack([loss_of(x_test) for _ in range(10)]).mean(0)
-print(
-    f"{each.mean():.2f} ± {each.std() / len(each) ** 0.5:.2f} nats, vaelab {run.results['loss']:.2f}"
-)
+error = each.std() / len(each) ** 0.5
+print(f"{each.mean():.2f} ± {error:.2f} nats, vaelab {run.results['loss']:.2f}")
 
 # %% [markdown] en
 # **Next:** [looking at a latent space](3-latent-space.ipynb).
