@@ -223,9 +223,9 @@ plt.show()
 
 # %% [markdown] en
 # The percentages say how many pictures lie within two standard deviations, where $1 - e^{-2} =
-# 86\,\%$ of the prior's samples fall. The linear grid spends more than half of its pictures on
-# places that are hardly ever sampled, so it shows the edges and how the decoder continues there.
-# The quantile grid shows the digits in the proportions of the samples.
+# 0.86$ of the prior's samples fall. The linear grid spends more than half of its pictures on places
+# that are hardly ever sampled, so it shows the edges and how the decoder continues there. The
+# quantile grid shows the digits in the proportions of the samples.
 #
 # ## Dimensions that are used, and others
 #
@@ -236,7 +236,7 @@ plt.show()
 
 # %% [markdown] pt
 # As porcentagens dizem quantas figuras ficam a menos de dois desvios padrão, onde caem $1 - e^{-2}
-# = 86\,\%$ das amostras da distribuição a priori. A grade linear gasta mais da metade das figuras
+# = 0{,}86$ das amostras da distribuição a priori. A grade linear gasta mais da metade das figuras
 # em lugares que quase nunca são amostrados; por isso ela mostra as bordas e como o decodificador
 # continua por lá. A grade de quantis mostra os dígitos nas proporções das amostras.
 #
@@ -337,10 +337,10 @@ plt.show()
 #
 # ## Interpolation: straight or round?
 #
-# Between two codes $a$ and $b$ there is the straight line, $(1 - s)\, a + s\, b$. Some papers use
+# Between two codes $a$ and $b$ there is the straight line, $(1 - s) a + s b$. Some papers use
 # **spherical** interpolation instead: with the angle $\omega$ between $a$ and $b$,
 #
-# $$\mathrm{slerp}(a, b, s) = \frac{\sin((1-s)\, \omega)\, a + \sin(s\, \omega)\, b}{\sin \omega}$$
+# $$\mathrm{slerp}(a, b, s) = \frac{\sin((1-s) \omega) a + \sin(s \omega) b}{\sin \omega}$$
 #
 # The reason is a fact about high dimensions. The squared length of a sample of $\mathcal N(0, I)$
 # is a sum of $L$ squares, so the length is close to $\sqrt L$: the samples lie in a shell. The
@@ -357,10 +357,10 @@ plt.show()
 #
 # ## Interpolação: em linha reta ou em arco?
 #
-# Entre dois códigos $a$ e $b$ há a linha reta, $(1 - s)\, a + s\, b$. Alguns artigos usam a
+# Entre dois códigos $a$ e $b$ há a linha reta, $(1 - s) a + s b$. Alguns artigos usam a
 # interpolação **esférica**: com o ângulo $\omega$ entre $a$ e $b$,
 #
-# $$\mathrm{slerp}(a, b, s) = \frac{\sin((1-s)\, \omega)\, a + \sin(s\, \omega)\, b}{\sin \omega}$$
+# $$\mathrm{slerp}(a, b, s) = \frac{\sin((1-s) \omega) a + \sin(s \omega) b}{\sin \omega}$$
 #
 # A razão é um fato sobre dimensões altas. O quadrado do comprimento de uma amostra de $\mathcal
 # N(0, I)$ é uma soma de $L$ quadrados; logo, o comprimento fica perto de $\sqrt L$: as amostras
@@ -556,8 +556,8 @@ print(report(vaelab.diagnose(wide_run), wide_run.folder, LANG))
 # "data.source": "mnist",
 # ```
 #
-# With `"train.epochs": 10` in both settings, the notebook takes MNIST_TIME on two cores, most of it
-# for t-SNE and for the linear probe of the pixels. MNIST_NUMBERS
+# With `"train.epochs": 10` in both settings, the notebook takes several minutes on two cores, most
+# of it for t-SNE and for the linear probe of the pixels.
 #
 # ## Exercises
 #
@@ -576,8 +576,8 @@ print(report(vaelab.diagnose(wide_run), wide_run.folder, LANG))
 # "data.source": "mnist",
 # ```
 #
-# Com `"train.epochs": 10` nas duas configurações, o notebook leva MNIST_TEMPO em dois núcleos, a
-# maior parte no t-SNE e na sonda linear dos pixels. MNIST_NUMEROS
+# Com `"train.epochs": 10` nas duas configurações, o notebook leva vários minutos em dois núcleos, a
+# maior parte no t-SNE e na sonda linear dos pixels.
 #
 # ## Exercícios
 #
@@ -620,7 +620,7 @@ plt.show()
 # %% [markdown] en
 # <details markdown="1"><summary>Solution</summary>
 #
-# Let $|a| = |b| = r$, so $a \cdot b = r^2 \cos \omega$. With $u = (1 - s)\, \omega$ and $v = s\,
+# Let $|a| = |b| = r$, so $a \cdot b = r^2 \cos \omega$. With $u = (1 - s) \omega$ and $v = s
 # \omega$, the squared length is $r^2 (\sin^2 u + \sin^2 v + 2 \sin u \sin v \cos \omega) / \sin^2
 # \omega$. Because $\omega = u + v$, we have $\cos \omega = \cos u \cos v - \sin u \sin v$, and the
 # bracket becomes $(\sin u \cos v + \cos u \sin v)^2 = \sin^2 \omega$. So the length is $r$. If $b =
@@ -635,12 +635,12 @@ plt.show()
 # %% [markdown] pt
 # <details markdown="1"><summary>Solução</summary>
 #
-# Sejam $|a| = |b| = r$, de modo que $a \cdot b = r^2 \cos \omega$. Com $u = (1 - s)\, \omega$ e $v
-# = s\, \omega$, o quadrado do comprimento é $r^2 (\sin^2 u + \sin^2 v + 2 \sin u \sin v \cos
-# \omega) / \sin^2 \omega$. Como $\omega = u + v$, temos $\cos \omega = \cos u \cos v - \sin u \sin
-# v$, e o parêntese vira $(\sin u \cos v + \cos u \sin v)^2 = \sin^2 \omega$. O comprimento é,
-# portanto, $r$. Se $b = -a$, então $\omega = \pi$ e a fórmula divide por 0: infinitos arcos de
-# mesmo comprimento levam ao ponto oposto.
+# Sejam $|a| = |b| = r$, de modo que $a \cdot b = r^2 \cos \omega$. Com $u = (1 - s) \omega$ e $v =
+# s \omega$, o quadrado do comprimento é $r^2 (\sin^2 u + \sin^2 v + 2 \sin u \sin v \cos \omega) /
+# \sin^2 \omega$. Como $\omega = u + v$, temos $\cos \omega = \cos u \cos v - \sin u \sin v$, e o
+# parêntese vira $(\sin u \cos v + \cos u \sin v)^2 = \sin^2 \omega$. O comprimento é, portanto,
+# $r$. Se $b = -a$, então $\omega = \pi$ e a fórmula divide por 0: infinitos arcos de mesmo
+# comprimento levam ao ponto oposto.
 #
 # </details>
 #
