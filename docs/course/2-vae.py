@@ -117,8 +117,8 @@ plt.show()
 #
 # O modelo conta uma história sobre como uma imagem surge:
 #
-# 1. Um código $z$ de dois números é sorteado da distribuição normal padrão, a **distribuição a
-#    priori** $p(z) = \mathcal N(z; 0, I)$.
+# 1. Um código $z$ de dois números é sorteado segundo a distribuição normal padrão, a **distribuição
+#    a priori** $p(z) = \mathcal N(z; 0, I)$.
 # 2. Uma rede, o **decodificador**, transforma $z$ em 64 probabilidades $\hat x_i(z)$ de tinta.
 # 3. Cada pixel é sorteado com a sua probabilidade: $x_i = 1$ com probabilidade $\hat x_i(z)$, senão
 #    0.
@@ -683,8 +683,8 @@ for name, images in {t("grey:", "cinza:"): grey, t("binary:", "binário:"): x_te
 # ```
 #
 # With `"train.epochs": 10`, the notebook takes a few minutes on two cores. The loss is then near
-# 154 nats, 148 of them distortion: for MNIST, two numbers are too few. With 20 dimensions the loss
-# is 50 nats lower ([docs/systems.md](../../systems.md#results-of-every-recipe), on grey pixels).
+# 154 nats, 148 of them distortion: for MNIST, two numbers are too few. With 20 dimensions it is
+# about 48 nats lower ([docs/systems.md](../../systems.md#results-of-every-recipe), on grey pixels).
 #
 # ## Exercises
 #
@@ -705,9 +705,9 @@ for name, images in {t("grey:", "cinza:"): grey, t("binary:", "binário:"): x_te
 # ```
 #
 # Com `"train.epochs": 10`, o notebook leva alguns minutos em dois núcleos. A perda fica então perto
-# de 154 nats, 148 deles de distorção: para o MNIST, dois números são poucos. Com 20 dimensões, a
-# perda é cerca de 50 nats menor ([docs/systems.md](../../systems.md#results-of-every-recipe), em
-# inglês, com pixels cinzentos).
+# de 154 nats, 148 deles de distorção: para o MNIST, dois números são poucos. Com 20 dimensões, ela
+# é cerca de 48 nats menor ([docs/systems.md](../../systems.md#results-of-every-recipe), em inglês,
+# com pixels cinzentos).
 #
 # ## Exercícios
 #
