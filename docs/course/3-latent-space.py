@@ -95,9 +95,9 @@ y_train, y_test = digits.train.y.numpy(), digits.test.y.numpy()
 wide_run
 
 # %% [markdown] en
-# A run that ends a cell shows its **card**: model, data, the terms of the loss on the test images,
-# and two pictures. The full report is the page `report.html` in the run folder; `vaelab report
-# runs` puts all runs into one table.
+# A run on the last line of a cell shows its **card**: model, data, the terms of the loss on the
+# test images, and two pictures. The full report is the page `report.html` in the run folder;
+# `vaelab report runs` puts all runs into one table.
 #
 # ## Points and clouds
 #
@@ -105,9 +105,9 @@ wide_run
 # an image is a cloud. The right panel draws some clouds as ellipses of one standard deviation.
 
 # %% [markdown] pt
-# Um treino que termina uma célula mostra o seu **cartão**: modelo, dados, os termos da perda nas
-# imagens de teste e duas figuras. O relatório completo é a página `report.html` na pasta do treino;
-# `vaelab report runs` reúne todos em uma tabela.
+# Uma execução na última linha de uma célula mostra o seu **cartão**: modelo, dados, os termos da
+# perda nas imagens de teste e duas figuras. O relatório completo é a página `report.html` na pasta
+# da execução; `vaelab report runs` reúne todas em uma tabela.
 #
 # ## Pontos e nuvens
 #
@@ -534,10 +534,10 @@ flat_run.explore(lang=LANG)
 # against a list of known problems, and says what it would try.
 
 # %% [markdown] pt
-# ## O doutor
+# ## O diagnóstico
 #
-# Ler um espaço latente também serve para descobrir o que deu errado. O doutor do vaelab confere um
-# treino com uma lista de problemas conhecidos e diz o que tentaria.
+# Ler um espaço latente também serve para descobrir o que deu errado. O diagnóstico do vaelab
+# confere uma execução com uma lista de problemas conhecidos e diz o que tentaria.
 
 # %%
 from vaelab.evaluation.doctor import report
