@@ -125,7 +125,7 @@ def posterior(vae, x):
 
 
 mu, sigma = posterior(flat, x_test)
-fig, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.9), layout="constrained", sharey=True)
+fig, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.9), layout="constrained")
 left.scatter(*mu.T, c=colours[y_test], s=6, linewidths=0)
 for digit in range(10):
     place = mu[y_test == digit].median(0).values
@@ -139,6 +139,7 @@ left.set_title(t("means", "médias"))
 right.set_title(t("clouds", "nuvens"))
 for ax in (left, right):
     circles(ax)
+    ax.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
 plt.show()
 
 # %% [markdown] en
@@ -586,7 +587,7 @@ print(report(vaelab.diagnose(wide_run), wide_run.folder, LANG))
 # é "um pouco de tudo"?
 
 # %% solution
-pair = mu[[(y_test == digit).nonzero()[0][1] for digit in (0, 4)]]
+pair = mu[[(y_test == digit).nonzero()[0][1] for digit in (3, 4)]]
 swapped = pair.clone()
 swapped[:, order[0]] = pair.flip(0)[:, order[0]]
 fig, ax = plt.subplots(figsize=(3, 1))
@@ -660,8 +661,9 @@ print(f"{100 * probe.score(mu, y_test):.1f} %")
 #
 # </details>
 #
-# **4. The average digit.** Decode the mean code of the fours and the mean code of the nines, and
-# the middle between them. Compare the last with the mean *image* of the two classes.
+# **4. The average digit.** Decode the middle between the codes of two test images, and compare it
+# with the middle of their *pixels*. Which of the two has more grey pixels, on average over many
+# pairs?
 
 # %% [markdown] pt
 # <details markdown="1"><summary>Discussão</summary>
@@ -670,22 +672,38 @@ print(f"{100 * probe.score(mu, y_test):.1f} %")
 #
 # </details>
 #
-# **4. O dígito médio.** Decodifique o código médio dos quatros, o código médio dos noves e o meio
-# entre eles. Compare este último com a *imagem* média das duas classes.
+# **4. O dígito médio.** Decodifique o meio entre os códigos de duas imagens de teste e compare com
+# o meio dos seus *pixels*. Qual dos dois tem mais pixels cinzentos, em média sobre muitos pares?
 
 # %% solution
-four, nine = (mu[y_test == digit].mean(0) for digit in (4, 9))
-decoded = deep.decode(torch.stack([four, (four + nine) / 2, nine]))
-mean_image = x_test[(y_test == 4) | (y_test == 9)].mean(0)
-fig, ax = plt.subplots(figsize=(3, 1))
-show(ax, torch.cat([decoded, mean_image[None]]), 4)
+pairs = [[(y_test == digit).nonzero()[0][1] for digit in two] for two in ((5, 9), (2, 3), (3, 8))]
+rows = [
+    torch.cat(
+        [x_test[[i, j]], deep.decode((mu[i] + mu[j])[None] / 2), (x_test[[i, j]]).mean(0)[None]]
+    )
+    for i, j in pairs
+]
+fig, ax = plt.subplots(figsize=(3, 2.4))
+show(ax, torch.cat(rows), 4)
 plt.show()
+
+a, b = torch.randperm(len(mu))[:500].reshape(2, -1)
+middles = {
+    t("middle of the codes ", "meio dos códigos "): deep.decode((mu[a] + mu[b]) / 2),
+    t("middle of the pixels", "meio dos pixels  "): (x_test[a] + x_test[b]) / 2,
+}
+for name, images in middles.items():
+    grey = ((images > 0.25) & (images < 0.75)).float().mean((1, 2))
+    error = grey.std() / len(grey) ** 0.5
+    print(f"{name} {t('grey', 'cinza')}: {100 * grey.mean():.1f} ± {100 * error:.1f} %")
 
 # %% [markdown] en
 # <details markdown="1"><summary>Discussion</summary>
 #
-# The decoded middle is one image between a 4 and a 9. The mean image is a blur of both: averages of
-# codes are not averages of pixels, and this is what a latent space is for.
+# Each row shows two images, the decoded middle of their codes, and the middle of their pixels. The
+# last is a double exposure, grey wherever the two differ. The decoded middle is closer to one
+# drawing, though the decoder, too, hesitates between two digits. Averages of codes are not averages
+# of pixels, and this is what a latent space is for.
 #
 # </details>
 #
@@ -694,8 +712,10 @@ plt.show()
 # %% [markdown] pt
 # <details markdown="1"><summary>Discussão</summary>
 #
-# O meio decodificado é uma única imagem entre um 4 e um 9. A imagem média é um borrão dos dois:
-# médias de códigos não são médias de pixels, e é para isso que serve um espaço latente.
+# Cada linha mostra duas imagens, o meio decodificado dos seus códigos e o meio dos seus pixels. O
+# último é uma dupla exposição, cinza onde as duas diferem. O meio decodificado está mais perto de
+# um desenho só, embora também o decodificador hesite entre dois dígitos. Médias de códigos não são
+# médias de pixels, e é para isso que serve um espaço latente.
 #
 # </details>
 #
