@@ -272,8 +272,8 @@ plt.show()
 # shows; the colours are ours.
 
 # %% [markdown] pt
-# A maioria dos dígitos volta como uma versão lisa de si mesma. Quando um dígito volta como *outro*
-# dígito, seu código está entre os códigos desse outro. Vamos, então, olhar os códigos.
+# A maioria dos dígitos volta como uma versão suavizada de si mesma. Quando um dígito volta como
+# *outro* dígito, seu código está entre os códigos desse outro. Vamos, então, olhar os códigos.
 #
 # ## O espaço latente
 #

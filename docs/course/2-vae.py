@@ -228,7 +228,7 @@ plt.show()
 
 # %% [markdown] en
 # The posterior (blue) is a small spot inside the prior, whose one and two standard deviations are
-# dashed. Sometimes it has an odd shape or two parts.
+# dashed. Sometimes it has an odd shape.
 #
 # ## Why not just compute it?
 #
@@ -243,7 +243,7 @@ plt.show()
 
 # %% [markdown] pt
 # A posterior (azul) é uma pequena mancha dentro da distribuição a priori, cujos um e dois desvios
-# padrão estão tracejados. Às vezes ela tem uma forma estranha ou duas partes.
+# padrão estão tracejados. Às vezes ela tem uma forma estranha.
 #
 # ## Por que não calcular diretamente?
 #

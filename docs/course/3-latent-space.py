@@ -176,8 +176,10 @@ print(t("mismatch of q(z) and p(z), at least:", "discrepância entre q(z) e p(z)
 print(t("share of prior samples in holes:", "fração de amostras em buracos:"), found["hole_share"])
 
 # %% [markdown] en
-# The sums are near 1, and they need not be exactly 1: the training only asks for it indirectly. The
-# share of prior samples in holes would be 0.05 if $q(z)$ and $p(z)$ were equal.
+# The sums are somewhat above 1: the training asks for 1 only indirectly. Often the means alone vary
+# less than the prior, and the clouds fill the rest. Here the means vary more, because some clouds
+# lie beyond the circles. The share of prior samples in holes would be 0.05 if $q(z)$ and $p(z)$
+# were equal.
 #
 # ## The plane, decoded
 #
@@ -191,9 +193,10 @@ print(t("share of prior samples in holes:", "fração de amostras em buracos:"),
 # edge of the map?
 
 # %% [markdown] pt
-# As somas ficam perto de 1, e não precisam ser exatamente 1: o treino só pede isso indiretamente. A
-# fração de amostras da distribuição a priori em buracos seria 0,05 se $q(z)$ e $p(z)$ fossem
-# iguais.
+# As somas ficam um pouco acima de 1: o treino só pede 1 indiretamente. Muitas vezes, as médias
+# sozinhas variam menos que a distribuição a priori, e as nuvens completam o resto. Aqui as médias
+# variam mais, porque algumas nuvens ficam além dos círculos. A fração de amostras da distribuição a
+# priori em buracos seria 0,05 se $q(z)$ e $p(z)$ fossem iguais.
 #
 # ## O plano, decodificado
 #
@@ -597,9 +600,9 @@ plt.show()
 # %% [markdown] en
 # <details markdown="1"><summary>Discussion</summary>
 #
-# The prior $\mathcal N(0, I)$ looks the same from all directions: rotate all codes, and undo it in
-# the decoder, and no term of the loss changes, except that the posteriors are aligned with the
-# axes. So the axes have no meaning of their own.
+# The prior $\mathcal N(0, I)$ looks the same from all directions. If all codes are rotated and the
+# decoder undoes it, neither the prior nor the distortion notices; only the diagonal form of $q$
+# prefers some axes to others. So an axis has no meaning of its own.
 #
 # </details>
 #
@@ -609,9 +612,10 @@ plt.show()
 # %% [markdown] pt
 # <details markdown="1"><summary>Discussão</summary>
 #
-# A distribuição a priori $\mathcal N(0, I)$ é igual em todas as direções: gire todos os códigos,
-# desfaça o giro no decodificador, e nenhum termo da perda muda, exceto que as posteriores se
-# alinham aos eixos. Os eixos, portanto, não têm significado próprio.
+# A distribuição a priori $\mathcal N(0, I)$ é igual em todas as direções. Se todos os códigos são
+# girados e o decodificador desfaz o giro, nem a distribuição a priori nem a distorção percebem; só
+# a forma diagonal de $q$ prefere uns eixos a outros. Um eixo, portanto, não tem significado
+# próprio.
 #
 # </details>
 #
@@ -656,8 +660,9 @@ print(f"{100 * probe.score(mu, y_test):.1f} %")
 # %% [markdown] en
 # <details markdown="1"><summary>Discussion</summary>
 #
-# About 10 %, as by guessing. If it were more, then the test set would have leaked into the
-# training.
+# About 10 %, as by guessing; the standard error is 1.3 %. If it were much more, the probe would
+# read something else than the labels, for instance because test images are among those it was
+# trained on.
 #
 # </details>
 #
@@ -668,7 +673,9 @@ print(f"{100 * probe.score(mu, y_test):.1f} %")
 # %% [markdown] pt
 # <details markdown="1"><summary>Discussão</summary>
 #
-# Cerca de 10 %, como em um palpite. Se fosse mais, o conjunto de teste teria vazado para o treino.
+# Cerca de 10 %, como em um palpite; o erro padrão é 1,3 %. Se fosse muito mais, a sonda leria outra
+# coisa que não os rótulos, por exemplo porque imagens de teste estão entre aquelas em que ela foi
+# treinada.
 #
 # </details>
 #

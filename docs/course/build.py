@@ -154,13 +154,13 @@ def _settled(output: NotebookNode) -> NotebookNode:
 
 
 def _reduced(encoded: str) -> str:
-    """Return a PNG file, base64, at most WIDTH pixels wide and without the name of a program."""
+    """Return a PNG file, base64, at most WIDTH pixels wide, of 256 colours, without other data."""
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
         picture = image.convert("RGB")
     picture.thumbnail((WIDTH, 2 * WIDTH), Image.Resampling.LANCZOS)
-    colours = picture.getcolors(256)
-    if colours:  # few enough for a palette that changes none of them
-        picture = picture.quantize(len(colours), method=Image.Quantize.FASTOCTREE)
+    few = picture.getcolors(256) is not None  # then a palette changes no colour, else hardly any
+    method = Image.Quantize.MEDIANCUT if few else Image.Quantize.MAXCOVERAGE
+    picture = picture.quantize(256, method, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
