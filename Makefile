@@ -4,6 +4,7 @@
 # make pages       bundle the scripts of the pages again, after a change in web/ (needs Node)
 # make dist        build the source archive and the wheel into dist/: the same bytes whenever they are built
 # make try-wheel   use the wheel as a new user would: without extras, in an empty environment (TRY=python3.13: with that)
+# make course      execute the lessons of docs/course again, after a change there
 # make reproduce   the slow tests: whole reproductions on MNIST, and torch.compile
 # make clean       remove what the others made (not your runs)
 
@@ -11,7 +12,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test docs pages packages dist try-wheel reproduce clean
+.PHONY: demo test docs course pages packages dist try-wheel reproduce clean
 
 demo: $(VENV)/ready
 	$(BIN)/vaelab train quickstart --out runs/demo --overwrite
@@ -42,6 +43,9 @@ dist: $(VENV)/ready
 
 try-wheel: $(VENV)/ready
 	.ci/wheel $(TRY)
+
+course: $(VENV)/ready
+	$(BIN)/python docs/course/build.py
 
 reproduce: $(VENV)/ready
 	$(BIN)/pytest -m slow
