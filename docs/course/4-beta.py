@@ -289,16 +289,16 @@ plt.show()
 
 # %% [markdown] en
 # The collapsed VAE *is* the table of pixel means, to within the error. And collapse is no accident of a bad training: at $\beta = 10$ it is
-# the right answer to the question that was asked. Between the extremes, dimensions are switched off one after the other: at $\beta = 3$
-# most of the rate is in a few of them.
+# the right answer to the question that was asked. Between the extremes, dimensions fade one after the other: at $\beta = 3$
+# two of the eight hold more than half of the rate.
 #
 # You will not always see it so clearly. A run of your own can be examined by the doctor. Here it looks at a run of $\beta = 10$, trained
 # with `vaelab.train` into a folder.
 
 # %% [markdown] pt
 # O VAE colapsado *é* a tabela das médias dos pixels, dentro do erro. E o colapso não é um acidente de um treino ruim: com $\beta = 10$ ele é a
-# resposta certa à pergunta que foi feita. Entre os extremos, as dimensões se apagam uma após a outra: com $\beta = 3$ a maior parte da taxa
-# está em poucas delas.
+# resposta certa à pergunta que foi feita. Entre os extremos, as dimensões se apagam uma após a outra: com $\beta = 3$, duas das oito
+# ficam com mais da metade da taxa.
 #
 # Nem sempre isso fica tão claro. Uma execução sua pode ser examinada pelo doctor. Aqui ele examina uma execução com $\beta = 10$, treinada
 # com `vaelab.train` em uma pasta.
@@ -311,13 +311,13 @@ print(report(vaelab.diagnose(run), "runs/collapsed", LANG))
 # %% [markdown] en
 # ## For free: codes that cannot be sampled
 #
-# At $\beta = 0$ codes cost nothing, so the model spends without limit: a hundred nats of rate, where all of an image costs about twenty.
+# At $\beta = 0$ codes cost nothing, so the model spends without limit: some eighty nats of rate, where all of an image costs about twenty.
 # Reconstructions are excellent. The price comes due when you *sample*: codes may now lie anywhere, and the prior does not know where.
 
 # %% [markdown] pt
 # ## De graça: códigos que não podem ser amostrados
 #
-# Com $\beta = 0$ os códigos não custam nada, e o modelo gasta sem limite: cem nats de taxa, quando uma imagem inteira custa cerca de vinte. As
+# Com $\beta = 0$ os códigos não custam nada, e o modelo gasta sem limite: uns oitenta nats de taxa, quando uma imagem inteira custa cerca de vinte. As
 # reconstruções são excelentes. A conta chega na hora de *amostrar*: os códigos podem estar em qualquer lugar, e a distribuição a priori não
 # sabe onde.
 
@@ -549,3 +549,214 @@ for key in (best, worst):
     print(f"{key[0]}, seed {key[1]}: MIG {found[key][0]:.2f}, DCI {found[key][1]:.2f}")
     shown |= {f"MIG {found[key][0]:.2f}, {name}": row for name, row in traversals(tangled[key]).items()}
 rows(shown, look=look)
+
+# %% [markdown] en
+# Both models have a good likelihood and sharp reconstructions. Nothing in the loss tells you which of the two you have got.
+#
+# **What we measured, and what it is worth.** If neither method nor seed mattered, chance alone would still give the method 2/14 = 14% of the
+# variance and the seed 4/14 = 29%. In our run the method explains 45%. So it does count: β-TCVAE beats β-VAE here. But
+#
+# - more than half of the variance lies *between trainings of the same method*. One β-TCVAE scored 0.14, another 0.71. Whoever trains each method
+#   once can report any order of the three;
+# - β-VAE scored *below* the plain VAE, which no textbook says. It pays for every nat three times, and at this price it blurs the
+#   position before it straightens the axes.
+#
+# Locatello et al. (2019) trained more than 12,000 models on seven data sets and came to the same caution at scale: hyperparameters and random
+# seeds matter more than the choice of the method, and without labels the good models could not be told from the others. Use several seeds, and
+# show all of them.
+
+# %% [markdown] pt
+# Os dois modelos têm boa verossimilhança e reconstruções nítidas. Nada na perda diz qual dos dois você obteve.
+#
+# **O que medimos, e quanto isso vale.** Se nem o método nem a semente importassem, o acaso sozinho ainda daria ao método 2/14 = 14% da
+# variância e à semente 4/14 = 29%. Na nossa execução, o método explica 45%. Logo ele conta: aqui o β-TCVAE vence o β-VAE. Mas
+#
+# - mais da metade da variância está *entre treinos do mesmo método*. Um β-TCVAE obteve 0,14; outro, 0,71. Quem treina cada método uma única vez
+#   pode relatar qualquer ordem entre os três;
+# - o β-VAE ficou *abaixo* do VAE simples, o que nenhum livro diz. Ele paga cada nat três vezes, e a esse preço borra a posição antes de
+#   alinhar os eixos.
+#
+# Locatello et al. (2019) treinaram mais de 12.000 modelos em sete conjuntos de dados e chegaram ao mesmo alerta em grande escala: os
+# hiperparâmetros e as sementes aleatórias importam mais do que a escolha do método, e sem rótulos não foi possível distinguir os modelos bons
+# dos outros. Use várias sementes, e mostre todas.
+
+# %% [markdown] en
+# ### All the scores of a run
+#
+# vaelab measures eight scores of disentanglement, with standard errors where they exist, for every run on data with known factors. Here it
+# does so for a short training on all five factors of `sprites`. The scores are low, as they should be after a few seconds.
+
+# %% [markdown] pt
+# ### Todas as pontuações de uma execução
+#
+# O vaelab mede oito pontuações de desemaranhamento, com erros padrão quando existem, para toda execução com dados de fatores conhecidos. Aqui
+# ele faz isso para um treino curto com os cinco fatores de `sprites`. As pontuações são baixas, como deve ser depois de poucos segundos.
+
+# %%
+brief = {"data.images": 3000, "data.size": 16, "model.network": "mlp", "model.hidden": [128], "train.epochs": 6, "figures.format": []}
+run = vaelab.train(vaelab.recipe("sprites", brief | {"model.variant": "beta-tcvae"}), "runs/sprites", quiet=True)
+evaluation = vaelab.evaluate(run, sections="disentangling", quiet=True)
+print(evaluation.table(LANG))
+
+# %% [markdown] en
+# ## Exercises
+#
+# **1. Fair to whom?** At $\beta \ne 1$ the loss is no bound, but $D + R$ still is one, and so is the tighter estimate
+# `vae.score_samples(x, samples=200)`. By how many nats is the model of $\beta = 0.3$ worse than the model of $\beta = 1$, by each of the two? What
+# does the difference say about decoder and encoder?
+
+# %% [markdown] pt
+# ## Exercícios
+#
+# **1. Justo para quem?** Com $\beta \ne 1$ a perda não é um limite, mas $D + R$ continua sendo um, e também a estimativa mais justa
+# `vae.score_samples(x, samples=200)`. Por quantos nats o modelo de $\beta = 0{,}3$ é pior do que o de $\beta = 1$, segundo cada uma das
+# duas? O que a diferença diz sobre o decodificador e o codificador?
+
+# %% solution
+def costs_of(beta):
+    """D + R and -log p(x), means over test images, of each seed."""
+    total = [float((points[beta, seed][0] + points[beta, seed][1]).mean()) for seed in SEEDS]
+    nll = [-float(models[beta, seed].score_samples(x, samples=200).mean()) for seed in SEEDS]
+    return np.array([total, nll])
+
+
+difference = costs_of(0.3) - costs_of(1.0)
+print("by D + R:     ", over_seeds(difference[0]), "nats")
+print("by -log p(x): ", over_seeds(difference[1]), "nats")
+print(
+    say(
+        "Much of the loss in D + R is the encoder's: codes that are too narrow make the bound loose. The decoder is nearly as good.",
+        "Boa parte da perda em D + R vem do codificador: códigos estreitos demais afrouxam o limite. O decodificador é quase tão bom.",
+    )
+)
+
+# %% [markdown] en
+# **2. Does a warm-up save it?** A warm-up raises $\beta$ from 0 to its value over some epochs (`"objective.warmup": 10`), so that the decoder
+# learns to use the code before the code becomes dear. Predict the rate at the end of a training with $\beta = 10$ and ten of twenty epochs of
+# warm-up. Then run it.
+
+# %% [markdown] pt
+# **2. Um aquecimento resolve?** O aquecimento (warm-up) aumenta $\beta$ de 0 até o seu valor ao longo de algumas épocas (`"objective.warmup": 10`),
+# para que o decodificador aprenda a usar o código antes que ele fique caro. Preveja a taxa ao final de um treino com $\beta = 10$ e
+# aquecimento em dez das vinte épocas. Depois, rode.
+
+# %% solution
+vae = trained(digits, {"objective.beta": 10.0, "objective.warmup": 10.0})
+d, r, _ = measured(vae)
+print("D =", mean(d), "  R =", mean(r))
+print(
+    say(
+        "A warm-up helps where training gets stuck. Here zero is the optimum of the price, and training ends there in any case.",
+        "O aquecimento ajuda quando o treino fica preso. Aqui zero é o ótimo desse preço, e o treino termina lá de qualquer forma.",
+    )
+)
+
+# %% [markdown] en
+# **3. Free bits.** The row `free-bits` (Kingma et al. 2016) does not charge for the first nats of each dimension: the KL of a dimension counts
+# as at least `objective.bits`. Train it with 0.25 and with 1 nat. Predict the smallest rate that the eight dimensions can have together. (The
+# floor holds for training batches; test images may lie a little below it.)
+
+# %% [markdown] pt
+# **3. Bits grátis.** A linha `free-bits` (Kingma et al. 2016) não cobra pelos primeiros nats de cada dimensão: a KL de uma dimensão conta
+# como pelo menos `objective.bits`. Treine com 0,25 e com 1 nat. Preveja a menor taxa que as oito dimensões podem ter juntas. (O piso vale para os
+# lotes de treino; as imagens de teste podem ficar um pouco abaixo dele.)
+
+# %% solution
+for bits in (0.25, 1.0):
+    d, r, kl = measured(trained(digits, {"model.variant": "free-bits", "objective.bits": bits}))
+    print(f"{bits} free nats each: R = {mean(r)} (8 x {bits} = {8 * bits:g}), D = {mean(d)}, smallest KL {kl.min():.2f}")
+
+# %% [markdown] en
+# **4. Choose without labels.** In practice you do not know the factors, so you cannot choose a seed by its MIG. Can you choose it by something
+# that you do know? Compute the rank correlation of MIG with $D + R$, with $D$ and with $R$, over the five seeds of each method. Before you trust
+# a good one: how sure can five points make you?
+
+# %% [markdown] pt
+# **4. Escolher sem rótulos.** Na prática você não conhece os fatores, portanto não pode escolher uma semente pela MIG. Dá para escolher por algo
+# que você conhece? Calcule a correlação de postos da MIG com $D + R$, com $D$ e com $R$, sobre as cinco sementes de cada método. Antes de
+# confiar numa correlação boa: quanta certeza cinco pontos podem dar?
+
+# %% solution
+from scipy.stats import spearmanr
+
+for method, row in zip(METHODS, gaps):
+    d, r = np.array([costs[method, seed] for seed in FIVE]).T
+    tests = {"D + R": spearmanr(row, d + r), "D": spearmanr(row, d), "R": spearmanr(row, r)}
+    print(f"{method:<15}", "   ".join(f"{name}: {one.statistic:+.1f} (p = {one.pvalue:.2f})" for name, one in tests.items()))
+print(
+    say(
+        "Nothing that we know points to the good seeds. With five points it could hardly have: only |rank correlations| above 0.9 are significant.",
+        "Nada do que conhecemos aponta as sementes boas. Com cinco pontos, mal poderia: só correlações acima de 0,9 em módulo são significativas.",
+    )
+)
+
+# %% [markdown] en
+# ## The same on MNIST
+#
+# Change one line: replace `digits = load(...)` by
+#
+# ```python
+# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "model.latent": 20, "model.hidden": [400], "train.learning_rate": 1e-3}
+# digits = load(vaelab.recipe("quickstart", SETTINGS).data)
+# x = torch.bernoulli(digits.test.x[:1000] / 255)
+# ```
+#
+# and everywhere `/ 16` by `/ 255`. A training takes about a minute and a half on two cores, so start with three prices and one seed. Expect the
+# same picture at another scale: a $D + R$ near 100 nats at $\beta = 1$ with a rate of about 25, and images that cost about 206 nats without a
+# code. Collapse comes later: images of 784 pixels have more to gain from a code, so a nat may cost more.
+#
+# For disentangling at full size: `vaelab train sprites --model.variant beta-tcvae`, then `vaelab evaluate runs/sprites --only disentangling`.
+# That is 30 epochs of 20,000 images with convolutions, so go for a walk. With `vaelab compare A B --seeds 5` the seeds are paired for you.
+
+# %% [markdown] pt
+# ## O mesmo com o MNIST
+#
+# Mude uma linha: troque `digits = load(...)` por
+#
+# ```python
+# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "model.latent": 20, "model.hidden": [400], "train.learning_rate": 1e-3}
+# digits = load(vaelab.recipe("quickstart", SETTINGS).data)
+# x = torch.bernoulli(digits.test.x[:1000] / 255)
+# ```
+#
+# e em todo lugar `/ 16` por `/ 255`. Um treino leva cerca de um minuto e meio em dois núcleos; comece com três preços e uma semente. Espere a mesma
+# figura em outra escala: um $D + R$ perto de 100 nats com $\beta = 1$ e uma taxa de uns 25, e imagens que custam cerca de 206 nats sem
+# código. O colapso vem mais tarde: imagens de 784 pixels têm mais a ganhar com um código, então um nat pode custar mais.
+#
+# Para o desemaranhamento em tamanho real: `vaelab train sprites --model.variant beta-tcvae` e depois
+# `vaelab evaluate runs/sprites --only disentangling`. São 30 épocas de 20.000 imagens com convoluções: dá tempo de um passeio. Com `vaelab compare A B --seeds 5` as
+# sementes são pareadas para você.
+
+# %% [markdown] en
+# ## Citing and further reading
+#
+# `vaelab cite RUN` prints BibTeX entries for what a run used; vaelab itself is in `CITATION.cff`.
+#
+# - Higgins et al. 2017, *beta-VAE: learning basic visual concepts with a constrained variational framework*, ICLR.
+# - Alemi et al. 2018, *Fixing a broken ELBO*, arXiv:1711.00464.
+# - Chen et al. 2018, *Isolating sources of disentanglement in variational autoencoders*, arXiv:1802.04942.
+# - Eastwood & Williams 2018, *A framework for the quantitative evaluation of disentangled representations*, ICLR.
+# - Locatello et al. 2019, *Challenging common assumptions in the unsupervised learning of disentangled representations*, arXiv:1811.12359.
+# - Burgess et al. 2018, *Understanding disentangling in beta-VAE*, arXiv:1804.03599.
+# - Kim & Mnih 2018, *Disentangling by factorising*, arXiv:1802.05983.
+# - Kingma et al. 2016, *Improved variational inference with inverse autoregressive flow* (free bits), arXiv:1606.04934.
+# - Bowman et al. 2016, *Generating sentences from a continuous space* (warm-up, collapse), arXiv:1511.06349.
+#
+# Next: [lesson 5](5-bounds-and-priors.ipynb), on the gap between the ELBO and $\log p(x)$.
+
+# %% [markdown] pt
+# ## Como citar e leituras
+#
+# `vaelab cite RUN` mostra as entradas BibTeX do que uma execução usou; o próprio vaelab está em `CITATION.cff`.
+#
+# - Higgins et al. 2017, *beta-VAE: learning basic visual concepts with a constrained variational framework*, ICLR.
+# - Alemi et al. 2018, *Fixing a broken ELBO*, arXiv:1711.00464.
+# - Chen et al. 2018, *Isolating sources of disentanglement in variational autoencoders*, arXiv:1802.04942.
+# - Eastwood & Williams 2018, *A framework for the quantitative evaluation of disentangled representations*, ICLR.
+# - Locatello et al. 2019, *Challenging common assumptions in the unsupervised learning of disentangled representations*, arXiv:1811.12359.
+# - Burgess et al. 2018, *Understanding disentangling in beta-VAE*, arXiv:1804.03599.
+# - Kim & Mnih 2018, *Disentangling by factorising*, arXiv:1802.05983.
+# - Kingma et al. 2016, *Improved variational inference with inverse autoregressive flow* (bits grátis), arXiv:1606.04934.
+# - Bowman et al. 2016, *Generating sentences from a continuous space* (aquecimento, colapso), arXiv:1511.06349.
+#
+# A seguir: a [lição 5](5-bounds-and-priors.ipynb), sobre a lacuna entre a ELBO e $\log p(x)$.
