@@ -1,6 +1,7 @@
 # make demo        set everything up, train on scikit-learn's digits, say where the run is
 # make test        set everything up, then lint, types and the whole test suite
 # make pages       bundle the scripts of the pages again, after a change in web/ (needs Node)
+# make course      execute the lessons of docs/course again, after a change there
 # make reproduce   the slow tests: whole reproductions on MNIST, and torch.compile
 # make clean       remove what the others made (not your runs)
 
@@ -8,7 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test pages packages reproduce clean
+.PHONY: demo test pages packages course reproduce clean
 
 demo: $(VENV)/ready
 	$(BIN)/vaelab train quickstart --out runs/demo --overwrite
@@ -29,6 +30,9 @@ packages:
 web/node_modules/ready: web/package.json web/package-lock.json
 	cd web && npm ci --silent
 	@touch $@
+
+course: $(VENV)/ready
+	$(BIN)/python docs/course/build.py
 
 reproduce: $(VENV)/ready
 	$(BIN)/pytest -m slow

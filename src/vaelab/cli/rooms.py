@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1]
 # A room imports only from rooms that stand above it.
 ROOMS = (
     "errors",
+    "screen",
     "files",
     "seeding",
     "devices",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from vaelab.data.dataset import Arrays
 from vaelab.data.download import File, Source, fetched
@@ -15,6 +14,7 @@ from vaelab.data.reading import reading
 from vaelab.data.schema import Array
 from vaelab.errors import UserError
 from vaelab.recipes import Data
+from vaelab.screen import bar
 
 SIDE = 64  # of the images where data.resize does not say
 SIZE = (178, 218)  # width and height of the photographs
@@ -67,8 +67,7 @@ def load(settings: Data) -> Arrays:
 def _photographs(archive: zipfile.ZipFile, names: Sequence[str], side: int) -> Array:
     """The squares (N, 3, side, side) of the photographs of those names."""
     x = np.empty((len(names), 3, side, side), np.uint8)
-    bar = tqdm(names, unit=" images", desc="celeba", disable=None)  # none in a log
-    for target, name in zip(x, bar, strict=True):
+    for target, name in zip(x, bar(names, "celeba", len(names), " images"), strict=True):
         if archive.getinfo(name).file_size > LARGEST:
             raise UserError(f"{archive.filename}: {name} is too large; replace the archive")
         with archive.open(name) as file, Image.open(file, formats=("JPEG",)) as image:

@@ -18,10 +18,10 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
-from tqdm import tqdm
 
 from vaelab import devices
 from vaelab.models import VAE, outputs
+from vaelab.screen import bar
 from vaelab.seeding import seeded
 
 CHAINS = 16  # per image
@@ -55,8 +55,7 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = Tru
         quiet: Whether to hide the progress bar.
     """
     found = []
-    bar = tqdm(total=len(x), desc="annealing", unit="image", disable=quiet or None, leave=False)
-    with bar:
+    with bar(None, "annealing", len(x), "image", quiet) as shown:
         given = vae.given(None if y is None else y[:1])
         rows = devices.at_once(64 * outputs(vae, vae.encoder(x[:1], *given).mean, given))
         for i, index in enumerate(
@@ -75,7 +74,7 @@ def annealed(vae: VAE, x: Tensor, y: Tensor | None, seed: int, quiet: bool = Tru
             # Step sizes adapted by the weighted chains themselves would bias their weights.
             sizes = anneal(densities, pilots, widths, None, noise)[1]
             found.append(anneal(densities, chains, widths, sizes, noise)[0])
-            bar.update(len(index))
+            shown.update(len(index))
     return torch.cat(found, 1).cpu()
 
 

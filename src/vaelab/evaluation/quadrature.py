@@ -6,11 +6,11 @@ import math
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vaelab.evaluation.annealing import moments
 from vaelab.evaluation.likelihood import decoded
 from vaelab.models import VAE
+from vaelab.screen import bar
 from vaelab.seeding import seeded
 
 START = 4096  # cells at first
@@ -40,9 +40,7 @@ def quadrature(
     """
     found = []
     with seeded(0, "quadrature"):
-        for i in tqdm(
-            range(len(x)), desc="quadrature", unit="image", disable=quiet or None, leave=False
-        ):
+        for i in bar(range(len(x)), "quadrature", len(x), "image", quiet):
             given = vae.given(None if y is None else y[i : i + 1])
             found.append(_integral(vae, x[i : i + 1], given))
     total, change = torch.tensor(found, dtype=torch.float64).unbind(1)

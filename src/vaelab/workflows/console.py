@@ -1,4 +1,4 @@
-"""Console output of a command: lines, and on a terminal one live line below them.
+"""Console output: lines, and on a terminal or in a notebook one live line below them.
 
 Output never stops a training. Characters that the encoding lacks are replaced, and nothing is
 printed if stdout is missing, the pipe is closed or the disk is full. The module does not import
@@ -14,6 +14,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from vaelab.screen import replaces_lines
 
 WIDTH = 79  # columns of the table of epochs
 LINES = 20  # approximate number of lines for a training of any length
@@ -44,11 +46,11 @@ def _silence() -> None:
 
 
 class Console:
-    """Print lines, and a live line on a terminal. With `quiet` nothing is printed."""
+    """Print lines, and where they can be replaced a live line. With `quiet` nothing is printed."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.terminal = not quiet and _is_terminal()
+        self.terminal = not quiet and replaces_lines()
         self._told: set[str] = set()
         self._shown = 0  # columns of the current live line
         self._next = 0.0
@@ -81,13 +83,6 @@ class Console:
         if self._shown:
             say("\r" + " " * self._shown + "\r", end="")
             self._shown = 0
-
-
-def _is_terminal() -> bool:
-    try:
-        return sys.stdout.isatty()
-    except (AttributeError, ValueError):
-        return False
 
 
 class Progress:

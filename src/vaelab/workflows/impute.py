@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from vaelab.data import Cells, Schema, Source
 from vaelab.data.frames import framed
@@ -17,6 +16,7 @@ from vaelab.errors import UserError
 from vaelab.models import POOR, Imputed, imputed
 from vaelab.runs import Run
 from vaelab.runs import load as load_run
+from vaelab.screen import bar
 from vaelab.workflows.given import Given, given
 
 SAMPLES = 1000  # importance samples per row
@@ -123,8 +123,7 @@ def impute(
     rows = given(run, data)
     y = None if rows.y is None else torch.as_tensor(rows.y)
     each = imputed(run.vae, rows.x, samples, max(1, draws), seed, y)
-    bar = tqdm(each, "imputation", len(rows.x), disable=quiet or None, leave=False)
-    parts: list[Imputed] = list(bar)
+    parts: list[Imputed] = list(bar(each, "imputation", len(rows.x), quiet=quiet))
     effective = torch.cat([part.effective for part in parts]).numpy()
     if draws:
         together = torch.cat([part.draws for part in parts], 1).numpy()

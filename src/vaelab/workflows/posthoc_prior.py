@@ -21,7 +21,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vaelab import devices
 from vaelab.data import Batches
@@ -32,6 +31,7 @@ from vaelab.models import VAE
 from vaelab.plots import View, gallery
 from vaelab.recipes import Code, Train, override
 from vaelab.runs import FITTED, Run, check_free, create, load
+from vaelab.screen import bar
 from vaelab.seeding import generator, seeded, untouched
 from vaelab.training import learning_rate, optimisers
 from vaelab.workflows.console import Console
@@ -162,7 +162,7 @@ def _fit(job: Job, old: VAE, steps: int) -> list[float]:
     optimiser = optimisers.make(vae.prior.parameters(), SETTINGS)
     best, weights = math.inf, vae.prior.state_dict()
     epochs = math.ceil(steps / math.ceil(len(job.train) / BATCH))
-    for epoch in tqdm(range(1, epochs + 1), disable=job.console.quiet or None):
+    for epoch in bar(range(1, epochs + 1), "prior", epochs, quiet=job.console.quiet):
         z, y = _codes(vae, job.train, seed, epoch)
         batches = torch.randperm(len(z), generator=generator(seed, "order", epoch)).split(BATCH)
         for step, index in enumerate(batches):

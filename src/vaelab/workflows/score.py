@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from vaelab.data.dataset import spread
 from vaelab.data.sources import needed
@@ -23,6 +22,7 @@ from vaelab.evaluation.metrics.marginals import marginal_scores
 from vaelab.models import POOR, Features, Scores, scores
 from vaelab.runs import Run
 from vaelab.runs import load as load_run
+from vaelab.screen import bar
 from vaelab.workflows.given import Given, given
 
 Array = NDArray[np.float64]
@@ -217,8 +217,8 @@ def _remarks(run: Run, found: Scores, samples: int) -> list[str]:
 def _scores(run: Run, x: Tensor, y: Any, samples: int, seed: int, quiet: bool) -> Scores:
     labels = None if y is None else torch.as_tensor(y)
     each: Iterable[Scores] = scores(run.vae, x, samples, seed, labels)
-    bar = tqdm(each, "scores", len(x), disable=quiet or None, leave=False)
-    return Scores(*(torch.cat(parts) for parts in zip(*bar, strict=True)))
+    parts = zip(*bar(each, "scores", len(x), quiet=quiet), strict=True)
+    return Scores(*(torch.cat(part) for part in parts))
 
 
 def _held_out(run: Run, samples: int, seed: int, quiet: bool) -> Scores | None:

@@ -10,7 +10,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
-from tqdm import tqdm
 
 from vaelab.data import Batches
 from vaelab.evaluation.annealing import annealed
@@ -21,6 +20,7 @@ from vaelab.evaluation.metrics.weights import curve, effective_samples
 from vaelab.evaluation.quadrature import HALVING, quadrature
 from vaelab.models import Bernoulli, Code, Delta
 from vaelab.recipes import table
+from vaelab.screen import bar
 
 IMAGES, DRAWN = 100, 100  # images encoded at once, and samples per image drawn at once
 CLASSES = 100  # the most labels whose nll is reported
@@ -113,9 +113,7 @@ def _estimates(evaluator: Evaluator, k: int) -> dict[str, Tensor]:
     vae, x, y = evaluator.vae, evaluator.x_test, evaluator.test.y
     pieces = zip(x.split(IMAGES), repeat(None) if y is None else y.split(IMAGES), strict=False)
     rows = []
-    hidden = evaluator.quiet or None
-    bar = tqdm(total=len(x), desc="importance weights", unit="image", disable=hidden, leave=False)
-    with bar:
+    with bar(None, "importance weights", len(x), "image", evaluator.quiet) as shown:
         for draw in draws(vae, pieces, k, evaluator.seed):
             one = {
                 "distortion": draw.distortion,
@@ -123,7 +121,7 @@ def _estimates(evaluator: Evaluator, k: int) -> dict[str, Tensor]:
                 "ess": effective_samples(draw.log_weight),
             }
             rows.append(one | {str(size): nll for size, nll in curve(draw.log_weight).items()})
-            bar.update(len(draw.rate))
+            shown.update(len(draw.rate))
     return {key: torch.cat([row[key] for row in rows]).double().cpu() for key in rows[0]}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -46,7 +46,7 @@ HEIGHT = 860  # pixels of the frame in a notebook
 class Explorer:
     """The latent explorer of one or two runs; a notebook shows it in the cell."""
 
-    page: str
+    page: str = field(repr=False)
 
     def __str__(self) -> str:
         return self.page
