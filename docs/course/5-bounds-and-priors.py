@@ -45,7 +45,7 @@ from vaelab.seeding import seeded
 
 LANG = "en"
 look = Look(LANG)
-plt.rcParams.update(look.rc)
+plt.rcParams.update(look.rc | {"text.parse_math": True})
 torch.set_num_threads(1)
 
 
@@ -134,30 +134,34 @@ print("gap:              ", mean(gap), f"  from {gap.min():.2f} to {gap.max():.2
 # %%
 order = gap.argsort()
 chosen = [int(order[0]), int(order[len(order) // 2]), int(order[-1])]
-axis = torch.linspace(-3.5, 3.5, 141)
-grid = torch.cartesian_prod(axis, axis)  # (141², 2)
+axis = torch.linspace(-1.5, 1.5, 121)
+grid = torch.cartesian_prod(axis, axis)  # (121², 2)
 with torch.no_grad():
-    px, prior = plane.decoder(grid), plane.prior()
-    joint = torch.stack([px.log_prob(some[i]) + prior.log_prob(grid) for i in chosen])
     q = plane.encoder(some[chosen])
-figure, axes = plt.subplots(1, 3, figsize=(6.3, 2.3), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(6.3, 2.3), layout="constrained")
 turn = torch.linspace(0, 2 * torch.pi, 100)
-for ax, i, log_f, m, s in zip(axes, chosen, joint, q.mean, q.stddev):
-    density = (log_f - log_f.max()).exp().view(141, 141).T
-    ax.imshow(density, origin="lower", extent=(-3.5, 3.5, -3.5, 3.5), cmap="Blues")
+for ax, i, m, s in zip(axes, chosen, q.mean, q.stddev):
+    z = m + grid  # a window about the mean of q
+    with torch.no_grad():
+        log_f = plane.decoder(z).log_prob(some[i]) + plane.prior().log_prob(z)
+    density = (log_f - log_f.max()).exp().view(121, 121).T
+    ax.imshow(density, origin="lower", extent=(m[0] - 1.5, m[0] + 1.5, m[1] - 1.5, m[1] + 1.5), cmap="Blues")
     for radius in (1, 2):
         ax.plot(m[0] + radius * s[0] * turn.cos(), m[1] + radius * s[1] * turn.sin(), color=COLOURS[0], linewidth=1)
     ax.set(title=say("gap", "lacuna") + f" {gap[i]:.2f} nats".replace(".", say(".", ",")), xlabel="z1", aspect="equal")
+    localise(ax, look)
 axes[0].set(ylabel="z2")
 plt.show()
 
 # %% [markdown] en
-# On the left a Gaussian is the right thing. On the right it is not: the true posterior is bent, or has two parts, and $q$ must choose. It lies
-# *inside* the posterior, because $\mathrm{KL}(q\,\|\,p)$ punishes a $q$ that has mass where $p$ has none.
+# On the left, $q$ is nearly right. On the right two things go wrong. The true posterior is tilted, and a Gaussian with independent dimensions cannot
+# tilt. And $q$ is not even in the best place: one network must serve all images, and this one it serves badly. The two parts of the gap are called
+# *approximation* and *amortisation* gap (Cremer, Li & Duvenaud 2018).
 
 # %% [markdown] pt
-# À esquerda, uma gaussiana é adequada. À direita, não: a posterior verdadeira é curva, ou tem duas partes, e $q$ precisa escolher. Ela fica
-# *dentro* da posterior, porque $\mathrm{KL}(q\,\|\,p)$ castiga uma $q$ com massa onde $p$ não tem nenhuma.
+# À esquerda, $q$ está quase certa. À direita, duas coisas dão errado. A posterior verdadeira é inclinada, e uma gaussiana com dimensões
+# independentes não consegue se inclinar. E $q$ nem está no melhor lugar: uma única rede precisa servir a todas as imagens, e a esta ela serve mal. As
+# duas partes da lacuna se chamam lacuna de *aproximação* e de *amortização* (Cremer, Li & Duvenaud 2018).
 
 # %% [markdown] en
 # ## Many samples instead of one
@@ -318,7 +322,7 @@ plt.show()
 # ## Training with the tighter bound
 #
 # If $L_K$ is tighter, why not maximise it? That is IWAE. Think about what changes for the encoder. The ELBO wants every single sample to be good,
-# so $q$ hides inside the posterior. $L_K$ wants *one good sample among K*, so $q$ may spread.
+# so $q$ keeps to where the posterior is sure. $L_K$ wants *one good sample among K*, so $q$ may spread.
 #
 # **Predict** what happens to these three numbers when we train with $K = 10$ instead of $K = 1$: the ELBO of the trained model, its
 # $-\log p(x)$, and the gap between them.
@@ -330,7 +334,7 @@ plt.show()
 # ## Treinar com o limite mais justo
 #
 # Se $L_K$ é mais justo, por que não maximizá-lo? Isso é o IWAE. Pense no que muda para o codificador. A ELBO quer que cada amostra seja boa, e por
-# isso $q$ se esconde dentro da posterior. $L_K$ quer *uma boa amostra entre K*, e por isso $q$ pode se espalhar.
+# isso $q$ fica onde a posterior é segura. $L_K$ quer *uma boa amostra entre K*, e por isso $q$ pode se espalhar.
 #
 # **Preveja** o que acontece com estes três números quando treinamos com $K = 10$ em vez de $K = 1$: a ELBO do modelo treinado, o seu
 # $-\log p(x)$, e a lacuna entre os dois.
@@ -438,7 +442,7 @@ def ratios(objective, k, vae):
 
 
 snr = {name: np.array([ratios(objective, k, young) for k in KS]) for name, objective in (("IWAE", iwae), ("DReG", dreg))}
-figure, ax = plt.subplots(figsize=(4.6, 2.8), layout="constrained")
+figure, ax = plt.subplots(figsize=(6.3, 2.7), layout="constrained")
 ax.plot(KS, snr["IWAE"][:, 1], "o-", color=COLOURS[2], markersize=4, label=say("decoder, IWAE", "decodificador, IWAE"))
 ax.plot(KS, snr["DReG"][:, 0], "o-", color=COLOURS[1], markersize=4, label=say("encoder, DReG", "codificador, DReG"))
 ax.plot(KS, snr["IWAE"][:, 0], "o-", color=COLOURS[3], markersize=4, label=say("encoder, IWAE", "codificador, IWAE"))
