@@ -1,5 +1,5 @@
 # %% [markdown] en
-# # The VAE, with the ELBO derived
+# # 2. The VAE, with the ELBO derived
 #
 # The autoencoder of [lesson 1](1-autoencoder.ipynb) leaves holes, because nothing in its loss says
 # where the codes should lie. The variational autoencoder (VAE) starts from a different question:
@@ -11,7 +11,7 @@
 # the unit is the nat.
 
 # %% [markdown] pt
-# # O VAE, com a dedução do ELBO
+# # 2. O VAE, com a dedução do ELBO
 #
 # O autoencoder da [lição 1](1-autoencoder.ipynb) deixa buracos, porque nada na sua perda diz onde
 # os códigos devem ficar. O autoencoder variacional (VAE) parte de outra pergunta: *quão prováveis
@@ -32,6 +32,7 @@ from torch.nn import functional as F
 
 import vaelab
 from vaelab.data import load
+from vaelab.plots import COLOURS
 
 LANG = "en"
 plt.rcParams.update({"figure.dpi": 110, "font.size": 9})
@@ -43,7 +44,7 @@ def t(en, pt):
 
 
 def show(ax, images, columns, title=""):
-    """Small images (N, 8, 8) side by side as one large image."""
+    """Small images (N, H, W) side by side as one large image."""
     images = np.pad(np.asarray(images), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
     n, height, width = images.shape
     rows = images.reshape(n // columns, columns, height, width).transpose(0, 2, 1, 3)
@@ -68,6 +69,7 @@ def show(ax, images, columns, title=""):
 
 # %%
 settings = {
+    "data.source": "digits",
     "data.test": 0.3,
     "data.treatment": "threshold",
     "model.likelihood": "bernoulli",
@@ -78,7 +80,8 @@ settings = {
 }
 recipe = vaelab.recipe("quickstart", settings)
 digits = load(recipe.data)
-x_train, x_test = ((split.x >= 8).float() for split in (digits.train, digits.test))
+ink = digits.levels - 1  # the pixel value of full ink, here 16
+x_train, x_test = ((split.x / ink >= 0.5).float() for split in (digits.train, digits.test))
 y_train, y_test = digits.train.y, digits.test.y
 
 fig, ax = plt.subplots(figsize=(7, 0.8))
@@ -98,7 +101,7 @@ plt.show()
 #
 # Steps 2 and 3 are the **likelihood** of the image given its code,
 #
-# $$p(x \mid z) = \prod_{i=1}^{64} \hat x_i(z)^{x_i} \, (1 - \hat x_i(z))^{1 - x_i} .$$
+# $$p(x \mid z) = \prod_{i=1}^{64} \hat x_i(z)^{x_i}  (1 - \hat x_i(z))^{1 - x_i} .$$
 #
 # Take $-\log$ of it, and you get the cross-entropy of lesson 1. For binary pixels it *is* a
 # negative log probability.
@@ -114,15 +117,15 @@ plt.show()
 #
 # O modelo conta uma história sobre como uma imagem surge:
 #
-# 1. Um código $z$ de dois números é sorteado da distribuição normal padrão, a **distribuição a
-#    priori** $p(z) = \mathcal N(z; 0, I)$.
+# 1. Um código $z$ de dois números é sorteado segundo a distribuição normal padrão, a **distribuição
+#    a priori** $p(z) = \mathcal N(z; 0, I)$.
 # 2. Uma rede, o **decodificador**, transforma $z$ em 64 probabilidades $\hat x_i(z)$ de tinta.
 # 3. Cada pixel é sorteado com a sua probabilidade: $x_i = 1$ com probabilidade $\hat x_i(z)$, senão
 #    0.
 #
 # Os passos 2 e 3 são a **verossimilhança** da imagem dado o seu código,
 #
-# $$p(x \mid z) = \prod_{i=1}^{64} \hat x_i(z)^{x_i} \, (1 - \hat x_i(z))^{1 - x_i} .$$
+# $$p(x \mid z) = \prod_{i=1}^{64} \hat x_i(z)^{x_i}  (1 - \hat x_i(z))^{1 - x_i} .$$
 #
 # Tome $-\log$ dela e você obtém a entropia cruzada da lição 1. Para pixels binários, ela *é* menos
 # o logaritmo de uma probabilidade.
@@ -148,7 +151,7 @@ run
 # A good model gives the images of the data a high probability. The probability of an image adds up
 # over all codes that could have caused it:
 #
-# $$p(x) = \int p(x \mid z)\, p(z) \, dz .$$
+# $$p(x) = \int p(x \mid z) p(z)  dz .$$
 #
 # This is the **marginal likelihood**. With two latent dimensions we can simply compute it: cut the
 # plane into small squares, evaluate the integrand in the middle of each, and add up.
@@ -159,7 +162,7 @@ run
 # Um bom modelo dá uma probabilidade alta às imagens dos dados. A probabilidade de uma imagem é a
 # soma sobre todos os códigos que poderiam tê-la causado:
 #
-# $$p(x) = \int p(x \mid z)\, p(z) \, dz .$$
+# $$p(x) = \int p(x \mid z) p(z)  dz .$$
 #
 # Essa é a **verossimilhança marginal**. Com duas dimensões latentes podemos simplesmente
 # calculá-la: corte o plano em quadradinhos, avalie o integrando no meio de cada um e some.
@@ -177,8 +180,8 @@ def log_prior(z):
 
 
 def log_likelihood(x, z):
-    """log p(x|z) of images x (..., 8, 8) and codes z (..., 2)."""
-    logits = vae.decoder.network(z).reshape(*z.shape[:-1], 8, 8)
+    """log p(x|z) of images x (..., H, W) and codes z (..., 2)."""
+    logits = vae.decoder.network(z.reshape(-1, 2)).reshape(*z.shape[:-1], *x.shape[-2:])
     return (x * F.logsigmoid(logits) + (1 - x) * F.logsigmoid(-logits)).sum((-2, -1))
 
 
@@ -197,7 +200,7 @@ print(f"log p(x) = {log_marginal(x):.4f}")
 # %% [markdown] en
 # Which codes explain this image? Bayes' rule answers with the **posterior**
 #
-# $$p(z \mid x) = \frac{p(x \mid z)\, p(z)}{p(x)} .$$
+# $$p(z \mid x) = \frac{p(x \mid z) p(z)}{p(x)} .$$
 #
 # **Predict first.** Will the posterior of an image be as wide as the prior, or a small spot in it?
 
@@ -205,7 +208,7 @@ print(f"log p(x) = {log_marginal(x):.4f}")
 # Quais códigos explicam essa imagem? A regra de Bayes responde com a **distribuição a posteriori**,
 # ou **posterior**,
 #
-# $$p(z \mid x) = \frac{p(x \mid z)\, p(z)}{p(x)} .$$
+# $$p(z \mid x) = \frac{p(x \mid z) p(z)}{p(x)} .$$
 #
 # **Preveja antes.** A posterior de uma imagem será tão larga quanto a distribuição a priori, ou uma
 # pequena mancha nela?
@@ -225,7 +228,7 @@ plt.show()
 
 # %% [markdown] en
 # The posterior (blue) is a small spot inside the prior, whose one and two standard deviations are
-# dashed. Sometimes it has an odd shape or two parts.
+# dashed. Sometimes it has an odd shape.
 #
 # ## Why not just compute it?
 #
@@ -240,7 +243,7 @@ plt.show()
 
 # %% [markdown] pt
 # A posterior (azul) é uma pequena mancha dentro da distribuição a priori, cujos um e dois desvios
-# padrão estão tracejados. Às vezes ela tem uma forma estranha ou duas partes.
+# padrão estão tracejados. Às vezes ela tem uma forma estranha.
 #
 # ## Por que não calcular diretamente?
 #
@@ -264,9 +267,9 @@ for n in (10, 100, 1000, 10_000):
           t("to", "a"), f"{estimates.max():.2f}")  # fmt: skip
 
 # %% [markdown] en
-# With few samples the estimate is far too low, because most samples of the prior miss the spot and
-# explain nothing. In two dimensions ten thousand samples are enough. In twenty, the spot is a
-# vanishing part of the space, and no number of samples is.
+# With few samples the estimate scatters by several nats and is too low on average, because most
+# samples of the prior miss the spot and explain nothing. In two dimensions ten thousand samples are
+# enough. In twenty, the spot is a vanishing part of the space, and no number of samples is.
 #
 # The cure: sample where the spot is.
 #
@@ -278,14 +281,14 @@ for n in (10, 100, 1000, 10_000):
 #
 # **Step 1: insert $q$.** Multiply and divide by it. The integral becomes an expectation over $q$:
 #
-# $$\log p(x) = \log \int q(z \mid x)\, \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \, dz
-#   = \log \mathbb E_{q} \left[ \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \right] .$$
+# $$\log p(x) = \log \int q(z \mid x) \frac{p(x \mid z) p(z)}{q(z \mid x)}  dz
+#   = \log \mathbb E_{q} \left[ \frac{p(x \mid z) p(z)}{q(z \mid x)} \right] .$$
 #
 # **Step 2: move the logarithm inside.** The logarithm is concave: the log of a mean is at least the
 # mean of the logs. This is Jensen's inequality.
 #
-# $$\log p(x) \;\ge\; \mathbb E_{q} \left[ \log \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \right]
-#   \;=:\; \mathrm{ELBO}(x) .$$
+# $$\log p(x)  \ge  \mathbb E_{q} \left[ \log \frac{p(x \mid z) p(z)}{q(z \mid x)} \right]
+#    =:  \mathrm{ELBO}(x) .$$
 #
 # ELBO stands for *evidence lower bound*; evidence is another name for $p(x)$.
 #
@@ -296,15 +299,16 @@ for n in (10, 100, 1000, 10_000):
 #
 # The **distortion** is the cross-entropy of the reconstruction, as in lesson 1, on average over a
 # cloud of codes. The **rate** is new. It is the Kullback–Leibler divergence of the cloud from the
-# prior, $\mathrm{KL}(q(z \mid x) \,\|\, p(z))$, and it is what holds the codes together.
+# prior, $\mathrm{KL}(q(z \mid x) \Vert p(z))$, and it is what holds the codes together.
 #
 # The loss of a VAE is $-\mathrm{ELBO}$, averaged over the images. Kingma & Welling (2013,
 # arXiv:1312.6114) and Rezende, Mohamed & Wierstra (2014, arXiv:1401.4082) introduced it.
 
 # %% [markdown] pt
-# Com poucas amostras, a estimativa fica baixa demais, porque a maioria das amostras da distribuição
-# a priori erra a mancha e não explica nada. Em duas dimensões, dez mil amostras bastam. Em vinte, a
-# mancha é uma parte ínfima do espaço, e nenhum número de amostras basta.
+# Com poucas amostras, a estimativa varia em vários nats e é baixa demais em média, porque a maioria
+# das amostras da distribuição a priori erra a mancha e não explica nada. Em duas dimensões, dez mil
+# amostras bastam. Em vinte, a mancha é uma parte ínfima do espaço, e nenhum número de amostras
+# basta.
 #
 # O remédio: amostrar onde está a mancha.
 #
@@ -316,14 +320,14 @@ for n in (10, 100, 1000, 10_000):
 #
 # **Passo 1: inserir $q$.** Multiplique e divida por ela. A integral vira uma esperança sob $q$:
 #
-# $$\log p(x) = \log \int q(z \mid x)\, \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \, dz
-#   = \log \mathbb E_{q} \left[ \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \right] .$$
+# $$\log p(x) = \log \int q(z \mid x) \frac{p(x \mid z) p(z)}{q(z \mid x)}  dz
+#   = \log \mathbb E_{q} \left[ \frac{p(x \mid z) p(z)}{q(z \mid x)} \right] .$$
 #
 # **Passo 2: levar o logaritmo para dentro.** O logaritmo é côncavo: o logaritmo de uma média é pelo
 # menos a média dos logaritmos. Essa é a desigualdade de Jensen.
 #
-# $$\log p(x) \;\ge\; \mathbb E_{q} \left[ \log \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \right]
-#   \;=:\; \mathrm{ELBO}(x) .$$
+# $$\log p(x)  \ge  \mathbb E_{q} \left[ \log \frac{p(x \mid z) p(z)}{q(z \mid x)} \right]
+#    =:  \mathrm{ELBO}(x) .$$
 #
 # ELBO vem de *evidence lower bound*, limite inferior da evidência; evidência é outro nome de
 # $p(x)$.
@@ -335,7 +339,7 @@ for n in (10, 100, 1000, 10_000):
 #
 # A **distorção** é a entropia cruzada da reconstrução, como na lição 1, em média sobre uma nuvem de
 # códigos. A **taxa** é nova. É a divergência de Kullback–Leibler entre a nuvem e a distribuição a
-# priori, $\mathrm{KL}(q(z \mid x) \,\|\, p(z))$, e é o que mantém os códigos juntos.
+# priori, $\mathrm{KL}(q(z \mid x) \Vert p(z))$, e é o que mantém os códigos juntos.
 #
 # A perda de um VAE é $-\mathrm{ELBO}$, em média sobre as imagens. Foi introduzida por Kingma e
 # Welling (2013, arXiv:1312.6114) e por Rezende, Mohamed e Wierstra (2014, arXiv:1401.4082).
@@ -346,7 +350,7 @@ for n in (10, 100, 1000, 10_000):
 # A bound is worth as much as it is tight. The difference has a name: it is the divergence of $q$
 # from the true posterior,
 #
-# $$\log p(x) - \mathrm{ELBO}(x) = \mathrm{KL}\big(q(z \mid x) \,\|\, p(z \mid x)\big) .$$
+# $$\log p(x) - \mathrm{ELBO}(x) = \mathrm{KL}\big(q(z \mid x) \Vert p(z \mid x)\big) .$$
 #
 # You prove this in exercise 1; here we check it. On our grid all three quantities are sums.
 
@@ -356,7 +360,7 @@ for n in (10, 100, 1000, 10_000):
 # Um limite vale tanto quanto é justo. A diferença tem nome: é a divergência entre $q$ e a posterior
 # verdadeira,
 #
-# $$\log p(x) - \mathrm{ELBO}(x) = \mathrm{KL}\big(q(z \mid x) \,\|\, p(z \mid x)\big) .$$
+# $$\log p(x) - \mathrm{ELBO}(x) = \mathrm{KL}\big(q(z \mid x) \Vert p(z \mid x)\big) .$$
 #
 # Você vai provar isso no exercício 1; aqui conferimos. Na nossa grade, as três quantidades são
 # somas.
@@ -369,7 +373,7 @@ def log_normal(z, mu, sigma):
 
 
 def encode(x):
-    """Mean and standard deviations of q(z|x) for images (N, 8, 8)."""
+    """Mean and standard deviations of q(z|x) for images (N, H, W)."""
     normal = vae.encoder(x).base_dist
     return normal.loc, normal.scale
 
@@ -391,12 +395,14 @@ for i in some:
 # %% [markdown] en
 # The first and the last number agree. So maximising the ELBO does two things at once: it raises the
 # probability of the data, and it pulls $q$ towards the true posterior. In the picture, the ellipses
-# are one and two standard deviations of $q$; where the spot is not an ellipse, the gap is large.
+# are one and two standard deviations of $q$; where the spot is not an ellipse, or the encoder
+# misses it, the gap is large.
 
 # %% [markdown] pt
 # O primeiro e o último número coincidem. Maximizar o ELBO faz, portanto, duas coisas ao mesmo
 # tempo: aumenta a probabilidade dos dados e puxa $q$ para perto da posterior verdadeira. Na figura,
-# as elipses são um e dois desvios padrão de $q$; onde a mancha não é uma elipse, a folga é grande.
+# as elipses são um e dois desvios padrão de $q$; onde a mancha não é uma elipse, ou o codificador
+# erra a mancha, a folga é grande.
 
 # %%
 from matplotlib.patches import Ellipse
@@ -474,7 +480,7 @@ print(t("samples:", "amostras:"), f"{each.mean():.4f} ± {each.std() / len(each)
 # through "draw from $\mathcal N(\mu, \sigma^2)$". The **reparameterisation** separates the
 # randomness from the weights:
 #
-# $$z = \mu + \sigma \, \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1) .$$
+# $$z = \mu + \sigma  \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1) .$$
 #
 # Now $z$ is an ordinary function of $\mu$ and $\sigma$. We try it on a case with a known answer:
 # for $f(z) = z^2$ the expectation is $\mu^2 + \sigma^2$, so its gradient with respect to $\mu$ is
@@ -488,7 +494,7 @@ print(t("samples:", "amostras:"), f"{each.mean():.4f} ± {each.std() / len(each)
 # uma amostra por imagem. Mas como um gradiente passa por um número aleatório? Por "sortear de
 # $\mathcal N(\mu, \sigma^2)$" ele não passa. A **reparametrização** separa o acaso dos pesos:
 #
-# $$z = \mu + \sigma \, \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1) .$$
+# $$z = \mu + \sigma  \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1) .$$
 #
 # Agora $z$ é uma função comum de $\mu$ e $\sigma$. Testamos em um caso de resposta conhecida: para
 # $f(z) = z^2$ a esperança é $\mu^2 + \sigma^2$; logo, o gradiente em relação a $\mu$ é $2\mu$. O
@@ -577,10 +583,10 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %% [markdown] en
-# The rate starts near 0: all clouds are the prior, and the code says nothing. Then the model *buys*
-# information: a nat of rate is worth its price if the distortion falls by more than a nat. At the
-# end the code carries between two and three nats, that is, three to four bits per image, roughly
-# enough to tell ten digits apart.
+# In the first epochs the rate falls: the quickest way to a lower loss is to make all clouds alike,
+# and the code says little. Then the model *buys* information: a nat of rate is worth its price if
+# the distortion falls by more than a nat. At the end the code carries between two and three nats,
+# that is, three to four bits per image, roughly enough to tell ten digits apart.
 #
 # ## Against the autoencoder
 #
@@ -588,10 +594,10 @@ plt.show()
 # images.
 
 # %% [markdown] pt
-# A taxa começa perto de 0: todas as nuvens são iguais à distribuição a priori, e o código não diz
-# nada. Depois o modelo *compra* informação: um nat de taxa vale o preço se a distorção cair mais de
-# um nat. No fim, o código carrega entre dois e três nats, isto é, de três a quatro bits por imagem,
-# mais ou menos o bastante para distinguir dez dígitos.
+# Nas primeiras épocas, a taxa cai: o modo mais rápido de reduzir a perda é tornar todas as nuvens
+# iguais, e o código diz pouco. Depois o modelo *compra* informação: um nat de taxa vale o preço se
+# a distorção cair mais de um nat. No fim, o código carrega entre dois e três nats, isto é, de três
+# a quatro bits por imagem, mais ou menos o bastante para distinguir dez dígitos.
 #
 # ## Contra o autoencoder
 #
@@ -605,7 +611,7 @@ plain = vaelab.train(
 
 # %%
 models = {"VAE": run, t("autoencoder", "autoencoder"): plain}
-colours = np.array(vaelab.plots.COLOURS)
+colours = np.array(COLOURS)
 fig, axes = plt.subplots(2, 2, figsize=(6.5, 6.5), layout="constrained")
 for (name, one), (above, below) in zip(models.items(), axes.T, strict=True):
     z = one.vae.encode(x_train)
@@ -619,13 +625,10 @@ plt.show()
 # %%
 for name, one in models.items():
     found = vaelab.evaluate(one, sections=("latent", "samples"), quiet=True).sections
+    mismatch = found["latent"]["prior_gap_at_least"]
     print(name)
     print("  ", t("distortion", "distorção"), f"{one.results['distortion']:.2f}")
-    print(
-        "  ",
-        t("mismatch at least", "discrepância no mínimo"),
-        found["latent"]["prior_gap_at_least"],
-    )
+    print("  ", t("mismatch at least", "discrepância no mínimo"), mismatch)
     print("  ", t("Frechet distance", "distância de Fréchet"), found["samples"]["frechet"])
 
 # %% [markdown] en
@@ -661,7 +664,7 @@ for name, one in models.items():
 # seu menor valor, alcançado quando cada pixel é previsto exatamente.
 
 # %%
-grey = digits.test.x / 16
+grey = digits.test.x / ink
 for name, images in {t("grey:", "cinza:"): grey, t("binary:", "binário:"): x_test}.items():
     best = F.binary_cross_entropy(images, images, reduction="none").sum((1, 2)).mean()
     print(f"{name:9} {best:.2f} nats")
@@ -673,21 +676,19 @@ for name, images in {t("grey:", "cinza:"): grey, t("binary:", "binário:"): x_te
 #
 # ## On MNIST
 #
-# Change one line:
+# Change one line of the settings and run everything again:
 #
 # ```py
-# recipe = vaelab.recipe("mlp-2d", {"data.treatment": "threshold", "train.epochs": 20})
+# "data.source": "mnist",
 # ```
 #
-# An image then has $28 \times 28$ pixels with 256 grey levels, so `>= 8` becomes `>= 128`. The grid
-# sums take a minute or two, because the decoder is larger; the training takes a few minutes on two
-# cores. The loss on MNIST is near 150 nats for two latent dimensions and 104 for twenty (grey
-# pixels, [docs/systems.md](../../systems.md#results-of-every-recipe)): there, two numbers are far
-# too few.
+# With `"train.epochs": 10`, the notebook takes a few minutes on two cores. The loss is then near
+# 154 nats, 148 of them distortion: for MNIST, two numbers are too few. With 20 dimensions it is
+# about 48 nats lower ([docs/systems.md](../../systems.md#results-of-every-recipe), on grey pixels).
 #
 # ## Exercises
 #
-# **1. The gap.** Prove that $\log p(x) - \mathrm{ELBO}(x) = \mathrm{KL}(q(z \mid x) \,\|\, p(z \mid
+# **1. The gap.** Prove that $\log p(x) - \mathrm{ELBO}(x) = \mathrm{KL}(q(z \mid x) \Vert p(z \mid
 # x))$. Why does it follow that the ELBO is a lower bound, without Jensen's inequality?
 
 # %% [markdown] pt
@@ -697,31 +698,30 @@ for name, images in {t("grey:", "cinza:"): grey, t("binary:", "binário:"): x_te
 #
 # ## No MNIST
 #
-# Troque uma linha:
+# Troque uma linha das configurações e rode tudo de novo:
 #
 # ```py
-# recipe = vaelab.recipe("mlp-2d", {"data.treatment": "threshold", "train.epochs": 20})
+# "data.source": "mnist",
 # ```
 #
-# Uma imagem tem então $28 \times 28$ pixels com 256 níveis de cinza; por isso `>= 8` vira `>= 128`.
-# As somas na grade levam um ou dois minutos, porque o decodificador é maior; o treino leva alguns
-# minutos em dois núcleos. A perda no MNIST fica perto de 150 nats com duas dimensões latentes e de
-# 104 com vinte (pixels cinzentos, [docs/systems.md](../../systems.md#results-of-every-recipe)):
-# ali, dois números são muito poucos.
+# Com `"train.epochs": 10`, o notebook leva alguns minutos em dois núcleos. A perda fica então perto
+# de 154 nats, 148 deles de distorção: para o MNIST, dois números são poucos. Com 20 dimensões, ela
+# é cerca de 48 nats menor ([docs/systems.md](../../systems.md#results-of-every-recipe), em inglês,
+# com pixels cinzentos).
 #
 # ## Exercícios
 #
-# **1. A folga.** Prove que $\log p(x) - \mathrm{ELBO}(x) = \mathrm{KL}(q(z \mid x) \,\|\, p(z \mid
+# **1. A folga.** Prove que $\log p(x) - \mathrm{ELBO}(x) = \mathrm{KL}(q(z \mid x) \Vert p(z \mid
 # x))$. Por que resulta daí que o ELBO é um limite inferior, sem a desigualdade de Jensen?
 
 # %% [markdown] en
 # <details markdown="1"><summary>Solution</summary>
 #
-# Bayes' rule says $p(x \mid z)\, p(z) = p(z \mid x)\, p(x)$. Put this into the ELBO:
+# Bayes' rule says $p(x \mid z) p(z) = p(z \mid x) p(x)$. Put this into the ELBO:
 #
-# $$\mathrm{ELBO}(x) = \mathbb E_q \left[ \log \frac{p(z \mid x)\, p(x)}{q(z \mid x)} \right]
+# $$\mathrm{ELBO}(x) = \mathbb E_q \left[ \log \frac{p(z \mid x) p(x)}{q(z \mid x)} \right]
 #   = \log p(x) - \mathbb E_q \left[ \log \frac{q(z \mid x)}{p(z \mid x)} \right]
-#   = \log p(x) - \mathrm{KL}\big(q(z \mid x) \,\|\, p(z \mid x)\big) .$$
+#   = \log p(x) - \mathrm{KL}\big(q(z \mid x) \Vert p(z \mid x)\big) .$$
 #
 # $\log p(x)$ does not depend on $z$, so it leaves the expectation. A KL divergence is never
 # negative, so the ELBO is never above $\log p(x)$, and they are equal exactly if $q$ is the
@@ -737,11 +737,11 @@ for name, images in {t("grey:", "cinza:"): grey, t("binary:", "binário:"): x_te
 # %% [markdown] pt
 # <details markdown="1"><summary>Solução</summary>
 #
-# A regra de Bayes diz que $p(x \mid z)\, p(z) = p(z \mid x)\, p(x)$. Substitua no ELBO:
+# A regra de Bayes diz que $p(x \mid z) p(z) = p(z \mid x) p(x)$. Substitua no ELBO:
 #
-# $$\mathrm{ELBO}(x) = \mathbb E_q \left[ \log \frac{p(z \mid x)\, p(x)}{q(z \mid x)} \right]
+# $$\mathrm{ELBO}(x) = \mathbb E_q \left[ \log \frac{p(z \mid x) p(x)}{q(z \mid x)} \right]
 #   = \log p(x) - \mathbb E_q \left[ \log \frac{q(z \mid x)}{p(z \mid x)} \right]
-#   = \log p(x) - \mathrm{KL}\big(q(z \mid x) \,\|\, p(z \mid x)\big) .$$
+#   = \log p(x) - \mathrm{KL}\big(q(z \mid x) \Vert p(z \mid x)\big) .$$
 #
 # $\log p(x)$ não depende de $z$ e por isso sai da esperança. Uma divergência KL nunca é negativa;
 # logo, o ELBO nunca fica acima de $\log p(x)$, e os dois são iguais exatamente quando $q$ é a
@@ -807,8 +807,9 @@ print(t("exact:   ", "exato:   "), f"{torch.stack([log_marginal(x) for x in few]
 from torch import nn
 
 torch.manual_seed(0)
-encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 4))
-decoder = nn.Sequential(nn.Linear(2, 128), nn.ReLU(), nn.Linear(128, 64))
+pixels = x_train[0].numel()
+encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, 128), nn.ReLU(), nn.Linear(128, 4))
+decoder = nn.Sequential(nn.Linear(2, 128), nn.ReLU(), nn.Linear(128, pixels))
 
 
 def loss_of(x):
@@ -827,9 +828,8 @@ for _ in range(60):
         optimiser.step()
 with torch.no_grad():
     each = torch.stack([loss_of(x_test) for _ in range(10)]).mean(0)
-print(
-    f"{each.mean():.2f} ± {each.std() / len(each) ** 0.5:.2f} nats, vaelab {run.results['loss']:.2f}"
-)
+error = each.std() / len(each) ** 0.5
+print(f"{each.mean():.2f} ± {error:.2f} nats, vaelab {run.results['loss']:.2f}")
 
 # %% [markdown] en
 # **Next:** [looking at a latent space](3-latent-space.ipynb).

@@ -2,6 +2,7 @@
 
     python docs/course/build.py             all lessons in both languages, executed
     python docs/course/build.py 2-vae       one lesson
+    python docs/course/build.py --text      the texts alone, where no code has changed
 
 A source is a script in the percent format, `docs/course/N-name.py`, which also runs as it is. Its
 cells:
@@ -153,13 +154,13 @@ def _settled(output: NotebookNode) -> NotebookNode:
 
 
 def _reduced(encoded: str) -> str:
-    """Return a PNG file, base64, at most WIDTH pixels wide and without the name of a program."""
+    """Return a PNG file, base64, at most WIDTH pixels wide, of 256 colours, without other data."""
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
         picture = image.convert("RGB")
     picture.thumbnail((WIDTH, 2 * WIDTH), Image.Resampling.LANCZOS)
-    colours = picture.getcolors(256)
-    if colours:  # few enough for a palette that changes none of them
-        picture = picture.quantize(len(colours), method=Image.Quantize.FASTOCTREE)
+    few = picture.getcolors(256) is not None  # then a palette changes no colour, else hardly any
+    method = Image.Quantize.MEDIANCUT if few else Image.Quantize.MAXCOVERAGE
+    picture = picture.quantize(256, method, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
@@ -227,10 +228,26 @@ def _block(text: str) -> str:
     return f"```text\n{text.rstrip()}\n```"
 
 
-def build(name: str, lang: str) -> None:
-    """Execute a lesson in a language, and write its notebook and its page."""
+def reuse(made: NotebookNode, path: Path) -> None:
+    """Take over the outputs of a stored notebook.
+
+    Raises:
+        CourseError: Its code is another.
+    """
+    ours, stored = (
+        [cell for cell in book.cells if cell.cell_type == "code"]
+        for book in (made, nbformat.read(path, as_version=4))
+    )
+    if [cell.source for cell in ours] != [cell.source for cell in stored]:
+        raise CourseError(f"{path}: the code has changed; build it without --text")
+    for cell, old in zip(ours, stored, strict=True):
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
+
+
+def build(name: str, lang: str, text: bool = False) -> None:
+    """Execute a lesson in a language, or only renew its texts, and write notebook and page."""
     made = notebook(name, lang)
-    execute(made)
+    reuse(made, HERE / lang / f"{name}.ipynb") if text else execute(made)
     page, folder = Page(made, name, lang), HERE / lang / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -241,7 +258,8 @@ def build(name: str, lang: str) -> None:
 
 
 if __name__ == "__main__":
-    for lesson in sys.argv[1:] or LESSONS:
+    names = [word for word in sys.argv[1:] if word != "--text"]
+    for lesson in names or LESSONS:
         for language in LANGUAGES:
             print(f"{language}/{lesson} ...", flush=True)
-            build(lesson, language)
+            build(lesson, language, "--text" in sys.argv)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -80,6 +81,22 @@ def test_both_languages_have_the_same_lessons_and_pictures() -> None:
     for name in BUILD.LESSONS:
         files = [{path.name for path in (COURSE / lang / name).iterdir()} for lang in ("en", "pt")]
         assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [COURSE / "README.md", *(COURSE / lang / f"{name}.md" for name, lang in BUILT)],
+    ids=lambda page: f"{page.parent.name}/{page.name}",
+)
+def test_links_of_the_course_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s]+)(?:#([^)]*))?\)", page.read_text("utf-8")):
+        if target.startswith("http"):
+            continue
+        there = page.parent / target
+        assert there.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", there.read_text("utf-8"), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in heads]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def card(folder: Path, recipe: Recipe, results: Mapping[str, Any]) -> str:
     pictures = "".join(_picture(folder / "figures" / f"{name}.png", t(name)) for name in PICTURES)
     return (
         f'<div style="{STYLE}"><strong>{escape(recipe.name)}</strong><table>{rows}</table>'
-        f'<div style="display:flex;flex-wrap:wrap;gap:12px">{pictures}</div></div>'
+        f'<div style="display:flex;flex-wrap:wrap;align-items:start;gap:12px">{pictures}</div></div>'
     )
 
 
