@@ -445,7 +445,7 @@ for j, (name, last) in enumerate(names.items()):
 rows(shown, look=look)
 
 # %% [markdown] en
-# All five factors take hours of training. The argument needs only two, and then minutes become
+# All five factors take hours of training. The argument needs only two, and then hours become
 # seconds: we keep one ellipse, and let it move over 32×32 places. **The factors are x and y**; the
 # code has four dimensions, so two of them are to spare.
 
@@ -544,8 +544,10 @@ for angle in (0, 10, 20, 30, 45):
 #
 # Chen et al. (2018) looked into the rate and found three parts in it. Averaged over the data,
 #
-# $$R = \underbrace{I(x; z)}_{\text{information}} + \underbrace{\mathrm{KL}\Big(q(z)\,\Big\|\,\prod_j q(z_j)\Big)}_{\text{total correlation}}
-# + \underbrace{\sum_j \mathrm{KL}\big(q(z_j)\,\|\,p(z_j)\big)}_{\text{each dimension against its prior}} .$$
+# $$R = \underbrace{I(x; z)}_{\text{information}}
+# + \underbrace{\mathrm{KL}\Big(q(z)\,\Big\|\,\prod_j q(z_j)\Big)}_{\text{total correlation}}
+# + \underbrace{\sum_j \mathrm{KL}\big(q(z_j)\,\|\,p(z_j)\big)}
+# _{\text{each dimension against its prior}} .$$
 #
 # A β-VAE makes all three dear, the information too, and so it blurs. **β-TCVAE** charges $\beta$
 # for the second part only, the dependence between the dimensions. It should untangle the code and
@@ -559,8 +561,10 @@ for angle in (0, 10, 20, 30, 45):
 #
 # Chen et al. (2018) abriram a taxa e encontraram nela três partes. Na média sobre os dados,
 #
-# $$R = \underbrace{I(x; z)}_{\text{informação}} + \underbrace{\mathrm{KL}\Big(q(z)\,\Big\|\,\prod_j q(z_j)\Big)}_{\text{correlação total}}
-# + \underbrace{\sum_j \mathrm{KL}\big(q(z_j)\,\|\,p(z_j)\big)}_{\text{cada dimensão e sua distribuição a priori}} .$$
+# $$R = \underbrace{I(x; z)}_{\text{informação}}
+# + \underbrace{\mathrm{KL}\Big(q(z)\,\Big\|\,\prod_j q(z_j)\Big)}_{\text{correlação total}}
+# + \underbrace{\sum_j \mathrm{KL}\big(q(z_j)\,\|\,p(z_j)\big)}
+# _{\text{cada dimensão e sua distribuição a priori}} .$$
 #
 # Um β-VAE encarece as três, inclusive a informação, e por isso borra. O **β-TCVAE** cobra $\beta$
 # só pela segunda parte, a dependência entre as dimensões. Ele deveria desemaranhar o código e
@@ -592,9 +596,9 @@ gaps = np.array(
 )  # (methods, seeds)
 for method, row in zip(METHODS, gaps):
     d, r = zip(*(costs[method, seed] for seed in FIVE))
-    print(
-        f"{method:<15} MIG {over_seeds(row):<13} DCI {over_seeds([found[method, s][1] for s in FIVE]):<13} D {over_seeds(d):<14} R {over_seeds(r)}"
-    )
+    modular = over_seeds([found[method, seed][1] for seed in FIVE])
+    print(f"{method:<15} MIG {over_seeds(row):<13} DCI {modular:<13}", end=" ")
+    print(f"D {over_seeds(d):<14} R {over_seeds(r)}")
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(6.3, 2.8), sharey=True, layout="constrained")
@@ -635,9 +639,8 @@ plt.show()
 # %%
 whole = gaps.var()
 by_method, by_seed = gaps.mean(1).var() / whole, gaps.mean(0).var() / whole
-print(
-    f"variance of MIG: method {by_method:.0%}, seed {by_seed:.0%}, rest {1 - by_method - by_seed:.0%}"
-)
+rest = 1 - by_method - by_seed
+print(f"variance of MIG: method {by_method:.0%}, seed {by_seed:.0%}, rest {rest:.0%}")
 
 # %% [markdown] en
 # Here is what a good and a bad seed look like. Each row is one dimension of the code, moved from −2
@@ -762,8 +765,10 @@ print("by D + R:     ", over_seeds(difference[0]), "nats")
 print("by -log p(x): ", over_seeds(difference[1]), "nats")
 print(
     say(
-        "Much of the loss in D + R is the encoder's: codes that are too narrow make the bound loose. The decoder is nearly as good.",
-        "Boa parte da perda em D + R vem do codificador: códigos estreitos demais afrouxam o limite. O decodificador é quase tão bom.",
+        "Much of the loss in D + R is the encoder's: codes that are too narrow\n"
+        "make the bound loose. The decoder is nearly as good.",
+        "Boa parte da perda em D + R vem do codificador: códigos estreitos demais\n"
+        "afrouxam o limite. O decodificador é quase tão bom.",
     )
 )
 
@@ -785,8 +790,10 @@ d, r, _ = measured(vae)
 print("D =", mean(d), "  R =", mean(r))
 print(
     say(
-        "A warm-up helps where training gets stuck. Here zero is the optimum of the price, and training ends there in any case.",
-        "O aquecimento ajuda quando o treino fica preso. Aqui zero é o ótimo desse preço, e o treino termina lá de qualquer forma.",
+        "A warm-up helps where training gets stuck. Here zero is the optimum of the\n"
+        "price, and training ends there in any case.",
+        "O aquecimento ajuda quando o treino fica preso. Aqui zero é o ótimo desse\n"
+        "preço, e o treino termina lá de qualquer forma.",
     )
 )
 
@@ -805,9 +812,8 @@ print(
 # %% solution
 for bits in (0.25, 1.0):
     d, r, kl = measured(trained(digits, {"model.variant": "free-bits", "objective.bits": bits}))
-    print(
-        f"{bits} free nats each: R = {mean(r)} (8 x {bits} = {8 * bits:g}), D = {mean(d)}, smallest KL {kl.min():.2f}"
-    )
+    print(f"{bits} free nats each: R = {mean(r)} (8 x {bits} = {8 * bits:g}),", end=" ")
+    print(f"D = {mean(d)}, smallest KL {kl.min():.2f}")
 
 # %% [markdown] en
 # **4. Choose without labels.** In practice you do not know the factors, so you cannot choose a seed
@@ -835,8 +841,10 @@ for method, row in zip(METHODS, gaps):
     )
 print(
     say(
-        "Nothing that we know points to the good seeds. With five points it could hardly have: only |rank correlations| above 0.9 are significant.",
-        "Nada do que conhecemos aponta as sementes boas. Com cinco pontos, mal poderia: só correlações acima de 0,9 em módulo são significativas.",
+        "Nothing that we know points to the good seeds. With five points it hardly\n"
+        "could: only rank correlations of 0.9 and more would be significant.",
+        "Nada do que conhecemos aponta as sementes boas. Com cinco pontos, mal\n"
+        "poderia: só correlações de postos de 0,9 ou mais seriam significativas.",
     )
 )
 
@@ -846,7 +854,8 @@ print(
 # Change one line: replace `digits = load(...)` by
 #
 # ```python
-# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "model.latent": 20, "model.hidden": [400], "train.learning_rate": 1e-3}
+# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "train.learning_rate": 1e-3}
+# SETTINGS |= {"model.latent": 20, "model.hidden": [400]}
 # digits = load(vaelab.recipe("quickstart", SETTINGS).data)
 # x = torch.bernoulli(digits.test.x[:1000] / 255)
 # ```
@@ -866,7 +875,8 @@ print(
 # Mude uma linha: troque `digits = load(...)` por
 #
 # ```python
-# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "model.latent": 20, "model.hidden": [400], "train.learning_rate": 1e-3}
+# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "train.learning_rate": 1e-3}
+# SETTINGS |= {"model.latent": 20, "model.hidden": [400]}
 # digits = load(vaelab.recipe("quickstart", SETTINGS).data)
 # x = torch.bernoulli(digits.test.x[:1000] / 255)
 # ```

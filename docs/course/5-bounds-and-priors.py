@@ -199,7 +199,8 @@ plt.show()
 # The mean weight is an unbiased estimate of $p(x)$, whatever $q$ is. Take the logarithm of the
 # mean:
 #
-# $$L_K = \mathbb E\Big[\log \tfrac1K \sum_{k=1}^{K} w_k\Big], \qquad \text{ELBO} = L_1 \le L_2 \le \dots \le \log p(x) .$$
+# $$L_K = \mathbb E\Big[\log \tfrac1K \sum_{k=1}^{K} w_k\Big],
+# \qquad \text{ELBO} = L_1 \le L_2 \le \dots \le \log p(x) .$$
 #
 # This is the bound of the importance weighted autoencoder, IWAE (Burda, Grosse & Salakhutdinov
 # 2016). It is below $\log p(x)$ because the logarithm is concave: a mean that fluctuates has a
@@ -224,7 +225,8 @@ plt.show()
 # A média dos pesos é uma estimativa não viesada de $p(x)$, qualquer que seja $q$. Tome o logaritmo
 # da média:
 #
-# $$L_K = \mathbb E\Big[\log \tfrac1K \sum_{k=1}^{K} w_k\Big], \qquad \text{ELBO} = L_1 \le L_2 \le \dots \le \log p(x) .$$
+# $$L_K = \mathbb E\Big[\log \tfrac1K \sum_{k=1}^{K} w_k\Big],
+# \qquad \text{ELBO} = L_1 \le L_2 \le \dots \le \log p(x) .$$
 #
 # Esse é o limite do autoencoder com pesos de importância, IWAE (Burda, Grosse & Salakhutdinov
 # 2016). Ele fica abaixo de $\log p(x)$ porque o logaritmo é côncavo: uma média que flutua tem, em
@@ -349,8 +351,9 @@ titles = say("larger ESS", "maior ESS"), say("smaller ESS", "menor ESS")
 for ax, half, title in zip(axes, (good, ~good), titles):
     u = [(log_w - exact)[:, half].exp().unflatten(0, (-1, k)).mean(1) for k in COUNTS]
     steady = [mean((one - 1 - one.log()).mean(0)) for one in u]
-    ax.errorbar(COUNTS, [g.value for g in steady], [2 * g.error for g in steady], fmt="o", color=COLOURS[1], markersize=4,
-                label=say("measured, ± 2 standard errors", "medido, ± 2 erros padrão"))  # fmt: skip
+    values, errors = [g.value for g in steady], [2 * g.error for g in steady]
+    name = say("measured, ± 2 standard errors", "medido, ± 2 erros padrão")
+    ax.errorbar(COUNTS, values, errors, fmt="o", color=COLOURS[1], markersize=4, label=name)
     ax.plot(
         COUNTS,
         [v[half].mean() / 2 / k for k in COUNTS],
@@ -652,9 +655,8 @@ for name, run in runs.items():
     found = vaelab.evaluate(run, sections="samples", quiet=True).sections["samples"]
     nll = "" if name.startswith("ae") else mean(-run.vae.score_samples(x, samples=500))
     print(f"{name:<16} {nll!s:<18} {found['frechet']!s:<18} {found['coverage'].value:.2f}")
-print(
-    f"{'training images':<16} {'':<18} {found['frechet_real']!s:<18} {found['coverage_real'].value:.2f}"
-)
+real = found["frechet_real"], found["coverage_real"].value
+print(f"{'training images':<35} {real[0]!s:<18} {real[1]:.2f}")
 
 # %% [markdown] en
 # Encoder and decoder did not change at all; only the place where samples begin did. The Frechet
@@ -741,9 +743,8 @@ for k in (1, 16, 512):
 with torch.no_grad(), seeded(0, "eight"):
     eight = runs["vae"].vae.draw(x, k=1000).log_weight.double()
 share = (2 * eight.logsumexp(0) - (2 * eight).logsumexp(0)).exp() / len(eight)
-print(
-    f"median ESS / K {share.median():.2f}, smallest {share.min():.3f}, below 0.01: {(share < 0.01).double().mean():.0%} of the images"
-)
+print(f"ESS / K: median {share.median():.2f}, smallest {share.min():.3f},", end=" ")
+print(f"below 0.01 for {(share < 0.01).double().mean():.0%} of the images")
 for k in (10, 100, 1000):
     print(f"K = {k:>4}   -L_K = {mean(-(eight[:k].logsumexp(0) - np.log(k)))}")
 
@@ -762,9 +763,7 @@ for k in (10, 100, 1000):
 # %% solution
 for name, objective in (("elbo (KL in closed form)", elbo), ("iwae, K = 1", iwae), ("stl", stl)):
     found = [ratios(objective, 1, vae)[0] for vae in (young, plane)]
-    print(
-        f"{name:<26} SNR of the encoder's gradient: after 1 epoch {found[0]:.2f}, after 40 epochs {found[1]:.2f}"
-    )
+    print(f"{name:<26} after 1 epoch: {found[0]:.2f}   after 40 epochs: {found[1]:.2f}")
 
 # %% [markdown] en
 # **4. A VampPrior afterwards.** Fit `"vamp"` instead of `"mixture"` to `runs/vae`, with 30 and with
@@ -785,8 +784,10 @@ for components in (30, 300):
     print(f"{components} pseudo-inputs: {gain:.2f} ± {error:.2f} nats")
 print(
     say(
-        "A posterior is as narrow as the codes of one image. A few of them leave holes between them; a free Gaussian can be as wide as a class.",
-        "Uma posterior é tão estreita quanto os códigos de uma imagem. Poucas deixam buracos entre si; uma gaussiana livre pode ter a largura de uma classe.",
+        "A posterior is as narrow as the codes of one image. A few of them leave holes\n"
+        "between them; a free Gaussian can be as wide as a class.",
+        "Uma posterior é tão estreita quanto os códigos de uma imagem. Poucas deixam\n"
+        "buracos entre si; uma gaussiana livre pode ter a largura de uma classe.",
     )
 )
 
@@ -796,7 +797,8 @@ print(
 # Add one line after `SETTINGS`:
 #
 # ```python
-# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "model.latent": 20, "model.hidden": [400], "train.learning_rate": 1e-3}
+# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "train.learning_rate": 1e-3}
+# SETTINGS |= {"model.latent": 20, "model.hidden": [400]}
 # ```
 #
 # and make the test images with `x = torch.bernoulli(digits.test.x[:1000] / 255)`; the 2-D cells
@@ -812,7 +814,8 @@ print(
 # Acrescente uma linha depois de `SETTINGS`:
 #
 # ```python
-# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "model.latent": 20, "model.hidden": [400], "train.learning_rate": 1e-3}
+# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "train.learning_rate": 1e-3}
+# SETTINGS |= {"model.latent": 20, "model.hidden": [400]}
 # ```
 #
 # e crie as imagens de teste com `x = torch.bernoulli(digits.test.x[:1000] / 255)`; as células 2-D

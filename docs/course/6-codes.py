@@ -156,9 +156,8 @@ for ax, table, title in zip(axes, (start, learned(revive=False), learned(revive=
     ax.scatter(*table[counts > 0].T, 26, color=COLOURS[1], label=say("in use", "em uso"))
     ax.scatter(*table[counts == 0].T, 26, color=COLOURS[3], marker="x", label=say("dead", "morta"))
     ax.set(title=title, aspect="equal")
-    print(
-        f"{title}: {int((counts > 0).sum())} of 16 in use, perplexity {perplexity(counts):.1f}, squared distance {distance.square().mean():.3f}"
-    )
+    print(f"{title}: {int((counts > 0).sum())} of 16 in use,", end=" ")
+    print(f"perplexity {perplexity(counts):.1f}, squared distance {distance.square().mean():.3f}")
 axes[2].legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
@@ -287,9 +286,8 @@ rows(
 
 # %%
 latent = vaelab.evaluate(run, sections="latent", quiet=True).sections["latent"]
-print(
-    f"in use: {latent['codes_used']:.0%} of the codebook, perplexity {latent['codes_perplexity']:.1f} of 16"
-)
+share, uses = latent["codes_used"], latent["codes_perplexity"]
+print(f"in use: {share:.0%} of the codebook, perplexity {uses:.1f} of 16")
 
 # %% [markdown] en
 # What does a symbol say? Take the word of one digit, and replace one symbol by all sixteen values,
@@ -446,8 +444,8 @@ for codes in (4, 16, 64):
         for seed in SEEDS
     ]
     d, r = torch.tensor([measured(vae) for vae in vaes], dtype=torch.float64).T
-    counted = f"{np.mean([used(vae) for vae in vaes]):<12.1f} {np.mean([different(vae) for vae in vaes]):<7.0f}"
-    print(f"{codes:<6} {counted} {mean(d)!s:<15} {mean(r)!s:<15} {mean(d + r)}")
+    uses, count = (np.mean([f(vae) for vae in vaes]) for f in (used, different))
+    print(f"{codes:<6} {uses:<12.1f} {count:<7.0f} {mean(d)!s:<15} {mean(r)!s:<15} {mean(d + r)}")
     if codes == 16:
         kept["vq-vae"] = vaes
 
@@ -631,9 +629,8 @@ print("\n".join(str(vaelab.codes(run)["test"]).splitlines()[:5]))
 # %%
 again = vaelab.fit_prior("runs/vq-vae", "autoregressive", steps=200, quiet=True)
 gain, error = again.results["prior_gain"]
-print(
-    f"R was {run.results['rate']:.2f}, is {again.results['rate']:.2f} nats: gain {gain:.2f} ± {error:.2f}"
-)
+old, new = run.results["rate"], again.results["rate"]
+print(f"R was {old:.2f}, is {new:.2f} nats: gain {gain:.2f} ± {error:.2f}")
 
 # %% [markdown] en
 # ## Exercises
@@ -671,8 +668,10 @@ vae.eval()
 print(f"soft symbols: D = {soft:.2f},  hard symbols: D = {hard:.2f}")
 print(
     say(
-        "A soft symbol carries real numbers, and so more than the rate of a symbol that is charged for it. Only the hard one belongs to a bound.",
-        "Um símbolo suave carrega números reais, portanto mais do que a taxa que se cobra por um símbolo. Só o duro pertence a um limite.",
+        "A soft symbol carries real numbers, and so more than the rate that is charged\n"
+        "for a symbol. Only the hard one belongs to a bound.",
+        "Um símbolo suave carrega números reais, portanto mais do que a taxa que se\n"
+        "cobra por um símbolo. Só o duro pertence a um limite.",
     )
 )
 
@@ -694,8 +693,10 @@ for commitment, vae in {0.0: several[0.0], 0.25: kept["vq-vae"][0], 4.0: several
     print(f"commitment {commitment:<5} perplexity {used(vae):>4.1f}   D = {d:.2f}   R = {r:.2f}")
 print(
     say(
-        "Four ties the encoder to entries that are not good yet. Zero does little harm here, hardly more than another seed would.",
-        "Quatro prende o codificador a entradas que ainda não são boas. Zero faz pouco mal aqui, pouco mais do que outra semente faria.",
+        "Four ties the encoder to entries that are not good yet. Zero does little harm\n"
+        "here, hardly more than another seed would.",
+        "Quatro prende o codificador a entradas que ainda não são boas. Zero faz pouco\n"
+        "mal aqui, pouco mais do que outra semente faria.",
     )
 )
 
@@ -737,7 +738,12 @@ print("saved by knowing z1:", round(first + fourth - both, 2), "nats")
 # read as digits.
 #
 # In this notebook, add to `SETTINGS`:
-# `"data.source": "mnist", "data.treatment": "dynamic", "model.latent": 8, "model.codes": 256, "model.hidden": [512]`,
+#
+# ```python
+# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic"}
+# SETTINGS |= {"model.latent": 8, "model.codes": 256, "model.hidden": [512]}
+# ```
+#
 # and replace `/ 16` by `/ 255`, `16` by `256` and `4` by `8` where they count symbols.
 
 # %% [markdown] pt
@@ -749,7 +755,12 @@ print("saved by knowing z1:", round(first + fourth - both, 2), "nats")
 # amostras se leem como dígitos.
 #
 # Neste notebook, acrescente a `SETTINGS`:
-# `"data.source": "mnist", "data.treatment": "dynamic", "model.latent": 8, "model.codes": 256, "model.hidden": [512]`,
+#
+# ```python
+# SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic"}
+# SETTINGS |= {"model.latent": 8, "model.codes": 256, "model.hidden": [512]}
+# ```
+#
 # e troque `/ 16` por `/ 255`, `16` por `256` e `4` por `8` onde eles contam símbolos.
 
 # %% [markdown] en
