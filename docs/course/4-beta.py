@@ -79,7 +79,7 @@ def say(en, pt):
 # A lição 2 dividiu a perda de um VAE em duas partes. A **distorção** $D$ é o custo da reconstrução:
 # os nats que ainda faltam quando o decodificador conhece o código. A **taxa** $R$ é o custo do
 # código: os nats que separam $q(z\mid x)$ da distribuição a priori. As duas são medidas em nats por
-# imagem, e a soma delas é menos a ELBO.
+# imagem, e a soma delas é menos o ELBO.
 #
 # Agora dê um preço à segunda parte (Higgins et al. 2017):
 #
@@ -292,9 +292,9 @@ for (low, a), (high, b) in zip(zip(BETAS, curve), list(zip(BETAS, curve))[1:]):
 #
 # Daí seguem três coisas.
 #
-# - Muitos modelos têm a mesma ELBO e não se parecem em nada. Todos os pontos de uma linha tracejada
+# - Muitos modelos têm o mesmo ELBO e não se parecem em nada. Todos os pontos de uma linha tracejada
 #   têm o mesmo $D + R$; numa ponta dela, o código guarda a imagem inteira; na outra, não guarda
-#   nada. A ELBO sozinha não diz qual deles você tem. **Informe sempre $D$ e $R$.**
+#   nada. O ELBO sozinho não diz qual deles você tem. **Informe sempre $D$ e $R$.**
 # - O canto da esquerda, $R = 0$, é o limite de *autodecodificação*. O decodificador precisa modelar
 #   os dados sem ajuda nenhuma.
 # - O canto de baixo, $D = 0$, é o limite de *autocodificação*. O código precisa carregar todos os
@@ -860,7 +860,7 @@ print(
 # x = torch.bernoulli(digits.test.x[:1000] / 255)
 # ```
 #
-# and everywhere `/ 16` by `/ 255`. A training takes about a minute and a half on two cores, so
+# and everywhere `/ 16` by `/ 255`. Twenty epochs of 60,000 images take some minutes on two cores, so
 # start with three prices and one seed. Expect the same picture at another scale: a $D + R$ near 100
 # nats at $\beta = 1$ with a rate of about 25, and images that cost about 206 nats without a code.
 # Collapse comes later: images of 784 pixels have more to gain from a code, so a nat may cost more.
@@ -881,7 +881,7 @@ print(
 # x = torch.bernoulli(digits.test.x[:1000] / 255)
 # ```
 #
-# e em todo lugar `/ 16` por `/ 255`. Um treino leva cerca de um minuto e meio em dois núcleos;
+# e em todo lugar `/ 16` por `/ 255`. Vinte épocas de 60.000 imagens levam alguns minutos em dois núcleos;
 # comece com três preços e uma semente. Espere a mesma figura em outra escala: um $D + R$ perto de
 # 100 nats com $\beta = 1$ e uma taxa de uns 25, e imagens que custam cerca de 206 nats sem código.
 # O colapso vem mais tarde: imagens de 784 pixels têm mais a ganhar com um código, então um nat pode
@@ -937,4 +937,4 @@ print(
 # - Bowman et al. 2016, *Generating sentences from a continuous space* (aquecimento, colapso),
 #   arXiv:1511.06349.
 #
-# A seguir: a [lição 5](5-bounds-and-priors.ipynb), sobre a lacuna entre a ELBO e $\log p(x)$.
+# A seguir: a [lição 5](5-bounds-and-priors.ipynb), sobre a lacuna entre o ELBO e $\log p(x)$.

@@ -17,13 +17,13 @@
 # %% [markdown] pt
 # # 5. Limites e distribuições a priori melhores
 #
-# A ELBO é um limite inferior. Esta lição examina o que há entre ela e $\log p(x)$, e as duas
-# maneiras de fechar essa lacuna: usar melhor $q(z\mid x)$, e ter uma $p(z)$ melhor.
+# O ELBO é um limite inferior. Esta lição examina o que há entre ela e $\log p(x)$, e as duas
+# maneiras de fechar essa folga: usar melhor $q(z\mid x)$, e ter uma $p(z)$ melhor.
 #
 # Você vai aprender
 #
-# - o tamanho da lacuna, num modelo em que $\log p(x)$ é conhecido com exatidão;
-# - pesos de importância: como $K$ amostras fecham a lacuna, com que rapidez, e como perceber quando
+# - o tamanho da folga, num modelo em que $\log p(x)$ é conhecido com exatidão;
+# - pesos de importância: como $K$ amostras fecham a folga, com que rapidez, e como perceber quando
 #   falham;
 # - por que um limite mais justo pode ensinar pior o codificador;
 # - o que há de errado com a distribuição a priori $\mathcal N(0, I)$, e como consertá-la depois do
@@ -97,9 +97,9 @@ x = (digits.test.x / 16 >= 0.5).float()  # (180, 8, 8), black and white
 # much the last refinement changed it.
 
 # %% [markdown] pt
-# ## A lacuna
+# ## A folga
 #
-# Para cada imagem, a lacuna da ELBO é uma divergência, e exata (lição 2):
+# Para cada imagem, a folga do ELBO é uma divergência, e exata (lição 2):
 #
 # $$\log p(x) \;=\; \text{ELBO}(x) \;+\; \mathrm{KL}\big(q(z\mid x)\,\|\,p(z\mid x)\big) .$$
 #
@@ -132,11 +132,11 @@ print("gap:              ", mean(gap), f"  from {gap.min():.2f} to {gap.max():.2
 
 # %% [markdown] pt
 # Observe os erros padrão. As imagens diferem entre si por vários nats, e por isso as duas médias
-# têm uma incerteza de uns 0,4. Mas a lacuna é calculada imagem por imagem, e as diferenças entre as
+# têm uma incerteza de uns 0,4. Mas a folga é calculada imagem por imagem, e as diferenças entre as
 # imagens se cancelam: ela é conhecida com dez vezes mais precisão. **Compare modelos por diferenças
 # pareadas.** O `compare` do vaelab sempre faz isso.
 #
-# A figura mostra três imagens: a de menor lacuna, a mediana e a de maior lacuna. As cores são a
+# A figura mostra três imagens: a de menor folga, a mediana e a de maior folga. As cores são a
 # posterior verdadeira na grade; as elipses são $q$ a um e a dois desvios padrão.
 
 # %%
@@ -167,7 +167,7 @@ for ax, i, m, s in zip(axes, chosen, q.mean, q.stddev):
             linewidth=1,
         )
     ax.set(
-        title=say("gap", "lacuna") + f" {gap[i]:.2f} nats".replace(".", say(".", ",")),
+        title=say("gap", "folga") + f" {gap[i]:.2f} nats".replace(".", say(".", ",")),
         xlabel="z1",
         aspect="equal",
     )
@@ -185,7 +185,7 @@ plt.show()
 # À esquerda, $q$ está quase certa. À direita, duas coisas dão errado. A posterior verdadeira é
 # inclinada, e uma gaussiana com dimensões independentes não consegue se inclinar. E $q$ nem está no
 # melhor lugar: uma única rede precisa servir a todas as imagens, e a esta ela serve mal. As duas
-# partes da lacuna se chamam lacuna de *aproximação* e de *amortização* (Cremer, Li & Duvenaud
+# partes da folga se chamam folga de *aproximação* e de *amortização* (Cremer, Li & Duvenaud
 # 2018).
 
 # %% [markdown] en
@@ -237,7 +237,7 @@ plt.show()
 #
 # $$\log p(x) - L_K \;\approx\; \frac{v}{2K} .$$
 #
-# Dez vezes mais amostras, um décimo da lacuna: uma reta de inclinação −1 em eixos logarítmicos. Mas
+# Dez vezes mais amostras, um décimo da folga: uma reta de inclinação −1 em eixos logarítmicos. Mas
 # só se $v$ for finita, e $K$ grande o bastante.
 
 # %%
@@ -303,12 +303,12 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(6.3, 2.5), layout="constrain
 left.scatter(gap, ess, 10, color="0.6")
 for i, colour in zip(chosen, COLOURS):
     share = (log_w[:, i] - log_w[:, i].logsumexp(0)).exp().sort(descending=True).values.cumsum(0)
-    name = say("gap", "lacuna") + f" {gap[i]:.2f}".replace(".", say(".", ","))
+    name = say("gap", "folga") + f" {gap[i]:.2f}".replace(".", say(".", ","))
     right.plot(np.arange(1, len(share) + 1) / len(share), share, color=colour, label=name)
     left.scatter(gap[i], ess[i], 30, color=colour)
 right.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
 left.set(
-    xlabel=say("gap of the ELBO (nats)", "lacuna da ELBO (nats)"), ylabel="ESS / K", ylim=(0, 1.02)
+    xlabel=say("gap of the ELBO (nats)", "folga do ELBO (nats)"), ylabel="ESS / K", ylim=(0, 1.02)
 )
 right.set(
     xlabel=say(
@@ -341,7 +341,7 @@ print("ESS / K: median", round(float(ess.median()), 2), " smallest", round(float
 #
 # Então pergunte de novo, para as duas metades em separado: as cinquenta imagens com o maior ESS, e
 # as outras cinquenta. (Um truque dá firmeza aos números pequenos. Seja $u$ o peso médio dividido
-# por $p(x)$, que conhecemos. A esperança dele é 1, e por isso a lacuna $-\mathbb E[\log u]$ é igual
+# por $p(x)$, que conhecemos. A esperança dele é 1, e por isso a folga $-\mathbb E[\log u]$ é igual
 # a $\mathbb E[u - 1 - \log u]$, que flutua muito menos.)
 
 # %%
@@ -363,7 +363,7 @@ for ax, half, title in zip(axes, (good, ~good), titles):
     )
     ax.set(xscale="log", yscale="log", xlabel="K", title=title, ylim=(1e-4, 20))
     print(f"{title}: at K = 32 measured {steady[5]}, predicted {v[half].mean() / 64:.4f}")
-axes[0].set(ylabel=say("gap (nats)", "lacuna (nats)"))
+axes[0].set(ylabel=say("gap (nats)", "folga (nats)"))
 axes[0].legend()
 plt.show()
 
@@ -373,7 +373,7 @@ plt.show()
 # bound.**
 
 # %% [markdown] pt
-# Na metade boa, teoria e experimento concordam ao longo de três décadas. Na outra metade a lacuna
+# Na metade boa, teoria e experimento concordam ao longo de três décadas. Na outra metade a folga
 # se fecha mais devagar, e nenhuma fórmula diz o quanto. **Olhe o ESS antes de confiar num limite.**
 
 # %% [markdown] en
@@ -393,13 +393,13 @@ plt.show()
 # ## Treinar com o limite mais justo
 #
 # Se $L_K$ é mais justo, por que não maximizá-lo? Isso é o IWAE. Pense no que muda para o
-# codificador. A ELBO quer que cada amostra seja boa, e por isso $q$ fica onde a posterior é segura.
+# codificador. O ELBO quer que cada amostra seja boa, e por isso $q$ fica onde a posterior é segura.
 # $L_K$ quer *uma boa amostra entre K*, e por isso $q$ pode se espalhar.
 #
 # **Preveja** o que acontece com estes três números quando treinamos com $K = 10$ em vez de $K = 1$:
-# a ELBO do modelo treinado, o seu $-\log p(x)$, e a lacuna entre os dois.
+# o ELBO do modelo treinado, o seu $-\log p(x)$, e a folga entre os dois.
 #
-# Três objetivos, três sementes cada, oito dimensões latentes: a ELBO, o IWAE, e o DReG (Tucker et
+# Três objetivos, três sementes cada, oito dimensões latentes: o ELBO, o IWAE, e o DReG (Tucker et
 # al. 2019), que tem o limite do IWAE e outra estimativa do gradiente dele; já chegamos lá.
 
 # %%
@@ -446,11 +446,11 @@ for name, settings in ROWS.items():
 # - "the ELBO got worse" is not yet bad news.
 
 # %% [markdown] pt
-# O modelo do IWAE tem a *pior* ELBO e a *melhor* verossimilhança. A lacuna dele é larga de
+# O modelo do IWAE tem o *pior* ELBO e a *melhor* verossimilhança. A folga dele é larga de
 # propósito. Duas lições:
 #
-# - um modelo treinado com $L_K$ deve ser julgado por $L_K$, nunca pela ELBO;
-# - "a ELBO piorou" ainda não é má notícia.
+# - um modelo treinado com $L_K$ deve ser julgado por $L_K$, nunca pelo ELBO;
+# - "o ELBO piorou" ainda não é má notícia.
 
 # %% [markdown] en
 # ## A tighter bound is a quieter teacher
@@ -611,7 +611,7 @@ for name, values in snr.items():
 #
 # A primeira parte é informação, e vale o seu preço. A segunda é puro desperdício: a distribuição a
 # priori espera códigos onde não há nenhum, e o decodificador nunca foi treinado ali. São os buracos
-# da lição 1, em nats. Nenhum outro termo da ELBO contém a distribuição a priori; portanto **a
+# da lição 1, em nats. Nenhum outro termo do ELBO contém a distribuição a priori; portanto **a
 # melhor distribuição a priori é a própria posterior agregada** (Tomczak & Welling 2018).
 #
 # Podemos tê-la de duas maneiras: aprender a distribuição a priori *durante* o treino (uma mistura;
@@ -716,7 +716,7 @@ line("mixture, 20", {"model.variant": "gmm-prior", "model.components": 20})
 #
 # **1. A $q$ errada, o limite certo.** $L_K$ é um limite para *qualquer* $q$. Tome
 # $q = \mathcal N(0, I)$, a própria distribuição a priori, para todas as imagens do modelo 2-D. Os
-# pesos são então simplesmente $p(x\mid z_k)$. Preveja a lacuna com $K = 1$ e com $K = 512$, em
+# pesos são então simplesmente $p(x\mid z_k)$. Preveja a folga com $K = 1$ e com $K = 512$, em
 # comparação com a do codificador. Calcule as duas.
 
 # %% solution
@@ -755,7 +755,7 @@ for k in (10, 100, 1000):
 # one would you train with?
 
 # %% [markdown] pt
-# **3. Stick the landing.** Com $K = 1$, o termo de score do gradiente da ELBO tem média zero, mas
+# **3. Stick the landing.** Com $K = 1$, o termo de score do gradiente do ELBO tem média zero, mas
 # não variância zero. A linha `stl` o deixa de fora. Compare a SNR do gradiente do codificador de
 # `elbo`, de `iwae` com $K = 1$ e de `stl`, usando `ratios`, para `young` e para o `plane` treinado.
 # Com qual você treinaria?
@@ -820,7 +820,7 @@ print(
 #
 # e crie as imagens de teste com `x = torch.bernoulli(digits.test.x[:1000] / 255)`; as células 2-D
 # continuam 2-D. Um treino leva alguns minutos em dois núcleos; use uma só semente. Espere a mesma
-# ordem, com distâncias maiores: o IWAE uns dois nats melhor que o VAE em $-\log p(x)$ e pior na
+# ordem, com distâncias maiores: o IWAE uns dois nats melhor que o VAE em $-\log p(x)$ e pior no
 # ELBO, e, ao contrário daqui, uma VampPrior que ganha de dois a três nats.
 # [docs/models.md](../../models.md#measured-on-mnist) traz a tabela com erros padrão. Com 20
 # dimensões, use pelo menos $K = 500$.
