@@ -860,10 +860,11 @@ print(
 # x = torch.bernoulli(digits.test.x[:1000] / 255)
 # ```
 #
-# and everywhere `/ 16` by `/ 255`. Twenty epochs of 60,000 images take some minutes on two cores, so
-# start with three prices and one seed. Expect the same picture at another scale: a $D + R$ near 100
-# nats at $\beta = 1$ with a rate of about 25, and images that cost about 206 nats without a code.
-# Collapse comes later: images of 784 pixels have more to gain from a code, so a nat may cost more.
+# and everywhere `/ 16` by `/ 255`. Twenty epochs of 60,000 images take some minutes on two cores,
+# so start with three prices and one seed. Expect the same picture at another scale: a $D + R$ near
+# 100 nats at $\beta = 1$ with a rate of about 25, and images that cost about 206 nats without a
+# code. Collapse comes later: images of 784 pixels have more to gain from a code, so a nat may cost
+# more.
 #
 # For disentangling at full size: `vaelab train sprites --model.variant beta-tcvae`, then
 # `vaelab evaluate runs/sprites --only disentangling`. That is 30 epochs of 20,000 images with
@@ -881,11 +882,11 @@ print(
 # x = torch.bernoulli(digits.test.x[:1000] / 255)
 # ```
 #
-# e em todo lugar `/ 16` por `/ 255`. Vinte épocas de 60.000 imagens levam alguns minutos em dois núcleos;
-# comece com três preços e uma semente. Espere a mesma figura em outra escala: um $D + R$ perto de
-# 100 nats com $\beta = 1$ e uma taxa de uns 25, e imagens que custam cerca de 206 nats sem código.
-# O colapso vem mais tarde: imagens de 784 pixels têm mais a ganhar com um código, então um nat pode
-# custar mais.
+# e em todo lugar `/ 16` por `/ 255`. Vinte épocas de 60.000 imagens levam alguns minutos em dois
+# núcleos; comece com três preços e uma semente. Espere a mesma figura em outra escala: um $D + R$
+# perto de 100 nats com $\beta = 1$ e uma taxa de uns 25, e imagens que custam cerca de 206 nats sem
+# código. O colapso vem mais tarde: imagens de 784 pixels têm mais a ganhar com um código, então um
+# nat pode custar mais.
 #
 # Para o desemaranhamento em tamanho real: `vaelab train sprites --model.variant beta-tcvae` e
 # depois `vaelab evaluate runs/sprites --only disentangling`. São 30 épocas de 20.000 imagens com
