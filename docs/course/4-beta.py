@@ -231,16 +231,18 @@ right.legend(fontsize=7)
 plt.show()
 
 # %% [markdown] en
-# Each price is a point, and the three seeds of a price lie nearly on top of each other. The dashed
-# line joins all points with the same $D + R$ as the best model. It touches the curve at $\beta = 1$
-# and nowhere else: this is what a fair price means.
+# Each price is a point, and the three seeds of a price lie nearly on top of each other, except at
+# $\beta = 0$, where nothing holds the rate. The dashed line joins all points with the same $D + R$
+# as the best model. It touches the curve at $\beta = 1$ and nowhere else: this is what a fair price
+# means.
 #
 # Now the slopes.
 
 # %% [markdown] pt
-# Cada preço é um ponto, e as três sementes de um preço quase coincidem. A linha tracejada une todos
-# os pontos que têm o mesmo $D + R$ do melhor modelo. Ela toca a curva em $\beta = 1$ e em mais
-# nenhum lugar: é isso que significa um preço justo.
+# Cada preço é um ponto, e as três sementes de um preço quase coincidem, exceto em $\beta = 0$, onde
+# nada segura a taxa. A linha tracejada une todos os pontos que têm o mesmo $D + R$ do melhor
+# modelo. Ela toca a curva em $\beta = 1$ e em mais nenhum lugar: é isso que significa um preço
+# justo.
 #
 # Agora, as inclinações.
 
@@ -254,13 +256,13 @@ for (low, a), (high, b) in zip(zip(BETAS, curve), list(zip(BETAS, curve))[1:]):
 
 # %% [markdown] en
 # The prediction holds on test images, for models that were trained for twenty epochs. Read it as a
-# table of exchange rates: at $\beta = 0.1$ you hand over seven nats of rate and get about one nat
-# of distortion for them.
+# table of exchange rates: on the way from $\beta = 0.1$ to 0.3 you save seven nats of rate, and pay
+# one and a half nats of distortion for them.
 
 # %% [markdown] pt
 # A previsão se confirma nas imagens de teste, com modelos treinados por vinte épocas. Leia a saída
-# como uma tabela de câmbio: com $\beta = 0{,}1$ você entrega uns sete nats de taxa e recebe por
-# eles cerca de um nat de distorção.
+# como uma tabela de câmbio: no caminho de $\beta = 0{,}1$ a 0,3 você economiza sete nats de taxa, e
+# paga por eles um nat e meio de distorção.
 
 # %% [markdown] en
 # ## The plane of rate and distortion
@@ -275,10 +277,9 @@ for (low, a), (high, b) in zip(zip(BETAS, curve), list(zip(BETAS, curve))[1:]):
 # - Many models have the same ELBO and are nothing alike. Every point of a dashed line has the same
 #   $D + R$; one end of it stores the whole image in the code, the other end stores nothing. The
 #   ELBO alone does not tell you which one you have. **Always report $D$ and $R$.**
-# - The corner on the left, $R = 0$, is the *auto-decoding* limit. The decoder must model the data
+# - The end on the left, $R = 0$, is the *auto-decoding* limit. The decoder must model the data
 #   without any help.
-# - The corner at the bottom, $D = 0$, is the *auto-encoding* limit. The code must carry all $H$
-#   nats.
+# - The end at the bottom, $D = 0$, is the *auto-encoding* limit. The code must carry all $H$ nats.
 #
 # We do not know $H$, but the best model in the table bounds it from above: $H \le$ its $D + R$.
 
@@ -295,9 +296,9 @@ for (low, a), (high, b) in zip(zip(BETAS, curve), list(zip(BETAS, curve))[1:]):
 # - Muitos modelos têm o mesmo ELBO e não se parecem em nada. Todos os pontos de uma linha tracejada
 #   têm o mesmo $D + R$; numa ponta dela, o código guarda a imagem inteira; na outra, não guarda
 #   nada. O ELBO sozinho não diz qual deles você tem. **Informe sempre $D$ e $R$.**
-# - O canto da esquerda, $R = 0$, é o limite de *autodecodificação*. O decodificador precisa modelar
+# - A ponta da esquerda, $R = 0$, é o limite de *autodecodificação*. O decodificador precisa modelar
 #   os dados sem ajuda nenhuma.
-# - O canto de baixo, $D = 0$, é o limite de *autocodificação*. O código precisa carregar todos os
+# - A ponta de baixo, $D = 0$, é o limite de *autocodificação*. O código precisa carregar todos os
 #   $H$ nats.
 #
 # Não conhecemos $H$, mas o melhor modelo da tabela o limita por cima: $H \le$ o $D + R$ dele.
