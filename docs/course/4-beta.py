@@ -644,12 +644,13 @@ rest = 1 - by_method - by_seed
 print(f"variance of MIG: method {by_method:.0%}, seed {by_seed:.0%}, rest {rest:.0%}")
 
 # %% [markdown] en
-# Here is what a good and a bad seed look like. Each row is one dimension of the code, moved from −2
-# to 2 while the others stay at 0. Only the dimensions that the model uses are shown.
+# Here is what a good and a bad seed look like, both of the β-TCVAE. Each row is one dimension of
+# the code, moved from −2 to 2 while the others stay at 0. Only the dimensions that the model uses
+# are shown.
 
 # %% [markdown] pt
-# Veja como são uma semente boa e uma ruim. Cada linha é uma dimensão do código, que vai de −2 a 2
-# enquanto as outras ficam em 0. Aparecem só as dimensões que o modelo usa.
+# Veja como são uma semente boa e uma ruim, ambas do β-TCVAE. Cada linha é uma dimensão do código,
+# que vai de −2 a 2 enquanto as outras ficam em 0. Aparecem só as dimensões que o modelo usa.
 
 
 # %%
@@ -662,18 +663,21 @@ def traversals(vae, steps=11):
     return {f"z{j + 1}": picture(vae.decode(walk)) for j, walk in zip(used, walks)}
 
 
-best, worst = max(found, key=found.get), min(found, key=found.get)
+method = "β-TCVAE, β = 4"
+best, *_, worst = sorted(FIVE, key=lambda seed: found[method, seed], reverse=True)
 shown = {}
-for key in (best, worst):
-    print(f"{key[0]}, seed {key[1]}: MIG {found[key][0]:.2f}, DCI {found[key][1]:.2f}")
-    shown |= {
-        f"MIG {found[key][0]:.2f}, {name}": row for name, row in traversals(tangled[key]).items()
-    }
+for seed in (best, worst):
+    d, r = costs[method, seed]
+    print(
+        f"seed {seed}: MIG {found[method, seed][0]:.2f}, DCI {found[method, seed][1]:.2f},", end=" "
+    )
+    print(f"D + R {d + r:.2f}")
+    for name, row in traversals(tangled[method, seed]).items():
+        shown[say("seed", "semente") + f" {seed}, {name}"] = row
 rows(shown, look=look)
 
 # %% [markdown] en
-# Both models have a good likelihood and sharp reconstructions. Nothing in the loss tells you which
-# of the two you have got.
+# Method, data and price are the same; nothing but the seed differs.
 #
 # **What we measured, and what it is worth.** If neither method nor seed mattered, chance alone
 # would still give the method 2/14 = 14% of the variance and the seed 4/14 = 29%. In our run the
@@ -681,8 +685,8 @@ rows(shown, look=look)
 #
 # - more than half of the variance lies *between trainings of the same method*. One β-TCVAE scored
 #   0.14, another 0.71. Whoever trains each method once can report any order of the three;
-# - β-VAE scored *below* the plain VAE, which no textbook says. It pays for every nat three times,
-#   and at this price it blurs the position before it straightens the axes.
+# - β-VAE scored *below* the plain VAE, which no textbook says. A likely reason: it pays three times
+#   for *every* nat, and at this price it blurs the position before it straightens the axes.
 #
 # Locatello et al. (2019) trained more than 12,000 models on seven data sets and came to the same
 # caution at scale: hyperparameters and random seeds matter more than the choice of the method, and
@@ -690,8 +694,7 @@ rows(shown, look=look)
 # of them.
 
 # %% [markdown] pt
-# Os dois modelos têm boa verossimilhança e reconstruções nítidas. Nada na perda diz qual dos dois
-# você obteve.
+# Método, dados e preço são os mesmos; nada além da semente é diferente.
 #
 # **O que medimos, e quanto isso vale.** Se nem o método nem a semente importassem, o acaso sozinho
 # ainda daria ao método 2/14 = 14% da variância e à semente 4/14 = 29%. Na nossa execução, o método
@@ -699,8 +702,8 @@ rows(shown, look=look)
 #
 # - mais da metade da variância está *entre treinos do mesmo método*. Um β-TCVAE obteve 0,14; outro,
 #   0,71. Quem treina cada método uma única vez pode relatar qualquer ordem entre os três;
-# - o β-VAE ficou *abaixo* do VAE simples, o que nenhum livro diz. Ele paga cada nat três vezes, e a
-#   esse preço borra a posição antes de alinhar os eixos.
+# - o β-VAE ficou *abaixo* do VAE simples, o que nenhum livro diz. Uma razão provável: ele paga três
+#   vezes por *todo* nat, e a esse preço borra a posição antes de alinhar os eixos.
 #
 # Locatello et al. (2019) treinaram mais de 12.000 modelos em sete conjuntos de dados e chegaram ao
 # mesmo alerta em grande escala: os hiperparâmetros e as sementes aleatórias importam mais do que a
