@@ -40,7 +40,7 @@ import vaelab
 from vaelab.data import Batches
 from vaelab.evaluation import mean
 from vaelab.models import build
-from vaelab.plots import COLOURS, Look, picture, rows
+from vaelab.plots import COLOURS, Look, localise, picture, rows
 from vaelab.seeding import seeded
 
 LANG = "en"
@@ -143,7 +143,7 @@ def learned(revive):
     return table
 
 
-figure, axes = plt.subplots(1, 3, figsize=(6.3, 2.4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(6.3, 2.6), sharey=True, layout="constrained")
 titles = (
     say("start", "início"),
     say("means only", "só médias"),
@@ -158,7 +158,9 @@ for ax, table, title in zip(axes, (start, learned(revive=False), learned(revive=
     ax.set(title=title, aspect="equal")
     print(f"{title}: {int((counts > 0).sum())} of 16 in use,", end=" ")
     print(f"perplexity {perplexity(counts):.1f}, squared distance {distance.square().mean():.3f}")
-axes[2].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    localise(ax, look)
+handles = axes[0].get_legend_handles_labels()
+figure.legend(*handles, loc="outside lower center", ncols=2)
 plt.show()
 
 # %% [markdown] en
@@ -384,10 +386,12 @@ made = [run.vae.decode(run.vae.encoder.vectors(indices)) for indices in (uniform
 rows(dict(zip(lengths, map(picture, made))), look=look)
 
 # %% [markdown] en
-# Random words are not digits. Words of the learned prior often are.
+# Random words decode to mixtures of digits. Words of the learned prior look like one digit more
+# often. (At 8×8 pixels, do not expect too much.)
 
 # %% [markdown] pt
-# Palavras aleatórias não são dígitos. Palavras da distribuição aprendida muitas vezes são.
+# Palavras aleatórias viram misturas de dígitos. Palavras da distribuição aprendida parecem um único
+# dígito com mais frequência. (Com 8×8 pixels, não espere demais.)
 
 # %% [markdown] en
 # ## How large should the codebook be?
@@ -450,17 +454,18 @@ for codes in (4, 16, 64):
         kept["vq-vae"] = vaes
 
 # %% [markdown] en
-# The distortion falls, as it must. But the rate rises faster: with sixty-four values, the 1,455
-# training images have some 950 different words, so the transformer sees most of them only once and
-# cannot predict them. On 1,455 images a larger alphabet means a *worse* model. With a million
-# images it would be different. The size of the codebook is a matter of how much data the prior has.
+# The distortion falls, as it must. The rate rises, and from 16 to 64 values it rises faster: with
+# sixty-four values, the 1,455 training images have some 950 different words, so the transformer
+# sees most of them only once and cannot predict them. On 1,455 images a larger alphabet means a
+# *worse* model. With a million images it would be different. The size of the codebook is a matter
+# of how much data the prior has.
 
 # %% [markdown] pt
-# A distorção cai, como tem de ser. Mas a taxa sobe mais depressa: com sessenta e quatro valores, as
-# 1.455 imagens de treino têm umas 950 palavras diferentes, e o transformer vê a maioria delas uma
-# única vez e não consegue prevê-las. Com 1.455 imagens, um alfabeto maior significa um modelo
-# *pior*. Com um milhão de imagens seria diferente. O tamanho do codebook é uma questão de quantos
-# dados a distribuição a priori tem.
+# A distorção cai, como tem de ser. A taxa sobe, e de 16 para 64 valores sobe mais depressa: com
+# sessenta e quatro valores, as 1.455 imagens de treino têm umas 950 palavras diferentes, e o
+# transformer vê a maioria delas uma única vez e não consegue prevê-las. Com 1.455 imagens, um
+# alfabeto maior significa um modelo *pior*. Com um milhão de imagens seria diferente. O tamanho do
+# codebook é uma questão de quantos dados a distribuição a priori tem.
 
 # %% [markdown] en
 # ## No codebook at all: FSQ
@@ -492,6 +497,7 @@ ax.plot(
 )
 ax.set(xlabel="e", ylabel="z")
 ax.legend()
+localise(ax, look)
 plt.show()
 
 # %% [markdown] en
@@ -533,6 +539,8 @@ for ax, tau in zip(axes, (0.1, 0.67, 3.0)):
         ax.bar(range(24), part, 1.0, bottom, color=colour)
         bottom += part
     ax.set(title=f"τ = {tau}".replace(".", say(".", ",")), xticks=[], ylim=(0, 1))
+    localise(ax, look)
+    ax.set_xticks([])
 plt.show()
 
 # %% [markdown] en
