@@ -339,7 +339,9 @@ figure, ax = plt.subplots(figsize=(6.3, 2.4), layout="constrained")
 width = 0.15
 for i, (beta, colour) in enumerate(zip(BETAS[1:], COLOURS[1:])):
     kl = np.mean([np.sort(points[beta, seed][2].numpy())[::-1] for seed in SEEDS], 0)
-    ax.bar(np.arange(8) + 1 + (i - 2) * width, kl, width, color=colour, label=f"β = {beta:g}")
+    ax.bar(
+        np.arange(1, len(kl) + 1) + (i - 2) * width, kl, width, color=colour, label=f"β = {beta:g}"
+    )
 ax.set(
     xlabel=say(
         "latent dimension, from most to least informative",
