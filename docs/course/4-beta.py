@@ -534,7 +534,7 @@ for angle in (0, 10, 20, 30, 45):
 # comes from elsewhere: from the diagonal posterior, the network, the data.
 
 # %% [markdown] pt
-# Um código perfeito não chega a um MIG de 1 aqui, porque a pontuação distribui cada dimensão em 20
+# Um código perfeito não chega a uma MIG de 1 aqui, porque a pontuação distribui cada dimensão em 20
 # faixas e os fatores têm 32 valores: no máximo $\ln 20 / \ln 32 = 0{,}86$. E a 45° um código que
 # determina os dois fatores com exatidão não pontua quase nada.
 #
@@ -629,9 +629,10 @@ axes[1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown] en
-# Each line is one seed. If the method decided, the lines would be flat *between* methods and lie
-# close together *within* one. How much does each explain? Split the variance of the fifteen scores:
-# into what the mean of a method explains, what the mean of a seed explains, and a rest.
+# Each line is one seed. If the method decided, the points of one method would lie close together,
+# and all lines would go up and down alike. How much does each explain? Split the variance of the
+# fifteen scores: into what the mean of a method explains, what the mean of a seed explains, and a
+# rest.
 
 # %% [markdown] pt
 # Cada linha é uma semente. Se o método decidisse, os pontos de um mesmo método ficariam juntos, e
@@ -857,7 +858,7 @@ print(
 # %% [markdown] en
 # ## The same on MNIST
 #
-# Change one line: replace `digits = load(...)` by
+# Change one place: replace `digits = load(...)` by
 #
 # ```python
 # SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "train.learning_rate": 1e-3}
@@ -879,7 +880,7 @@ print(
 # %% [markdown] pt
 # ## O mesmo com o MNIST
 #
-# Mude uma linha: troque `digits = load(...)` por
+# Mude um lugar: troque `digits = load(...)` por
 #
 # ```python
 # SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "train.learning_rate": 1e-3}
@@ -944,4 +945,4 @@ print(
 # - Bowman et al. 2016, *Generating sentences from a continuous space* (aquecimento, colapso),
 #   arXiv:1511.06349.
 #
-# A seguir: a [lição 5](5-bounds-and-priors.ipynb), sobre a lacuna entre o ELBO e $\log p(x)$.
+# A seguir: a [lição 5](5-bounds-and-priors.ipynb), sobre a folga entre o ELBO e $\log p(x)$.

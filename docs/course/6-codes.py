@@ -741,9 +741,9 @@ print("saved by knowing z1:", round(first + fourth - both, 2), "nats")
 # ## The same on MNIST
 #
 # Two commands: `vaelab train vq-vae` and `vaelab train fsq`. They train 8 symbols of 256 values, or
-# 6 of 240, on binarised MNIST, some ten minutes each on two cores. Expect $D + R$ near 100 and 104
-# nats with a rate of 25 and 28 nats, against $8 \ln 256 = 44$ nats of a fixed length; the samples
-# read as digits.
+# 6 of 240, on binarised MNIST, some minutes each on two cores. Expect $D + R$ near 100 and 104 nats
+# with a rate of 25 and 28 nats, against $8 \ln 256 = 44$ nats of a fixed length; the samples read
+# as digits.
 #
 # In this notebook, add to `SETTINGS`:
 #
@@ -758,8 +758,8 @@ print("saved by knowing z1:", round(first + fourth - both, 2), "nats")
 # ## O mesmo com o MNIST
 #
 # Dois comandos: `vaelab train vq-vae` e `vaelab train fsq`. Eles treinam 8 símbolos de 256 valores,
-# ou 6 de 240, no MNIST binarizado, uns dez minutos cada em dois núcleos. Espere $D + R$ perto de
-# 100 e 104 nats, com taxa de 25 e 28 nats, contra $8 \ln 256 = 44$ nats de comprimento fixo; as
+# ou 6 de 240, no MNIST binarizado, alguns minutos cada em dois núcleos. Espere $D + R$ perto de 100
+# e 104 nats, com taxa de 25 e 28 nats, contra $8 \ln 256 = 44$ nats de comprimento fixo; as
 # amostras se leem como dígitos.
 #
 # Neste notebook, acrescente a `SETTINGS`:
