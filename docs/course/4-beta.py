@@ -680,7 +680,9 @@ for seed in (best, worst):
 rows(shown, look=look)
 
 # %% [markdown] en
-# Method, data and price are the same; nothing but the seed differs.
+# Method, data and price are the same; nothing but the seed differs. The bad seed spends three
+# dimensions on two factors, and in the middle, where all of them are 0, it has no image: a hole.
+# Its $D + R$ is higher, too, but exercise 4 shows how little you can rely on that sign.
 #
 # **What we measured, and what it is worth.** If neither method nor seed mattered, chance alone
 # would still give the method 2/14 = 14% of the variance and the seed 4/14 = 29%. In our run the
@@ -697,7 +699,9 @@ rows(shown, look=look)
 # of them.
 
 # %% [markdown] pt
-# Método, dados e preço são os mesmos; nada além da semente é diferente.
+# Método, dados e preço são os mesmos; nada além da semente é diferente. A semente ruim gasta três
+# dimensões com dois fatores, e no meio, onde todas são 0, não tem imagem nenhuma: um buraco. O seu
+# $D + R$ também é mais alto, mas o exercício 4 mostra como se pode confiar pouco nesse sinal.
 #
 # **O que medimos, e quanto isso vale.** Se nem o método nem a semente importassem, o acaso sozinho
 # ainda daria ao método 2/14 = 14% da variância e à semente 4/14 = 29%. Na nossa execução, o método
