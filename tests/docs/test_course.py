@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import resource
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -18,6 +19,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 COURSE = ROOT / "docs" / "course"
+SECONDS = 60  # of a core, for a lesson
 
 
 def builder() -> ModuleType:
@@ -36,13 +38,15 @@ BUILT = [(name, lang) for name in BUILD.LESSONS for lang in BUILD.LANGUAGES]
 
 @pytest.mark.parametrize("name", BUILD.LESSONS)
 def test_a_lesson_runs_as_a_script(name: str, tmp_path: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     env = {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(
         [sys.executable, str(COURSE / f"{name}.py")],
-        cwd=tmp_path, env=os.environ | env, capture_output=True, text=True, timeout=120,
+        cwd=tmp_path, env=os.environ | env, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert not done.stderr
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < SECONDS
 
 
 @pytest.mark.parametrize(("name", "lang"), BUILT)

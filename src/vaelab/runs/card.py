@@ -18,6 +18,7 @@ from vaelab.recipes import Recipe
 REPORT, EXPLORER = "report.html", "explorer.html"  # the pages of a run, in its folder
 PICTURES = ("reconstructions", "samples", "columns")  # in figures/
 WIDTH = 420  # pixels of a picture, at most
+SIDE_BY_SIDE = "display:flex;flex-wrap:wrap;align-items:start;gap:12px"
 STYLE = "border:1px solid #8886;border-radius:8px;padding:12px 16px;max-width:900px"
 
 
@@ -49,7 +50,7 @@ def card(folder: Path, recipe: Recipe, results: Mapping[str, Any]) -> str:
     pictures = "".join(_picture(folder / "figures" / f"{name}.png", t(name)) for name in PICTURES)
     return (
         f'<div style="{STYLE}"><strong>{escape(recipe.name)}</strong><table>{rows}</table>'
-        f'<div style="display:flex;flex-wrap:wrap;align-items:start;gap:12px">{pictures}</div></div>'
+        f'<div style="{SIDE_BY_SIDE}">{pictures}</div></div>'
     )
 
 
