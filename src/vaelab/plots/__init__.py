@@ -12,7 +12,7 @@ from vaelab.plots.images import rows, side_by_side_images
 from vaelab.plots.latent import density, pca, side_by_side
 from vaelab.plots.latent_pages import SIGMAS, nll_by_class
 from vaelab.plots.pixels import SIDE, Pixels, gap, picture, squarest, tiles
-from vaelab.plots.style import COLOURS, Array, Labels, Look, encode
+from vaelab.plots.style import COLOURS, Array, Labels, Look, encode, localise
 from vaelab.plots.view import (
     TABLE,
     View,
@@ -62,6 +62,7 @@ __all__ = [
     "is_plane",
     "latent_grid",
     "latent_title",
+    "localise",
     "look_of",
     "named",
     "nll_by_class",

@@ -90,8 +90,8 @@ def fit_prior(
     with locked(out), devices.using(devices.threads(job.recipe.train.threads)[0]), untouched():
         gained = _fit(job, old.vae.to(job.device), steps)
         run = create(out, job.recipe, overwrite)
-        origin: dict[str, object] = {"run": str(old.origin), "prior": prior}
-        origin |= {"components": components, "steps": steps}
+        settings = {"prior": prior, "components": components, "steps": steps}
+        origin = {"run": str(old.origin)} | settings
         run.write_lines(FITTED, [origin])  # first, because it marks the run as a fit
         machine = devices.environment(job.device, torch.get_num_threads(), "torch")
         run.write("environment.json", json.dumps(machine, indent=2).encode())
