@@ -454,8 +454,8 @@ plt.show()
 #   = \frac12 \big( \mu^2 + \sigma^2 - 1 - \log \sigma^2 \big) .$$
 #
 # Com várias dimensões independentes, os termos se somam. Leia a fórmula: $\mu^2$ puxa o código para
-# o centro, e $\sigma^2
-# - 1 - \log \sigma^2$ é mínimo em $\sigma = 1$; por isso um ponto ($\sigma \to 0$) custa
+# o centro, e
+# $\sigma^2 - 1 - \log \sigma^2$ é mínimo em $\sigma = 1$; por isso um ponto ($\sigma \to 0$) custa
 #   infinitamente caro. Conferimos com uma média sobre amostras, que tem um erro padrão.
 
 
