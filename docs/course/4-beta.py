@@ -547,10 +547,10 @@ for angle in (0, 10, 20, 30, 45):
 #
 # Chen et al. (2018) looked into the rate and found three parts in it. Averaged over the data,
 #
-# $$R = \underbrace{I(x; z)}_{\text{information}}
-# + \underbrace{\mathrm{KL}\Big(q(z)\,\Big\|\,\prod_j q(z_j)\Big)}_{\text{total correlation}}
-# + \underbrace{\sum_j \mathrm{KL}\big(q(z_j)\,\|\,p(z_j)\big)}
-# _{\text{each dimension against its prior}} .$$
+# $$R = \underbrace{I(x; z)}_{\text{information}} +
+# \underbrace{\mathrm{KL}\Big(q(z)\,\Big\|\,\prod_j q(z_j)\Big)}_{\text{total correlation}} +
+# \underbrace{\sum_j
+# \mathrm{KL}\big(q(z_j)\,\|\,p(z_j)\big)}_{\text{each dimension against its prior}} .$$
 #
 # A β-VAE makes all three dear, the information too, and so it blurs. **β-TCVAE** charges $\beta$
 # for the second part only, the dependence between the dimensions. It should untangle the code and
@@ -564,10 +564,10 @@ for angle in (0, 10, 20, 30, 45):
 #
 # Chen et al. (2018) abriram a taxa e encontraram nela três partes. Na média sobre os dados,
 #
-# $$R = \underbrace{I(x; z)}_{\text{informação}}
-# + \underbrace{\mathrm{KL}\Big(q(z)\,\Big\|\,\prod_j q(z_j)\Big)}_{\text{correlação total}}
-# + \underbrace{\sum_j \mathrm{KL}\big(q(z_j)\,\|\,p(z_j)\big)}
-# _{\text{cada dimensão e sua distribuição a priori}} .$$
+# $$R = \underbrace{I(x; z)}_{\text{informação}} +
+# \underbrace{\mathrm{KL}\Big(q(z)\,\Big\|\,\prod_j q(z_j)\Big)}_{\text{correlação total}} +
+# \underbrace{\sum_j
+# \mathrm{KL}\big(q(z_j)\,\|\,p(z_j)\big)}_{\text{cada dimensão e sua distribuição a priori}} .$$
 #
 # Um β-VAE encarece as três, inclusive a informação, e por isso borra. O **β-TCVAE** cobra $\beta$
 # só pela segunda parte, a dependência entre as dimensões. Ele deveria desemaranhar o código e

@@ -66,8 +66,8 @@ def say(en, pt):
 #   $4 \ln 16 = 11.1$. No noise in the code is needed to keep the rate finite: the alphabet does.
 # - **Language models can read them.** A transformer that learns sequences of symbols learns the
 #   prior. Image and speech generators are built this way.
-# - **They do not collapse.** A quantised code carries what it carries; no price can push its rate
-#   to zero.
+# - **No price makes them collapse.** The encoder of a quantised code never sees the price of its
+#   rate, so nothing pushes it to zero. (Codebooks have a disease of their own; we come to it.)
 #
 # The price: rounding has no gradient.
 
@@ -84,8 +84,8 @@ def say(en, pt):
 #   disso.
 # - **Modelos de linguagem sabem lê-las.** Um transformer que aprende sequências de símbolos aprende
 #   a distribuição a priori. Geradores de imagens e de fala são construídos assim.
-# - **Elas não colapsam.** Um código quantizado carrega o que carrega; nenhum preço leva a taxa dele
-#   a zero.
+# - **Nenhum preço as faz colapsar.** O codificador de um código quantizado nunca vê o preço da sua
+#   taxa, e nada a empurra para zero. (Os codebooks têm uma doença própria; já chegamos lá.)
 #
 # O preço: arredondar não tem gradiente.
 
