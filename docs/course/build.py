@@ -154,13 +154,15 @@ def _settled(output: NotebookNode) -> NotebookNode:
 
 
 def _reduced(encoded: str) -> str:
-    """Return a PNG file, base64, at most WIDTH pixels wide, of 256 colours, without other data."""
+    """Return a PNG file, base64, at most WIDTH pixels wide, of 256 colours, without other data.
+
+    The colours are chosen by k-means, which shifts no hue of the picture as a whole.
+    """
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
         picture = image.convert("RGB")
     picture.thumbnail((WIDTH, 2 * WIDTH), Image.Resampling.LANCZOS)
-    few = picture.getcolors(256) is not None  # then a palette changes no colour, else hardly any
-    method = Image.Quantize.MEDIANCUT if few else Image.Quantize.MAXCOVERAGE
-    picture = picture.quantize(256, method, dither=Image.Dither.NONE)
+    method = Image.Quantize.MAXCOVERAGE
+    picture = picture.quantize(256, method, kmeans=10, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
