@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, Command, contents, flags, outcome, state, tiny, wait_until
+from conftest import BARE, TINY, Command, contents, flags, outcome, state, tiny, wait_until
 from torch import Tensor
 
 import vaelab
@@ -368,7 +368,7 @@ def test_a_run_that_finished_no_epoch_leaves_nothing_to_lose_and_is_begun_anew(
 def test_a_second_process_is_turned_away_and_the_first_is_undisturbed(
     many: Path, start: Start, tmp_path: Path
 ) -> None:
-    settings = flags(TINY | {"data.source": many, "train.epochs": 1})
+    settings = flags(TINY | BARE | {"data.source": many, "train.epochs": 1})
     words = ("train", "quickstart", "--out", tmp_path / "run", *settings)
     alone = start(*words[:3], tmp_path / "alone", *settings).wait()
     assert alone.code == 0, alone.err
@@ -395,7 +395,7 @@ def test_the_lock_goes_with_a_killed_process(many: Path, start: Start, tmp_path:
         "quickstart",
         "--out",
         folder,
-        *flags(TINY | {"data.source": many, "train.batch": 16}),
+        *flags(TINY | BARE | {"data.source": many, "train.batch": 16}),
     )
     first = start(*words)
     wait_until((folder / "environment.json").exists)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY, flags, script, tiny
+from conftest import BARE, TINY, flags, script, tiny
 
 import vaelab
 from vaelab.workflows import console
@@ -152,7 +152,7 @@ LOST = {
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 @pytest.mark.parametrize("way", LOST)
 def test_a_training_outlives_its_output(way: str, tmp_path: Path) -> None:
-    words = " ".join(["train", "quickstart", "--out", str(tmp_path / "run"), *flags(TINY)])
+    words = " ".join(["train", "quickstart", "--out", str(tmp_path / "run"), *flags(TINY | BARE)])
     command = f"set -o pipefail; {sys.executable} -m vaelab {words} {LOST[way]}"
     done = subprocess.run(
         ["bash", "-c", command], env=os.environ, timeout=120, check=False, capture_output=True
@@ -171,7 +171,7 @@ def test_a_training_prints_its_table_of_layers_once_for_runs_of_one_model(
 
 
 def test_all_epochs_are_in_the_metrics_though_few_are_printed(tmp_path: Path) -> None:
-    settings = TINY | {"train.epochs": 60, "train.batch": 2000}
+    settings = TINY | BARE | {"train.epochs": 60, "train.batch": 2000}
     done = script("train", "quickstart", "--out", tmp_path / "run", *flags(settings))
     assert done.code == 0
     assert sum("/60 " in line for line in done.out.splitlines()) == 21

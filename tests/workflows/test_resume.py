@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import (
+    BARE,
     ENVIRONMENT,
     SCRIPT,
     TINY,
@@ -122,17 +123,18 @@ else:
 
 
 @pytest.mark.parametrize(
-    "first",
+    ("first", "settings"),
     [
-        pytest.param(1, id="from its first"),
-        pytest.param(8, id="from the second epoch's first"),
+        pytest.param(1, EVERYTHING | BARE, id="from its first, without figures"),
+        pytest.param(8, EVERYTHING, id="from the second epoch's first"),
     ],
 )
 def test_a_run_killed_at_each_of_its_writes_ends_as_if_it_had_not_been(
-    first: int, whole: Path, start: Start, tmp_path: Path
+    first: int, settings: dict[str, Any], start: Start, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "run"
-    words: tuple[object, ...] = ("train", "quickstart", "--out", folder, *flags(EVERYTHING))
+    folder, whole = tmp_path / "run", tmp_path / "whole"
+    assert main(["train", "quickstart", "--out", str(whole), *flags(settings)]) == 0
+    words: tuple[object, ...] = ("train", "quickstart", "--out", folder, *flags(settings))
     # Each process dies one write later, before or after the file is in place.
     for count in itertools.count(first):
         ended = start(*words, first=DIE_AT.format(count)).wait()
@@ -157,7 +159,7 @@ def long(many: Path) -> list[str]:
         "model.dropout": 0.1,
         "train.batch": 8,
     }
-    return flags(TINY | settings | {"train.schedule": "one-cycle", "train.epochs": 2})
+    return flags(TINY | BARE | settings | {"train.schedule": "one-cycle", "train.epochs": 2})
 
 
 @pytest.fixture(scope="module")
