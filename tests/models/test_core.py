@@ -662,7 +662,7 @@ class Rows(Batches):
     """The images of an oracle as they are."""
 
     def __init__(self, x: Tensor) -> None:
-        self.x, self.y = x, None
+        self.x, self.y, self.weight = x, None, None
 
     def __call__(self, index: Tensor, generator: torch.Generator) -> Tensor:
         return self.x[index]
