@@ -265,7 +265,7 @@ for (low, a), (high, b) in zip(zip(BETAS, curve), list(zip(BETAS, curve))[1:]):
         if low <= slope <= high
         else say("outside", "fora")
     )
-    print(f"β {low:g}, {high:g}: {say('slope', 'inclinação')} {slope:.3f},", held)
+    print(f"β {low:g} → {high:g}: {say('slope', 'inclinação')} {slope:.3f},", held)
 
 # %% [markdown] en
 # The prediction holds on test images, for models that were trained for twenty epochs. Read it as a
@@ -880,9 +880,9 @@ for method, row in zip(METHODS, gaps):
 print(
     say(
         "Nothing that we know points to the good seeds. With five points it hardly\n"
-        "could: even a correlation of 0.9 has p = 10/120 = 0.08, by counting orders.",
+        "could: even a correlation of 0.9 has p = 10/120 = 0.08, counting the orders.",
         "Nada do que conhecemos aponta as sementes boas. Com cinco pontos, mal\n"
-        "poderia: até uma correlação de 0,9 tem p = 10/120 = 0,08, contando ordens.",
+        "poderia: até uma correlação de 0,9 tem p = 10/120 = 0,08, contando as ordens.",
     )
 )
 

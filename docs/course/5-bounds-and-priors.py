@@ -255,7 +255,7 @@ def bounds(log_weight, k):
 COUNTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 gaps = {k: mean(exact - bounds(log_w, k)) for k in COUNTS}
 v = (log_w - exact).exp().var(0)
-print("   K    log p(x) - L_K     " + say("predicted by v / 2K", "previsto por v / 2K"))
+print("   K    log p(x) - L_K      " + say("predicted by v / 2K", "previsto por v / 2K"))
 for k in COUNTS:
     print(f"{k:>4}    {gaps[k]!s:<18}  {(v / 2 / k).mean():.4f}")
 
@@ -635,7 +635,7 @@ for name, settings in {"vae": {}, "ae": {"model.variant": "ae"}}.items():
     )
     runs |= {name: run, f"{name}+mixture": fitted}
     gain, error = fitted.results["prior_gain"]
-    print(name, say("- gain of the fitted prior:", "- ganho da distribuição ajustada:"), end=" ")
+    print(f"{name}:", say("gain of the fitted prior", "ganho da distribuição ajustada"), end=" ")
     print(f"{gain:.2f} ± {error:.2f} nats")
 
 # %% [markdown] en
