@@ -70,7 +70,7 @@ def _settings() -> str:
 
 def _bibliography() -> Iterator[str]:
     yield "# Bibliography\n\nThe sources of the methods in vaelab. `vaelab cite RUN` prints BibTeX "
-    yield "entries of those that a run used; [How to cite](../how-to/cite.md) says more.\n"
+    yield "entries of those of a run; see [Cite vaelab and the methods](../how-to/cite.md).\n"
     listed = []
     for key, entry in entries().items():
         fields = dict(re.findall(r"^  (\w+) = \{(.*)\},$", entry, re.MULTILINE))

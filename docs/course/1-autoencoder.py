@@ -6,7 +6,7 @@
 # fails, and the way it fails is the reason why the variational autoencoder of [lesson
 # 2](2-vae.ipynb) exists.
 #
-# You need Python and a little PyTorch. Everything runs on the processor in less than a minute.
+# You need Python and a little PyTorch. Everything runs on the CPU in less than a minute.
 
 # %% [markdown] pt
 # # 1. O autoencoder e seus buracos
@@ -16,7 +16,7 @@
 # dele. Não dá certo, e o modo como não dá certo é a razão de existir do autoencoder variacional da
 # [lição 2](2-vae.ipynb).
 #
-# Você precisa de Python e de um pouco de PyTorch. Tudo roda no processador em menos de um minuto.
+# Você precisa de Python e de um pouco de PyTorch. Tudo roda na CPU em menos de um minuto.
 
 # %%
 import matplotlib.pyplot as plt
@@ -57,14 +57,15 @@ def show(ax, images, columns, title=""):
 #
 # The data are 1,797 handwritten digits of 8 × 8 pixels, which come with scikit-learn. A pixel is a
 # number $x_i$ from 0 (paper) to 1 (ink), and an image is a vector $x$ of $D = 64$ such numbers. We
-# hold out three images in ten for testing.
+# hold out three images in ten for testing, and vaelab keeps a tenth of the others for validation.
 
 # %% [markdown] pt
 # ## Os dados
 #
 # Os dados são 1.797 dígitos manuscritos de 8 × 8 pixels, que vêm com o scikit-learn. Um pixel é um
 # número $x_i$ de 0 (papel) a 1 (tinta), e uma imagem é um vetor $x$ de $D = 64$ desses números.
-# Reservamos três de cada dez imagens para o teste.
+# Reservamos três de cada dez imagens para o teste, e o vaelab separa um décimo das outras para a
+# validação.
 
 # %%
 recipe = vaelab.recipe(
@@ -221,7 +222,7 @@ print(t("the pixels themselves:", "os próprios pixels:       "), cross_entropy(
 # and then a table.
 
 # %% [markdown] pt
-# Dois números inventados pela rede dizem mais sobre uma imagem do que o seu rótulo. Repare na
+# Dois números inventados pela rede dizem mais sobre uma imagem do que o rótulo dela. Repare na
 # última linha: a entropia cruzada de pixels cinzentos não é 0 nem mesmo para uma reconstrução
 # perfeita. O que conta é a distância até essa linha.
 #
@@ -355,9 +356,9 @@ fig.colorbar(distances, ax=ax[1])
 plt.show()
 
 # %% [markdown] en
-# In the dense parts the decoded images are digits. In the empty parts the decoder answers all the
-# same: with a blend of two digits, or with one shape over a wide area. Such a region is a **hole**:
-# a place where the decoder gives an answer that it never learned.
+# In the dense parts the decoded images are digits. In the empty parts the decoder still answers,
+# with a blend of two digits or with one shape over a wide area. Such a region is a **hole**: a
+# place where the decoder gives an answer that it never learned.
 #
 # ## Between two images
 #
@@ -366,9 +367,8 @@ plt.show()
 
 # %% [markdown] pt
 # Nas partes densas, as imagens decodificadas são dígitos. Nas partes vazias, o decodificador
-# responde do mesmo jeito: com uma mistura de dois dígitos, ou com uma só forma em uma área extensa.
-# Uma região assim é um **buraco**: um lugar onde o decodificador dá uma resposta que nunca
-# aprendeu.
+# responde mesmo assim, com uma mistura de dois dígitos ou com uma só forma em uma área extensa. Uma
+# região assim é um **buraco**: um lugar onde o decodificador dá uma resposta que nunca aprendeu.
 #
 # ## Entre duas imagens
 #
@@ -442,11 +442,11 @@ plt.show()
 # Let us turn the impression into numbers, one for each kind of failure.
 #
 # **In a hole.** A code of a *test* image is usually close to the code of some training image. We
-# take the distance that 95 % of the test codes stay below, and call a sample *in a hole* if it is
-# further away. Without holes the share would be 5 %. Its standard error is $\sqrt{p(1-p)/N}$.
+# take the distance that 95% of the test codes stay below, and call a sample *in a hole* if it is
+# further away. Without holes the share would be 5%. Its standard error is $\sqrt{p(1-p)/N}$.
 #
 # **Missing digits.** We give every sample the digit of the nearest training code, and count the
-# digits that make up less than 2 % of the samples. In the data each makes up about 10 %.
+# digits that make up less than 2% of the samples. In the data each makes up about 10%.
 
 # %% [markdown] pt
 # - A normal padrão (vermelho) cobre uma pequena parte dos códigos (cinza). As imagens são
@@ -458,12 +458,12 @@ plt.show()
 # Vamos transformar a impressão em números, um para cada tipo de falha.
 #
 # **Em um buraco.** O código de uma imagem de *teste* costuma estar perto do código de alguma imagem
-# de treino. Tomamos a distância abaixo da qual ficam 95 % dos códigos de teste e dizemos que uma
-# amostra está *em um buraco* se estiver mais longe. Sem buracos, a proporção seria de 5 %. Seu erro
+# de treino. Tomamos a distância abaixo da qual ficam 95% dos códigos de teste e dizemos que uma
+# amostra está *em um buraco* se estiver mais longe. Sem buracos, a proporção seria de 5%. Seu erro
 # padrão é $\sqrt{p(1-p)/N}$.
 #
 # **Dígitos que faltam.** Damos a cada amostra o dígito do código de treino mais próximo e contamos
-# os dígitos que são menos de 2 % das amostras. Nos dados, cada um é cerca de 10 %.
+# os dígitos que formam menos de 2% das amostras. Nos dados, cada um forma cerca de 10%.
 
 # %%
 far = to_nearest(z_test).quantile(0.95)
@@ -472,7 +472,7 @@ for name, z in rules.items():
     error = (share * (1 - share) / N) ** 0.5
     digit = y_train[torch.cdist(z, z_train[:5000]).argmin(1)]
     missing = [d for d in range(10) if (digit == d).float().mean() < 0.02]
-    in_hole = f"{100 * share:4.1f} ± {100 * error:.1f} %, "
+    in_hole = f"{100 * share:4.1f} ± {100 * error:.1f}%, "
     print(f"{name:16}", t("in a hole:", "em um buraco:"), in_hole, end="")
     print(t("missing digits:", "dígitos que faltam:"), *missing or "–")
 

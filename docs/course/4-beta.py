@@ -11,8 +11,8 @@
 #   sampled;
 # - what *disentangled* means, how it is measured, and why one training is never enough to claim it.
 #
-# You need lessons 2 and 3. Everything runs on small data in about a minute. At the end you find how
-# to run it on MNIST.
+# You need lessons 2 and 3. Everything runs on small data in about a minute. A section at the end
+# says how to run it on MNIST.
 
 # %% [markdown] pt
 # # 4. Beta e desemaranhamento
@@ -28,8 +28,8 @@
 # - o que significa *desemaranhado*, como isso é medido, e por que um único treino nunca basta para
 #   afirmá-lo.
 #
-# Você precisa das lições 2 e 3. Tudo roda com dados pequenos em cerca de um minuto. No final está
-# explicado como rodar com o MNIST.
+# Você precisa das lições 2 e 3. Tudo roda com dados pequenos em cerca de um minuto. Uma seção no
+# final explica como rodar no MNIST.
 
 # %%
 import matplotlib.pyplot as plt
@@ -81,7 +81,7 @@ def say(en, pt):
 # código: os nats que separam $q(z\mid x)$ da distribuição a priori. As duas são medidas em nats por
 # imagem, e a soma delas é menos o ELBO.
 #
-# Agora dê um preço à segunda parte (Higgins et al. 2017):
+# Agora dê um preço à segunda parte (Higgins et al., 2017):
 #
 # $$\text{perda} = D + \beta R .$$
 #
@@ -91,8 +91,8 @@ def say(en, pt):
 
 # %% [markdown] en
 # The data are the 8×8 digits of scikit-learn, made black and white, so that a Bernoulli likelihood
-# gives honest nats. `trained` is all of a training without a run folder: a recipe, a model, a step
-# and the epochs.
+# gives honest nats. `trained` is a complete training without a run folder: a recipe, a model, a
+# step and the epochs.
 
 # %% [markdown] pt
 # Os dados são os dígitos 8×8 do scikit-learn em preto e branco, para que a verossimilhança de
@@ -124,31 +124,36 @@ def trained(data, settings):
 
 digits = load(vaelab.recipe("quickstart", SETTINGS).data)
 x = (digits.test.x / 16 >= 0.5).float()  # (180, 8, 8), as the treatment "threshold" makes them
-print(len(digits.train.x), "training images,", len(x), "test images")
+print(
+    len(digits.train.x),
+    say("training images,", "imagens de treino,"),
+    len(x),
+    say("test images", "imagens de teste"),
+)
 
 # %% [markdown] en
 # **Predict first.** We train with six prices, from $\beta = 0$ (codes are free) to $\beta = 10$.
 # Before you run the cell, sketch $D$ over $R$. Where is $\beta = 0$? Where is $\beta = 10$? And how
 # steep is the curve?
 #
-# There is an answer to the last question that needs no experiment. Take two prices,
-# $\beta_1 < \beta_2$, and suppose that each training finds the best point for its price. Then the
-# model of $\beta_1$ is no better than the model of $\beta_2$ at the price $\beta_2$, and the other
-# way round. Written down and subtracted, these two sentences say
+# There is an answer to the last question that needs no experiment. Take two prices, $\beta_1 <
+# \beta_2$, and suppose that each training finds the best point for its price. Then the model of
+# $\beta_1$ is no better than the model of $\beta_2$ at the price $\beta_2$, and the other way
+# round. Written as two inequalities, these statements give
 #
 # $$\beta_1 \;\le\; -\frac{D_1 - D_2}{R_1 - R_2} \;\le\; \beta_2 .$$
 #
 # In words: the slope between two neighbours lies between their prices.
 
 # %% [markdown] pt
-# **Primeiro, preveja.** Vamos treinar com seis preços, de $\beta = 0$ (códigos de graça) a
-# $\beta = 10$. Antes de rodar a célula, esboce $D$ em função de $R$. Onde fica $\beta = 0$? Onde
-# fica $\beta = 10$? E qual é a inclinação da curva?
+# **Preveja antes.** Vamos treinar com seis preços, de $\beta = 0$ (códigos de graça) a $\beta =
+# 10$. Antes de rodar a célula, esboce $D$ em função de $R$. Onde fica $\beta = 0$? Onde fica
+# $\beta = 10$? E qual é a inclinação da curva?
 #
-# A última pergunta tem uma resposta que dispensa experimento. Considere dois preços,
-# $\beta_1 < \beta_2$, e suponha que cada treino encontra o melhor ponto para o seu preço. Então o
-# modelo de $\beta_1$ não é melhor do que o de $\beta_2$ ao preço $\beta_2$, e vice-versa. Escritas
-# e subtraídas, essas duas frases dizem
+# A última pergunta tem uma resposta que dispensa experimento. Considere dois preços, $\beta_1 <
+# \beta_2$, e suponha que cada treino encontra o melhor ponto para o seu preço. Então o modelo de
+# $\beta_1$ não é melhor do que o de $\beta_2$ ao preço $\beta_2$, e vice-versa. Escritas como duas
+# desigualdades, essas afirmações dão
 #
 # $$\beta_1 \;\le\; -\frac{D_1 - D_2}{R_1 - R_2} \;\le\; \beta_2 .$$
 #
@@ -174,18 +179,24 @@ models = {
 points = {key: measured(vae) for key, vae in models.items()}
 
 
+def price(beta):
+    """The label of a price."""
+    return f"β = {beta:g}".replace(".", say(".", ","))
+
+
 def over_seeds(values):
     """Mean over the seeds and its standard error, as text."""
     return str(mean(torch.tensor(values)))
 
 
-print("beta   distortion       rate             D + R            active dimensions")
+head = say("distortion", "distorção"), say("rate", "taxa"), "D + R", say("active", "ativas")
+print("β     ", *(f"{title:<20}" for title in head))
 for beta in BETAS:
     d, r, kl = zip(*(points[beta, seed] for seed in SEEDS))
     d, r = [float(v.mean()) for v in d], [float(v.mean()) for v in r]
     active = [int((models[beta, seed].encode(x).var(0) > 0.01).sum()) for seed in SEEDS]
     total = over_seeds([a + b for a, b in zip(d, r)])
-    print(f"{beta:<6} {over_seeds(d):<16} {over_seeds(r):<16} {total:<16} {active}")
+    print(f"{beta:<6} {over_seeds(d):<20} {over_seeds(r):<20} {total:<20} {active}")
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(6.3, 2.9), layout="constrained")
@@ -198,7 +209,7 @@ for beta, colour in zip(BETAS, COLOURS):
                 d.mean(),
                 22,
                 color=colour,
-                label=None if seed else f"β = {beta:g}",
+                label=None if seed else price(beta),
                 zorder=3,
             )
 curve = np.array(
@@ -241,7 +252,7 @@ plt.show()
 # %% [markdown] pt
 # Cada preço é um ponto, e as três sementes de um preço quase coincidem, exceto em $\beta = 0$, onde
 # nada segura a taxa. A linha tracejada une todos os pontos que têm o mesmo $D + R$ do melhor
-# modelo. Ela toca a curva em $\beta = 1$ e em mais nenhum lugar: é isso que significa um preço
+# modelo. Ela toca a curva em $\beta = 1$ e em nenhum outro lugar: é isso que significa um preço
 # justo.
 #
 # Agora, as inclinações.
@@ -249,10 +260,12 @@ plt.show()
 # %%
 for (low, a), (high, b) in zip(zip(BETAS, curve), list(zip(BETAS, curve))[1:]):
     slope = (b[1] - a[1]) / (a[0] - b[0])
-    print(
-        f"beta {low:g} to {high:g}: slope {slope:.3f}",
-        "lies between" if low <= slope <= high else "does NOT lie between",
+    held = (
+        say("between the prices", "entre os preços")
+        if low <= slope <= high
+        else say("outside", "fora")
     )
+    print(f"β {low:g} → {high:g}: {say('slope', 'inclinação')} {slope:.3f},", held)
 
 # %% [markdown] en
 # The prediction holds on test images, for models that were trained for twenty epochs. Read it as a
@@ -267,7 +280,7 @@ for (low, a), (high, b) in zip(zip(BETAS, curve), list(zip(BETAS, curve))[1:]):
 # %% [markdown] en
 # ## The plane of rate and distortion
 #
-# Alemi et al. (2018) drew the map that all VAEs live on. Let $H$ be the entropy of the data, the
+# Alemi et al. (2018) drew the map on which all VAEs live. Let $H$ be the entropy of the data, the
 # nats that *any* description of an image costs at least. Then for every model
 #
 # $$D + R \;\ge\; H, \qquad R \ge 0, \qquad D \ge 0 \ \text{(for discrete data)}.$$
@@ -294,7 +307,7 @@ for (low, a), (high, b) in zip(zip(BETAS, curve), list(zip(BETAS, curve))[1:]):
 # Daí seguem três coisas.
 #
 # - Muitos modelos têm o mesmo ELBO e não se parecem em nada. Todos os pontos de uma linha tracejada
-#   têm o mesmo $D + R$; numa ponta dela, o código guarda a imagem inteira; na outra, não guarda
+#   têm o mesmo $D + R$; em uma ponta dela, o código guarda a imagem inteira; na outra, não guarda
 #   nada. O ELBO sozinho não diz qual deles você tem. **Informe sempre $D$ e $R$.**
 # - A ponta da esquerda, $R = 0$, é o limite de *autodecodificação*. O decodificador precisa modelar
 #   os dados sem ajuda nenhuma.
@@ -331,17 +344,15 @@ for (low, a), (high, b) in zip(zip(BETAS, curve), list(zip(BETAS, curve))[1:]):
 train = (digits.train.x / 16 >= 0.5).float()
 p = (train.sum(0) + 1) / (len(train) + 2)  # the mean of each pixel, never quite 0 or 1
 alone = -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
-print("means of the pixels:  D =", mean(alone))
-print("collapsed VAE:        D =", mean(points[10.0, 0][0]))
+print(say("means of the pixels: D =", "médias dos pixels: D ="), mean(alone))
+print(say("collapsed VAE:       D =", "VAE colapsado:     D ="), mean(points[10.0, 0][0]))
 
 # %%
 figure, ax = plt.subplots(figsize=(6.3, 2.4), layout="constrained")
 width = 0.15
 for i, (beta, colour) in enumerate(zip(BETAS[1:], COLOURS[1:])):
     kl = np.mean([np.sort(points[beta, seed][2].numpy())[::-1] for seed in SEEDS], 0)
-    ax.bar(
-        np.arange(1, len(kl) + 1) + (i - 2) * width, kl, width, color=colour, label=f"β = {beta:g}"
-    )
+    ax.bar(np.arange(1, len(kl) + 1) + (i - 2) * width, kl, width, color=colour, label=price(beta))
 ax.set(
     xlabel=say(
         "latent dimension, from most to least informative",
@@ -357,13 +368,13 @@ ax.legend(ncols=5)
 plt.show()
 
 # %% [markdown] en
-# The collapsed VAE *is* the table of pixel means, to within the error. And collapse is no accident
-# of a bad training: at $\beta = 10$ it is the right answer to the question that was asked. Between
-# the extremes, dimensions fade one after the other: at $\beta = 3$ two of the eight hold more than
-# half of the rate.
+# The collapsed VAE *is* the table of pixel means, to within the error. And collapse is not the
+# accident of a bad training: at $\beta = 10$ it is the right answer to the question that was asked.
+# Between the extremes, dimensions fade one after the other: at $\beta = 3$ two of the eight hold
+# more than half of the rate.
 #
-# You will not always see it so clearly. A run of your own can be examined by the doctor. Here it
-# looks at a run of $\beta = 10$, trained with `vaelab.train` into a folder.
+# You will not always see it so clearly. The doctor can examine any run of yours. Here it looks at a
+# run of $\beta = 10$, trained with `vaelab.train` into a folder.
 
 # %% [markdown] pt
 # O VAE colapsado *é* a tabela das médias dos pixels, dentro do erro. E o colapso não é um acidente
@@ -371,8 +382,8 @@ plt.show()
 # extremos, as dimensões se apagam uma após a outra: com $\beta = 3$, duas das oito ficam com mais
 # da metade da taxa.
 #
-# Nem sempre isso fica tão claro. Uma execução sua pode ser examinada pelo doctor. Aqui ele examina
-# uma execução com $\beta = 10$, treinada com `vaelab.train` em uma pasta.
+# Nem sempre isso fica tão claro. O diagnóstico do vaelab examina qualquer execução sua. Aqui ele
+# examina uma com $\beta = 10$, treinada com `vaelab.train` em uma pasta.
 
 # %%
 recipe = vaelab.recipe(
@@ -384,25 +395,25 @@ print(report(vaelab.diagnose(run), "runs/collapsed", LANG))
 # %% [markdown] en
 # ## For free: codes that cannot be sampled
 #
-# At $\beta = 0$ codes cost nothing, so the model spends without limit: some eighty nats of rate,
-# where all of an image costs about twenty. Reconstructions are excellent. The price comes due when
-# you *sample*: codes may now lie anywhere, and the prior does not know where.
+# At $\beta = 0$ codes cost nothing, so the model spends without limit: about 86 nats of rate, where
+# all of an image costs about 21. Reconstructions are excellent. The price comes due when you
+# *sample*: codes may now lie anywhere, and the prior does not know where.
 
 # %% [markdown] pt
 # ## De graça: códigos que não podem ser amostrados
 #
-# Com $\beta = 0$ os códigos não custam nada, e o modelo gasta sem limite: uns oitenta nats de taxa,
-# quando uma imagem inteira custa cerca de vinte. As reconstruções são excelentes. A conta chega na
+# Com $\beta = 0$ os códigos não custam nada, e o modelo gasta sem limite: cerca de 86 nats de taxa,
+# quando uma imagem inteira custa cerca de 21. As reconstruções são excelentes. A conta chega na
 # hora de *amostrar*: os códigos podem estar em qualquer lugar, e a distribuição a priori não sabe
 # onde.
 
 # %%
 shown = {say("originals", "originais"): picture(x[:12])}
 for beta in (0.0, 0.3, 1.0, 3.0, 10.0):
-    shown[f"β = {beta:g}, " + say("rebuilt", "reconstruídas")] = picture(
+    shown[price(beta) + say(", rebuilt", ", reconstruídas")] = picture(
         models[beta, 0].reconstruct(x[:12])
     )
-    shown[f"β = {beta:g}, " + say("sampled", "amostradas")] = picture(models[beta, 0].sample(12))
+    shown[price(beta) + say(", sampled", ", amostradas")] = picture(models[beta, 0].sample(12))
 rows(shown, look=look)
 
 # %% [markdown] en
@@ -417,8 +428,8 @@ rows(shown, look=look)
 # ## Disentangling
 #
 # Why would anyone want $\beta > 1$, then? Because of a hope: a code that is expensive might be
-# *tidy*. If a nat is dear, perhaps each dimension will stand for one thing that varies in the data,
-# a **factor**: this one for the position, that one for the size. Such a code is called
+# *tidy*. If a nat is expensive, perhaps each dimension will stand for one thing that varies in the
+# data, a **factor**: this one for the position, that one for the size. Such a code is called
 # **disentangled** (Higgins et al. 2017).
 #
 # To measure it we need data whose factors we know. `sprites` are shapes with five known factors:
@@ -430,7 +441,7 @@ rows(shown, look=look)
 # Então por que alguém usaria $\beta > 1$? Por causa de uma esperança: um código caro talvez seja
 # *organizado*. Se um nat custa caro, quem sabe cada dimensão passe a representar uma única coisa
 # que varia nos dados, um **fator**: esta a posição, aquela o tamanho. Um código assim se chama
-# **desemaranhado** (Higgins et al. 2017).
+# **desemaranhado** (Higgins et al., 2017).
 #
 # Para medir isso, precisamos de dados cujos fatores conhecemos. `sprites` são formas com cinco
 # fatores conhecidos: forma, escala, rotação, x e y.
@@ -450,7 +461,7 @@ rows(shown, look=look)
 # %% [markdown] en
 # All five factors take hours of training. The argument needs only two, and then hours become
 # seconds: we keep one ellipse, and let it move over 32×32 places. **The factors are x and y**; the
-# code has four dimensions, so two of them are to spare.
+# code has four dimensions, so two of them are superfluous.
 
 # %% [markdown] pt
 # Os cinco fatores exigem horas de treino. Para o argumento bastam dois, e as horas viram segundos:
@@ -491,24 +502,24 @@ rows({"": picture(pixels[:12])}, look=look)
 # matters to one factor only.
 #
 # Both ask about the **axes**, not about the information. The next cell shows it: it takes the true
-# factors as a "code", and then turns this code by an angle. Nothing is lost by turning. **Predict**
+# factors as a "code", and then rotates this code by an angle. A rotation loses nothing. **Predict**
 # the scores at 0° and at 45°.
 
 # %% [markdown] pt
 # ### Duas pontuações
 #
-# **MIG**, a lacuna de informação mútua (Chen et al. 2018). Para cada fator, calcule quantos nats
-# cada dimensão diz sobre ele. Pegue a melhor dimensão e subtraia a segunda melhor. Divida pela
-# entropia do fator. A pontuação é 1 se uma dimensão diz tudo e as outras nada, e 0 se duas
-# dimensões dizem o mesmo.
+# **MIG**, a diferença de informação mútua (*mutual information gap*; Chen et al., 2018). Para cada
+# fator, calcule quantos nats cada dimensão diz sobre ele. Pegue a melhor dimensão e subtraia a
+# segunda melhor. Divida pela entropia do fator. A pontuação é 1 se uma dimensão diz tudo e as
+# outras nada, e 0 se duas dimensões dizem o mesmo.
 #
-# **DCI** (Eastwood & Williams 2018). Treine uma floresta aleatória para prever cada fator a partir
+# **DCI** (Eastwood e Williams, 2018). Treine uma floresta aleatória para prever cada fator a partir
 # do código, e veja quais dimensões ela usa. A parte chamada *desemaranhamento* é 1 se cada dimensão
 # importa para um só fator.
 #
-# As duas perguntam pelos **eixos**, não pela informação. A próxima célula mostra isso: ela toma os
-# fatores verdadeiros como "código" e depois gira esse código. Girar não perde nada. **Preveja** as
-# pontuações a 0° e a 45°.
+# As duas dizem respeito aos **eixos**, não pela informação. A próxima célula mostra isso: ela toma
+# os fatores verdadeiros como "código" e depois gira esse código. Girar não perde nada. **Preveja**
+# as pontuações a 0° e a 45°.
 
 
 # %%
@@ -530,8 +541,8 @@ for angle in (0, 10, 20, 30, 45):
 # determines both factors exactly scores nearly nothing.
 #
 # This is the first warning of Locatello et al. (2019): **the likelihood does not see a rotation**.
-# The prior $\mathcal N(0, I)$ looks the same from all sides. Whatever a VAE prefers about its axes
-# comes from elsewhere: from the diagonal posterior, the network, the data.
+# The prior $\mathcal N(0, I)$ looks the same from all directions. Whatever a VAE prefers about its
+# axes comes from elsewhere: from the diagonal posterior, the network, the data.
 
 # %% [markdown] pt
 # Um código perfeito não chega a uma MIG de 1 aqui, porque a pontuação distribui cada dimensão em 20
@@ -552,9 +563,9 @@ for angle in (0, 10, 20, 30, 45):
 # \underbrace{\sum_j
 # \mathrm{KL}\big(q(z_j)\,\|\,p(z_j)\big)}_{\text{each dimension against its prior}} .$$
 #
-# A β-VAE makes all three dear, the information too, and so it blurs. **β-TCVAE** charges $\beta$
-# for the second part only, the dependence between the dimensions. It should untangle the code and
-# leave the images sharp.
+# A β-VAE makes all three expensive, the information too, and so it blurs. **β-TCVAE** charges
+# $\beta$ for the second part only, the dependence between the dimensions. It should untangle the
+# code and leave the images sharp.
 #
 # The hypothesis is that the method decides. So we train each of three methods with five seeds. The
 # same seed gives the same first weights and the same order of images to all three.
@@ -637,14 +648,17 @@ plt.show()
 # %% [markdown] pt
 # Cada linha é uma semente. Se o método decidisse, os pontos de um mesmo método ficariam juntos, e
 # as linhas subiriam e desceriam todas iguais. Quanto cada um explica? Divida a variância das quinze
-# pontuações: no que a média de um método explica, no que a média de uma semente explica, e num
+# pontuações: no que a média de um método explica, no que a média de uma semente explica e em um
 # resto.
 
 # %%
 whole = gaps.var()
 by_method, by_seed = gaps.mean(1).var() / whole, gaps.mean(0).var() / whole
 rest = 1 - by_method - by_seed
-print(f"variance of MIG: method {by_method:.0%}, seed {by_seed:.0%}, rest {rest:.0%}")
+print(
+    say("variance of MIG: method", "variância da MIG: método"), f"{by_method:.0%},",
+    say("seed", "semente"), f"{by_seed:.0%},", say("rest", "resto"), f"{rest:.0%}",
+)  # fmt: skip
 
 # %% [markdown] en
 # Here is what a good and a bad seed look like, both of the β-TCVAE. Each row is one dimension of
@@ -671,10 +685,8 @@ best, *_, worst = sorted(FIVE, key=lambda seed: found[method, seed], reverse=Tru
 shown = {}
 for seed in (best, worst):
     d, r = costs[method, seed]
-    print(
-        f"seed {seed}: MIG {found[method, seed][0]:.2f}, DCI {found[method, seed][1]:.2f},", end=" "
-    )
-    print(f"D + R {d + r:.2f}")
+    both = "MIG {:.2f}, DCI {:.2f}".format(*found[method, seed])
+    print(say("seed", "semente"), f"{seed}: {both}, D + R {d + r:.2f}")
     for name, row in traversals(tangled[method, seed]).items():
         shown[say("seed", "semente") + f" {seed}, {name}"] = row
 rows(shown, look=look)
@@ -690,8 +702,9 @@ rows(shown, look=look)
 #
 # - more than half of the variance lies *between trainings of the same method*. One β-TCVAE scored
 #   0.14, another 0.71. Whoever trains each method once can report any order of the three;
-# - β-VAE scored *below* the plain VAE, which no textbook says. A likely reason: it pays three times
-#   for *every* nat, and at this price it blurs the position before it straightens the axes.
+# - β-VAE scored *below* the plain VAE, against what textbooks promise. The difference is less than
+#   two standard errors; if it is real, a likely reason is that β-VAE pays three times for *every*
+#   nat, and at this price it blurs the position before it straightens the axes.
 #
 # Locatello et al. (2019) trained more than 12,000 models on seven data sets and came to the same
 # caution at scale: hyperparameters and random seeds matter more than the choice of the method, and
@@ -709,8 +722,9 @@ rows(shown, look=look)
 #
 # - mais da metade da variância está *entre treinos do mesmo método*. Um β-TCVAE obteve 0,14; outro,
 #   0,71. Quem treina cada método uma única vez pode relatar qualquer ordem entre os três;
-# - o β-VAE ficou *abaixo* do VAE simples, o que nenhum livro diz. Uma razão provável: ele paga três
-#   vezes por *todo* nat, e a esse preço borra a posição antes de alinhar os eixos.
+# - o β-VAE ficou *abaixo* do VAE simples, ao contrário do que prometem os livros. A diferença é
+#   menor que dois erros padrão; se for real, uma razão provável é que o β-VAE paga três vezes por
+#   *todo* nat, e a esse preço borra a posição antes de alinhar os eixos.
 #
 # Locatello et al. (2019) treinaram mais de 12.000 modelos em sete conjuntos de dados e chegaram ao
 # mesmo alerta em grande escala: os hiperparâmetros e as sementes aleatórias importam mais do que a
@@ -758,9 +772,9 @@ print(evaluation.table(LANG))
 # ## Exercícios
 #
 # **1. Justo para quem?** Com $\beta \ne 1$ a perda não é um limite, mas $D + R$ continua sendo um,
-# e também a estimativa mais justa `vae.score_samples(x, samples=200)`. Por quantos nats o modelo de
-# $\beta = 0{,}3$ é pior do que o de $\beta = 1$, segundo cada uma das duas? O que a diferença diz
-# sobre o decodificador e o codificador?
+# e também a estimativa mais precisa `vae.score_samples(x, samples=200)`. Por quantos nats o modelo
+# de $\beta = 0{,}3$ é pior do que o de $\beta = 1$, segundo cada uma das duas? O que a diferença
+# diz sobre o decodificador e o codificador?
 
 
 # %% solution
@@ -772,8 +786,8 @@ def costs_of(beta):
 
 
 difference = costs_of(0.3) - costs_of(1.0)
-print("by D + R:     ", over_seeds(difference[0]), "nats")
-print("by -log p(x): ", over_seeds(difference[1]), "nats")
+print(say("by D + R:    ", "por D + R:    "), over_seeds(difference[0]), "nats")
+print(say("by -log p(x):", "por -log p(x):"), over_seeds(difference[1]), "nats")
 print(
     say(
         "Much of the loss in D + R is the encoder's: codes that are too narrow\n"
@@ -786,7 +800,7 @@ print(
 # %% [markdown] en
 # **2. Does a warm-up save it?** A warm-up raises $\beta$ from 0 to its value over some epochs
 # (`"objective.warmup": 10`), so that the decoder learns to use the code before the code becomes
-# dear. Predict the rate at the end of a training with $\beta = 10$ and ten of twenty epochs of
+# expensive. Predict the rate at the end of a training with $\beta = 10$ and ten of twenty epochs of
 # warm-up. Then run it.
 
 # %% [markdown] pt
@@ -809,13 +823,13 @@ print(
 )
 
 # %% [markdown] en
-# **3. Free bits.** The row `free-bits` (Kingma et al. 2016) does not charge for the first nats of
-# each dimension: the KL of a dimension counts as at least `objective.bits`. Train it with 0.25 and
-# with 1 nat. Predict the smallest rate that the eight dimensions can have together. (The floor
+# **3. Free bits.** The variant `free-bits` (Kingma et al. 2016) does not charge for the first nats
+# of each dimension: the KL of a dimension counts as at least `objective.bits`. Train it with 0.25
+# and with 1 nat. Predict the smallest rate that the eight dimensions can have together. (The floor
 # holds for training batches; test images may lie a little below it.)
 
 # %% [markdown] pt
-# **3. Bits grátis.** A linha `free-bits` (Kingma et al. 2016) não cobra pelos primeiros nats de
+# **3. Bits grátis.** A variante `free-bits` (Kingma et al., 2016) não cobra pelos primeiros nats de
 # cada dimensão: a KL de uma dimensão conta como pelo menos `objective.bits`. Treine com 0,25 e com
 # 1 nat. Preveja a menor taxa que as oito dimensões podem ter juntas. (O piso vale para os lotes de
 # treino; as imagens de teste podem ficar um pouco abaixo dele.)
@@ -823,46 +837,59 @@ print(
 # %% solution
 for bits in (0.25, 1.0):
     d, r, kl = measured(trained(digits, {"model.variant": "free-bits", "objective.bits": bits}))
-    print(f"{bits} free nats each: R = {mean(r)} (8 x {bits} = {8 * bits:g}),", end=" ")
-    print(f"D = {mean(d)}, smallest KL {kl.min():.2f}")
+    print(
+        bits, say("free nats each:", "nats grátis cada:"), f"R = {mean(r)}, D = {mean(d)},", end=" "
+    )
+    print(say("smallest KL", "menor KL"), f"{kl.min():.2f}")
 
 # %% [markdown] en
+# <details markdown="1"><summary>Discussion</summary>
+#
+# With 0.25 nats the floor is $8 \times 0.25 = 2$ nats, which the VAE exceeds anyway, so little
+# changes. With 1 nat the floor is 8 nats: the model takes them, because they are free, and lowers
+# its distortion.
+#
+# </details>
+#
 # **4. Choose without labels.** In practice you do not know the factors, so you cannot choose a seed
 # by its MIG. Can you choose it by something that you do know? Compute the rank correlation of MIG
 # with $D + R$, with $D$ and with $R$, over the five seeds of each method. Before you trust a good
 # one: how sure can five points make you?
 
 # %% [markdown] pt
+# <details markdown="1"><summary>Discussão</summary>
+#
+# Com 0,25 nat, o piso é $8 \times 0{,}25 = 2$ nats, que o VAE já supera; pouco muda. Com 1 nat, o
+# piso é 8 nats: o modelo os usa, porque são grátis, e reduz a distorção.
+#
+# </details>
+#
 # **4. Escolher sem rótulos.** Na prática você não conhece os fatores, portanto não pode escolher
 # uma semente pela MIG. Dá para escolher por algo que você conhece? Calcule a correlação de postos
-# da MIG com $D + R$, com $D$ e com $R$, sobre as cinco sementes de cada método. Antes de confiar
-# numa correlação boa: quanta certeza cinco pontos podem dar?
+# da MIG com $D + R$, com $D$ e com $R$, sobre as cinco sementes de cada método. Antes de confiar em
+# uma correlação boa: quanta certeza cinco pontos podem dar?
 
 # %% solution
 from scipy.stats import spearmanr
 
 for method, row in zip(METHODS, gaps):
     d, r = np.array([costs[method, seed] for seed in FIVE]).T
-    tests = {"D + R": spearmanr(row, d + r), "D": spearmanr(row, d), "R": spearmanr(row, r)}
-    print(
-        f"{method:<15}",
-        "   ".join(
-            f"{name}: {one.statistic:+.1f} (p = {one.pvalue:.2f})" for name, one in tests.items()
-        ),
-    )
+    known = {"D + R": d + r, "D": d, "R": r}
+    ranks = (f"{name}: {spearmanr(row, one).statistic:+.1f}" for name, one in known.items())
+    print(f"{method:<15}", "   ".join(ranks))
 print(
     say(
         "Nothing that we know points to the good seeds. With five points it hardly\n"
-        "could: only rank correlations of 0.9 and more would be significant.",
+        "could: even a correlation of 0.9 has p = 10/120 = 0.08, counting the orders.",
         "Nada do que conhecemos aponta as sementes boas. Com cinco pontos, mal\n"
-        "poderia: só correlações de postos de 0,9 ou mais seriam significativas.",
+        "poderia: até uma correlação de 0,9 tem p = 10/120 = 0,08, contando as ordens.",
     )
 )
 
 # %% [markdown] en
-# ## The same on MNIST
+# ## On MNIST
 #
-# Change one place: replace `digits = load(...)` by
+# Change one place: replace the line `digits = load(...)` by
 #
 # ```python
 # SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "train.learning_rate": 1e-3}
@@ -877,14 +904,14 @@ print(
 # code. Collapse comes later: images of 784 pixels have more to gain from a code, so a nat may cost
 # more.
 #
-# For disentangling at full size: `vaelab train sprites --model.variant beta-tcvae`, then
-# `vaelab evaluate runs/sprites --only disentangling`. That is 30 epochs of 20,000 images with
-# convolutions, so go for a walk. With `vaelab compare A B --seeds 5` the seeds are paired for you.
+# For disentangling at full size: `vaelab train sprites --model.variant beta-tcvae`, then `vaelab
+# evaluate runs/sprites --only disentangling`. That is 30 epochs of 20,000 images with convolutions,
+# so it takes a while. `vaelab compare A B --seeds 5` pairs the seeds for you.
 
 # %% [markdown] pt
-# ## O mesmo com o MNIST
+# ## No MNIST
 #
-# Mude um lugar: troque `digits = load(...)` por
+# Mude um lugar: troque a linha `digits = load(...)` por
 #
 # ```python
 # SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "train.learning_rate": 1e-3}
@@ -901,8 +928,7 @@ print(
 #
 # Para o desemaranhamento em tamanho real: `vaelab train sprites --model.variant beta-tcvae` e
 # depois `vaelab evaluate runs/sprites --only disentangling`. São 30 épocas de 20.000 imagens com
-# convoluções: dá tempo de um passeio. Com `vaelab compare A B --seeds 5` as sementes são pareadas
-# para você.
+# convoluções: leva um bom tempo. `vaelab compare A B --seeds 5` pareia as sementes para você.
 
 # %% [markdown] en
 # ## Citing and further reading
@@ -925,7 +951,8 @@ print(
 # - Bowman et al. 2016, *Generating sentences from a continuous space* (warm-up, collapse),
 #   arXiv:1511.06349.
 #
-# Next: [lesson 5](5-bounds-and-priors.ipynb), on the gap between the ELBO and $\log p(x)$.
+# **Next:** [better bounds and priors](5-bounds-and-priors.ipynb), on the gap between the ELBO and
+# $\log p(x)$.
 
 # %% [markdown] pt
 # ## Como citar e leituras
@@ -949,4 +976,5 @@ print(
 # - Bowman et al. 2016, *Generating sentences from a continuous space* (aquecimento, colapso),
 #   arXiv:1511.06349.
 #
-# A seguir: a [lição 5](5-bounds-and-priors.ipynb), sobre a folga entre o ELBO e $\log p(x)$.
+# **A seguir:** [limites e distribuições a priori melhores](5-bounds-and-priors.ipynb), sobre a
+# folga entre o ELBO e $\log p(x)$.

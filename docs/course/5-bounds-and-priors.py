@@ -9,7 +9,7 @@
 # - how wide the gap is, in a model where $\log p(x)$ is known exactly;
 # - importance weights: how $K$ samples close the gap, how fast, and how to see when they fail;
 # - why a tighter bound can be a worse teacher for the encoder;
-# - what is wrong with the prior $\mathcal N(0, I)$, and how to repair it after the training, in a
+# - what is wrong with the prior $\mathcal N(0, I)$, and how to replace it after the training, in a
 #   second.
 #
 # You need lessons 2 and 3. Everything runs on small data in about half a minute.
@@ -17,16 +17,16 @@
 # %% [markdown] pt
 # # 5. Limites e distribuições a priori melhores
 #
-# O ELBO é um limite inferior. Esta lição examina o que há entre ela e $\log p(x)$, e as duas
+# O ELBO é um limite inferior. Esta lição examina o que há entre ele e $\log p(x)$, e as duas
 # maneiras de fechar essa folga: usar melhor $q(z\mid x)$, e ter uma $p(z)$ melhor.
 #
 # Você vai aprender
 #
-# - o tamanho da folga, num modelo em que $\log p(x)$ é conhecido com exatidão;
+# - o tamanho da folga, em um modelo em que $\log p(x)$ é conhecido com exatidão;
 # - pesos de importância: como $K$ amostras fecham a folga, com que rapidez, e como perceber quando
 #   falham;
 # - por que um limite mais justo pode ensinar pior o codificador;
-# - o que há de errado com a distribuição a priori $\mathcal N(0, I)$, e como consertá-la depois do
+# - o que há de errado com a distribuição a priori $\mathcal N(0, I)$, e como substituí-la depois do
 #   treino, em um segundo.
 #
 # Você precisa das lições 2 e 3. Tudo roda com dados pequenos em cerca de meio minuto.
@@ -86,28 +86,28 @@ x = (digits.test.x / 16 >= 0.5).float()  # (180, 8, 8), black and white
 # %% [markdown] en
 # ## The gap
 #
-# For every image, the gap of the ELBO is a divergence, and an exact one (lesson 2):
+# For every image, the gap of the ELBO is exactly a divergence (lesson 2):
 #
 # $$\log p(x) \;=\; \text{ELBO}(x) \;+\; \mathrm{KL}\big(q(z\mid x)\,\|\,p(z\mid x)\big) .$$
 #
-# In words: you lose as many nats as your Gaussian $q$ is away from the true posterior. The formula
+# In words: you lose as many nats as separate your Gaussian $q$ from the true posterior. The formula
 # is of little use in general, because nobody knows the true posterior. But with **two** latent
-# dimensions we can. We lay a fine grid over the plane and add up $p(z)\,p(x\mid z)$: numerical
-# quadrature. `vaelab.evaluation.quadrature` refines the grid until nothing changes, and says by how
-# much the last refinement changed it.
+# dimensions we can compute it. We lay a fine grid over the plane and add up $p(z)\,p(x\mid z)$:
+# numerical quadrature. `vaelab.evaluation.quadrature` refines the grid until nothing changes, and
+# says by how much the last refinement changed it.
 
 # %% [markdown] pt
 # ## A folga
 #
-# Para cada imagem, a folga do ELBO é uma divergência, e exata (lição 2):
+# Para cada imagem, a folga do ELBO é exatamente uma divergência (lição 2):
 #
 # $$\log p(x) \;=\; \text{ELBO}(x) \;+\; \mathrm{KL}\big(q(z\mid x)\,\|\,p(z\mid x)\big) .$$
 #
-# Em palavras: você perde tantos nats quanto a sua gaussiana $q$ está distante da posterior
-# verdadeira. Em geral a fórmula ajuda pouco, porque ninguém conhece a posterior verdadeira. Mas com
-# **duas** dimensões latentes nós podemos conhecê-la. Colocamos uma grade fina sobre o plano e
-# somamos $p(z)\,p(x\mid z)$: quadratura numérica. `vaelab.evaluation.quadrature` refina a grade até
-# nada mais mudar, e diz quanto o último refinamento mudou.
+# Em palavras: você perde tantos nats quantos separam a sua gaussiana $q$ da posterior verdadeira.
+# Em geral a fórmula ajuda pouco, porque ninguém conhece a posterior verdadeira. Mas com **duas**
+# dimensões latentes nós podemos conhecê-la. Colocamos uma grade fina sobre o plano e somamos
+# $p(z)\,p(x\mid z)$: quadratura numérica. `vaelab.evaluation.quadrature` refina a grade até nada
+# mais mudar, e diz quanto o último refinamento mudou.
 
 # %%
 plane = trained({"model.latent": 2})
@@ -117,9 +117,11 @@ with torch.no_grad(), seeded(0, "samples"):
     draw = plane.draw(some, k=4096)  # 4096 samples of q(z|x) for each image
 bound = elbo(draw).double()
 gap = exact - bound
-print("log p(x), exact:  ", mean(exact), f"  (last refinement: below {change.max():.0e} nats)")
-print("ELBO:             ", mean(bound))
-print("gap:              ", mean(gap), f"  from {gap.min():.2f} to {gap.max():.2f}")
+print(say("log p(x), exact:", "log p(x), exato:"), mean(exact), end="   ")
+print(say("(last refinement: below", "(último refinamento: abaixo de"), f"{change.max():.0e} nats)")
+print("ELBO:           ", mean(bound))
+print(say("gap:            ", "folga:          "), mean(gap), end="   ")
+print(say("from", "de"), f"{gap.min():.2f}", say("to", "a"), f"{gap.max():.2f}")
 
 # %% [markdown] en
 # Look at the standard errors. Images differ by several nats from each other, so both means are
@@ -185,7 +187,8 @@ plt.show()
 # À esquerda, $q$ está quase certa. À direita, duas coisas dão errado. A posterior verdadeira é
 # inclinada, e uma gaussiana com dimensões independentes não consegue se inclinar. E $q$ nem está no
 # melhor lugar: uma única rede precisa servir a todas as imagens, e a esta ela serve mal. As duas
-# partes da folga se chamam folga de *aproximação* e de *amortização* (Cremer, Li & Duvenaud 2018).
+# partes da folga se chamam folga de *aproximação* e folga de *amortização* (Cremer, Li e Duvenaud,
+# 2018).
 
 # %% [markdown] en
 # ## Many samples instead of one
@@ -227,7 +230,7 @@ plt.show()
 # $$L_K = \mathbb E\Big[\log \tfrac1K \sum_{k=1}^{K} w_k\Big],
 # \qquad \text{ELBO} = L_1 \le L_2 \le \dots \le \log p(x) .$$
 #
-# Esse é o limite do autoencoder com pesos de importância, IWAE (Burda, Grosse & Salakhutdinov
+# Esse é o limite do autoencoder com pesos de importância, IWAE (Burda, Grosse e Salakhutdinov,
 # 2016). Ele fica abaixo de $\log p(x)$ porque o logaritmo é côncavo: uma média que flutua tem, em
 # média, um logaritmo menor do que o da sua esperança.
 #
@@ -252,7 +255,7 @@ def bounds(log_weight, k):
 COUNTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 gaps = {k: mean(exact - bounds(log_w, k)) for k in COUNTS}
 v = (log_w - exact).exp().var(0)
-print("   K    log p(x) - L_K      predicted by v / 2K")
+print("   K    log p(x) - L_K      " + say("predicted by v / 2K", "previsto por v / 2K"))
 for k in COUNTS:
     print(f"{k:>4}    {gaps[k]!s:<18}  {(v / 2 / k).mean():.4f}")
 
@@ -319,13 +322,14 @@ right.legend()
 localise(left, look)
 localise(right, look)
 plt.show()
-print("ESS / K: median", round(float(ess.median()), 2), " smallest", round(float(ess.min()), 4))
+print(say("ESS / K: median", "ESS / K: mediana"), f"{ess.median():.2f},", end=" ")
+print(say("smallest", "menor"), f"{ess.min():.3f}")
 
 # %% [markdown] en
-# The coloured points are the three images of the picture before. Most images are fine: half of the
-# samples count. But for a few, the ESS is near zero. There $q$ is much narrower than the posterior
-# in some direction. Now and then a sample falls far out and gets an enormous weight, and the
-# variance $v$ is practically infinite. Those few images ruin the mean of $v$.
+# The coloured points are the three images of the picture before. Most images are fine: about half
+# of the samples count. But for a few, the ESS is near zero. There $q$ is much narrower than the
+# posterior in some direction. Now and then a sample falls far out and gets an enormous weight, and
+# the variance $v$ is practically infinite. Those few images ruin the mean of $v$.
 #
 # So ask again, for the two halves separately: the fifty images with the larger ESS, and the other
 # fifty. (One trick makes the small numbers steady. Let $u$ be the mean weight divided by $p(x)$,
@@ -333,10 +337,10 @@ print("ESS / K: median", round(float(ess.median()), 2), " smallest", round(float
 # $\mathbb E[u - 1 - \log u]$, which fluctuates much less.)
 
 # %% [markdown] pt
-# Os pontos coloridos são as três imagens da figura anterior. A maioria das imagens está bem: metade
-# das amostras conta. Mas em algumas o ESS é quase zero. Ali $q$ é muito mais estreita do que a
-# posterior em alguma direção. De vez em quando uma amostra cai bem longe e recebe um peso enorme, e
-# a variância $v$ é praticamente infinita. Essas poucas imagens estragam a média de $v$.
+# Os pontos coloridos são as três imagens da figura anterior. A maioria das imagens está bem: cerca
+# de metade das amostras conta. Mas em algumas o ESS é quase zero. Ali $q$ é muito mais estreita do
+# que a posterior em alguma direção. De vez em quando uma amostra cai bem longe e recebe um peso
+# enorme, e a variância $v$ é praticamente infinita. Essas poucas imagens estragam a média de $v$.
 #
 # Então pergunte de novo, para as duas metades em separado: as cinquenta imagens com o maior ESS, e
 # as outras cinquenta. (Um truque dá firmeza aos números pequenos. Seja $u$ o peso médio dividido
@@ -361,7 +365,8 @@ for ax, half, title in zip(axes, (good, ~good), titles):
         label="v / 2K",
     )
     ax.set(xscale="log", yscale="log", xlabel="K", title=title, ylim=(1e-4, 20))
-    print(f"{title}: at K = 32 measured {steady[5]}, predicted {v[half].mean() / 64:.4f}")
+    print(f"{title}, K = 32:", say("measured", "medido"), f"{steady[5]},", end=" ")
+    print(say("predicted", "previsto"), f"{v[half].mean() / 64:.4f}")
 axes[0].set(ylabel=say("gap (nats)", "folga (nats)"))
 axes[0].legend()
 plt.show()
@@ -373,14 +378,14 @@ plt.show()
 
 # %% [markdown] pt
 # Na metade boa, teoria e experimento concordam de $K = 1$ a 512. Na outra metade a folga se fecha
-# mais devagar, e nenhuma fórmula diz o quanto. **Olhe o ESS antes de confiar num limite.**
+# mais devagar, e nenhuma fórmula diz o quanto. **Olhe o ESS antes de confiar em um limite.**
 
 # %% [markdown] en
 # ## Training with the tighter bound
 #
 # If $L_K$ is tighter, why not maximise it? That is IWAE. Think about what changes for the encoder.
-# The ELBO wants every single sample to be good, so $q$ keeps to where the posterior is sure. $L_K$
-# wants *one good sample among K*, so $q$ may spread.
+# The ELBO wants every single sample to be good, so $q$ stays where the posterior density is high.
+# $L_K$ wants *one good sample among K*, so $q$ may spread.
 #
 # **Predict** what happens to these three numbers when we train with $K = 10$ instead of $K = 1$:
 # the ELBO of the trained model, its $-\log p(x)$, and the gap between them.
@@ -392,8 +397,8 @@ plt.show()
 # ## Treinar com o limite mais justo
 #
 # Se $L_K$ é mais justo, por que não maximizá-lo? Isso é o IWAE. Pense no que muda para o
-# codificador. O ELBO quer que cada amostra seja boa, e por isso $q$ fica onde a posterior é segura.
-# $L_K$ quer *uma boa amostra entre K*, e por isso $q$ pode se espalhar.
+# codificador. O ELBO quer que cada amostra seja boa, e por isso $q$ fica onde a densidade da
+# posterior é alta. $L_K$ quer *uma boa amostra entre K*, e por isso $q$ pode se espalhar.
 #
 # **Preveja** o que acontece com estes três números quando treinamos com $K = 10$ em vez de $K = 1$:
 # o ELBO do modelo treinado, o seu $-\log p(x)$, e a folga entre os dois.
@@ -419,7 +424,8 @@ def judged(vae):
 
 
 plain = None  # -ELBO and -log p(x) of the VAE by seed, (seeds, 2)
-print(f"{'':<14} -ELBO            -log p(x)        gap             -log p(x) against the vae")
+gap_is, against = say("gap", "folga"), say("-log p(x) against the vae", "-log p(x) contra o vae")
+print(f"{'':<14} {'-ELBO':<16} {'-log p(x)':<16} {gap_is:<15} {against}")
 
 
 def line(name, settings):
@@ -454,10 +460,10 @@ for name, settings in ROWS.items():
 # %% [markdown] en
 # ## A tighter bound is a quieter teacher
 #
-# More samples cannot hurt, one would think. Rainforth et al. (2018) showed that they do hurt the
-# *encoder*. As $K$ grows, the bound depends less and less on $q$: at $K = \infty$ it is
-# $\log p(x)$, whatever the encoder does. So the gradient for the encoder shrinks, like $1/K$. Its
-# noise shrinks only like $1/\sqrt K$. What counts for learning is the ratio, the **signal-to-noise
+# One would think that more samples cannot hurt. Rainforth et al. (2018) showed that they do hurt
+# the *encoder*. As $K$ grows, the bound depends less and less on $q$: at $K = \infty$ it is $\log
+# p(x)$, whatever the encoder does. So the gradient for the encoder shrinks, like $1/K$. Its noise
+# shrinks only like $1/\sqrt K$. What counts for learning is the ratio, the **signal-to-noise
 # ratio** of a gradient,
 #
 # $$\text{SNR} = \frac{|\,\text{mean}\,|}{\text{standard deviation}} .$$
@@ -468,14 +474,14 @@ for name, settings in ROWS.items():
 # To see it, we take one image and a model after a single epoch, and repeat the gradient a thousand
 # times with new noise. All repetitions are one batch of a thousand copies, so one backward pass is
 # enough. For the encoder we look at the gradient of its outputs, $\mu$ and $\sigma$. For the
-# decoder, at the gradient of a bias that is added to each pixel's logit.
+# decoder we look at the gradient of a bias that is added to each pixel's logit.
 
 # %% [markdown] pt
 # ## Um limite mais justo é um professor mais quieto
 #
-# Mais amostras não podem atrapalhar, é o que se pensaria. Rainforth et al. (2018) mostraram que
-# elas atrapalham o *codificador*. Quando $K$ cresce, o limite depende cada vez menos de $q$: com
-# $K = \infty$ ele é $\log p(x)$, faça o codificador o que fizer. Logo o gradiente do codificador
+# Seria de pensar que mais amostras não atrapalham. Rainforth et al. (2018) mostraram que elas
+# atrapalham o *codificador*. Quando $K$ cresce, o limite depende cada vez menos de $q$: com $K =
+# \infty$ ele é $\log p(x)$, faça o codificador o que fizer. Logo o gradiente do codificador
 # encolhe, como $1/K$. O ruído dele encolhe só como $1/\sqrt K$. O que conta para aprender é a
 # razão, a **relação sinal-ruído** (SNR) de um gradiente,
 #
@@ -487,7 +493,7 @@ for name, settings in ROWS.items():
 # Para ver isso, tomamos uma imagem e um modelo depois de uma única época, e repetimos o gradiente
 # mil vezes com ruído novo. Todas as repetições são um só lote de mil cópias, então basta uma
 # passagem para trás. Para o codificador, olhamos o gradiente das suas saídas, $\mu$ e $\sigma$.
-# Para o decodificador, o gradiente de um viés somado ao logit de cada pixel.
+# Para o decodificador, olhamos o gradiente de um viés somado ao logit de cada pixel.
 
 # %%
 young = trained({"model.latent": 2, "train.epochs": 1})
@@ -564,57 +570,58 @@ ax.set(
 ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 for name, values in snr.items():
-    print(name, " encoder:", values[:, 0].round(2), "  decoder:", values[:, 1].round(2))
+    print(name, say(" encoder:", " codificador:"), values[:, 0].round(2), end="   ")
+    print(say("decoder:", "decodificador:"), values[:, 1].round(2))
 
 # %% [markdown] en
 # The decoder gets clearer lessons with every sample. The encoder of IWAE gets less clear ones.
 # **DReG** has the same bound and the same expected gradient; it only writes the encoder's part so
 # that the noise cancels, and for large $K$ its ratio grows. It costs the same, and has the best
-# line of the table above, if by little: with $K = 10$ the difference to IWAE is not much more than
-# the error. The row `stl` (Roeder et al. 2017) does the same for $K = 1$.
+# line of the table above, if only just: with $K = 10$ the difference from IWAE is not much larger
+# than its error. The variant `stl` (Roeder et al. 2017) does the same for $K = 1$.
 
 # %% [markdown] pt
 # O decodificador recebe lições mais claras a cada amostra. O codificador do IWAE, menos claras. O
 # **DReG** tem o mesmo limite e o mesmo gradiente esperado; ele só escreve a parte do codificador de
 # modo que o ruído se cancele, e para $K$ grande a sua razão cresce. O custo é o mesmo, e ele tem a
 # melhor linha da tabela acima, embora por pouco: com $K = 10$ a diferença para o IWAE não passa
-# muito do erro. A linha `stl` (Roeder et al. 2017) faz o mesmo para $K = 1$.
+# muito do erro. A variante `stl` (Roeder et al., 2017) faz o mesmo para $K = 1$.
 
 # %% [markdown] en
 # ## The other end: the prior
 #
-# So far we improved how the code is *inferred*. Now to where samples come from. Average the rate
-# over the data and split it (Hoffman & Johnson 2016), with $q(z)$ the **aggregate posterior**, the
-# distribution of the codes of all images together:
+# So far we improved how the code is *inferred*. Now we turn to the place where samples come from.
+# Average the rate over the data and split it (Hoffman & Johnson 2016), with $q(z)$ the **aggregate
+# posterior**, the distribution of the codes of all images together:
 #
 # $$R = I(x; z) + \mathrm{KL}\big(q(z)\,\|\,p(z)\big) .$$
 #
 # The first part is information, and worth its price. The second part is pure waste: the prior
-# expects codes where there are none, and the decoder was never trained there. These are the holes
-# of lesson 1, in nats. No other term of the ELBO contains the prior, so **the best prior is the
+# expects codes where there are none, and the decoder was never trained there. It measures the holes
+# of lesson 1 in nats. No other term of the ELBO contains the prior, so **the best prior is the
 # aggregate posterior itself** (Tomczak & Welling 2018).
 #
 # We can have it in two ways: learn the prior *during* the training (a mixture; or the VampPrior, a
 # mixture of the posteriors of learned pseudo-images), or fit it *afterwards* to the codes, with the
-# networks fixed. Afterwards is simple, so we begin there.
+# networks fixed. The second way is simpler, so we begin there.
 
 # %% [markdown] pt
 # ## A outra ponta: a distribuição a priori
 #
-# Até aqui melhoramos como o código é *inferido*. Agora, de onde vêm as amostras. Tire a média da
-# taxa sobre os dados e divida-a (Hoffman & Johnson 2016), sendo $q(z)$ a **posterior agregada**, a
-# distribuição dos códigos de todas as imagens juntas:
+# Até aqui melhoramos como o código é *inferido*. Agora vamos ao lugar de onde vêm as amostras.
+# Calcule a média da taxa sobre os dados e decomponha-a (Hoffman e Johnson, 2016), sendo $q(z)$ a
+# **posterior agregada**, a distribuição dos códigos de todas as imagens juntas:
 #
 # $$R = I(x; z) + \mathrm{KL}\big(q(z)\,\|\,p(z)\big) .$$
 #
 # A primeira parte é informação, e vale o seu preço. A segunda é puro desperdício: a distribuição a
-# priori espera códigos onde não há nenhum, e o decodificador nunca foi treinado ali. São os buracos
-# da lição 1, em nats. Nenhum outro termo do ELBO contém a distribuição a priori; portanto **a
-# melhor distribuição a priori é a própria posterior agregada** (Tomczak & Welling 2018).
+# priori espera códigos onde não há nenhum, e o decodificador nunca foi treinado ali. Ela mede em
+# nats os buracos da lição 1. Nenhum outro termo do ELBO contém a distribuição a priori; portanto
+# **a melhor distribuição a priori é a própria posterior agregada** (Tomczak e Welling, 2018).
 #
 # Podemos tê-la de duas maneiras: aprender a distribuição a priori *durante* o treino (uma mistura;
 # ou a VampPrior, uma mistura das posteriores de pseudoimagens aprendidas), ou ajustá-la *depois*
-# aos códigos, com as redes fixas. Depois é mais simples, e por aí começamos.
+# aos códigos, com as redes fixas. A segunda maneira é mais simples, e por ela começamos.
 
 # %%
 off = {"figures.format": []}
@@ -628,17 +635,19 @@ for name, settings in {"vae": {}, "ae": {"model.variant": "ae"}}.items():
     )
     runs |= {name: run, f"{name}+mixture": fitted}
     gain, error = fitted.results["prior_gain"]
-    print(f"{name}: test codes are {gain:.2f} ± {error:.2f} nats likelier under the fitted prior")
+    print(f"{name}:", say("gain of the fitted prior", "ganho da distribuição ajustada"), end=" ")
+    print(f"{gain:.2f} ± {error:.2f} nats")
 
 # %% [markdown] en
 # For the VAE the gain is the waste, or at least that much of it: the fitted prior is not perfect
-# either. The autoencoder never heard of a prior, so there is no rate that could shrink. But after
-# the fit it *has* a prior, and becomes a generative model (Ghosh et al. 2020).
+# either. The autoencoder was trained without a prior, so it has no rate that could shrink. But
+# after the fit it *has* a prior, and becomes a generative model (Ghosh et al. 2020).
 
 # %% [markdown] pt
 # Para o VAE, o ganho é o desperdício, ou ao menos essa parte dele: a distribuição ajustada também
-# não é perfeita. O autoencoder nunca ouviu falar de distribuição a priori, e não tem taxa que possa
-# diminuir. Mas depois do ajuste ele *tem* uma, e vira um modelo gerador (Ghosh et al. 2020).
+# não é perfeita. O autoencoder foi treinado sem distribuição a priori, e não tem taxa que possa
+# diminuir. Mas depois do ajuste ele *tem* uma distribuição a priori, e vira um modelo gerativo
+# (Ghosh et al., 2020).
 
 # %%
 rows(
@@ -648,59 +657,61 @@ rows(
 )
 
 # %%
-print("                 -log p(x) (nats)   Frechet distance   coverage")
+titles = say("Frechet distance   coverage", "dist. de Fréchet   cobertura")
+print(f"{'':<16} -log p(x) (nats)   {titles}")
 for name, run in runs.items():
     found = vaelab.evaluate(run, sections="samples", quiet=True).sections["samples"]
     nll = "" if name.startswith("ae") else mean(-run.vae.score_samples(x, samples=500))
     print(f"{name:<16} {nll!s:<18} {found['frechet']!s:<18} {found['coverage'].value:.2f}")
 real = found["frechet_real"], found["coverage_real"].value
-print(f"{'training images':<35} {real[0]!s:<18} {real[1]:.2f}")
+print(f"{say('training images', 'imagens de treino'):<35} {real[0]!s:<18} {real[1]:.2f}")
 
 # %% [markdown] en
-# Encoder and decoder did not change at all; only the place where samples begin did. The Frechet
+# Encoder and decoder did not change at all; only the origin of the samples did. The Frechet
 # distance of the samples falls close to that of real training images, for the autoencoder too, and
-# the likelihood of the VAE rises. The standard errors of $-\log p(x)$ look too wide to say so; but
-# the pairs tell:
+# the likelihood of the VAE rises. The standard errors of $-\log p(x)$ look too wide to say so, but
+# the paired differences show it:
 
 # %% [markdown] pt
 # Codificador e decodificador não mudaram em nada; só mudou o lugar de onde partem as amostras. A
 # distância de Fréchet das amostras cai para perto da de imagens de treino reais, também para o
 # autoencoder, e a verossimilhança do VAE sobe. Os erros padrão de $-\log p(x)$ parecem largos
-# demais para afirmar isso; mas os pares dizem:
+# demais para afirmar isso, mas as diferenças pareadas mostram:
 
 # %%
 before, after = (runs[name].vae.score_samples(x, samples=500) for name in ("vae", "vae+mixture"))
-print("gain in log p(x), image by image:", mean(after - before), "nats")
+print(say("gain in log p(x), image by image:", "ganho em log p(x), imagem por imagem:"), end=" ")
+print(mean(after - before), "nats")
 
 # %% [markdown] en
 # ### Learned during the training
 #
-# The textbook says that learning the prior jointly is better still, because the encoder can make
-# use of it. On MNIST it is (`docs/models.md`: 2.5 nats with the VampPrior). **Predict** it for our
-# digits, and check with three seeds.
+# Textbooks say that learning the prior jointly is better still, because the encoder can make use of
+# it. On MNIST it is (`docs/models.md`: 2.5 nats with the VampPrior). **Predict** it for our digits,
+# and check with three seeds.
 
 # %% [markdown] pt
 # ### Aprendida durante o treino
 #
-# O livro-texto diz que aprender a distribuição a priori junto é ainda melhor, porque o codificador
-# pode tirar proveito dela. No MNIST é (`docs/models.md`: 2,5 nats com a VampPrior). **Preveja**
-# para os nossos dígitos, e verifique com três sementes.
+# Os livros dizem que aprender a distribuição a priori junto com as redes é ainda melhor, porque o
+# codificador pode tirar proveito dela. No MNIST, é mesmo (`docs/models.md`: 2,5 nats com a
+# VampPrior). **Preveja** para os nossos dígitos, e verifique com três sementes.
 
 # %%
 line("vamp, 20", {"model.variant": "vamp", "model.components": 20})
 line("mixture, 20", {"model.variant": "gmm-prior", "model.components": 20})
 
 # %% [markdown] en
-# It is not: here the joint priors gain nothing. With 1,455 training images and forty epochs, prior
-# and encoder run after each other, and nothing is left of the advantage; the fit afterwards, which
-# takes a second, gained a third of a nat. A result on MNIST is a result on MNIST. **Measure it on
-# your data.**
+# It is not: here the joint priors gain nothing. A likely reason is that in forty epochs with 1,455
+# training images, prior and encoder chase each other, and the advantage is lost; the fit
+# afterwards, which takes a second, gained a third of a nat. A result on MNIST is a result on MNIST.
+# **Measure on your own data.**
 
 # %% [markdown] pt
-# Não é: aqui as distribuições aprendidas junto não ganham nada. Com 1.455 imagens de treino e
-# quarenta épocas, a distribuição a priori e o codificador correm um atrás do outro, e da vantagem
-# não sobra nada; o ajuste posterior, que leva um segundo, ganhou um terço de nat. Um resultado no
-# MNIST é um resultado no MNIST. **Meça com os seus dados.**
+# Não é: aqui as distribuições aprendidas durante o treino não ganham nada. Uma razão provável é
+# que, em quarenta épocas com 1.455 imagens de treino, a distribuição a priori e o codificador
+# correm um atrás do outro, e a vantagem se perde; o ajuste posterior, que leva um segundo, ganhou
+# um terço de nat. Um resultado no MNIST é um resultado no MNIST. **Meça com os seus dados.**
 
 # %% [markdown] en
 # ## Exercises
@@ -723,16 +734,32 @@ with torch.no_grad(), seeded(0, "prior"):
     decoded = plane.decoder(z)
     naive = torch.stack([decoded.log_prob(image) for image in some], 1).double()  # (4096, 100)
 for k in (1, 16, 512):
-    print(
-        f"K = {k:>3}   q = prior: {mean(exact - bounds(naive, k))!s:<16}   q = encoder: {gaps[k]}"
-    )
+    print(f"K = {k:>3}  ", say("q = prior:", "q = a priori:"), end=" ")
+    print(f"{mean(exact - bounds(naive, k))!s:<16}  ", end=" ")
+    print(say("q = encoder:", "q = codificador:"), gaps[k])
 
 # %% [markdown] en
+# <details markdown="1"><summary>Discussion</summary>
+#
+# The bound holds for any $q$, but the prior wastes nearly all of its samples: at $K = 1$ the gap is
+# 13.7 nats. In two dimensions 512 samples make up for that. In twenty dimensions no affordable
+# number would.
+#
+# </details>
+#
 # **2. The ESS in eight dimensions.** Compute ESS / K for the eight-dimensional `runs["vae"].vae`
 # with $K = 1000$, and the share of images for which it is below 0.01. Would you trust
 # `score_samples(x, samples=10)` there?
 
 # %% [markdown] pt
+# <details markdown="1"><summary>Discussão</summary>
+#
+# O limite vale para qualquer $q$, mas a distribuição a priori desperdiça quase todas as amostras:
+# com $K = 1$ a folga é de 13,7 nats. Em duas dimensões, 512 amostras compensam isso. Em vinte
+# dimensões, nenhum número viável compensaria.
+#
+# </details>
+#
 # **2. O ESS em oito dimensões.** Calcule ESS / K para o modelo de oito dimensões `runs["vae"].vae`
 # com $K = 1000$, e a fração das imagens em que ele fica abaixo de 0,01. Você confiaria ali em
 # `score_samples(x, samples=10)`?
@@ -741,34 +768,71 @@ for k in (1, 16, 512):
 with torch.no_grad(), seeded(0, "eight"):
     eight = runs["vae"].vae.draw(x, k=1000).log_weight.double()
 share = (2 * eight.logsumexp(0) - (2 * eight).logsumexp(0)).exp() / len(eight)
-print(f"ESS / K: median {share.median():.2f}, smallest {share.min():.3f},", end=" ")
-print(f"below 0.01 for {(share < 0.01).double().mean():.0%} of the images")
+print(say("ESS / K: median", "ESS / K: mediana"), f"{share.median():.2f},", end=" ")
+print(
+    say("smallest", "menor"), f"{share.min():.3f},", say("below 0.01:", "abaixo de 0,01:"), end=" "
+)
+print(f"{(share < 0.01).double().mean():.0%}", say("of the images", "das imagens"))
 for k in (10, 100, 1000):
     print(f"K = {k:>4}   -L_K = {mean(-(eight[:k].logsumexp(0) - np.log(k)))}")
 
 # %% [markdown] en
+# <details markdown="1"><summary>Discussion</summary>
+#
+# The median image has an ESS of a quarter of $K$. With $K = 10$ the bound is still 0.13 nats above
+# its value at $K = 1000$, which matters if two models differ by a tenth of a nat. Take 1000 samples
+# to compare models.
+#
+# </details>
+#
 # **3. Stick the landing.** For $K = 1$, the score term of the ELBO's gradient has mean zero but not
-# variance zero. The row `stl` leaves it out. Compare the SNR of the encoder's gradient of `elbo`,
-# of `iwae` with $K = 1$ and of `stl`, with `ratios`, for `young` and for the trained `plane`. Which
-# one would you train with?
+# variance zero. The variant `stl` leaves it out. Compare the SNR of the encoder's gradient of
+# `elbo`, of `iwae` with $K = 1$ and of `stl`, with `ratios`, for `young` and for the trained
+# `plane`. Which one would you train with?
 
 # %% [markdown] pt
-# **3. Stick the landing.** Com $K = 1$, o termo de score do gradiente do ELBO tem média zero, mas
-# não variância zero. A linha `stl` o deixa de fora. Compare a SNR do gradiente do codificador de
-# `elbo`, de `iwae` com $K = 1$ e de `stl`, usando `ratios`, para `young` e para o `plane` treinado.
-# Com qual você treinaria?
+# <details markdown="1"><summary>Discussão</summary>
+#
+# A imagem mediana tem um ESS de um quarto de $K$. Com $K = 10$, o limite ainda está 0,13 nat acima
+# do valor com $K = 1000$, o que importa se dois modelos diferem por um décimo de nat. Use 1000
+# amostras para comparar modelos.
+#
+# </details>
+#
+# **3. Stick the landing.** Com $K = 1$, o termo da função escore no gradiente do ELBO tem média
+# zero, mas não variância zero. A variante `stl` o deixa de fora. Compare a SNR do gradiente do
+# codificador de `elbo`, de `iwae` com $K = 1$ e de `stl`, usando `ratios`, para `young` e para o
+# `plane` treinado. Com qual você treinaria?
 
 # %% solution
-for name, objective in (("elbo (KL in closed form)", elbo), ("iwae, K = 1", iwae), ("stl", stl)):
+closed = say("elbo (KL in closed form)", "elbo (KL em forma fechada)")
+after = say(("after 1 epoch", "after 40 epochs"), ("após 1 época", "após 40 épocas"))
+for name, objective in ((closed, elbo), ("iwae, K = 1", iwae), ("stl", stl)):
     found = [ratios(objective, 1, vae)[0] for vae in (young, plane)]
-    print(f"{name:<26} after 1 epoch: {found[0]:.2f}   after 40 epochs: {found[1]:.2f}")
+    print(f"{name:<26} {after[0]}: {found[0]:.2f}   {after[1]}: {found[1]:.2f}")
 
 # %% [markdown] en
+# <details markdown="1"><summary>Discussion</summary>
+#
+# Early on, the KL in closed form is the least noisy. Near the end `stl` is, because the noise of
+# its gradient vanishes as $q$ approaches the posterior. A careful training could begin with one and
+# end with the other.
+#
+# </details>
+#
 # **4. A VampPrior afterwards.** Fit `"vamp"` instead of `"mixture"` to `runs/vae`, with 30 and with
 # 300 pseudo-inputs. Its components are posteriors $q(z\mid u_k)$. Why does it need more of them
 # than a mixture whose components may have any width?
 
 # %% [markdown] pt
+# <details markdown="1"><summary>Discussão</summary>
+#
+# No começo, a KL em forma fechada é a menos ruidosa. Perto do fim é `stl`, porque o ruído do seu
+# gradiente some à medida que $q$ se aproxima da posterior. Um treino cuidadoso poderia começar com
+# uma e terminar com a outra.
+#
+# </details>
+#
 # **4. Uma VampPrior depois.** Ajuste `"vamp"` em vez de `"mixture"` a `runs/vae`, com 30 e com 300
 # pseudoentradas. Os componentes dela são posteriores $q(z\mid u_k)$. Por que ela precisa de mais
 # componentes do que uma mistura cujos componentes podem ter qualquer largura?
@@ -779,7 +843,8 @@ for components in (30, 300):
         "runs/vae", "vamp", f"runs/vamp-{components}", components=components, steps=600, quiet=True
     )
     gain, error = vamp.results["prior_gain"]
-    print(f"{components} pseudo-inputs: {gain:.2f} ± {error:.2f} nats")
+    inputs = say("pseudo-inputs", "pseudoentradas")
+    print(f"{components} {inputs}: {gain:.2f} ± {error:.2f} nats")
 print(
     say(
         "A posterior is as narrow as the codes of one image. A few of them leave holes\n"
@@ -790,9 +855,9 @@ print(
 )
 
 # %% [markdown] en
-# ## The same on MNIST
+# ## On MNIST
 #
-# Add one line after `SETTINGS`:
+# Add two lines after `SETTINGS`:
 #
 # ```python
 # SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "train.learning_rate": 1e-3}
@@ -801,15 +866,15 @@ print(
 #
 # and make the test images with `x = torch.bernoulli(digits.test.x[:1000] / 255)`; the 2-D cells
 # stay 2-D, and `REPEATS = 100` is enough. A training takes a few minutes on two cores, so take one
-# seed. Expect the same order, wider apart: IWAE about two nats better than the VAE in $-\log p(x)$
-# and worse in the ELBO, and, other than here, a VampPrior that gains two to three nats.
+# seed. Expect the same order with larger differences: IWAE about two nats better than the VAE in
+# $-\log p(x)$ and worse in the ELBO, and, unlike here, a VampPrior that gains two to three nats.
 # [docs/models.md](../../models.md#measured-on-mnist) has the table with standard errors. With 20
 # dimensions use at least $K = 500$.
 
 # %% [markdown] pt
-# ## O mesmo com o MNIST
+# ## No MNIST
 #
-# Acrescente uma linha depois de `SETTINGS`:
+# Acrescente duas linhas depois de `SETTINGS`:
 #
 # ```python
 # SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic", "train.learning_rate": 1e-3}
@@ -818,7 +883,7 @@ print(
 #
 # e crie as imagens de teste com `x = torch.bernoulli(digits.test.x[:1000] / 255)`; as células 2-D
 # continuam 2-D, e `REPEATS = 100` basta. Um treino leva alguns minutos em dois núcleos; use uma só
-# semente. Espere a mesma ordem, com distâncias maiores: o IWAE uns dois nats melhor que o VAE em
+# semente. Espere a mesma ordem, com diferenças maiores: o IWAE uns dois nats melhor que o VAE em
 # $-\log p(x)$ e pior no ELBO, e, ao contrário daqui, uma VampPrior que ganha de dois a três nats.
 # [docs/models.md](../../models.md#measured-on-mnist) traz a tabela com erros padrão. Com 20
 # dimensões, use pelo menos $K = 500$.
@@ -845,7 +910,7 @@ print(
 # - Ghosh et al. 2020, *From variational to deterministic autoencoders*, arXiv:1903.12436.
 # - Dai & Wipf 2019, *Diagnosing and enhancing VAE models*, arXiv:1903.05789.
 #
-# Next: [lesson 6](6-codes.ipynb), codes that can be counted.
+# **Next:** [discrete codes](6-codes.ipynb), which can be counted.
 
 # %% [markdown] pt
 # ## Como citar e leituras
@@ -869,4 +934,4 @@ print(
 # - Ghosh et al. 2020, *From variational to deterministic autoencoders*, arXiv:1903.12436.
 # - Dai & Wipf 2019, *Diagnosing and enhancing VAE models*, arXiv:1903.05789.
 #
-# A seguir: a [lição 6](6-codes.ipynb), códigos que se podem contar.
+# **A seguir:** [códigos discretos](6-codes.ipynb), que se podem contar.

@@ -60,14 +60,15 @@ def say(en, pt):
 # Let the code be $T$ symbols, $z = (z_1, \dots, z_T)$, each one of $C$ values. There are $C^T$
 # words. With $T = 4$ and $C = 16$ that is 65,536: far more than our 1,797 digits.
 #
-# Why would one want words?
+# What are words good for?
 #
-# - **They can be counted.** A word of $T$ symbols costs at most $T \ln C$ nats, here
-#   $4 \ln 16 = 11.1$. No noise in the code is needed to keep the rate finite: the alphabet does.
+# - **They can be counted.** A word of $T$ symbols costs at most $T \ln C$ nats, here $4 \ln 16 =
+#   11.1$. The code needs no noise to keep the rate finite: the alphabet does that.
 # - **Language models can read them.** A transformer that learns sequences of symbols learns the
 #   prior. Image and speech generators are built this way.
 # - **No price makes them collapse.** The encoder of a quantised code never sees the price of its
-#   rate, so nothing pushes it to zero. (Codebooks have a disease of their own; we come to it.)
+#   rate, so nothing pushes the rate to zero. (Codebooks have a disease of their own; we come to
+#   it.)
 #
 # The price: rounding has no gradient.
 
@@ -105,7 +106,7 @@ def say(en, pt):
 # %% [markdown] pt
 # ## Um codebook à mão
 #
-# A **quantização vetorial** (van den Oord, Vinyals & Kavukcuoglu 2017) mantém uma tabela de $C$
+# A **quantização vetorial** (van den Oord, Vinyals e Kavukcuoglu, 2017) mantém uma tabela de $C$
 # vetores, o **codebook**. O codificador dá um vetor $e$, e o código é a entrada mais próxima da
 # tabela:
 #
@@ -113,7 +114,7 @@ def say(en, pt):
 #
 # Como a tabela aprende? Cada entrada se move para a média dos vetores que a escolheram. Vamos fazer
 # isso no plano. As "saídas do codificador" são oito nuvens, e o codebook tem dezesseis entradas,
-# que começam num canto, longe dos dados. **Preveja:** quantas das dezesseis estarão em uso depois
+# que começam em um canto, longe dos dados. **Preveja:** quantas das dezesseis estarão em uso depois
 # de trinta rodadas?
 
 # %%
@@ -156,8 +157,9 @@ for ax, table, title in zip(axes, (start, learned(revive=False), learned(revive=
     ax.scatter(*table[counts > 0].T, 26, color=COLOURS[1], label=say("in use", "em uso"))
     ax.scatter(*table[counts == 0].T, 26, color=COLOURS[3], marker="x", label=say("dead", "morta"))
     ax.set(title=title, aspect="equal")
-    print(f"{title}: {int((counts > 0).sum())} of 16 in use,", end=" ")
-    print(f"perplexity {perplexity(counts):.1f}, squared distance {distance.square().mean():.3f}")
+    print(f"{title}: {int((counts > 0).sum())}", say("of 16 in use,", "de 16 em uso,"), end=" ")
+    print(say("perplexity", "perplexidade"), f"{perplexity(counts):.1f},", end=" ")
+    print(say("squared distance", "distância ao quadrado"), f"{distance.square().mean():.3f}")
     localise(ax, look)
 handles = axes[0].get_legend_handles_labels()
 figure.legend(*handles, loc="outside lower center", ncols=2)
@@ -221,9 +223,12 @@ little = torch.tensor([1e-3, 0.0])
 true = (loss(nearest(point.detach() + little)) - loss(nearest(point.detach()))) / 1e-3
 z = point + (nearest(point) - point).detach()
 loss(z).backward()
-print("true derivative along the first axis:", float(true))
-print("straight-through gradient:           ", point.grad.tolist())
-print("gradient of the loss at the entry:   ", (2 * (nearest(point) - target)).tolist())
+entry = 2 * (nearest(point) - target).detach()
+print(
+    say("true derivative along the first axis:", "derivada real no primeiro eixo:  "), float(true)
+)
+print(say("straight-through gradient:           ", "gradiente straight-through:      "), point.grad)
+print(say("gradient of the loss at the entry:   ", "gradiente da perda na entrada:   "), entry)
 
 # %% [markdown] en
 # It is not the gradient of anything, and it works well as long as $e$ stays close to its entry. A
@@ -238,14 +243,14 @@ print("gradient of the loss at the entry:   ", (2 * (nearest(point) - target)).t
 # %% [markdown] en
 # ## A VQ-VAE of the digits
 #
-# Now with networks. The row `vq-vae` has a quantised posterior, and an autoregressive prior over
-# the symbols: a small transformer that predicts each symbol from those before it. Four symbols of
-# sixteen values.
+# Now with networks. The variant `vq-vae` has a quantised posterior, and an autoregressive prior
+# over the symbols: a small transformer that predicts each symbol from those before it. Four symbols
+# of sixteen values.
 
 # %% [markdown] pt
 # ## Um VQ-VAE dos dígitos
 #
-# Agora com redes. A linha `vq-vae` tem uma posterior quantizada e uma distribuição a priori
+# Agora com redes. A variante `vq-vae` tem uma posterior quantizada e uma distribuição a priori
 # autorregressiva sobre os símbolos: um pequeno transformer que prevê cada símbolo a partir dos
 # anteriores. Quatro símbolos de dezesseis valores.
 
@@ -271,7 +276,8 @@ words, known = (
 )  # (N, 4), from 0 to 15
 labels = [" ".join(f"{i:02d}" for i in word) for word in words[:10].tolist()]
 print("\n".join(labels[:3]), "...")
-print(f"{len(known.unique(dim=0))} words name {len(train)} training images")
+print(len(known.unique(dim=0)), say("words name", "palavras nomeiam"), len(train), end=" ")
+print(say("training images", "imagens de treino"))
 rows(
     {
         say("digits", "dígitos"): picture(x[:10]),
@@ -289,7 +295,8 @@ rows(
 # %%
 latent = vaelab.evaluate(run, sections="latent", quiet=True).sections["latent"]
 share, uses = latent["codes_used"], latent["codes_perplexity"]
-print(f"in use: {share:.0%} of the codebook, perplexity {uses:.1f} of 16")
+print(say("share of the codebook in use:", "fração do codebook em uso:"), f"{share:.0%},", end=" ")
+print(say("perplexity", "perplexidade"), f"{uses:.1f}", say("of", "de"), 16)
 
 # %% [markdown] en
 # What does a symbol say? Take the word of one digit, and replace one symbol by all sixteen values,
@@ -322,8 +329,8 @@ rows(shown, look=look)
 #    $-\ln p(z)$, by the transformer.
 #
 # This is the rate, and $D + R$ bounds $-\log p(x)$ with each of the three. **Predict** the order,
-# and guess the distances. All is measured on test images, with frequencies and transformer from
-# training images.
+# and guess the distances. Everything is measured on test images; frequencies and transformer come
+# from training images.
 
 # %% [markdown] pt
 # ## Contar nats
@@ -339,7 +346,7 @@ rows(shown, look=look)
 #    anteriores*. Uma palavra custa $-\ln p(z)$, segundo o transformer.
 #
 # Essa é a taxa, e $D + R$ limita $-\log p(x)$ com cada uma das três. **Preveja** a ordem, e
-# arrisque as distâncias. Tudo é medido em imagens de teste, com frequências e transformer das
+# arrisque as distâncias. Tudo é medido em imagens de teste; as frequências e o transformer vêm das
 # imagens de treino.
 
 # %%
@@ -359,18 +366,18 @@ for name, rate in lengths.items():
 
 # %% [markdown] en
 # Frequencies alone save three nats. That may surprise you, as the perplexity was nearly 16: the
-# codebook as a *whole* is used evenly, but each place of the word uses a part of its own. The
-# transformer saves some more, because the symbols of one digit *belong together*. The likelihood of
-# the model improves by the same number of nats, and nobody touched encoder or decoder.
+# codebook as a *whole* is used evenly, but each place of the word uses its own part. The
+# transformer saves some more, because the symbols of one digit *belong together*. The bound on the
+# likelihood improves by the same number of nats, without a change to encoder or decoder.
 #
 # The same three priors as samplers:
 
 # %% [markdown] pt
 # Só as frequências já economizam três nats. Isso pode surpreender, pois a perplexidade era quase
 # 16: o codebook *inteiro* é usado por igual, mas cada posição da palavra usa a sua própria parte. O
-# transformer economiza mais um pouco, porque os símbolos de um mesmo dígito *andam juntos*. A
-# verossimilhança do modelo melhora pelo mesmo número de nats, e ninguém mexeu no codificador nem no
-# decodificador.
+# transformer economiza mais um pouco, porque os símbolos de um mesmo dígito *andam juntos*. O
+# limite da verossimilhança melhora pelo mesmo número de nats, sem mudança alguma no codificador nem
+# no decodificador.
 #
 # As mesmas três distribuições, como amostradores:
 
@@ -396,7 +403,7 @@ rows(dict(zip(lengths, map(picture, made))), look=look)
 # %% [markdown] en
 # ## How large should the codebook be?
 #
-# More values per symbol allow better reconstructions. So: the more the better? **Predict** $D$, $R$
+# More values per symbol allow better reconstructions. So, the more the better? **Predict** $D$, $R$
 # and $D + R$ for $C = 4$, 16 and 64, with two seeds each.
 
 # %% [markdown] pt
@@ -441,7 +448,8 @@ def different(vae):
 
 
 kept = {}
-print("C      perplexity   words   D               R               D + R")
+print(say("C      perplexity   words    ", "C      perplexidade palavras "), end="")
+print("D               R               D + R")
 for codes in (4, 16, 64):
     vaes = [
         trained({"model.variant": "vq-vae", "model.codes": codes, "train.seed": seed})
@@ -449,7 +457,7 @@ for codes in (4, 16, 64):
     ]
     d, r = torch.tensor([measured(vae) for vae in vaes], dtype=torch.float64).T
     uses, count = (np.mean([f(vae) for vae in vaes]) for f in (used, different))
-    print(f"{codes:<6} {uses:<12.1f} {count:<7.0f} {mean(d)!s:<15} {mean(r)!s:<15} {mean(d + r)}")
+    print(f"{codes:<6} {uses:<12.1f} {count:<8.0f} {mean(d)!s:<15} {mean(r)!s:<15} {mean(d + r)}")
     if codes == 16:
         kept["vq-vae"] = vaes
 
@@ -457,15 +465,15 @@ for codes in (4, 16, 64):
 # The distortion falls, as it must. The rate rises, and from 16 to 64 values it rises faster: with
 # sixty-four values, the 1,455 training images have some 950 different words, so the transformer
 # sees most of them only once and cannot predict them. On 1,455 images a larger alphabet means a
-# *worse* model. With a million images it would be different. The size of the codebook is a matter
-# of how much data the prior has.
+# *worse* model. With a million images it would be different. How large a codebook can be depends on
+# how much data the prior has.
 
 # %% [markdown] pt
 # A distorção cai, como tem de ser. A taxa sobe, e de 16 para 64 valores sobe mais depressa: com
 # sessenta e quatro valores, as 1.455 imagens de treino têm umas 950 palavras diferentes, e o
 # transformer vê a maioria delas uma única vez e não consegue prevê-las. Com 1.455 imagens, um
-# alfabeto maior significa um modelo *pior*. Com um milhão de imagens seria diferente. O tamanho do
-# codebook é uma questão de quantos dados a distribuição a priori tem.
+# alfabeto maior significa um modelo *pior*. Com um milhão de imagens seria diferente. O tamanho que
+# um codebook pode ter depende de quantos dados a distribuição a priori tem.
 
 # %% [markdown] en
 # ## No codebook at all: FSQ
@@ -479,7 +487,7 @@ for codes in (4, 16, 64):
 # %% [markdown] pt
 # ## Sem codebook nenhum: FSQ
 #
-# A **quantização escalar finita** (Mentzer et al. 2024) pergunta: para que aprender uma tabela?
+# A **quantização escalar finita** (Mentzer et al., 2024) pergunta: para que aprender uma tabela?
 # Comprima cada um de dois ou três números em $[-1, 1]$ e arredonde-o para alguns níveis. O produto
 # dos níveis é o alfabeto: $5 \times 3$ níveis são quinze valores. Não há nada que possa morrer, nem
 # comprometimento, nem médias móveis; só resta o gradiente straight-through. A figura mostra o
@@ -504,9 +512,9 @@ plt.show()
 # ## Soft symbols: Gumbel-softmax
 #
 # A third way keeps a *distribution* over the symbols: $q(z_t \mid x)$ is categorical, and a sample
-# is random. The **Gumbel trick** draws it: add Gumbel noise $g$ to the logits and take the largest.
-# Replace "the largest" by a softmax with temperature $\tau$, and the sample has a gradient (Jang,
-# Gu & Poole 2017; Maddison, Mnih & Teh 2017):
+# is random. The **Gumbel trick** generates it: add Gumbel noise $g$ to the logits and take the
+# largest. Replace "the largest" by a softmax with temperature $\tau$, and the sample has a gradient
+# (Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017):
 #
 # $$z_t = \operatorname{softmax}\big((\ell_t + g) / \tau\big) .$$
 #
@@ -520,7 +528,7 @@ plt.show()
 # Uma terceira maneira mantém uma *distribuição* sobre os símbolos: $q(z_t \mid x)$ é categórica, e
 # a amostra é aleatória. O **truque de Gumbel** faz o sorteio: some ruído de Gumbel $g$ aos logits e
 # fique com o maior. Troque "o maior" por um softmax com temperatura $\tau$, e a amostra passa a ter
-# gradiente (Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017):
+# gradiente (Jang, Gu e Poole, 2017; Maddison, Mnih e Teh, 2017):
 #
 # $$z_t = \operatorname{softmax}\big((\ell_t + g) / \tau\big) .$$
 #
@@ -546,17 +554,18 @@ plt.show()
 # %% [markdown] en
 # ## Side by side
 #
-# Same networks, same number of symbols, nearly the same alphabet, two seeds each. `gumbel` trains
-# faster, as its prior is uniform and has no transformer, so it gets sixty epochs and a warm-up of
-# its rate. The last row is a Gaussian VAE with four dimensions, trained like `gumbel`.
+# We compare the same networks with the same number of symbols and nearly the same alphabet, two
+# seeds each. `gumbel` trains faster, as its prior is uniform and has no transformer, so it gets
+# sixty epochs and a warm-up of its rate. The last row is a Gaussian VAE with four dimensions,
+# trained like `gumbel`.
 
 # %% [markdown] pt
 # ## Lado a lado
 #
-# As mesmas redes, o mesmo número de símbolos, quase o mesmo alfabeto, duas sementes cada. `gumbel`
-# treina mais depressa, pois sua distribuição a priori é uniforme e não tem transformer; por isso
-# recebe sessenta épocas e um aquecimento da taxa. A última linha é um VAE gaussiano de quatro
-# dimensões, treinado como o `gumbel`.
+# Comparamos as mesmas redes com o mesmo número de símbolos e quase o mesmo alfabeto, duas sementes
+# cada. `gumbel` treina mais depressa, pois sua distribuição a priori é uniforme e não tem
+# transformer; por isso recebe sessenta épocas e um aquecimento da taxa. A última linha é um VAE
+# gaussiano de quatro dimensões, treinado como o `gumbel`.
 
 # %%
 LONGER = {"train.epochs": 60, "train.learning_rate": 1e-2, "objective.warmup": 20.0}
@@ -638,14 +647,14 @@ print("\n".join(str(vaelab.codes(run)["test"]).splitlines()[:5]))
 again = vaelab.fit_prior("runs/vq-vae", "autoregressive", steps=200, quiet=True)
 gain, error = again.results["prior_gain"]
 old, new = run.results["rate"], again.results["rate"]
-print(f"R was {old:.2f}, is {new:.2f} nats: gain {gain:.2f} ± {error:.2f}")
+print(f"R {old:.2f} → {new:.2f} nats,", say("gain", "ganho"), f"{gain:.2f} ± {error:.2f}")
 
 # %% [markdown] en
 # ## Exercises
 #
 # **1. Bits and images.** How many bits does a word of $T = 4$ symbols with $C = 16$ values have?
 # How many bits per pixel is that? And with how many symbols could the code name every one of the
-# 1,455 training images by a number, so that the decoder could learn them by heart?
+# 1,455 training images by a number, so that the decoder could memorise them?
 
 # %% [markdown] pt
 # ## Exercícios
@@ -655,15 +664,33 @@ print(f"R was {old:.2f}, is {new:.2f} nats: gain {gain:.2f} ± {error:.2f}")
 # 1.455 imagens de treino, de modo que o decodificador pudesse memorizá-las?
 
 # %% solution
-print("bits of a word:", 4 * np.log2(16), "  per pixel:", 4 * np.log2(16) / 64)
-print("symbols that number 1,455 images:", int(np.ceil(np.log(1455) / np.log(16))))
+print(say("bits of a word:", "bits de uma palavra:"), 4 * np.log2(16), end="   ")
+print(say("per pixel:", "por pixel:"), 4 * np.log2(16) / 64)
+print(say("symbols that number 1,455 images:", "símbolos para 1.455 imagens:"), end=" ")
+print(int(np.ceil(np.log(1455) / np.log(16))))
 
 # %% [markdown] en
+# <details markdown="1"><summary>Discussion</summary>
+#
+# Three symbols have $16^3 = 4096$ words, enough for a number for every training image. A code of
+# four symbols could therefore memorise the training set; that it does not is for the test images to
+# show.
+#
+# </details>
+#
 # **2. The relaxed loss lies.** In training, `gumbel` decodes soft symbols. Measure the distortion
 # of `kept["gumbel"][0]` in training mode (`vae.train()`) and in evaluation mode. Which of the two
 # belongs to a bound, and why is the other lower?
 
 # %% [markdown] pt
+# <details markdown="1"><summary>Discussão</summary>
+#
+# Três símbolos têm $16^3 = 4096$ palavras, o bastante para dar um número a cada imagem de treino.
+# Um código de quatro símbolos poderia, portanto, memorizar o conjunto de treino; se ele não o faz,
+# são as imagens de teste que mostram.
+#
+# </details>
+#
 # **2. A perda relaxada engana.** No treino, `gumbel` decodifica símbolos suaves. Meça a distorção
 # de `kept["gumbel"][0]` em modo de treino (`vae.train()`) e em modo de avaliação. Qual das duas
 # pertence a um limite, e por que a outra é menor?
@@ -673,7 +700,8 @@ vae = kept["gumbel"][0]
 hard = measured(vae)[0]
 soft = measured(vae.train())[0]
 vae.eval()
-print(f"soft symbols: D = {soft:.2f},  hard symbols: D = {hard:.2f}")
+print(say("soft symbols:", "símbolos suaves:"), f"D = {soft:.2f},", end="  ")
+print(say("hard symbols:", "símbolos duros:"), f"D = {hard:.2f}")
 print(
     say(
         "A soft symbol carries real numbers, and so more than the rate that is charged\n"
@@ -698,7 +726,8 @@ several = {
 }
 for commitment, vae in {0.0: several[0.0], 0.25: kept["vq-vae"][0], 4.0: several[4.0]}.items():
     d, r = measured(vae)
-    print(f"commitment {commitment:<5} perplexity {used(vae):>4.1f}   D = {d:.2f}   R = {r:.2f}")
+    print(say("commitment", "comprometimento"), f"{commitment:<5}", end=" ")
+    print(say("perplexity", "perplexidade"), f"{used(vae):>4.1f}   D = {d:.2f}   R = {r:.2f}")
 print(
     say(
         "Four ties the encoder to entries that are not good yet. Zero does little harm\n"
@@ -735,17 +764,25 @@ pairs = torch.zeros(16, 16).index_put_(
 )
 first, fourth, both = entropy(pairs.sum(1)), entropy(pairs.sum(0)), entropy(pairs)
 print(f"H(z1) = {first:.2f}   H(z4) = {fourth:.2f}   H(z4 | z1) = {both - first:.2f} nats")
-print("saved by knowing z1:", round(first + fourth - both, 2), "nats")
+print(say("saved by knowing z1:", "economia por conhecer z1:"), f"{first + fourth - both:.2f} nats")
+print(
+    say(
+        "Any order would do: by the chain rule, the costs of the symbols given those\n"
+        "before them add up to the same -ln p(z). The first symbol pays in full.",
+        "Qualquer ordem serve: pela regra da cadeia, os custos dos símbolos dados os\n"
+        "anteriores somam o mesmo -ln p(z). O primeiro símbolo paga o preço cheio.",
+    )
+)
 
 # %% [markdown] en
-# ## The same on MNIST
+# ## On MNIST
 #
-# Two commands: `vaelab train vq-vae` and `vaelab train fsq`. They train 8 symbols of 256 values, or
-# 6 of 240, on binarised MNIST, some minutes each on two cores. Expect $D + R$ near 100 and 104 nats
-# with a rate of 25 and 28 nats, against $8 \ln 256 = 44$ nats of a fixed length; the samples read
-# as digits.
+# Run `vaelab train vq-vae` and `vaelab train fsq`. They train 8 symbols of 256 values, or 6 of 240,
+# on binarised MNIST, some minutes each on two cores. Expect $D + R$ near 100 and 104 nats with a
+# rate of 25 and 28 nats, against $8 \ln 256 = 44$ nats of a fixed length; most samples are readable
+# digits.
 #
-# In this notebook, add to `SETTINGS`:
+# In this notebook, add two lines after `SETTINGS`:
 #
 # ```python
 # SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic"}
@@ -755,14 +792,14 @@ print("saved by knowing z1:", round(first + fourth - both, 2), "nats")
 # and replace `/ 16` by `/ 255`, `16` by `256` and `4` by `8` where they count symbols.
 
 # %% [markdown] pt
-# ## O mesmo com o MNIST
+# ## No MNIST
 #
-# Dois comandos: `vaelab train vq-vae` e `vaelab train fsq`. Eles treinam 8 símbolos de 256 valores,
-# ou 6 de 240, no MNIST binarizado, alguns minutos cada em dois núcleos. Espere $D + R$ perto de 100
-# e 104 nats, com taxa de 25 e 28 nats, contra $8 \ln 256 = 44$ nats de comprimento fixo; as
-# amostras se leem como dígitos.
+# Rode `vaelab train vq-vae` e `vaelab train fsq`. Eles treinam 8 símbolos de 256 valores, ou 6 de
+# 240, no MNIST binarizado, alguns minutos cada em dois núcleos. Espere $D + R$ perto de 100 e 104
+# nats, com taxa de 25 e 28 nats, contra $8 \ln 256 = 44$ nats de comprimento fixo; a maioria das
+# amostras são dígitos legíveis.
 #
-# Neste notebook, acrescente a `SETTINGS`:
+# Neste notebook, acrescente duas linhas depois de `SETTINGS`:
 #
 # ```python
 # SETTINGS |= {"data.source": "mnist", "data.treatment": "dynamic"}
@@ -791,8 +828,8 @@ print("saved by knowing z1:", round(first + fourth - both, 2), "nats")
 # - Rombach et al. 2022, *High-resolution image synthesis with latent diffusion models*,
 #   arXiv:2112.10752.
 #
-# This was the last lesson. `docs/models.md` lists all the rows that vaelab has, and
-# `docs/extending.md` shows how to add your own.
+# This was the last lesson. [docs/models.md](../../models.md) lists all the variants that vaelab
+# has, and [docs/extending.md](../../extending.md) shows how to add your own.
 
 # %% [markdown] pt
 # ## Como citar e leituras
@@ -815,5 +852,5 @@ print("saved by knowing z1:", round(first + fourth - both, 2), "nats")
 # - Rombach et al. 2022, *High-resolution image synthesis with latent diffusion models*,
 #   arXiv:2112.10752.
 #
-# Esta foi a última lição. `docs/models.md` lista todas as linhas que o vaelab tem, e
-# `docs/extending.md` mostra como acrescentar as suas.
+# Esta foi a última lição. [docs/models.md](../../models.md) lista todas as variantes do vaelab, e
+# [docs/extending.md](../../extending.md) mostra como acrescentar as suas (em inglês).

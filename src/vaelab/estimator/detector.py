@@ -26,11 +26,11 @@ class VAEDetector(BaseEstimator):
         estimator: A `VAETransformer`, which is cloned; by default one with its default parameters.
 
     Attributes:
-        estimator_: The fitted `VAETransformer`.
-        decision_scores_: The scores of the rows of `fit`, (N,).
-        threshold_: The score that a share `contamination` of them exceeds.
-        labels_: 1 for the rows of `fit` above the threshold, else 0, (N,).
-        classes_: The number of classes, 2.
+        estimator_ (VAETransformer): The fitted estimator.
+        decision_scores_ (Array): The scores of the rows of `fit`, (N,).
+        threshold_ (float): The score that a share `contamination` of them exceeds.
+        labels_ (Array): 1 for the rows of `fit` above the threshold, else 0, (N,).
+        classes_ (int): The number of classes, 2.
 
     Example:
         >>> import numpy as np

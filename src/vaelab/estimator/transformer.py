@@ -68,13 +68,13 @@ class VAETransformer(
         random_state: An int for the same result again, a RandomState, or None.
 
     Attributes:
-        n_features_in_: The number of columns.
-        feature_names_in_: Their names, where X was a data frame.
+        n_features_in_ (int): The number of columns.
+        feature_names_in_ (Array): Their names, where X was a data frame.
         n_iter_: The number of epochs trained.
         history_: An entry for each epoch: distortion and rate in nats per row.
         notes_: How the columns were read, one line each.
-        offset_: The threshold of log p(x), in nats.
-        model_: The model; ``model_.vae`` is the `vaelab.VAE`.
+        offset_ (float): The threshold of log p(x), in nats.
+        model_ (Model): The model; ``model_.vae`` is the `vaelab.VAE`.
 
     References:
         Kingma & Welling, Auto-encoding variational Bayes, 2013, arXiv:1312.6114.
