@@ -76,6 +76,15 @@ def test_the_default_folder_is_in_the_run_and_counts_as_written_by_vaelab(a_copy
     vaelab.export_model(a_copy, format="safetensors", quiet=True)  # again, over our own
 
 
+def test_a_card_is_only_read(digits_run: Path, tmp_path: Path) -> None:
+    card = vaelab.write_card(digits_run, tmp_path / "card", quiet=True)
+    before = contents(card)
+    with pytest.raises(vaelab.UserError, match="a model card, which is only read; name a place"):
+        vaelab.export_model(card, format="safetensors", quiet=True)
+    vaelab.export_model(card, tmp_path / "out", format="safetensors", quiet=True)
+    assert contents(card) == before
+
+
 def test_the_weights_carry_the_contract(digits_run: Path, tmp_path: Path) -> None:
     run = vaelab.load(digits_run)
     path = vaelab.export_model(run, tmp_path, format="safetensors", quiet=True)["weights"]

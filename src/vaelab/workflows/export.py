@@ -59,6 +59,8 @@ def export_model(
     if format not in get_args(Format):
         raise UserError(f"format: there is no {format!r}; {nearest(format, get_args(Format))}")
     run = run if isinstance(run, Run) else load(run, code=code)
+    if out is None:
+        run.check_writable()
     folder, inside = (run.folder, f"{FOLDER}/") if out is None else (Path(out), "")
     files = {name: f"{inside}{file}" for name, file in _files(format).items()}
     claim(folder, files.values())
