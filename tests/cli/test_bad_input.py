@@ -325,7 +325,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "run in use": (
         ["train", "quickstart", "--out", "run"],
         "run: holds a run already",
-        "--resume run",
+        "--resume run, replace it with --overwrite, or name another folder",
     ),
     "a folder of something else": (
         ["train", "quickstart", "--out", "thesis"],

@@ -17,6 +17,7 @@ import vaelab
 from vaelab.cli.help import CODES, VARIABLES
 from vaelab.cli.main import main
 from vaelab.errors import EXTRAS, UserError, needed
+from vaelab.tracking import TRACKERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +35,7 @@ def test_info_names_versions_machine_and_folders(
     found = json.loads(out.out)
     assert found["vaelab"] == vaelab.__version__
     assert found["packages"].keys() >= {"torch", "numpy"}
-    assert found["optional"].keys() == EXTRAS.keys()
+    assert found["optional"].keys() == EXTRAS.keys() | TRACKERS.keys()
     kept = {"path": f"~{os.sep}kept", "exists": True, "bytes": 5, "complete": True}
     assert (found["cache"], found["data"]) == (kept, None)
     assert str(tmp_path) not in out.out + out.err

@@ -109,7 +109,7 @@ def test_what_is_no_image_is_skipped_and_counted(tmp_path: Path) -> None:
     found = load(tmp_path, test=0, validation=0)
     assert len(found.train.x) == 4
     assert found.class_names == ("cat", "dog")
-    for said in ("1 other files in", "(.md)", "1 other files in cat", "empty folder empty"):
+    for said in (", other files: 1 (.md)", "skipped in cat, other files: 1", "empty folder empty"):
         assert said in found.notes[0]
 
 

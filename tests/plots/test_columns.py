@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from types import SimpleNamespace
+from typing import Any, cast
+
 import mixed_table
 import numpy as np
 import pytest
 import torch
 from conftest import tiny
+from matplotlib.figure import Figure
 from plot_helpers import EN, PT, texts
 from torch.distributions import Independent
 
@@ -22,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     source = {"data.source": str(mixed_table.write(folder / "mixed.csv"))}
     settings = source | mixed_table.SETTINGS | {"train.epochs": 20, "train.learning_rate": 0.01}
     said: list[str] = []
-    run = vaelab.train(tiny(settings), folder / "run", quiet=True)
+    run = vaelab.train(tiny(settings | {"figures.format": ["png"]}), folder / "run", quiet=True)
     assert said == []
     return run
 
@@ -51,6 +56,15 @@ def test_axes_have_dates_words_and_the_units_of_the_table(view: View) -> None:
     low, high = axes["$x_1$"].get_xlim()
     assert 999_000 < low < high < 1_001_000
     assert mixed_table.ATTACK[:10] in " ".join(axes)
+
+
+@pytest.mark.parametrize("days", [0.1, 2, 25, 60, 600, 725, 4000, 30_000])
+def test_a_range_of_dates_of_any_length_has_a_few_ticks(days: float) -> None:
+    axis, column = Figure().subplots().xaxis, SimpleNamespace(kind="date")
+    columns._scale(axis, cast(Any, SimpleNamespace(column=column)), EN)
+    axis.axes.set_xlim(19_723.4, 19_723.4 + days)
+    with warnings.catch_warnings(action="error"):
+        assert 1 <= len(axis.get_majorticklocs()) <= 6
 
 
 def test_samples_have_the_noise_of_the_columns(view: View) -> None:

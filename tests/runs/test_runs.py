@@ -280,7 +280,7 @@ def test_a_run_is_replaced_only_when_told(quick: None, tmp_path: Path) -> None:
     (folder / "samples.npy").touch()
     mine = {"figures", "figures/mine.png", "evaluation-mine.json", "samples.npy"}
     before = contents(folder)
-    remedies = (f"vaelab train --resume {folder}", "--overwrite", "--out")
+    remedies = (f"vaelab train --resume {folder}", "overwrite=True", "another folder")
     refused(
         lambda: vaelab.train(tiny({"model.latent": 3}), folder, quiet=True),
         "holds a run already",

@@ -23,14 +23,16 @@ MOST = 20_000  # files of a folder that are counted
 def info(arguments: argparse.Namespace) -> Document:
     """Print versions, machine and folders."""
     from vaelab import devices
+    from vaelab.tracking import TRACKERS
 
     device = devices.device("auto")
+    optional = (*EXTRAS, *(row.package for row in TRACKERS.values()))
     data = os.environ.get("VAELAB_DATA_DIR")
     found: dict[str, Any] = {
         "vaelab": vaelab.__version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": {name: devices.version(name) for name in devices.PACKAGES[1:]},
-        "optional": {name: devices.version(name) if find_spec(name) else None for name in EXTRAS},
+        "optional": {name: devices.version(name) if find_spec(name) else None for name in optional},
         "system": platform.platform(),
         "device": device.type,
         "processor": devices.processor(device),

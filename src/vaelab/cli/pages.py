@@ -67,10 +67,10 @@ def card(arguments: argparse.Namespace) -> Document:
     if not arguments.quiet:
         announce(f"writing the model card of {arguments.run}")
     asked = {name: getattr(arguments, name) for name in ("lang", "overwrite", "code", "quiet")}
-    path = vaelab.write_card(arguments.run, arguments.out, license=arguments.license, **asked)
+    vaelab.write_card(arguments.run, arguments.out, license=arguments.license, **asked)
     if not arguments.quiet:
-        print(path)
-    return {"files": [path]}
+        print(arguments.out)
+    return {"files": [arguments.out]}
 
 
 def _shown(path: Path) -> bool:

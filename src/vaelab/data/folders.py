@@ -116,7 +116,7 @@ def part_of(folder: Path, notes: list[str]) -> Part:
         classes = {e.name: _below(e) for e in entries if e.is_dir()}
     if other:
         kinds = ", ".join(sorted({e.suffix.lower() or e.name for e in other})[:4])
-        notes.append(f"{len(other)} other files in {folder.name} are skipped ({kinds})")
+        notes.append(f"skipped in {folder.name}, other files: {len(other)} ({kinds})")
     filled = {}
     for name, files in classes.items():
         images = [path for path in files if path.suffix.lower() in SUFFIXES]
@@ -130,7 +130,7 @@ def part_of(folder: Path, notes: list[str]) -> Part:
         else:
             filled[name] = images
             if len(images) < len(files):
-                notes.append(f"{len(files) - len(images)} other files in {name} are skipped")
+                notes.append(f"skipped in {name}, other files: {len(files) - len(images)}")
     if loose and filled:
         raise UserError(
             f"{folder}: images beside sub-folders of images; "

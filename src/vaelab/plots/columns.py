@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
-from matplotlib.dates import AutoDateFormatter, AutoDateLocator
+from matplotlib.dates import MICROSECONDLY, MONTHLY, YEARLY, AutoDateFormatter, AutoDateLocator
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -160,9 +160,12 @@ def _bars(ax: Axes, one: Chart, values: Array, look: Look) -> None:
 def _scale(axis: XAxis | YAxis, one: Chart, look: Look) -> None:
     """The ticks of an axis of numbers: dates as such, logarithms where the chart says so."""
     if one.column.kind == "date":
-        locator = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]  # untyped
+        # With 4 for months, days and so on, some ranges fit none of the intervals of matplotlib.
+        most = dict.fromkeys(range(MONTHLY, MICROSECONDLY + 1), 5) | {YEARLY: 4}
+        locator = AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call]  # untyped
         axis.set_major_locator(locator)
         axis.set_major_formatter(AutoDateFormatter(locator))  # type: ignore[no-untyped-call]  # untyped
+        axis.set_tick_params(rotation=20 if axis.axis_name == "x" else 0)  # 2025-07 beside 2026-01
     elif one.log:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_major_locator(LogLocator(numticks=4))

@@ -105,7 +105,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
     if not overwrite and any((folder / name).exists() for name in begun):
         raise UserError(
             f"{folder}: holds a run already; continue it with vaelab train --resume "
-            f"{quoted(folder)}, replace it with --overwrite, or choose another --out"
+            f"{quoted(folder)}, replace it with overwrite=True, or name another folder"
         )
 
 

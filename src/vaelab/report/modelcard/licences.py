@@ -59,7 +59,7 @@ def licence_of(name: str) -> Licence:
     try:
         text = path.read_text("utf-8")
     except (OSError, ValueError):
-        hint = nearest(name, [*LICENCES, NONE])
+        hint = nearest(name, [*LICENCES, NONE], "")
         raise UserError(f"license: there is no {name}; {hint}, or a file with its text") from None
     title = path.stem.lower().replace(" ", "-")
     return Licence(
