@@ -159,7 +159,10 @@ def test_a_missing_package_is_said_before_anything_is_written(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("vaelab.tracking.table.find_spec", lambda name: None)
     assert main(["train", "quickstart", "--track", "wandb"]) == 2
-    assert "--track: wandb is not installed; pip install wandb" in capsys.readouterr().err
+    assert (
+        "--track: wandb is needed to send records to wandb; install it: pip install wandb"
+        in capsys.readouterr().err
+    )
     assert not contents(tmp_path)
 
 
