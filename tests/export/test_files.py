@@ -67,7 +67,8 @@ def test_onnxruntime_gives_what_pytorch_gives(
     make: type[Function], variant: str, network: str
 ) -> None:
     likelihood = likelihood_of(variant, network)
-    given = settings(variant=variant, network=network, likelihood=likelihood, latent=2)
+    small = {"latent": 2, "transforms": 2}
+    given = settings(variant=variant, network=network, likelihood=likelihood, **small)
     vae = made(SHAPES[network], given)
     assert onnx_error(make(vae), vae, given) < PARITY
 
