@@ -291,14 +291,26 @@ def test_parameters_that_do_not_go_together_are_refused() -> None:
         ({"settings": {"model.hiden": 3}}, "did you mean"),
         ({"recipe": "tabel"}, "did you mean 'table'"),
         ({"settings": {"model.variant": "cvae"}}, "no labels"),
+        ({"settings": [3]}, "settings: expected a dictionary"),
+        ({"recipe": 3}, "recipe: expected a name"),
         ({"beta": -1.0}, "objective.beta"),
+        ({"samples": 2.5}, "samples: expected a whole number of at least 1, got 2.5"),
+        ({"shape": (3, 1)}, "shape: the recipe reads rows by columns"),
+        ({"shape": (2, 2), "recipe": "quickstart"}, "shape: .* rows of 3 values"),
+        ({"shape": 3, "recipe": "quickstart"}, "shape: expected a tuple"),
     ):
         with pytest.raises(ValueError, match=message):
             small(**parameters).fit(X)
 
 
+@pytest.mark.parametrize("n", [0, 2.5, "3"])
+def test_a_number_of_samples_is_a_whole_number(n: object) -> None:
+    with pytest.raises(ValueError, match="expected a number of samples of at least 1"):
+        small().fit(X).sample(n)  # type: ignore[arg-type]
+
+
 def test_a_search_over_beta_and_latent() -> None:
-    grid = {"beta": [0.5, 2.0], "latent": [1, 3]}
+    grid = {"beta": np.array([0.5, 2], np.float32), "latent": np.array([1, 3])}
     search = GridSearchCV(small(), grid, cv=2).fit(X)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.transform(X).shape[1] == search.best_params_["latent"]

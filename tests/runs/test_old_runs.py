@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
 import torch
 from torch import Tensor
 
@@ -67,6 +68,16 @@ def test_an_old_run_gets_a_report_and_a_card(old: Path, capsys: pytest.CaptureFi
     assert (old / "report.html").stat().st_size > 50_000
     again = vaelab.load("card")
     assert torch.equal(again.vae.decode([[0.0, 1.0]]), vaelab.load(old).vae.decode([[0.0, 1.0]]))
+
+
+@pytest.mark.parametrize("old", RUNS, indirect=True)
+def test_an_old_run_is_exported_with_its_contract(old: Path) -> None:
+    path = vaelab.export_model(old, format="safetensors", quiet=True)["weights"]
+    with safetensors.safe_open(path, "pt") as file:
+        contract = json.loads(file.metadata()["vaelab"])
+    run = vaelab.load(old)
+    assert contract["data"]["shape"] == [*run.vae.shape]
+    assert contract["data"]["class_names"] == [*run.class_names]
 
 
 @pytest.mark.parametrize("old", ["0.1-table"], indirect=True)

@@ -160,7 +160,8 @@ def test_a_missing_package_is_said_before_anything_is_written(
     monkeypatch.setattr("vaelab.tracking.table.find_spec", lambda name: None)
     assert main(["train", "quickstart", "--track", "wandb"]) == 2
     assert (
-        "--track: wandb is not installed; install it: pip install wandb" in capsys.readouterr().err
+        "--track: wandb is needed to send records to wandb; install it: pip install wandb"
+        in capsys.readouterr().err
     )
     assert not contents(tmp_path)
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from vaelab.data import Array
 from vaelab.errors import UserError
+from vaelab.estimator.inputs import check_share
 from vaelab.estimator.transformer import VAETransformer
 
 
@@ -46,10 +47,7 @@ class VAEDetector(BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> VAEDetector:
         """Train on X, (N, D) or a data frame, and score its rows; y is ignored."""
-        if not 0 < self.contamination <= 0.5:
-            raise UserError(
-                f"contamination: expected a share in (0, 0.5], got {self.contamination!r}"
-            )
+        check_share(self.contamination)
         self.estimator_ = clone(VAETransformer() if self.estimator is None else self.estimator)
         self.estimator_.fit(X)
         self.n_features_in_ = self.estimator_.n_features_in_

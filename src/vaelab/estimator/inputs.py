@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,9 +39,15 @@ def recipe_of(estimator: Any, seed: int) -> Recipe:
     Raises:
         UserError: A parameter is not valid, or parameters do not go together.
     """
-    share, settings = estimator.contamination, dict(estimator.settings or {})
-    if share != "auto" and not (isinstance(share, Real) and 0 < float(share) <= 0.5):
-        raise UserError(f"contamination: expected 'auto' or a share in (0, 0.5], got {share!r}")
+    given, settings = estimator.recipe, estimator.settings or {}
+    if not isinstance(given, str | Path | Recipe):
+        raise UserError(f"recipe: expected a name, a path or a Recipe, got {given!r}")
+    if not isinstance(settings, Mapping):
+        raise UserError(f"settings: expected a dictionary, got {settings!r}")
+    settings = dict(settings)
+    if estimator.contamination != "auto":
+        check_share(estimator.contamination, "'auto' or ")
+    check_count("samples", estimator.samples)
     for key in settings.keys() & TAKEN.keys():
         raise UserError(f"settings: {key} has another place; use {TAKEN[key]}")
     for name, key in SETTINGS.items():
@@ -46,9 +55,38 @@ def recipe_of(estimator: Any, seed: int) -> Recipe:
             settings[key] = value
     settings |= {"data.source": NAME, "data.labels": "none", "data.test": 0.0}
     settings |= {"data.split_seed": seed, "train.seed": seed}
-    if isinstance(estimator.recipe, Recipe):
-        return override(estimator.recipe, settings)
-    return recipe(estimator.recipe, settings)
+    return override(given, settings) if isinstance(given, Recipe) else recipe(given, settings)
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise `UserError` where a parameter is no whole number of at least 1."""
+    if not (isinstance(value, Integral) and int(value) >= 1):
+        raise UserError(f"{name}: expected a whole number of at least 1, got {value!r}")
+
+
+def check_share(value: Any, others: str = "") -> None:
+    """Raise `UserError` where `contamination` is no share in (0, 0.5]."""
+    if not (isinstance(value, Real) and 0 < float(value) <= 0.5):
+        raise UserError(f"contamination: expected {others}a share in (0, 0.5], got {value!r}")
+
+
+def form_of(rows: Any, shape: Any, *, by_columns: bool) -> Form:
+    """Return the form of an array (N, D) or a data frame, whose rows may have a shape.
+
+    Raises:
+        UserError: It is no shape of these rows.
+    """
+    framed, size = hasattr(rows, "iloc"), rows.shape[1]
+    if shape is None:
+        return Form(framed, (size,))
+    if by_columns:
+        raise UserError(f"shape: the recipe reads rows by columns; leave {shape!r} out, or choose "
+            "a recipe for images or signals")  # fmt: skip
+    if not isinstance(shape, tuple | list) or not all(isinstance(n, Integral) for n in shape):
+        raise UserError(f"shape: expected a tuple of whole numbers, got {shape!r}")
+    if min(shape, default=0) < 1 or math.prod(shape) != size:
+        raise UserError(f"shape: {shape!r} is not the shape of rows of {size} values")
+    return Form(framed, tuple(shape))
 
 
 def whole(recipe: Recipe) -> Recipe:

@@ -28,11 +28,6 @@ class Form(NamedTuple):
     framed: bool  # as data frames, in which they come back
     shape: tuple[int, ...]  # the shape of one
 
-    @classmethod
-    def of(cls, rows: Any, shape: tuple[int, ...] | None) -> Form:
-        """The form of an array (N, D) or a data frame, whose rows may have a shape."""
-        return cls(hasattr(rows, "iloc"), tuple(shape or rows.shape[1:]))
-
 
 class Kept(NamedTuple):
     """A model as plain data: what a pickle holds."""

@@ -21,8 +21,8 @@ from sklearn.utils.validation import check_is_fitted
 from vaelab.data import Array
 from vaelab.data.memory import distinct
 from vaelab.errors import UserError
-from vaelab.estimator.inputs import prepared, recipe_of, seed_of, validated, whole
-from vaelab.estimator.model import Form, Model
+from vaelab.estimator.inputs import form_of, prepared, recipe_of, seed_of, validated, whole
+from vaelab.estimator.model import Model
 from vaelab.estimator.saving import opened, saved
 from vaelab.estimator.thresholds import offset_of
 from vaelab.estimator.training import continued, fitted
@@ -131,7 +131,7 @@ class VAETransformer(
         recipe = recipe_of(self, seed_of(self.random_state))
         by_columns = recipe.data.treatment == "columns"
         rows, weights = validated(self, X, sample_weight, first=True, by_columns=by_columns)
-        form = Form.of(rows, self.shape)
+        form = form_of(rows, self.shape, by_columns=by_columns)
         job = prepared(*distinct(rows, weights), recipe, form)
         self.model_ = fitted(job, form)
         self.offset_ = offset_of(self.model_, job, self.contamination, self.samples)
@@ -155,7 +155,7 @@ class VAETransformer(
         recipe = whole(before.recipe if before else recipe_of(self, seed))
         by_columns, first = recipe.data.treatment == "columns", before is None
         rows, weights = validated(self, X, sample_weight, first=first, by_columns=by_columns)
-        form = before.kept.form if before else Form.of(rows, self.shape)
+        form = before.kept.form if before else form_of(rows, self.shape, by_columns=by_columns)
         rows, weights = distinct(rows, weights)
         job = before.job(rows, weights) if before else prepared(rows, weights, recipe, form)
         self.model_ = continued(job, before, form)
@@ -270,7 +270,9 @@ class VAETransformer(
         return saved(self.model_, rows, Path(folder), overwrite)
 
     @classmethod
-    def from_run(cls, run: Run | str | Path, **parameters: Any) -> VAETransformer:
+    def from_run(
+        cls, run: Run | str | Path, *, samples: int = 100, contamination: float | str = "auto"
+    ) -> VAETransformer:
         """Return a fitted estimator with the best weights of a run.
 
         X is then what the run's data are: a table with its columns in their order without that of
@@ -278,11 +280,17 @@ class VAETransformer(
 
         Args:
             run: The run or its folder.
-            parameters: `samples` and `contamination`; the threshold is read off the run's data.
+            samples: See the parameters of the class.
+            contamination: The same; the threshold is read off the run's data.
         """
         run = load(run) if isinstance(run, str | Path) else run
-        found = cls(run.recipe, shape=None if run.schema else tuple(run.vae.shape), **parameters)
-        found.random_state = run.recipe.train.seed
+        found = cls(
+            run.recipe,
+            shape=None if run.schema else tuple(run.vae.shape),
+            samples=samples,
+            contamination=contamination,
+            random_state=run.recipe.train.seed,
+        )
         found.model_ = opened(run)
         found.n_features_in_ = len(found.model_.columns) or math.prod(run.vae.shape)
         if found.model_.kept.form.framed:

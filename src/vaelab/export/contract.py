@@ -31,7 +31,7 @@ def contract(run: Run) -> Contract:
             "treatment": data.treatment,
             "range": known["range"],
             "classes": known["classes"],
-            "class_names": known["class_names"],
+            "class_names": [*run.class_names],
             "scaling": _scaling(run.vae),
             "columns": [] if run.schema is None else columns(run.schema),
         },

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from numbers import Integral
 from typing import cast
 
 import numpy as np
@@ -170,8 +171,8 @@ class VAE(nn.Module):
                 in order.
             noise: Whether to return samples of p(x|z) instead of its mean.
         """
-        if n < 1:
-            raise UserError(f"n: expected a number of samples of at least 1, got {n}")
+        if not (isinstance(n, Integral) and int(n) >= 1):
+            raise UserError(f"n: expected a number of samples of at least 1, got {n!r}")
         self.check_mode()
         labels = self._labels_to_sample(n, y)
         with seeded(seed, "sample"), torch.no_grad():

@@ -10,6 +10,7 @@ import reprlib
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from numbers import Number
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -202,6 +203,8 @@ def _build(
     given: dict[str, Any] = {}
     for key, value in overrides.items():
         field = _check_name(key, known, "")
+        if isinstance(value, Number) and hasattr(value, "item"):  # of NumPy, as searches have
+            value = value.item()
         given[key] = field.parse(value) if isinstance(value, str) else value
     if "train.epochs" in given:
         given.setdefault("train.steps", 0)  # who names the epochs wants no more

@@ -56,7 +56,10 @@ def _made(name: str) -> Tracker:
         raise UserError(f"track: there is no tracker {name!r}; {nearest(name, TRACKERS)}")
     row = TRACKERS[name]
     if find_spec(row.package) is None:
-        raise UserError(f"track: {name} is not installed; install it: pip install {row.package}")
+        raise UserError(
+            f"track: {row.package} is needed to send records to {name}; "
+            f"install it: pip install {row.package}"
+        )
     try:
         there = version(row.package)
     except PackageNotFoundError:  # mlflow may be there as mlflow-skinny
