@@ -552,7 +552,7 @@ loss_and_reach()
 # ```
 #
 # The first run downloads MNIST (11 MB). With `"train.epochs": 10`, the notebook takes a few minutes
-# on two cores. An image has $D = 784$ pixels, so the losses are around 140 nats instead of 20:
+# on two cores. An image has $D = 784$ pixels, so the losses are around 135 nats instead of 20:
 # never compare nats across data sets. vaelab's study `vae-vs-ae-2d` trains larger networks there,
 # and [docs/systems.md](../../systems.md#4-vae-vs-ae-2d) discusses its numbers: Frechet distances of
 # 18.0 for the autoencoder and 12.5 for the VAE.
@@ -580,7 +580,7 @@ loss_and_reach()
 # ```
 #
 # A primeira vez baixa o MNIST (11 MB). Com `"train.epochs": 10`, o notebook leva alguns minutos em
-# dois núcleos. Uma imagem tem $D = 784$ pixels; por isso as perdas ficam em torno de 140 nats em
+# dois núcleos. Uma imagem tem $D = 784$ pixels; por isso as perdas ficam em torno de 135 nats em
 # vez de 20: nunca compare nats entre conjuntos de dados diferentes. O estudo `vae-vs-ae-2d` do
 # vaelab treina ali redes maiores, e [docs/systems.md](../../systems.md#4-vae-vs-ae-2d) (em inglês)
 # discute os números: distâncias de Fréchet de 18,0 para o autoencoder e 12,5 para o VAE.

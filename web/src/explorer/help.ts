@@ -35,9 +35,7 @@ export class Help {
       el(
         "form",
         { method: "dialog" },
-        button(words.t("close"), () => this.element.close(), {
-          autofocus: true,
-        }),
+        button(words.t("close"), () => this.element.close()),
       ),
     );
     this.element.addEventListener("click", (event) => {
