@@ -282,6 +282,9 @@ class VAETransformer(
             run: The run or its folder.
             samples: See the parameters of the class.
             contamination: The same; the threshold is read off the run's data.
+
+        Raises:
+            UserError: The data are not there; a model card has none.
         """
         run = load(run) if isinstance(run, str | Path) else run
         found = cls(
