@@ -5,6 +5,7 @@ turn two groups of columns into codes, words and empty cells included, without e
 imputers. A linear model then predicts the progression of diabetes one year later. Beside it stands
 the usual pipeline, which imputes, scales and encodes. The VAEs never see what is predicted.
 
+    pip install 'vaelab[tables]'     # for the data frame
     python examples/pipeline.py      # less than a minute on one core
     python examples/pipeline.py 2    # two epochs only, to try it out
 """

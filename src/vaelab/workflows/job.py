@@ -147,7 +147,7 @@ def introduce(job: Job) -> None:
     shape = "x".join(map(str, data.shape))
     say(f"data: {data.name}, shape {shape}, {labels}; {images}")
     if data.form == "signal":
-        say(f"  signals: {_channels(data.shape)}")
+        say(f"  signals: {_channels(data.shape, cut=bool(recipe.data.window))}")
     for note in data.notes:
         say(f"  {note}")
     if job.raised:
@@ -207,12 +207,12 @@ def _remarks(job: Job) -> list[str]:
     return found
 
 
-def _channels(shape: tuple[int, ...]) -> str:
-    """What the axes of a signal are taken for; what flat images should look like."""
+def _channels(shape: tuple[int, ...], cut: bool) -> str:
+    """What the axes of a signal are taken for; what flat images, unlike windows, should be."""
     if len(shape) > 1:
         return f"{shape[0]} channels of {shape[1]} steps"
     steps = f"{shape[0]} steps"
-    for channels in (1, 3):
+    for channels in () if cut else (1, 3):
         side = math.isqrt(shape[0] // channels)
         if channels * side * side == shape[0]:
             sides = f"{side}, {side}" if channels == 1 else f"{channels}, {side}, {side}"

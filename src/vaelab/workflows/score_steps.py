@@ -72,10 +72,14 @@ class ScoredSteps:
             zip(edges[::2], edges[1::2], strict=True), key=lambda s: -self.score[s[0] : s[1]].max()
         )
         lines += [
-            f"  steps {first + 1:,} to {last:,}: up to {self.score[first:last].max():.4g}"
+            f"  {_span(first + 1, last)}: up to {self.score[first:last].max():.4g}"
             for first, last in spans[:5]
         ]
         return "\n".join(lines)
+
+
+def _span(first: int, last: int) -> str:
+    return f"step {first:,}" if first == last else f"steps {first:,} to {last:,}"
 
 
 def score_steps(
