@@ -78,7 +78,7 @@ def test_packages_without_metadata_and_an_unknown_home_are_no_obstacle(
     def home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(devices, "version", version)
+    monkeypatch.setattr(devices.metadata, "version", version)
     monkeypatch.setattr(devices.Path, "home", home)
     monkeypatch.setattr(devices.pooch, "os_cache", lambda name: home())
     monkeypatch.delenv("VAELAB_CACHE_DIR")

@@ -9,17 +9,21 @@ import platform
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pooch
 import torch
 from threadpoolctl import threadpool_limits
 
 from vaelab.errors import UserError
+
+with warnings.catch_warnings():  # in a notebook, of a bar with widgets that vaelab does not show
+    warnings.filterwarnings("ignore", "IProgress not found")
+    import pooch
 
 PACKAGES = ("vaelab", "torch", "lightning-fabric", "numpy", "scikit-learn", "safetensors")
 BUDGET = 2**28  # bytes that one chunk of work may take, the same on every machine

@@ -132,6 +132,7 @@ def test_an_interrupted_study_goes_on_where_it_was(
     out, real, epochs = tmp_path / "out", vaelab.workflows.train.gallery.snapshot, iter(range(4))
     # The comparison that the command makes afterwards is skipped.
     monkeypatch.setattr("vaelab.workflows.compare.compare", lambda *_, **__: None)
+    monkeypatch.setattr("vaelab.cli.train.compared", lambda _: {})
 
     def snapshot(*arguments: Any) -> None:
         real(*arguments)
