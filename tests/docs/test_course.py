@@ -8,6 +8,7 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -68,7 +69,7 @@ def test_every_cell_was_executed_without_a_complaint(name: str, lang: str) -> No
     assert [cell.execution_count for cell in code] == [*range(1, len(code) + 1)]
     outputs = [output for cell in code for output in cell.outputs]
     assert not [one for one in outputs if one.output_type == "error" or one.get("name") == "stderr"]
-    assert "/tmp/" not in nbformat.writes(stored)
+    assert tempfile.gettempdir() not in nbformat.writes(stored)
     assert str(ROOT) not in nbformat.writes(stored)
 
 
