@@ -50,14 +50,22 @@ def width(p: Distribution) -> int:
             with suppress(NotImplementedError):  # torch's answer where there is no inverse
                 base.icdf(torch.tensor(0.5))
                 return size
-    raise UserError(
+    raise _refused(p)
+
+
+def _refused(p: Distribution) -> UserError:
+    return UserError(
         f"model.prior: {type(p).__name__} has no samples as a function of normal noise; "
         "sample it in Python, or fit another prior with vaelab fit-prior"
     )
 
 
 def sample(p: Distribution, noise: Tensor) -> Tensor:
-    """Return samples z (N, L) of a prior, batch shape () or (N,), for noise (N, S)."""
+    """Return samples z (N, L) of a prior, batch shape () or (N,), for noise (N, S).
+
+    Raises:
+        UserError: Samples of this distribution are no function of normal noise here.
+    """
     match p:
         case Independent(base_dist=Normal() as normal):
             return normal.loc + normal.scale * noise
@@ -82,7 +90,7 @@ def sample(p: Distribution, noise: Tensor) -> Tensor:
         case Independent(base_dist=base):
             quantile: Tensor = base.icdf(_uniform(noise))
             return quantile
-    raise NotImplementedError(type(p).__name__)
+    raise _refused(p)
 
 
 def _is_gaussian(p: Distribution) -> bool:
