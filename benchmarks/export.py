@@ -21,13 +21,14 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "tests" / "export")]
 
-import parity  # noqa: E402  # of the tests, which check the same for a part of the product
-from onnx_registry import one_registry  # noqa: E402
+# These imports need the path above. The tests check the same for a part of the product.
+import parity  # noqa: E402  # after the path
+from onnx_registry import one_registry  # noqa: E402  # after the path
 
-from vaelab.errors import UserError  # noqa: E402
-from vaelab.export import FUNCTIONS, portable  # noqa: E402
-from vaelab.recipes import table  # noqa: E402
-from vaelab.recipes.parts import NETWORKS  # noqa: E402
+from vaelab.errors import UserError  # noqa: E402  # after the path
+from vaelab.export import FUNCTIONS, portable  # noqa: E402  # after the path
+from vaelab.recipes import table  # noqa: E402  # after the path
+from vaelab.recipes.parts import NETWORKS  # noqa: E402  # after the path
 
 RESULTS, PAGE = HERE / "results" / "export.json", HERE.parent / "docs" / "how-to" / "export.md"
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"

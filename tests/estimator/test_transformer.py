@@ -11,6 +11,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 import torch
 from estimators import numbers, people, small
@@ -306,7 +307,7 @@ def test_parameters_that_do_not_go_together_are_refused() -> None:
 @pytest.mark.parametrize("n", [0, 2.5, "3"])
 def test_a_number_of_samples_is_a_whole_number(n: object) -> None:
     with pytest.raises(ValueError, match="expected a number of samples of at least 1"):
-        small().fit(X).sample(n)  # type: ignore[arg-type]
+        small().fit(X).sample(n)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_search_over_beta_and_latent() -> None:
@@ -338,7 +339,6 @@ def test_columns_of_an_array_may_be_of_other_kinds() -> None:
 
 
 def test_the_frame_need_not_be_that_of_pandas() -> None:
-    polars = pytest.importorskip("polars")
     frame = people().drop(columns=["size"])
     vae = small().fit(polars.from_pandas(frame))
     codes = vae.set_output(transform="polars").transform(polars.from_pandas(frame))

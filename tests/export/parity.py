@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import onnxruntime
 import torch
-from small_models import made, rows, settings  # noqa: F401
+from small_models import made, rows, settings  # noqa: F401  # also for those who import this module
 from torch import Tensor
 
 from vaelab.export import Function, portable

@@ -302,7 +302,7 @@ def test_a_prior_without_an_inverse_has_no_sampler() -> None:
     vae.prior = Flat()
     with pytest.raises(UserError, match=r"model\.prior: Independent has no samples as a function"):
         SAMPLER(vae)
-    vae.prior.forward = lambda: torch.distributions.Independent(  # type: ignore[method-assign]
+    vae.prior.forward = lambda: torch.distributions.Independent(  # type: ignore[method-assign]  # a custom prior
         torch.distributions.Laplace(torch.zeros(3), 1.0), 1
     )
     z = SAMPLER(vae)(torch.randn(4000, 3))["z"]

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 import yaml
@@ -50,8 +51,7 @@ def header(card: Path) -> dict[str, Any]:
 
 
 def test_a_hub_reads_the_numbers_with_their_errors(card: Path, people: Path) -> None:
-    hub = pytest.importorskip("huggingface_hub", reason="pip install huggingface_hub")
-    found = hub.ModelCard.load(card / "README.md")
+    found = huggingface_hub.ModelCard.load(card / "README.md")
     assert found.data.library_name == "vaelab"
     assert found.data.license == "cc-by-4.0"
     assert found.data.pipeline_tag == "feature-extraction"
@@ -64,7 +64,7 @@ def test_a_hub_reads_the_numbers_with_their_errors(card: Path, people: Path) -> 
     assert results["nll"].metric_args["unit"] == "nats per example"
     assert results["nll"].metric_args["importance_samples"] == 20
     assert results["nll"].dataset_split == "test"
-    again = hub.repocard_data.eval_results_to_model_index(
+    again = huggingface_hub.repocard_data.eval_results_to_model_index(
         found.data.model_name, found.data.eval_results
     )
     assert again == header(card)["model-index"]

@@ -90,7 +90,7 @@ def test_the_weights_carry_the_contract(digits_run: Path, tmp_path: Path) -> Non
     path = vaelab.export_model(run, tmp_path, format="safetensors", quiet=True)["weights"]
     with safetensors.safe_open(path, "pt") as file:
         contract = json.loads(file.metadata()["vaelab"])
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dictionary
     assert contract["model"]["posterior"] == "gaussian"
     assert contract["data"]["levels"] == 17
     run.vae.load_state_dict(weights)

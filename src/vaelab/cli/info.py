@@ -50,7 +50,7 @@ def info(arguments: argparse.Namespace) -> Document:
 
 def _memory() -> int | None:
     """Bytes of this machine's memory; None where the system does not tell."""
-    with suppress(AttributeError, ValueError, OSError):
+    with suppress(AttributeError, ValueError, OSError):  # no sysconf, or not these names
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return None
 
@@ -60,9 +60,9 @@ def _folder(path: Path) -> dict[str, Any]:
     from vaelab.devices import anonymous
 
     sizes = []
-    with suppress(OSError):
+    with suppress(OSError):  # a folder that cannot be read
         for file in islice(path.rglob("*"), MOST):
-            with suppress(OSError):
+            with suppress(OSError):  # a file that is gone meanwhile, or cannot be read
                 sizes.append(file.stat().st_size if file.is_file() else 0)
     return {
         "path": anonymous(str(path)),

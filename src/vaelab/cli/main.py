@@ -75,7 +75,7 @@ def _answer(words: Sequence[str]) -> None:
 def _failed(words: Sequence[str], text: str, code: int = 2) -> int:
     output.complain(text)
     if JSON.name in words:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads stdout any more
             output.emit({"error": text})
             sys.stdout.flush()
     return code
