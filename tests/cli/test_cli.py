@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import (
+    BARE,
     ENVIRONMENT,
     SCRIPT,
     TINY,
@@ -268,6 +269,15 @@ def test_figures_can_be_drawn_again_in_portuguese_on_a_linear_grid(
     changed = {Path(name).stem for name in after if after[name] != before[name]}
     assert {"losses", "manifold", "latent", "overview"} <= changed
     assert not {"recipe", "metrics", "best", "last", "results", "environment"} & changed
+
+
+def test_figures_of_a_run_without_formats_ask_for_one(
+    quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vaelab.train(tiny(BARE), tmp_path / "run", quiet=True)
+    assert main(["figures", str(tmp_path / "run")]) == 2
+    assert "names none; add --format png" in capsys.readouterr().err
+    assert main(["figures", str(tmp_path / "run"), "--format", "png"]) == 0
 
 
 def test_a_file_of_one_s_own_is_found_again_from_anywhere(

@@ -123,6 +123,9 @@ def figures(arguments: argparse.Namespace) -> Document:
     for run in runs:
         run.check_writable("plot the figures of the run folder that it is from")
     runs = [Run(run.folder, override(run.recipe, settings)) for run in runs]
+    for run in runs:
+        if not run.recipe.figures.format:
+            raise UserError(f"format: the recipe of {run.folder} names none; add --format png")
     with devices.using(devices.threads(0)[0]):
         for run in runs:
             say = (lambda line: None) if arguments.quiet else print
