@@ -129,6 +129,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         "images": len(arrays["x"]),
         "threads": asked.threads,
         "processor": devices.processor(),
+        "vaelab": vaelab.__version__,
         "python": platform.python_version(),
         "date": date.today().isoformat(),
     }

@@ -46,6 +46,8 @@ def table(result: dict[str, Any]) -> str:
     for name in order:
         cells = [f"**{name}**: {contestants[name]['about']}", *_cells(contestants[name])]
         lines.append(f"| {' | '.join(cells)} |")
+    packages = {one for each in contestants.values() for one in each["versions"].items()}
+    lines += ["", f"With {', '.join(' '.join(one) for one in sorted(packages))}."]
     if reasons := [f"{name} ({why})" for name, why in result["left_out"].items()]:
         lines += ["", f"Left out: {'; '.join(reasons)}."]
     return "\n".join(lines) + "\n"
