@@ -57,9 +57,9 @@ class Contest:
         return Process(self.rows[name], self.pythons[name], self.folder, self.threads)
 
     def memory(self) -> None:
-        """By how much a process grows at most while it prepares and trains for one epoch."""
+        """The most memory that a process has while it prepares and trains for one epoch."""
 
-        def grown(name: str) -> None:
+        def most(name: str) -> None:
             process = self._start(name)
             try:
                 with process.watched() as mib:
@@ -69,10 +69,10 @@ class Contest:
             finally:
                 process.close()
             if self.rows[name].trains and mib[0]:  # it is 0 where it cannot be measured
-                self.found[name]["memory_mib"] = round(max(mib) - mib[0], 1)
+                self.found[name]["memory_mib"] = {"before": round(mib[0]), "most": round(max(mib))}
             print(f"memory, {name}: {mib[0]:.0f} MiB, at most {max(mib):.0f} MiB", flush=True)
 
-        self._each(self.rows, grown)
+        self._each(self.rows, most)
 
     def epochs(self, least: int, cap: int) -> None:
         """Rounds of epochs: a first and `least` more, then until TARGET, at most `cap` in all."""
@@ -93,13 +93,14 @@ class Contest:
                 losses[name].append(round(process("test_loss")[1], 3))
             shown = "".join(f", test loss {loss:.2f}" for loss in losses[name][-1:])
             print(f"epoch {len(seconds[name])}, {name}: {spent:.2f} s{shown}", flush=True)
-            done = not row.scheduled and min(losses[name], default=0) <= TARGET
-            return bool(more) and not (done and len(seconds[name]) > least)
+            wanted = not row.trains or row.scheduled or min(losses[name]) > TARGET
+            return bool(more) and (wanted or len(seconds[name]) <= least)
 
         more = self._each(self.rows, build)
         for number in range(cap):
             names = [name for name in self.rows if more.get(name)]
-            more = self._each(_in_turn(number, names), epoch)
+            if any(self.rows[name].trains for name in names):  # the floor goes on as long
+                more = self._each(_in_turn(number, names), epoch)
         for name, found in self.found.items():
             row, ours = self.rows[name], seconds[REFERENCE][1:]
             comparable = not row.scheduled and name != REFERENCE

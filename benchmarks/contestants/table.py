@@ -68,7 +68,7 @@ def _cells(found: dict[str, Any]) -> list[str]:
         f"{epoch['median']:.2f}",
         ratio,
         reached,
-        nothing if memory is None else f"{memory:.0f}",
+        f"{memory['most']}" if memory else nothing,
         f"{found['import']['median']:.2f}" if "import" in found else nothing,
         f"{found['nll']['median']:.1f}" if "nll" in found else nothing,
         f"{command['seconds']:.0f} ({_epochs(command['epochs'])})" if command else nothing,
