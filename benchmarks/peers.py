@@ -49,7 +49,7 @@ def rows(cap: int, speedrun: str) -> dict[str, Row]:
     train = "-m vaelab train {} --data.source mnist.npz --train.device cpu --train.threads "
     torch = "import torch"
     found = {
-        "conventional": Row(
+        "conventional loop": Row(
             "the loop of most tutorials, with PIL images and two data workers",
             "contestants.conventional:Loop",
             imports=f"{torch}, torch.utils.data, PIL.Image",
@@ -90,7 +90,7 @@ def rows(cap: int, speedrun: str) -> dict[str, Row]:
         ),
     }
     for precision in ("float32", "bfloat16"):
-        found[f"floor in {precision}"] = Row(
+        found[f"products in {precision}"] = Row(
             "the matrix products of an epoch alone",
             "contestants.floor:Products",
             {"precision": precision},

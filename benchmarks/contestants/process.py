@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -80,10 +81,10 @@ def _run(*command: str) -> None:
 
 
 def _reason(text: str) -> str:
-    """The last line that names an error, else the last line; without the user's folder."""
+    """The last line that names an error, else the last; without addresses and the user's folder."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no message"]
     errors = [line for line in lines if "error" in line.lower()] or lines
-    return devices.anonymous(errors[-1])[:200]
+    return devices.anonymous(re.sub(r"\w+://\S+", "...", errors[-1]))[:200]
 
 
 def variables_of(row: Row, threads: int) -> dict[str, str]:

@@ -10,8 +10,8 @@ from typing import Any
 
 BEGIN, END = "<!-- peers: begin -->\n", "<!-- peers: end -->"
 HEADS = (
-    "program", "seconds an epoch", "times vaelab's", "seconds to {target}", "peak memory, MiB",
-    "import, s", "IW-NLL, ms an image", "whole command, s",
+    "program", "epoch, s", "to {target}, s", "memory, MiB", "import, s", "IW-NLL, ms",
+    "command, s",
 )  # fmt: skip
 
 
@@ -38,14 +38,13 @@ def table(result: dict[str, Any]) -> str:
     heads = [head.format(target=result["target"]) for head in HEADS]
     lines = [
         f"Processor: {result['processor']}, {_threads(result['threads'])}, {result['date']}; "
-        f"{result['images']:,} training images. Medians, in brackets the range.",
+        f"{result['images']:,} training images. Medians; times vaelab's (range).",
         "",
         f"| {' | '.join(heads)} |",
         "|---" * len(heads) + "|",
     ]
     for name in order:
-        cells = [f"**{name}**: {contestants[name]['about']}", *_cells(contestants[name])]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join([name, *_cells(contestants[name])])} |")
     packages = {one for each in contestants.values() for one in each["versions"].items()}
     lines += ["", f"With {', '.join(' '.join(one) for one in sorted(packages))}."]
     if reasons := [f"{name} ({why})" for name, why in result["left_out"].items()]:
@@ -55,9 +54,10 @@ def table(result: dict[str, Any]) -> str:
 
 def _cells(found: dict[str, Any]) -> list[str]:
     epoch, nothing = found["epoch"], "–"
-    ratio = nothing
+    seconds = f"{epoch['median']:.2f}"
     if "ratio_median" in epoch:
-        ratio = f"{epoch['ratio_median']:.2f}{_range(epoch['ratio_range'])}"
+        least, most = epoch["ratio_range"]
+        seconds += f", {epoch['ratio_median']:.2f} times ({least:.2f} to {most:.2f})"
     reached = nothing
     if losses := found.get("test_losses"):
         reached = f"not in {_epochs(len(losses))} ({losses[-1]:.2f})"
@@ -65,18 +65,13 @@ def _cells(found: dict[str, Any]) -> list[str]:
             reached = f"{target['seconds']:.1f} ({_epochs(target['epochs'])})"
     memory, command = found.get("memory_mib"), found.get("command")
     return [
-        f"{epoch['median']:.2f}",
-        ratio,
+        seconds,
         reached,
         f"{memory['most']}" if memory else nothing,
         f"{found['import']['median']:.2f}" if "import" in found else nothing,
         f"{found['nll']['median']:.1f}" if "nll" in found else nothing,
         f"{command['seconds']:.0f} ({_epochs(command['epochs'])})" if command else nothing,
     ]
-
-
-def _range(ends: Sequence[float]) -> str:
-    return f" ({ends[0]:.2f} to {ends[1]:.2f})"
 
 
 def _threads(count: int) -> str:
