@@ -38,7 +38,8 @@ def table(result: dict[str, Any]) -> str:
     heads = [head.format(target=result["target"]) for head in HEADS]
     lines = [
         f"Processor: {result['processor']}, {_threads(result['threads'])}, {result['date']}; "
-        f"{result['images']:,} training images. Medians; ratios to vaelab's epochs, with their range.",
+        f"{result['images']:,} training images. "
+        "Medians; ratios to vaelab's epochs, with their range.",
         "",
         f"| {' | '.join(heads)} |",
         "|---" * len(heads) + "|",
