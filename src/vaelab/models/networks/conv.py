@@ -40,6 +40,4 @@ def conv(
         decoder += [Doubling(up[i + 1], up[i], sizes[i])]
         decoder += after(nn.BatchNorm2d(up[i])) if i else []
     decoder += [nn.Unflatten(1, (outputs, *shape[:-2]))]
-    return Networks(
-        nn.Sequential(*encoder, Flatten()), math.prod(bottom), nn.Sequential(*decoder)
-    )
+    return Networks(nn.Sequential(*encoder, Flatten()), math.prod(bottom), nn.Sequential(*decoder))
