@@ -57,15 +57,17 @@ class Flatten(nn.Flatten):
     """nn.Flatten of images, whose gradient lies channels last."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not _plain(x):
-            x = _Same.apply(x)  # type: ignore[no-untyped-call]  # untyped
-        return super().forward(x)
+        if _plain(x):
+            return super().forward(x)
+        same: Tensor = _Same.apply(x)  # type: ignore[no-untyped-call]  # untyped
+        return super().forward(same)
 
 
 def channels_last(x: Tensor) -> Tensor:
     """Return images (B, C, H, W) as a tensor of the same shape with strides (HWC, 1, WC, C)."""
     rows = x.permute(0, 2, 3, 1).flatten(2)  # copies, unless they lie so
-    return rows.unflatten(2, (x.shape[3], x.shape[1])).permute(0, 3, 1, 2)
+    pixels: Tensor = rows.unflatten(2, (x.shape[3], x.shape[1]))
+    return pixels.permute(0, 3, 1, 2)
 
 
 def _plain(x: Tensor) -> bool:
@@ -101,16 +103,13 @@ class _Doubled(torch.autograd.Function):
     def forward(x: Tensor, weight: Tensor, bias: Tensor, more: tuple[int, int]) -> Tensor:
         if weight.shape[1] >= FEW:
             return conv_transpose2d(x, weight, bias, 2, 1, more)
-        shifted = (
-            pad(weight, [3] * 4).unfold(2, 4, 2).unfold(3, 4, 2)
-        )  # (before, after, k, l, a, b)
+        shifted = pad(weight, [3] * 4).unfold(2, 4, 2).unfold(3, 4, 2)  # (..., k, l, a, b)
         taps = shifted.flip(2, 3).permute(1, 4, 5, 0, 2, 3).flatten(0, 2)
         height, width = 2 * x.shape[2] + more[0], 2 * x.shape[3] + more[1]
         edge = 1 if height % 4 or width % 4 else 0  # of blocks around y that no pixel fills
         blocks = conv2d(x, taps, bias.repeat_interleave(16), 2, 1 + 2 * edge)
         y = pixel_shuffle(blocks, 4)[:, :, 4 * edge :, 4 * edge :]
-        y = y[:, :, :height, :width].contiguous()
-        return y
+        return y[:, :, :height, :width].contiguous()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
