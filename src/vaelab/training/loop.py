@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from lightning_fabric import Fabric
 
+from vaelab import devices
 from vaelab.data import Batches
 from vaelab.recipes import Train
 from vaelab.seeding import derive, generator
@@ -116,6 +117,7 @@ class _Training:
         self.step, self.data, self.settings = step, data, settings
         self.held_out, self.pause = held_out, pause
         self.device = data.x.device
+        devices.keep_memory()
         precision = PRECISION[settings.precision]
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # vaelab says what it does
         self.fabric = Fabric(accelerator=self.device.type, devices=1, precision=precision)
