@@ -116,7 +116,9 @@ def figures(arguments: argparse.Namespace) -> Document:
     from vaelab.plots import View, gallery
     from vaelab.runs import Run
 
-    asked = {name: getattr(arguments, name) for name in ("lang", "size", "format", "points")}
+    asked = {
+        name: getattr(arguments, name) for name in ("lang", "size", "format", "points", "tsne")
+    }
     asked |= {"span": arguments.span, "grid": arguments.grid or (arguments.span and "linear")}
     settings = {f"figures.{name}": value for name, value in asked.items() if value}
     runs = [vaelab.load(folder) for folder in arguments.run]
@@ -229,12 +231,13 @@ COMMANDS = {
                 choices=_choices("figures.grid")),
             Option("--span", "the linear manifold extends from -SPAN to SPAN", "SPAN"),
             Option("--points", "images in the latent scatter", "N"),
+            Option("--tsne", "images in the t-SNE", "N"),
             CODE,
             QUIET,
         ],
         figures,
         ["vaelab figures RUN [RUN ...] [options]"],
         {"runs": "the run folders, whose folders figures/ were written"},
-        memory="lower --points",
+        memory="lower --points or --tsne",
     ),
 }  # fmt: skip
