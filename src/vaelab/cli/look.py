@@ -85,7 +85,7 @@ def encode(arguments: argparse.Namespace) -> Document:
     """Write the posterior means of images or rows."""
     run = _opened(arguments)
     rows = _given(run, arguments)
-    from vaelab.plots.exports import save_codes
+    from vaelab.data.numbers import save_codes
 
     z = run.vae.encode(rows.x, rows.y)
     return _result(run, save_codes(Path(arguments.out), z, rows.y, rows.others), arguments)

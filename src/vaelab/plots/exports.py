@@ -1,25 +1,22 @@
-"""Samples, reconstructions and codes of a run as files that a user asks for."""
+"""Samples and reconstructions of a run as files that a user asks for."""
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vaelab.data import Cells
-from vaelab.data.frames import encoded
+from vaelab.data.numbers import NUMBERS, save_array
 from vaelab.errors import UserError
 from vaelab.files import write_atomic
 from vaelab.plots import images, series
 from vaelab.plots.gallery import samples_page
 from vaelab.plots.pixels import signals
-from vaelab.plots.style import Array, Format, Labels, encode, plain
+from vaelab.plots.style import Format, Labels, encode, plain
 from vaelab.plots.view import displayed, drawable, look_of, sample_title
 from vaelab.runs import Run
 
@@ -61,7 +58,7 @@ def write_reconstructions(run: Run, x: Tensor, y: Labels, out: str | None) -> Pa
 def _write(run: Run, name: str, x: Tensor, out: str | None, page: Callable[[], Figure]) -> Path:
     """Write into the run folder unless `out` names a file, whose ending says what is written."""
     path = Path(out) if out else run.beside(f"{name}.{'png' if drawable(run) else 'npy'}")
-    if path.suffix in (".npy", ".npz", ".csv"):
+    if path.suffix in NUMBERS:
         return save_array(path, x)
     if path.suffix not in ENDINGS:
         raise UserError(
@@ -74,35 +71,3 @@ def _write(run: Run, name: str, x: Tensor, out: str | None, page: Callable[[], F
         )
     kind = next(kind for kind in get_args(Format) if path.suffix == f".{kind}")
     return write_atomic(path, encode(page(), kind))
-
-
-def save_codes(path: Path, z: Tensor, labels: Labels, others: Cells) -> Path:
-    """Write codes z (N, L) as .npy, as .npz with labels, or as a table with a header: z1 .. zL
-    behind the carried columns, or the labels.
-    """
-    if path.suffix in (".npy", ".npz"):
-        return save_array(path, z, labels)
-    columns: dict[str, Any] = dict(others)
-    if labels is not None and not others:
-        columns["label"] = labels
-    columns |= {f"z{i + 1}": values for i, values in enumerate(z.cpu().numpy().T)}
-    return write_atomic(path, encoded(path, columns))
-
-
-def save_array(path: Path, rows: Tensor, labels: Labels = None) -> Path:
-    """Write rows (N, ...) as .npy, as .npz with labels, or as .csv with a line each."""
-    buffer = io.BytesIO()
-    values: Array = rows.cpu().numpy()
-    match path.suffix:
-        case ".npy":
-            np.save(buffer, values)
-        case ".npz":
-            np.savez(buffer, z=values) if labels is None else np.savez(buffer, z=values, y=labels)
-        case ".csv":
-            np.savetxt(buffer, values.reshape(len(values), -1), fmt="%.7g", delimiter=",")
-        case _:
-            raise UserError(
-                f"--out {path}: cannot write a {path.suffix or 'file without ending'}; use .npy, "
-                ".npz or .csv"
-            )
-    return write_atomic(path, buffer.getvalue())

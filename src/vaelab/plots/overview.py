@@ -42,9 +42,9 @@ def overview(
 ) -> Figure:
     """Reconstructions, loss, samples, latent space, and the manifold or the embedding.
 
-    The last panel is the manifold where `grid` gives (pictures, axis), else the
-    `embedding`, else the latent space takes its room. `titles` are those of the page, of the samples
-    and of the latent space.
+    The last panel is the manifold where `grid` gives (pictures, axis), else the `embedding`, else
+    the latent space takes its room. `titles` are those of the page, of the samples and of the
+    latent space.
     """
     z, title = checked(z, y), plain(titles[0], 80)
     third = "latent" if grid is None and embedding is None else "third"

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
-from lightning_fabric import Fabric
 
 from vaelab.data import Batches
 from vaelab.recipes import Train
@@ -116,6 +115,9 @@ class _Training:
         self.step, self.data, self.settings = step, data, settings
         self.held_out, self.pause = held_out, pause
         self.device = data.x.device
+        # Most commands open runs without training them, and it takes as long to import as torch.
+        from lightning_fabric import Fabric
+
         precision = PRECISION[settings.precision]
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # vaelab says what it does
         self.fabric = Fabric(accelerator=self.device.type, devices=1, precision=precision)
