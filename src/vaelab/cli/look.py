@@ -53,7 +53,7 @@ def sample(arguments: argparse.Namespace) -> Document:
             announce(line)
         written = write_atomic(path, encoded(path, found.table(), run.schema.columns))
         return _result(run, written, arguments)
-    from vaelab.plots.exports import write_samples
+    from vaelab.workflows.exports import write_samples
 
     written = write_samples(run, arguments.n, arguments.seed, arguments.out, label)
     return _result(run, written, arguments)
@@ -73,7 +73,7 @@ def reconstruct(arguments: argparse.Namespace) -> Document:
         cells = run.schema.cells(again, {name: each[:n] for name, each in rows.others.items()})
         written = write_atomic(path, encoded(path, cells, run.schema.columns))
         return _result(run, written, arguments)
-    from vaelab.plots.exports import write_reconstructions
+    from vaelab.workflows.exports import write_reconstructions
 
     first = slice(arguments.n or 10)
     y = None if rows.y is None else rows.y[first]
