@@ -30,7 +30,6 @@ from vaelab.plots.view import (
     latent_title,
     look_of,
     sample_title,
-    treated,
     unit_of,
 )
 
@@ -74,6 +73,5 @@ __all__ = [
     "side_by_side_images",
     "squarest",
     "tiles",
-    "treated",
     "unit_of",
 ]
