@@ -3,9 +3,10 @@
     python benchmarks/commands.py               # writes benchmarks/results/commands.json
 
 `vaelab train mlp-20d` is compared with the sum of its epochs (times.jsonl), each with its test
-pass, its picture and its checkpoint. `vaelab sample` of its run is compared with ``import torch``,
-and `vaelab list` and `vaelab --help` with a Python that does nothing. The short commands alternate,
-so that a busy moment meets all of them. Quote the medians of the ratios.
+pass; checkpoints, pictures and the report are what it does besides. `vaelab sample` of its run is
+compared with ``import torch``, and `vaelab list` and `vaelab --help` with a Python that does
+nothing. The short commands alternate, so that a busy moment meets all of them. Quote the medians of
+the ratios.
 """
 
 from __future__ import annotations

@@ -48,17 +48,22 @@ def test_help_lists_and_refusals_import_nothing_that_computes(words: str, code: 
     assert imported(*words.split(), of=HEAVY) == (code, [])
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> vaelab.Run:
+    folder = tmp_path_factory.mktemp("run")
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.save(folder / "images.npy", images)
+    settings = {"data.source": str(folder / "images.npy"), "figures.format": []}
+    return vaelab.train(tiny({"train.epochs": 1} | settings), folder / "run", quiet=True)
+
+
 @pytest.mark.parametrize(
     ("words", "out"),
     [("sample -n 2", "x.npy"), ("reconstruct -n 2", "x.npy"), ("encode", "z.csv")],
 )
 def test_commands_on_a_run_import_neither_plots_nor_training(
-    tmp_path: Path, words: str, out: str
+    run: vaelab.Run, tmp_path: Path, words: str, out: str
 ) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
-    np.save(tmp_path / "images.npy", images)
-    settings = {"data.source": str(tmp_path / "images.npy"), "figures.format": []}
-    run = vaelab.train(tiny({"train.epochs": 1} | settings), tmp_path / "run", quiet=True)
     name, *rest = words.split()
     asked = (name, run.folder, *rest, "--quiet", "--out", tmp_path / out)
     unused = ("matplotlib", "sklearn", "scipy", "pandas", "lightning_fabric", "torch._dynamo")

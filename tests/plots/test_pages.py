@@ -177,6 +177,24 @@ def test_pdf_and_svg_are_the_same_bytes_too(kind: style.Format) -> None:
         encode(ALL["latent-2"](EN), "gif")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["latent-64", "overview", "samples"])
+def test_a_page_is_drawn_once_for_each_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, to: (drawn.append(self), draw(self, to)))
+    page = ALL[name](EN)
+    assert drawn == []
+    for kind in ("png", "svg"):
+        encode(page, kind)
+    assert drawn == [page, page]
+
+
+def test_a_t_sne_says_of_how_many_codes_it_is() -> None:
+    embedding = Embedding(CODES[:100, 10:12], LABELS_OF[:100])
+    page = latent(CODES, LABELS_OF, TEN, embedding, look=PT, title="")
+    assert "t-SNE de 100 códigos" in texts(page)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_no_english_is_left_in_a_portuguese_figure(name: str) -> None:
     english, portuguese = texts(ALL[name](EN)), texts(ALL[name](PT))
