@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
-from lightning_fabric import Fabric
 
 from vaelab import devices
 from vaelab.data import Batches
@@ -117,6 +116,9 @@ class _Training:
         self.step, self.data, self.settings = step, data, settings
         self.held_out, self.pause = held_out, pause
         self.device = data.x.device
+        # Most commands open runs without training them, and it takes as long to import as torch.
+        from lightning_fabric import Fabric
+
         devices.keep_memory()
         precision = PRECISION[settings.precision]
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # vaelab says what it does
