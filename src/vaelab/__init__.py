@@ -10,8 +10,8 @@ either; ``run.vae`` encodes, decodes, reconstructs and samples. `evaluate`, `dia
 and `codes` measure runs, `write_report` shows them on a page, `explore` shows a latent space,
 `write_card` writes a folder to share, `export_model` files for other programs, `fit_prior` improves
 the samples of a run. `sweep` trains many settings and seeds at the same time. `Step` and `epochs`
-are the training loop without a run folder. Names that need torch are imported when they are first used, so
-``import vaelab`` is quick.
+are the training loop without a run folder. Names that need torch are imported when they are first
+used, so ``import vaelab`` is quick.
 """
 
 from __future__ import annotations

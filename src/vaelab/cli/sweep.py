@@ -7,7 +7,7 @@ import argparse
 import vaelab
 from vaelab.cli.arguments import CODE, FILES_KEY, OVERWRITE, QUIET, Command, Document, Option, whole
 from vaelab.cli.measure import compared
-from vaelab.cli.train import MEMORY, facts, recipes_of
+from vaelab.cli.train import facts, recipes_of
 from vaelab.errors import UserError
 
 
@@ -84,6 +84,6 @@ COMMANDS = {
             "files": FILES_KEY,
         },
         settings=True,
-        memory=f"lower --jobs; {MEMORY}",
+        memory="lower --jobs or --train.batch, or use fewer images",
     ),
 }  # fmt: skip

@@ -74,9 +74,9 @@ def _axis(field: Field, given: str | Sequence[Any]) -> Axis:
     values = [field.parse(value) if isinstance(value, str) else value for value in given]
     names_alone = get_origin(field.base) is tuple and str in get_args(field.base)
     if not values or ("" in values and not names_alone):
-        raise UserError(f"{key}: a value is missing; write the values as {key}=A,B")
+        raise UserError(f"--over {key}: a value is missing; write the values as {key}=A,B")
     if twice := [value for i, value in enumerate(values) if value in values[:i]]:
-        raise UserError(f"{key}: has the value {text_of(twice[0])} twice; name each once")
+        raise UserError(f"--over {key}: has the value {text_of(twice[0])} twice; name each once")
     return Values(key, tuple(values))
 
 
@@ -85,8 +85,8 @@ def _range(key: str, low: Any, high: Any, whole: bool) -> Range:
     if not (isinstance(low, kind) and isinstance(high, kind) and low < high):
         numbers = "whole numbers" if whole else "numbers"
         raise UserError(
-            f"{key}: expected a range of {numbers} from low to high, got {low!r} and {high!r}; "
-            f"write it as {key}=LOW..HIGH"
+            f"--over {key}: expected a range of {numbers} from low to high, got {low!r} and "
+            f"{high!r}; write it as {key}=LOW..HIGH"
         )
     return Range(key, low, high, whole)
 
@@ -129,12 +129,12 @@ def name_of(settings: Mapping[str, Any]) -> str:
 
 
 def setting_of(name: str, seed: int) -> str:
-    """The name that all runs of a setting share, whatever their seed.
+    """The name that all runs of a setting share, whatever their seed; "" where only seeds vary.
 
-    >>> setting_of("beta-0.5-seed-42", 42)
-    'beta-0.5'
+    >>> setting_of("beta-0.5-seed-42", 42), setting_of("seed-42", 42)
+    ('beta-0.5', '')
     """
-    return name.removesuffix(f"-seed-{seed}")
+    return f"-{name}".removesuffix(f"-seed-{seed}")[1:]
 
 
 def text_of(value: Any) -> str:

@@ -19,7 +19,20 @@ from vaelab.data import Dataset, anchored, load
 from vaelab.errors import UserError
 from vaelab.evaluation.paired import Comparison
 from vaelab.files import claim, locked, presence
-from vaelab.recipes import Axis, Data, Over, Range, Recipe, Values, axes, grid, override, setting_of
+from vaelab.recipes import (
+    Axis,
+    Data,
+    Over,
+    Range,
+    Recipe,
+    Values,
+    axes,
+    flatten,
+    grid,
+    override,
+    setting_of,
+    text_of,
+)
 from vaelab.runs import Run
 from vaelab.runs import load as load_run
 from vaelab.workflows.compare import SAMPLES, compare
@@ -30,7 +43,10 @@ from vaelab.workflows.search import JOURNAL, Search, value_of
 from vaelab.workflows.studies import check_place, is_study, list_runs, names, standing
 from vaelab.workflows.workers import Layout, Workers, layout
 
-COMPARED = 6  # settings, at most, that the comparison at the end shows
+COMPARED, BEST = (
+    6,
+    3,
+)  # settings, at most, that the comparison at the end of a sweep, a search shows
 
 
 class Sweep(NamedTuple):
@@ -39,15 +55,20 @@ class Sweep(NamedTuple):
     folder: Path
     runs: dict[str, Run]  # the finished runs by name; of a search, the best first
     failed: dict[str, str]  # by name, why a run could not be finished
+    varied: tuple[str, ...]  # of a search: the settings that differ between its trials
     importance: dict[str, float]  # of a search: share of the variation that a setting explains
     comparison: Comparison | None
 
     @property
     def settings(self) -> dict[str, list[Run]]:
-        """The finished runs by setting, which are those that differ only in their seeds."""
+        """The finished runs by setting, which are those that differ only in their seeds.
+
+        Where nothing but seeds varies, the name of the setting is that of the recipe.
+        """
         found: dict[str, list[Run]] = {}
         for name, run in self.runs.items():
-            found.setdefault(setting_of(name, run.recipe.train.seed), []).append(run)
+            setting = setting_of(name, run.recipe.train.seed) or run.recipe.name
+            found.setdefault(setting, []).append(run)
         return found
 
 
@@ -99,7 +120,7 @@ def sweep(
     for one in ends:
         if isinstance(one, Range):
             raise UserError(
-                f"{one.key}: a range is for a search; add --search 40, or name values as "
+                f"--over {one.key}: a range is for a search; add --search 40, or name values as "
                 f"{one.key}={one.low:g},{one.high:g}"
             )
     recipes = {
@@ -120,7 +141,7 @@ def sweep(
         list_runs(folder, dict.fromkeys([*before, *recipes]))
         failed = _carried_out(Listed(left), folder, workers, console, overwrite)
         done = {name: load_run(folder / name) for name in recipes if name not in failed}
-        return _ended(Sweep(folder, done, failed, {}, None), workers, console, compared)
+        return _ended(Sweep(folder, done, failed, (), {}, None), workers, console, compared)
 
 
 def _prepared(recipe: Recipe, loaded: Callable[[Data], Dataset], console: Console) -> Job:
@@ -178,7 +199,8 @@ def _searched(
         with Workers(shape.jobs, console) as workers:
             failed = _carried_out(search, folder, workers, console) | search.refused
             done = {name: load_run(folder / name) for name in search.finished()}
-            result = Sweep(folder, done, failed, search.importance(), None)
+            varied = tuple(one.key for one in ends)
+            result = Sweep(folder, done, failed, varied, search.importance(), None)
             return _ended(result, workers, console, compared)
 
 
@@ -219,36 +241,44 @@ def _ended(result: Sweep, workers: Workers, console: Console, compared: bool) ->
 def _chosen(result: Sweep, console: Console) -> dict[str, list[Run]]:
     """The settings that are compared: complete ones, and of many the best."""
     settings = result.settings
-    most = max(map(len, settings.values()), default=0)
-    whole = {name: runs for name, runs in settings.items() if len(runs) == most}
+    seeds = max(map(len, settings.values()), default=0)
+    whole = {name: runs for name, runs in settings.items() if len(runs) == seeds}
     if lacking := [*(settings.keys() - whole.keys())]:
         console.say(f"not compared, because a seed is missing: {', '.join(sorted(lacking))}")
-    if len(whole) <= COMPARED:
+    most = BEST if result.varied else COMPARED
+    if len(whole) <= most:
         return whole
     if all("validation" in run.history[-1] for runs in whole.values() for run in runs):
         whole = dict(sorted(whole.items(), key=lambda one: mean(map(value_of, one[1]))))
         which = "with the lowest validation values"
     else:
         which = "that come first, because there are no validation images to choose by"
-    console.say(f"compared are the {COMPARED} settings {which}")
-    return dict([*whole.items()][:COMPARED])
+    console.say(f"compared are the {most} settings {which}")
+    return dict([*whole.items()][:most])
 
 
 def _table(result: Sweep) -> list[str]:
     """A line for each setting: how many runs, and means over them with standard deviations."""
-    rows = [("setting", "runs", "validation", "measured")]
+    rows = [("setting", "runs", "validation", "measured", *result.varied)]
     for name, runs in result.settings.items():
-        validation = (
-            _spread([value_of(run) for run in runs])
-            if all("validation" in run.history[-1] for run in runs)
-            else ""
-        )
+        chosen_by = all("validation" in run.history[-1] for run in runs)
         found = [run.results for run in runs]
         values = _spread([one.get("bound", one["loss"]) for one in found])
-        rows.append((name, str(len(runs)), validation, f"{values} ({found[0]['split']})"))
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows] if len(rows) > 1 else []  # fmt: skip
+        flat = flatten(runs[0].recipe)
+        rows.append((
+            name,
+            str(len(runs)),
+            _spread([value_of(run) for run in runs]) if chosen_by else "none",
+            f"{values} ({found[0]['split']})",
+            *(text_of(flat[key]) for key in result.varied),
+        ))  # fmt: skip
+    if len(rows) == 1:
+        return []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def _spread(values: Sequence[float]) -> str:

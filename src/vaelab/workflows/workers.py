@@ -92,11 +92,9 @@ class Workers:
     """Processes that carry out tasks; leaving the context ends them, and they save their runs."""
 
     def __init__(self, count: int, console: Console) -> None:
-        self.console = console
+        self.count, self.console = count, console
         self.selector = selectors.DefaultSelector()
-        self.every: list[_Worker] = []
-        for _ in range(count):
-            self._start()
+        self.every: list[_Worker] = []  # started when there is a task for them
 
     def __enter__(self) -> Self:
         return self
@@ -122,11 +120,6 @@ class Workers:
                 worker.output.close()
             self.selector.close()
 
-    def _start(self) -> None:
-        worker = _Worker()
-        self.every.append(worker)
-        self.selector.register(worker.output, selectors.EVENT_READ, worker)
-
     @property
     def busy(self) -> list[Task]:
         """The tasks in hand."""
@@ -135,11 +128,15 @@ class Workers:
     @property
     def free(self) -> bool:
         """Whether a process has nothing to do."""
-        return any(not worker.task for worker in self.every)
+        return len(self.busy) < self.count
 
     def give(self, task: Task) -> None:
         """Let a free process carry out a task."""
-        worker = next(worker for worker in self.every if not worker.task)
+        worker = next((worker for worker in self.every if not worker.task), None)
+        if worker is None:
+            worker = _Worker()
+            self.every.append(worker)
+            self.selector.register(worker.output, selectors.EVENT_READ, worker)
         worker.task = task
         worker.send(task)
 
@@ -159,6 +156,5 @@ class Workers:
                 self.every.remove(worker)
                 worker.end()
                 worker.output.close()
-                self._start()
             if task:
                 yield task, answer
