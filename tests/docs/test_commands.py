@@ -36,7 +36,14 @@ PAGES = [
     *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "LOG.md"),
     *sorted((ROOT / "docs" / "how-to").glob("*.md")),
 ]
-REDUCED = {"samples": "20", "seeds": "2", "images": "40", "n": "4", "train.epochs": "1"}
+REDUCED = {
+    "samples": "20",
+    "seeds": "2",
+    "images": "40",
+    "n": "4",
+    "train.epochs": "1",
+    "search": "2",
+}
 SMALL = [
     "--train.epochs=1",
     "--train.threads=1",
@@ -194,7 +201,9 @@ def test_a_command_of_the_pages_runs(command: str, workspace: Path) -> None:
     if "card" in words[1:] and words[0] != "card" and not Path("card").exists():
         provide("runs/mlp-20d")
         vaelab.write_card("runs/mlp-20d", "card", quiet=True)
-    trains = words[0] == "train" or (words[0] == "compare" and not words[1].startswith("runs/"))
+    trains = words[0] in ("train", "sweep") or (
+        words[0] == "compare" and not words[1].startswith("runs/")
+    )
     small = SMALL if trains else []
     if "--resume" in words:
         small = []

@@ -60,32 +60,24 @@ def test_runs_that_differ_in_the_seed_are_one_column_of_the_comparison(swept: Pa
     assert [*uneven] == NAMES[:3]
 
 
-def test_the_same_command_keeps_what_is_finished_and_adds_what_is_new(
+def test_a_sweep_is_extended_and_a_run_that_fails_stops_no_other(
     swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """One run is missing, the others are kept, and a third value diverges."""
     out = Path(shutil.copytree(swept, tmp_path / "out"))
     shutil.rmtree(out / NAMES[1])
-    over = ["--over", "objective.beta=0.5,2", "--seeds", "2", "--no-compare"]
+    over = ["--over", "objective.beta=0.5,1e38,2", "--seeds", "2", "--no-compare"]
     words = ["sweep", "quickstart", *over, "--out", str(out), *flags(GIVEN)]
-    assert main([*words, "--jobs", "1"]) == 0
-    assert "4 runs, 3 of them finished" in (said := capsys.readouterr().out)
-    assert "1 process with 1 thread each (as --jobs says)" in said
+    assert main([*words, "--jobs", "1"]) == 2
+    captured = capsys.readouterr()
+    assert "6 runs, 3 of them finished" in captured.out
+    assert "1 process with 1 thread each (as --jobs says)" in captured.out
+    assert "beta-1e+38-seed-7: failed: epoch 1: a moment of the optimiser" in captured.out
+    assert "2 runs failed (beta-1e+38-seed-7, beta-1e+38-seed-8), the others" in captured.err
     for name in NAMES:
         assert outcome(out / name) == outcome(swept / name)
-    assert json.loads((out / "study.json").read_text()) == NAMES
-
-
-def test_a_run_that_fails_stops_no_other(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    words = ["sweep", "quickstart", "--out", str(out), "--jobs", "1", *flags(GIVEN)]
-    assert main([*words, "--over", "train.learning_rate=1e30,0.001"]) == 2
-    captured = capsys.readouterr()
-    assert "learning-rate-1e+30: failed: epoch 1" in captured.out
-    assert "1 run failed (learning-rate-1e+30), the others are finished" in captured.err
-    assert vaelab.load(out / "learning-rate-0.001").finished
-    assert "fewer than two settings are finished" in captured.out
+    names = json.loads((out / "study.json").read_text())
+    assert names == [*NAMES, "beta-1e+38-seed-7", "beta-1e+38-seed-8"]
 
 
 def test_an_interrupted_sweep_goes_on_where_it_stopped(
@@ -97,12 +89,11 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(
     given = GIVEN | settings
     words = ["sweep", "quickstart", "--seeds", "2", "--jobs", "2", *flags(given)]
     command = start(*words, "--out", tmp_path / "out")
-    names = ["seed-7", "seed-8"]
-    wait_until(lambda: all((tmp_path / "out" / n / "last.pt").exists() for n in names), 60)
+    wait_until(lambda: any((tmp_path / "out").glob("*/last.pt")), 60)
     ended = command.kill(signal.SIGINT)
     assert ended.code == 130
     assert "run the same command again to continue" in ended.err
-    assert not any((tmp_path / "out" / name / "results.json").exists() for name in names)
+    assert len([*(tmp_path / "out").glob("*/results.json")]) < 2
     again = start(*words, "--out", tmp_path / "out").wait()
     assert again.code == 0, again.err
     assert "fewer than two settings" in again.out
@@ -159,6 +150,7 @@ def test_other_recipes_in_the_folder_are_refused(
 
 def test_processes_and_threads_fit_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vaelab.devices.cores", lambda: 8)
+    monkeypatch.setattr("vaelab.devices.threads", lambda asked: (8, ""))
     monkeypatch.setattr("vaelab.devices.memory", lambda: (1000.0, 100_000.0))
     assert layout(100)[:2] == (8, 1)
     assert layout(2)[:2] == (2, 4)

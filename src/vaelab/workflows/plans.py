@@ -14,7 +14,7 @@ from vaelab.workflows.interruptions import interruptions
 from vaelab.workflows.worker import Answer, Task
 from vaelab.workflows.workers import Workers
 
-TICK = 0.5  # seconds between two looks at the runs in progress
+TICK = 0.2  # seconds between two looks at the runs in progress
 
 
 class Plan(Protocol):

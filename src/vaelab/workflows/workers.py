@@ -32,6 +32,8 @@ class Layout(NamedTuple):
 def layout(runs: int, jobs: int = 0, threads: int = 0, gpu: bool = False) -> Layout:
     """Share the cores and the memory out among the processes; 0 where it is to be chosen.
 
+    As many processes as cores, with as many threads as `devices.threads` allows for all of them.
+
     >>> layout(1, jobs=2, threads=1)
     Layout(jobs=1, threads=1, why='as --jobs says')
     """
@@ -46,7 +48,7 @@ def layout(runs: int, jobs: int = 0, threads: int = 0, gpu: bool = False) -> Lay
         elif fitting < jobs:
             jobs, why = fitting, f"{free:,.0f} MiB of free memory, {ROOM * needed:,.0f} a process"
     jobs = min(jobs, runs)
-    return Layout(jobs, threads or max(1, cores // jobs), why)
+    return Layout(jobs, threads or max(1, devices.threads(0)[0] // jobs), why)
 
 
 class _Worker:
