@@ -5,7 +5,8 @@
 For each recipe, `vaelab sweep RECIPE --seeds 8` and 8 times `vaelab train RECIPE --train.seed S`
 run in turn, as commands of their own, so importing torch and reading the data count. The number of
 epochs is that of the option; figures, report and results are those of any run. A single run has a
-thread for each core, as on an idle machine. The order within each pair alternates. Quote the median of the ratios, never a single time.
+thread for each core, as on an idle machine, or as many as --threads says: on a busy one, fewer are
+faster. The order within each pair alternates. Quote the median of the ratios, never a single time.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def seconds(commands: list[list[str]]) -> float:
     return time.perf_counter() - begun
 
 
-def pair(recipe: str, seeds: int, epochs: int, first: str) -> dict[str, float]:
+def pair(recipe: str, seeds: int, epochs: int, threads: int, first: str) -> dict[str, float]:
     """The seconds of a sweep and of single runs, the `first` of them first."""
     settings = [f"--train.epochs={epochs}"]
     found = {}
@@ -43,7 +44,7 @@ def pair(recipe: str, seeds: int, epochs: int, first: str) -> dict[str, float]:
             "single": [
                 [
                     *("train", recipe, f"--train.seed={42 + i}", "--out", f"{folder}/{i}"),
-                    *(f"--train.threads={devices.cores()}", *settings),
+                    *(f"--train.threads={threads}", *settings),
                 ]
                 for i in range(seeds)
             ],
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=0, help="of each run (0: a few)")
+    parser.add_argument("--threads", type=int, default=devices.cores(), help="of a single run")
     parser.add_argument("--recipes", nargs="+", default=["mlp-2d", "quickstart"])
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "results" / "sweep.json"
@@ -69,7 +71,8 @@ def main() -> None:
         epochs = arguments.epochs or {"mlp-2d": 3, "quickstart": 80}.get(recipe, 3)
         rows = []
         for i in range(arguments.pairs):
-            rows.append(pair(recipe, arguments.seeds, epochs, ("sweep", "single")[i % 2]))
+            first = ("sweep", "single")[i % 2]
+            rows.append(pair(recipe, arguments.seeds, epochs, arguments.threads, first))
             print(f"{recipe}, pair {i + 1}: {rows[-1]}", flush=True)
         ratios = [row["ratio"] for row in rows]
         median = statistics.median(ratios)
@@ -78,6 +81,7 @@ def main() -> None:
     result = {
         "what": f"seconds of a sweep of {arguments.seeds} seeds / of as many single runs",
         "recipes": recipes,
+        "threads_of_single_runs": arguments.threads,
         "cores": devices.cores(),
         "processor": devices.processor(),
         "torch": torch.__version__,

@@ -91,28 +91,38 @@ def _range(key: str, low: Any, high: Any, whole: bool) -> Range:
     return Range(key, low, high, whole)
 
 
-def grid(recipe: Recipe, over: Sequence[Values], seeds: int = 0) -> dict[str, Recipe]:
+def grid(recipe: Recipe, over: Sequence[Axis], seeds: int = 0) -> dict[str, Recipe]:
     """Return the recipes of all combinations by readable names, which are safe for folders.
 
     >>> runs = grid(Recipe(), [Values("objective.beta", (0.5, 1.0))], seeds=2)
     >>> [*runs]
     ['beta-0.5-seed-42', 'beta-0.5-seed-43', 'beta-1-seed-42', 'beta-1-seed-43']
     """
-    first = recipe.train.seed
+    axes, first = [_values(one) for one in over], recipe.train.seed
     if seeds:
-        over = [*over, Values("train.seed", tuple(range(first, first + seeds)))]
-    keys = [one.key for one in over]
+        axes.append(Values("train.seed", tuple(range(first, first + seeds))))
+    keys = [one.key for one in axes]
     if doubled := {key for key in keys if keys.count(key) > 1}:
         raise UserError(f"{min(doubled)}: is varied twice, by --seeds and --over; leave one out")
-    if not over:
+    if not axes:
         raise UserError("sweep: nothing varies; add --seeds 8 or --over objective.beta=0.5,1,2")
-    if (count := prod(len(one.values) for one in over)) > MOST:
+    if (count := prod(len(one.values) for one in axes)) > MOST:
         raise UserError(f"sweep: {count:,} runs are more than {MOST:,}; name fewer values or seeds")
     runs: dict[str, Recipe] = {}
-    for values in product(*(one.values for one in over)):
+    for values in product(*(one.values for one in axes)):
         settings = dict(zip(keys, values, strict=True))
         runs[_free(name_of(settings), runs)] = override(recipe, settings)
     return runs
+
+
+def _values(axis: Axis) -> Values:
+    if isinstance(axis, Values):
+        return axis
+    key, low, high = axis.key, axis.low, axis.high
+    raise UserError(
+        f"--over {key}: a range is for a search; add --search 40, or name values as "
+        f"{key}={low:g},{high:g}"
+    )
 
 
 def name_of(settings: Mapping[str, Any]) -> str:

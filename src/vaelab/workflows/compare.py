@@ -49,9 +49,8 @@ def compare(
     """Evaluate runs on the same test images with the same noise, and write a report.
 
     Args:
-        what: Runs, their folders, the folder of a study (all its runs; those of a sweep that differ
-            only in their seeds are one column), or names or .toml files of recipes, which are
-            trained first.
+        what: Runs, their folders, the folder of a study (of a sweep, each setting),
+            or names or .toml files of recipes, which are trained first.
         out: The folder of the comparison; by default runs/A-vs-B (with `seeds` -seeds), and for a
             single study its own folder.
         seeds: Train every recipe, including those of runs, with the seeds 0 .. N-1. Finished runs
@@ -88,9 +87,8 @@ def compare(
     folder, console = _folder(out, words, given, bool(seeds)), Console(quiet)
     claim(folder, FILES)
     runs = _trained(given, folder, seeds, overwrite, quiet)
-    count = max(len(several) for several in runs.values())
     evaluated = _evaluated(runs, data, samples, images, console)
-    comparison = paired.comparison(evaluated, count if count > 1 else 0)
+    comparison = paired.comparison(evaluated, _seeds(runs))
     console.live("plotting")
     files = tuple(write(comparison, folder, lang))
     console.say("\n".join(["", brief(comparison, lang or "en"), *map(str, files)]))
@@ -233,6 +231,12 @@ def _trained(
             recipe = override(_recipe(one), {"train.seed": seed})
             runs[name].append(trained(recipe, out / name / f"seed-{seed}", overwrite, quiet))
     return runs
+
+
+def _seeds(runs: Mapping[str, Sequence[Run]]) -> int:
+    """How many seeds each setting was trained with; 0 where there is one run of each."""
+    count = max(len(several) for several in runs.values())
+    return count if count > 1 else 0
 
 
 def _by_setting(runs: Mapping[str, Run]) -> dict[str, list[Run]]:

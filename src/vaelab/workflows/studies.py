@@ -88,10 +88,12 @@ def standing(recipe: Recipe, folder: Path, overwrite: bool = False) -> Run | Non
         return None
     old, wanted = load_run(folder), replace(recipe, data=anchored(recipe.data))
     was, new = flatten(old.recipe), flatten(wanted)
+    raised = recipe.train.steps and was["train.epochs"] > new["train.epochs"]  # by train.steps
+    free = {*FREE, "train.epochs"} if raised else FREE
     changed = [
         key
         for key in new
-        if was[key] != new[key] and key not in FREE and not key.startswith("figures.")
+        if was[key] != new[key] and key not in free and not key.startswith("figures.")
     ]
     if not changed:
         return old

@@ -7,7 +7,7 @@ OUT/search.log    of a search: Optuna's journal, by which several machines share
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import mean, stdev
@@ -25,7 +25,6 @@ from vaelab.recipes import (
     Over,
     Range,
     Recipe,
-    Values,
     axes,
     flatten,
     grid,
@@ -116,32 +115,11 @@ def sweep(
     if search:
         _check_search(base, ends, seeds, folder)
         return _searched(base, ends, folder, search, jobs, compared)
-    values = [one for one in ends if isinstance(one, Values)]
-    for one in ends:
-        if isinstance(one, Range):
-            raise UserError(
-                f"--over {one.key}: a range is for a search; add --search 40, or name values as "
-                f"{one.key}={one.low:g},{one.high:g}"
-            )
     recipes = {
         name: _prepared(one, loaded, Console(quiet=True)).recipe
-        for name, one in grid(base.recipe, values, seeds).items()
+        for name, one in grid(base.asked, ends, seeds).items()
     }
-    left = {
-        name: one
-        for name, one in recipes.items()
-        if not ((run := standing(one, folder / name, overwrite)) and run.finished)
-    }
-    introduce(base)
-    console.say(f"{len(recipes)} runs, {len(recipes) - len(left)} of them finished")
-    shape = _layout(base, len(left), jobs)
-    left = {name: _on(one, shape) for name, one in left.items()}
-    with locked(folder), Workers(shape.jobs, console) as workers:
-        before = names(folder) if is_study(folder) else []
-        list_runs(folder, dict.fromkeys([*before, *recipes]))
-        failed = _carried_out(Listed(left), folder, workers, console, overwrite)
-        done = {name: load_run(folder / name) for name in recipes if name not in failed}
-        return _ended(Sweep(folder, done, failed, (), {}, None), workers, console, compared)
+    return _swept(base, recipes, folder, jobs, overwrite, compared)
 
 
 def _prepared(recipe: Recipe, loaded: Callable[[Data], Dataset], console: Console) -> Job:
@@ -162,6 +140,32 @@ def _layout(base: Job, runs: int, jobs: int) -> Layout:
 
 def _on(recipe: Recipe, shape: Layout) -> Recipe:
     return override(recipe, {"train.threads": shape.threads})
+
+
+def _swept(
+    base: Job,
+    recipes: Mapping[str, Recipe],
+    folder: Path,
+    jobs: int,
+    overwrite: bool,
+    compared: bool,
+) -> Sweep:
+    """Train all combinations, which have been checked."""
+    left = {
+        name: one
+        for name, one in recipes.items()
+        if not ((run := standing(one, folder / name, overwrite)) and run.finished)
+    }
+    introduce(base)
+    base.say(f"{len(recipes)} runs, {len(recipes) - len(left)} of them finished")
+    shape = _layout(base, len(left), jobs)
+    left = {name: _on(one, shape) for name, one in left.items()}
+    with locked(folder), Workers(shape.jobs, base.console) as workers:
+        before = names(folder) if is_study(folder) else []
+        list_runs(folder, dict.fromkeys([*before, *recipes]))
+        failed = _carried_out(Listed(left), folder, workers, base.console, overwrite)
+        done = {name: load_run(folder / name) for name in recipes if name not in failed}
+        return _ended(Sweep(folder, done, failed, (), {}, None), workers, base.console, compared)
 
 
 def _check_search(base: Job, ends: Sequence[Axis], seeds: int, folder: Path) -> None:
@@ -186,7 +190,7 @@ def _searched(
     console = base.console
     claim(folder, ())
     with presence(folder) as sign:
-        search = Search(base.recipe, ends, folder, total, sign, console)
+        search = Search(base.asked, ends, folder, total, sign, console)
         introduce(base)
         for one in ends:
             if isinstance(one, Range):
@@ -195,7 +199,7 @@ def _searched(
         console.say(f"{total} trials, {search.done} of them finished; the value is the validation "
             "bound at beta = 1")  # fmt: skip
         shape = _layout(base, total - search.done, jobs)
-        search.recipe = _on(base.recipe, shape)
+        search.recipe = _on(base.asked, shape)
         with Workers(shape.jobs, console) as workers:
             failed = _carried_out(search, folder, workers, console) | search.refused
             done = {name: load_run(folder / name) for name in search.finished()}
