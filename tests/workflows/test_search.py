@@ -119,6 +119,7 @@ def test_a_trial_of_a_process_that_ended_is_taken_over_and_no_other(tmp_path: Pa
         second.trained(name, [3.0])
         second.search.told(name, Answer("finished"))
         assert second.search.finished() == [name]
+        assert second.search.elsewhere == 0
 
 
 def test_a_refused_combination_is_reported_and_the_next_is_tried(
@@ -140,6 +141,14 @@ def test_another_search_in_the_folder_is_refused(machine: Machine) -> None:
     with pytest.raises(vaelab.UserError, match=r"holds a search with another train\.epochs"):
         Machine(machine.folder, **{"train.epochs": 9})
     Machine(machine.folder, **{"train.threads": 2}).held.close()  # decides nothing
+
+
+def test_a_sweep_and_a_search_do_not_share_a_folder(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sweep", "quickstart", "--out", str(machine.folder), "--seeds", "2", *flags(SMALL)]
+    assert main(words) == 2
+    assert "holds a search; choose another --out" in capsys.readouterr().err
 
 
 def test_settings_that_matter_more_have_the_larger_importance(machine: Machine) -> None:

@@ -31,7 +31,7 @@ class Plan(Protocol):
         """Return the next run, None if there is none (now)."""
 
     def told(self, name: str, answer: Answer) -> str:
-        """Take note of how a run ended; return a remark for its line."""
+        """Take note of how a run ended; return a remark if the plan ended it."""
 
     def hopeless(self, names: Collection[str]) -> Collection[str]:
         """Return those of the runs in progress that are to be stopped."""
@@ -84,9 +84,9 @@ def carry_out(
             for task, answer in workers.answers(TICK):
                 name = _name(task)
                 remark = plan.told(name, answer)
-                if answer.status == "failed":
-                    failed[name] = answer.text
-                    remark = f"failed: {answer.text}"
+                if answer.status != "finished" and not remark:
+                    failed[name] = answer.text or "interrupted"
+                    remark = f"{answer.status}: {failed[name]}"
                 said = remark or ("evaluated" if plan.weights else _results(out / name))
                 seconds = duration(time.monotonic() - begun[name])
                 console.say(f"{name}: {said} ({plan.done} of {plan.total}, {seconds})")

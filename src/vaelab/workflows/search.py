@@ -94,6 +94,14 @@ class Search:
     def done(self) -> int:
         return len(self._named(finished=True))
 
+    @property
+    def elsewhere(self) -> int:
+        """How many trials are in progress in other processes."""
+        return sum(
+            not one.state.is_finished() and one.user_attrs.get("owner") != self.sign
+            for one in self._named().values()
+        )
+
     def _named(self, finished: bool = False) -> dict[str, Any]:
         """The trials by the names of their runs; of those that were taken over, the last."""
         trials = self.study.get_trials(deepcopy=False)
@@ -147,12 +155,14 @@ class Search:
         if answer.status == "finished":
             self._report(name, trial)
             self.study.tell(trial, value_of(load(self.folder / name)))
-        else:
-            failed = answer.status == "failed"
-            self.study.tell(trial, state=states.FAIL if failed else states.PRUNED)
-        with merging(self.folder):
-            list_runs(self.folder, self.finished())
-        return "pruned: worse than the median" if answer.status == "interrupted" else ""
+            with merging(self.folder):
+                list_runs(self.folder, self.finished())
+        elif answer.status == "failed":
+            self.study.tell(trial, state=states.FAIL)
+        elif name in self.stopped:  # else its process was interrupted: it is taken over later
+            self.study.tell(trial, state=states.PRUNED)
+            return "pruned: worse than the median"
+        return ""
 
     def hopeless(self, names: Collection[str]) -> Collection[str]:
         """Report the new epochs of the trials in progress; return those to be pruned."""

@@ -109,17 +109,25 @@ def sweep(
     """
     console, ends = Console(quiet), axes(recipe, over or {})
     folder = Path(out or Path("runs") / f"{recipe.name}-{'search' if search else 'sweep'}")
-    check_place(folder, overwrite, extended=True)
+    _check_folder(folder, bool(search), overwrite)
     loaded = cache(load)
     base = _prepared(recipe, loaded, console)
     if search:
-        _check_search(base, ends, seeds, folder)
+        _check_search(base, ends, seeds)
         return _searched(base, ends, folder, search, jobs, compared)
     recipes = {
         name: _prepared(one, loaded, Console(quiet=True)).recipe
         for name, one in grid(base.asked, ends, seeds).items()
     }
     return _swept(base, recipes, folder, jobs, overwrite, compared)
+
+
+def _check_folder(folder: Path, search: bool, overwrite: bool) -> None:
+    """Raise a `UserError` where the folder holds something else than a sweep, or a search."""
+    check_place(folder, overwrite, extended=True)
+    if is_study(folder) and (folder / JOURNAL).exists() != search:
+        holds = "a study that is no search" if search else "a search"
+        raise UserError(f"{folder}: holds {holds}; choose another --out")
 
 
 def _prepared(recipe: Recipe, loaded: Callable[[Data], Dataset], console: Console) -> Job:
@@ -168,7 +176,7 @@ def _swept(
         return _ended(Sweep(folder, done, failed, (), {}, None), workers, base.console, compared)
 
 
-def _check_search(base: Job, ends: Sequence[Axis], seeds: int, folder: Path) -> None:
+def _check_search(base: Job, ends: Sequence[Axis], seeds: int) -> None:
     if seeds:
         raise UserError("sweep: a search trains one seed a trial; leave --seeds or --search out")
     if not ends:
@@ -180,8 +188,6 @@ def _check_search(base: Job, ends: Sequence[Axis], seeds: int, folder: Path) -> 
             "data.validation: a search chooses by validation images, of which there are none; "
             "set data.validation to 0.1"
         )
-    if is_study(folder) and not (folder / JOURNAL).exists():
-        raise UserError(f"{folder}: holds a study that is no search; choose another --out")
 
 
 def _searched(
@@ -203,6 +209,9 @@ def _searched(
         with Workers(shape.jobs, console) as workers:
             failed = _carried_out(search, folder, workers, console) | search.refused
             done = {name: load_run(folder / name) for name in search.finished()}
+            if search.elsewhere:
+                trials = f"{search.elsewhere} trial{'s' * (search.elsewhere > 1)}"
+                console.say(f"{trials} still run in other processes, and are not in the table")
             varied = tuple(one.key for one in ends)
             result = Sweep(folder, done, failed, varied, search.importance(), None)
             return _ended(result, workers, console, compared)
