@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from vaelab.errors import UserError, needed
 from vaelab.files import is_present, merging, note
 from vaelab.recipes import Axis, Range, Recipe, flatten, override, text_of
@@ -24,7 +26,7 @@ from vaelab.workflows.console import Console
 from vaelab.workflows.studies import FREE, list_runs
 from vaelab.workflows.worker import Answer
 
-JOURNAL = "search.log"
+JOURNAL, LOCK = "search.log", ".search"
 TRIALS = 5  # trials that end before the first is pruned
 ENOUGH = 10  # finished trials from which the importance of settings is estimated
 
@@ -64,9 +66,9 @@ class Search:
         with merging(folder), warnings.catch_warnings():
             warnings.simplefilter("ignore", self.optuna.exceptions.ExperimentalWarning)
             journal = self.optuna.storages.journal
-            storage = self.optuna.storages.JournalStorage(
-                journal.JournalFileBackend(str(folder / JOURNAL))
-            )
+            # Optuna's own locks outlive a process that is killed; this one does not.
+            backend = journal.JournalFileBackend(str(folder / JOURNAL), FileLock(folder / LOCK))
+            storage = self.optuna.storages.JournalStorage(backend)
             self.study = self.optuna.create_study(
                 study_name="vaelab",
                 storage=storage,

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Literal
@@ -44,7 +45,7 @@ class Answer(msgspec.Struct, frozen=True):
 def main() -> None:
     """Carry out tasks until the input ends."""
     # What libraries print goes to stderr, so that answers are alone.
-    with os.fdopen(os.dup(1), "wb") as answers:
+    with os.fdopen(os.dup(1), "wb", buffering=0) as answers:
         os.dup2(2, 1)
         tasks: SimpleQueue[Task | None] = SimpleQueue()
         working = threading.Event()
@@ -63,8 +64,8 @@ def main() -> None:
                 answer = Answer("interrupted", str(interruption))
             finally:
                 working.clear()
-            answers.write(msgspec.json.encode(answer) + b"\n")
-            answers.flush()
+            with suppress(BrokenPipeError):  # the command was killed; the input has ended, too
+                answers.write(msgspec.json.encode(answer) + b"\n")
 
 
 def _listen(tasks: SimpleQueue[Task | None]) -> None:
