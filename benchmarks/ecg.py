@@ -30,7 +30,7 @@ from vaelab.data import ecg, windows
 from vaelab.evaluation.steps import overlaid, step_scores
 from vaelab.plots import Look, encode
 from vaelab.plots.series import signal_scores
-from vaelab.workflows.compare import trained
+from vaelab.workflows.studies import trained
 
 HERE = Path(__file__).parent
 RESULT, PAGE = HERE / "results" / "ecg.json", HERE.parent / "docs" / "signals.md"

@@ -28,7 +28,7 @@ from vaelab import devices
 from vaelab.data import Batches
 from vaelab.data import load as load_data
 from vaelab.evaluation.likelihood import log_likelihood
-from vaelab.workflows.compare import trained
+from vaelab.workflows.studies import trained
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results", HERE.parent / "docs" / "models.md"

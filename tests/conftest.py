@@ -85,6 +85,7 @@ TINY: dict[str, Any] = {
     "figures.samples": 4,
 }
 BARE = {"figures.format": []}  # plotting takes four fifths of so small a training
+SMALL = TINY | BARE
 # The files of a run that depend on when and how it was made.
 CLOCK = {"environment.json", "times.jsonl", "report.html"}
 

@@ -9,8 +9,9 @@
 either; ``run.vae`` encodes, decodes, reconstructs and samples. `evaluate`, `diagnose`, `compare`
 and `codes` measure runs, `write_report` shows them on a page, `explore` shows a latent space,
 `write_card` writes a folder to share, `export_model` files for other programs, `fit_prior` improves
-the samples of a run. `Step` and `epochs` are the training loop without a run folder. Names that
-need torch are imported when they are first used, so ``import vaelab`` is quick.
+the samples of a run. `sweep` trains many settings and seeds at the same time. `Step` and `epochs`
+are the training loop without a run folder. Names that need torch are imported when they are first
+used, so ``import vaelab`` is quick.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from vaelab.workflows.score import score
     from vaelab.workflows.score_steps import score_steps
     from vaelab.workflows.studies import train_all
+    from vaelab.workflows.sweep import Sweep, sweep
     from vaelab.workflows.track import track
     from vaelab.workflows.train import resume, train
 
@@ -56,6 +58,7 @@ __all__ = [
     "Row",
     "Run",
     "Step",
+    "Sweep",
     "Tracker",
     "UserError",
     "codes",
@@ -75,6 +78,7 @@ __all__ = [
     "score",
     "score_steps",
     "study",
+    "sweep",
     "track",
     "train",
     "train_all",
@@ -95,6 +99,8 @@ _NEED_TORCH = {
     "train": "workflows.train",
     "resume": "workflows.train",
     "train_all": "workflows.studies",
+    "Sweep": "workflows.sweep",
+    "sweep": "workflows.sweep",
     "codes": "workflows.codes",
     "compare": "workflows.compare",
     "evaluate": "workflows.evaluate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import os
 import platform
 import sys
@@ -58,10 +59,7 @@ def threads(asked: int) -> tuple[int, str]:
     """
     if _CHOSEN.get() and asked in (0, _CHOSEN.get()):
         return _CHOSEN.get(), ""
-    allowed = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    allowed = max(1, min(allowed, _quota()))
+    allowed = cores()
     idle = _idle_cores()
     count = asked or max(1, min(torch.get_num_threads(), allowed, round(idle)))
     if count > allowed:
@@ -77,6 +75,14 @@ def threads(asked: int) -> tuple[int, str]:
             f"{remedy}"
         )
     return count, ""
+
+
+def cores() -> int:
+    """How many CPU cores this process may use."""
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, min(allowed, _quota()))
 
 
 def _idle_cores(seconds: float = 0.2) -> float:
@@ -160,6 +166,24 @@ def peak_memory(device: torch.device) -> Callable[[], float | None]:
     except OSError:
         return lambda: None
     return lambda: _memory("VmHWM") - _memory("RssFile") - before
+
+
+def memory() -> tuple[float, float]:
+    """MiB that this process has needed at most, and that are free; infinite where unknown.
+
+    Free is what Linux says, within the limit of the container (cgroup v2).
+    """
+    try:
+        words = [line.split() for line in Path("/proc/meminfo").read_text().splitlines()]
+        free = next(int(word[1]) for word in words if word[0] == "MemAvailable:") / 1024
+        needed = _memory("VmHWM")
+    except (OSError, ValueError, IndexError, StopIteration):
+        return 0.0, math.inf
+    with suppress(OSError, ValueError):  # the limit is "max" where there is none
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        free = min(free, (limit - used) / 2**20)
+    return needed, free
 
 
 def _memory(name: str) -> float:

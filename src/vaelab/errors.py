@@ -12,6 +12,7 @@ from typing import Any
 EXTRAS = {
     "zuko": "flows", "vector_quantize_pytorch": "codes", "pandas": "tables", "pyarrow": "tables",
     "onnx": "onnx", "onnxscript": "onnx", "onnx_ir": "onnx",
+    "optuna": "sweep",
 }  # fmt: skip
 
 

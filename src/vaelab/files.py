@@ -192,6 +192,36 @@ def merging(folder: Path, seconds: float = 60) -> Iterator[str]:
             lock.release()
 
 
+@contextmanager
+def presence(folder: Path) -> Iterator[str]:
+    """Show that this process works in the folder, however it ends; yields the name of its sign."""
+    sign = f".{secrets.token_hex(8)}.present"
+    try:
+        lock = _lock(folder / sign, 0)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be locked ({error.strerror}); choose a place that can be"
+        ) from None
+    try:
+        yield sign
+    finally:
+        lock.release()
+        (folder / sign).unlink(missing_ok=True)
+
+
+def is_present(folder: Path, sign: str) -> bool:
+    """Return whether the process with this sign works in the folder still."""
+    path = folder / sign
+    if not path.exists():
+        return False
+    try:
+        _lock(path, 0).release()
+    except Timeout:
+        return True
+    path.unlink(missing_ok=True)
+    return False
+
+
 def _lock(path: Path, seconds: float) -> FileLock:
     if path.is_symlink():  # it would be emptied, wherever it points to
         raise OSError(errno.ELOOP, f"{path.name} is a link")

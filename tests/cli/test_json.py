@@ -27,6 +27,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> Path:
     folder = tmp_path_factory.mktemp("json")
     for name in ("a", "b"):
         shutil.copytree(digits_run, folder / name)
+    shutil.copytree(digits_run, folder / "swept" / "seed-42")  # so there is nothing left to train
+    (folder / "swept" / "study.json").write_text('["seed-42"]')
+    (folder / "swept" / ".vaelab").write_text("study.json\n")
     rng = np.random.default_rng(0)
     lines = [f"{rng.normal():.3f},{rng.normal():.3f},{'xy'[i % 2]}" for i in range(80)]
     (folder / "table.csv").write_text("\n".join(["one,two,three", *lines]))
@@ -77,6 +80,7 @@ def answer(
 
 
 WORDS = {
+    "sweep": ["sweep", "quickstart", "--seeds", "1", "--out", "swept", *flags(TINY)],
     "train": ["train", "quickstart", "--out", "trained", "--overwrite", *ONE],
     "fit-prior": ["fit-prior", "a", "--components", "2", "--out", "fitted", "--overwrite"],
     "evaluate": ["evaluate", "a", "--only", "likelihood", *FEW],

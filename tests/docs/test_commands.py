@@ -36,7 +36,14 @@ PAGES = [
     *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "LOG.md"),
     *sorted((ROOT / "docs" / "how-to").glob("*.md")),
 ]
-REDUCED = {"samples": "20", "seeds": "2", "images": "40", "n": "4", "train.epochs": "1"}
+REDUCED = {
+    "samples": "20",
+    "seeds": "2",
+    "images": "40",
+    "n": "4",
+    "train.epochs": "1",
+    "search": "2",
+}
 SMALL = [
     "--train.epochs=1",
     "--train.threads=1",
@@ -196,6 +203,8 @@ def test_a_command_of_the_pages_runs(command: str, workspace: Path) -> None:
         vaelab.write_card("runs/mlp-20d", "card", quiet=True)
     trains = words[0] == "train" or (words[0] == "compare" and not words[1].startswith("runs/"))
     small = SMALL if trains else []
+    if words[0] == "sweep":  # of runs without figures, which are not compared
+        small = [*SMALL, "--figures.format=", "--no-compare"]
     if "--resume" in words:
         small = []
     if words[0] in ("train", "fit-prior", "card") and "--resume" not in words:

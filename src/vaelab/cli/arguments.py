@@ -92,7 +92,7 @@ def parse(name: str, command: Command, words: Sequence[str]) -> argparse.Namespa
     settings, others = split_settings(words)
     if settings and not command.settings:
         raise UserError(
-            f"--{next(iter(settings))}: settings belong to vaelab train and vaelab compare; "
+            f"--{next(iter(settings))}: settings belong to vaelab train, sweep and compare; "
             f"see vaelab {name} --help"
         )
     parser = _Parser(prog=f"vaelab {name}", add_help=False, allow_abbrev=False)

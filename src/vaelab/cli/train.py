@@ -43,7 +43,7 @@ def train(arguments: argparse.Namespace) -> Document:
             "train: name a recipe (vaelab list recipes), a .toml file or data, or --resume a run "
             "folder"
         )
-    recipes = _recipes(arguments.recipe, overrides, quiet=arguments.quiet)
+    recipes = recipes_of(arguments.recipe, overrides, quiet=arguments.quiet)
     given = {name: getattr(arguments, name) for name in ("overwrite", "quiet", "watch", "track")}
     folder = Path(arguments.out) if arguments.out else _default_folder(recipes)
     if len(recipes) == 1:
@@ -54,20 +54,21 @@ def train(arguments: argparse.Namespace) -> Document:
 
 
 def _alone(run: vaelab.Run) -> Document:
-    return {"runs": [_facts(run)], "comparison": None, "files": []}
+    return {"runs": [facts(run)], "comparison": None, "files": []}
 
 
 def _together(runs: Iterable[vaelab.Run], folder: Path, arguments: argparse.Namespace) -> Document:
     """Compare the runs of a study, which have all been trained."""
     comparison = vaelab.compare([folder], quiet=arguments.quiet)
-    return {"runs": [_facts(run) for run in runs], **compared(comparison)}
+    return {"runs": [facts(run) for run in runs], **compared(comparison)}
 
 
-def _facts(run: vaelab.Run) -> Document:
+def facts(run: vaelab.Run) -> Document:
+    """A finished run as a document."""
     return {"run": run.folder, "recipe": run.recipe.name, "results": run.results}
 
 
-def _recipes(name: str, overrides: Mapping[str, str], *, quiet: bool) -> dict[str, Recipe]:
+def recipes_of(name: str, overrides: Mapping[str, str], *, quiet: bool) -> dict[str, Recipe]:
     """The runs of a recipe or a study; for data those of the recipe that fits them."""
     if not _is_data(name):
         recipes = study(name, overrides)
@@ -115,7 +116,7 @@ def fit_prior(arguments: argparse.Namespace) -> Document:
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
     )
-    return _facts(run)
+    return facts(run)
 
 
 def track(arguments: argparse.Namespace) -> Document:

@@ -31,4 +31,4 @@ def as_flags(message: str, command: Command, given: Iterable[str] = ()) -> str:
         return message
     keys = sorted({*(field.key for field in fields()), *given}, key=len, reverse=True)
     pattern = "|".join(map(re.escape, keys))
-    return re.sub(rf"(?<![\w./-])({pattern})(?![\w/]|\.\w)", r"--\1", message)
+    return re.sub(rf"(?<![\w./-])(?<!--over )({pattern})(?![\w/]|[.=]\w)", r"--\1", message)

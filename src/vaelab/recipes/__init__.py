@@ -8,6 +8,7 @@ comes from. Nothing here imports torch.
 
 from vaelab.recipes.citations import bibtex, reference
 from vaelab.recipes.custom import Code, file_of, permit
+from vaelab.recipes.grid import Axis, Over, Range, Values, axes, grid, setting_of, text_of
 from vaelab.recipes.parts import AXES, CHOICES, Part
 from vaelab.recipes.reading import (
     available,
@@ -32,17 +33,22 @@ __all__ = [
     "NUMBERS",
     "ROWS",
     "SWITCH",
+    "Axis",
     "Code",
     "Data",
     "Field",
     "Figures",
     "Model",
     "Objective",
+    "Over",
     "Part",
+    "Range",
     "Recipe",
     "Row",
     "Train",
+    "Values",
     "available",
+    "axes",
     "bibtex",
     "built_in",
     "changes",
@@ -52,6 +58,7 @@ __all__ = [
     "files_of",
     "flatten",
     "from_document",
+    "grid",
     "idle",
     "override",
     "parse",
@@ -62,6 +69,8 @@ __all__ = [
     "refusal",
     "row",
     "sections",
+    "setting_of",
     "study",
+    "text_of",
     "to_toml",
 ]

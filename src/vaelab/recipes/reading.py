@@ -195,14 +195,14 @@ def _build(
     for key, value in document.items():
         if isinstance(value, dict) and value:
             for inner in value:
-                _check_name(f"{key}.{inner}", known, f"{origin}: ")
+                check_name(f"{key}.{inner}", known, f"{origin}: ")
         elif isinstance(value, dict) and key not in sections():
             raise UserError(f"{origin}: there is no section {key}; {nearest(key, sections())}")
         elif not isinstance(value, dict) and key not in ("name", "about", *sections()):
-            _check_name(key, known, f"{origin}: ")
+            check_name(key, known, f"{origin}: ")
     given: dict[str, Any] = {}
     for key, value in overrides.items():
-        field = _check_name(key, known, "")
+        field = check_name(key, known, "")
         if isinstance(value, Number) and hasattr(value, "item"):  # of NumPy, as searches have
             value = value.item()
         given[key] = field.parse(value) if isinstance(value, str) else value
@@ -270,7 +270,7 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _check_name(key: str, known: Mapping[str, Field], origin: str) -> Field:
+def check_name(key: str, known: Mapping[str, Field], origin: str) -> Field:
     if key not in known:
         last = key.rpartition(".")[2]
         initials = {"".join(w[0] for w in k.partition(".")[2].split("_")): k for k in known}

@@ -9,7 +9,7 @@ from vaelab.training.checkpoint import DivergenceError, Facts, History, State, T
 from vaelab.training.loop import Epoch, batch_sizes, epochs
 from vaelab.training.schedules import learning_rate, numbers
 from vaelab.training.step import Step
-from vaelab.training.stopping import best_epoch, exhausted
+from vaelab.training.stopping import best_epoch, counting, exhausted, validated
 from vaelab.training.validation import Terms, terms
 
 __all__ = [
@@ -23,9 +23,11 @@ __all__ = [
     "Terms",
     "batch_sizes",
     "best_epoch",
+    "counting",
     "epochs",
     "exhausted",
     "learning_rate",
     "numbers",
     "terms",
+    "validated",
 ]

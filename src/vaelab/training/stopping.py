@@ -22,11 +22,17 @@ def best_epoch(history: History, warmup: float = 0.0) -> int:
     if "validation" not in history[-1]:
         return int(history[-1]["epoch"])
 
-    def value(entry: dict[str, Any]) -> float:
-        return float(entry["validation"].get("bound", entry["validation"]["loss"]))
+    return int(min(counting(history, warmup) or history, key=validated)["epoch"])
 
-    counting = [entry for entry in history if entry["epoch"] > warmup]
-    return int(min(counting or history, key=value)["epoch"])
+
+def counting(history: History, warmup: float) -> History:
+    """The entries of the epochs after a warm-up."""
+    return [entry for entry in history if entry["epoch"] > warmup]
+
+
+def validated(entry: dict[str, Any]) -> float:
+    """The validation value of an epoch at beta = 1, in nats: the bound, or distortion + rate."""
+    return float(entry["validation"].get("bound", entry["validation"]["loss"]))
 
 
 def exhausted(history: History, patience: int, warmup: float = 0.0) -> bool:

@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from vaelab.data import Dataset, anchored
 from vaelab.data import load as load_data
 from vaelab.errors import UserError
@@ -23,16 +21,14 @@ from vaelab.evaluation import WEIGHTS, entries, paired, read
 from vaelab.evaluation.paired import Comparison
 from vaelab.files import claim
 from vaelab.language import Lang
-from vaelab.recipes import Data, Recipe, available, flatten, override, permit, study
+from vaelab.recipes import Data, Recipe, available, override, permit, setting_of, study
 from vaelab.report.comparison import FILES, brief, write
 from vaelab.runs import Run, load
 from vaelab.workflows.console import Console
 from vaelab.workflows.evaluate import evaluate
-from vaelab.workflows.studies import is_study, names
-from vaelab.workflows.train import resume, train
+from vaelab.workflows.studies import is_study, names, trained
 
 SAMPLES = 100  # importance weights per image, unless a run was evaluated with more
-FREE = {"name", "about", "data.dir", "train.threads"}  # settings that do not change the results
 
 Given = Run | Recipe
 
@@ -53,8 +49,8 @@ def compare(
     """Evaluate runs on the same test images with the same noise, and write a report.
 
     Args:
-        what: Runs, their folders, the folder of a study (all its runs), or names or .toml files of
-            recipes, which are trained first.
+        what: Runs, their folders, the folder of a study (of a sweep, each setting),
+            or names or .toml files of recipes, which are trained first.
         out: The folder of the comparison; by default runs/A-vs-B (with `seeds` -seeds), and for a
             single study its own folder.
         seeds: Train every recipe, including those of runs, with the seeds 0 .. N-1. Finished runs
@@ -91,7 +87,8 @@ def compare(
     folder, console = _folder(out, words, given, bool(seeds)), Console(quiet)
     claim(folder, FILES)
     runs = _trained(given, folder, seeds, overwrite, quiet)
-    comparison = paired.comparison(_evaluated(runs, data, samples, images, console), seeds)
+    evaluated = _evaluated(runs, data, samples, images, console)
+    comparison = paired.comparison(evaluated, _seeds(runs))
     console.live("plotting")
     files = tuple(write(comparison, folder, lang))
     console.say("\n".join(["", brief(comparison, lang or "en"), *map(str, files)]))
@@ -121,8 +118,8 @@ def _evaluated(
     found = {}
     for number, (name, several) in enumerate(runs.items(), 1):
         evaluations, checks = [], []
-        for i, run in enumerate(several):
-            seed = f", seed {i}" if len(several) > 1 else ""
+        for run in several:
+            seed = f", seed {run.recipe.train.seed}" if len(several) > 1 else ""
             console.say(f"evaluating {name} ({number} of {len(runs)}{seed})")
             run.data = data.of(run.recipe)
             evaluations.append(evaluate(run, samples=k, images=images, quiet=console.quiet))
@@ -224,10 +221,10 @@ def _trained(
     pairs.
     """
     if not seeds:
-        return {
-            name: [one if isinstance(one, Run) else trained(one, out / name, overwrite, quiet)]
+        return _by_setting({
+            name: one if isinstance(one, Run) else trained(one, out / name, overwrite, quiet)
             for name, one in given.items()
-        }
+        })  # fmt: skip
     runs: dict[str, list[Run]] = {name: [] for name in given}
     for seed in range(seeds):
         for name, one in given.items():
@@ -236,27 +233,22 @@ def _trained(
     return runs
 
 
-def trained(recipe: Recipe, folder: Path, overwrite: bool = False, quiet: bool = False) -> Run:
-    """Return the run in the folder if it has this recipe, resumed if necessary, or a new run."""
-    if not (folder / "recipe.toml").exists():
-        return train(recipe, folder, quiet=quiet)
-    old, wanted = load(folder), msgspec.structs.replace(recipe, data=anchored(recipe.data))
-    was, new = flatten(old.recipe), flatten(wanted)
-    changed = [
-        key
-        for key in new
-        if was[key] != new[key] and key not in FREE and not key.startswith("figures.")
-    ]
-    if not changed:
-        return old if old.finished else resume(folder, quiet=quiet)
-    if not overwrite:
-        key = changed[0]
-        change = f"{key} {entries.plain(was[key])}, not {entries.plain(new[key])}"
-        raise UserError(
-            f"{folder}: contains a run of another recipe ({change}); "
-            "remove it, choose another folder, or replace it with --overwrite"
-        )
-    return train(recipe, folder, overwrite=True, quiet=quiet)
+def _seeds(runs: Mapping[str, Sequence[Run]]) -> int:
+    """How many seeds each setting was trained with; 0 where there is one run of each."""
+    count = max(len(several) for several in runs.values())
+    return count if count > 1 else 0
+
+
+def _by_setting(runs: Mapping[str, Run]) -> dict[str, list[Run]]:
+    """Runs of a sweep that differ only in their seeds belong together; others stand alone."""
+    found: dict[str, dict[int, Run]] = {}
+    for name, run in runs.items():
+        seed = run.recipe.train.seed
+        found.setdefault(setting_of(name, seed), {})[seed] = run
+    seeds = {tuple(sorted(of)) for of in found.values()}
+    if len(found) > 1 and len(seeds) == 1 and sum(map(len, found.values())) == len(runs):
+        return {name: [of[seed] for seed in sorted(of)] for name, of in found.items()}
+    return {name: [run] for name, run in runs.items()}
 
 
 def _weights(run: Run, images: int) -> int:

@@ -100,7 +100,7 @@ class Progress:
         ahead = ""
         if done > self.first:
             each = (time.monotonic() - self.begun) / (done - self.first)
-            ahead = f"  {_duration(each * (self.epochs * steps - done))} left"
+            ahead = f"  {duration(each * (self.epochs * steps - done))} left"
         self.console.live(f"epoch {number}/{self.epochs}  step {step}/{steps}  {loss}{ahead}")
 
 
@@ -173,7 +173,7 @@ def _number(value: Any, width: int) -> str:
     return text if len(text) < width else f"{value:.2g}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

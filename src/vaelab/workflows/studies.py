@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
@@ -18,16 +18,19 @@ from msgspec.structs import replace
 
 from vaelab.data import anchored, load
 from vaelab.errors import UserError, quoted
+from vaelab.evaluation.entries import plain
 from vaelab.files import locked, opened, put, written
-from vaelab.recipes import Recipe
+from vaelab.recipes import Recipe, flatten
 from vaelab.runs import Run, check_free, create
+from vaelab.runs import load as load_run
 from vaelab.tracking import Tracked, trackers_of
 from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job
-from vaelab.workflows.train import carry_out, resume
+from vaelab.workflows.train import carry_out, resume, train
 
 STUDY = "study.json"
 NAME = re.compile(r"[^/\\.][^/\\]*")  # a folder below the study, never one outside
+FREE = {"name", "about", "data.dir", "train.threads"}  # settings that do not change the results
 
 
 def train_all(
@@ -46,7 +49,7 @@ def train_all(
     """
     out, console, loaded = Path(out), Console(quiet), cache(load)
     trackers = trackers_of(track)
-    _check_free(out, overwrite)
+    check_place(out, overwrite)
     recipes = {name: replace(one, data=anchored(one.data)) for name, one in recipes.items()}
     jobs = {name: Job(one, console, data=loaded(one.data)) for name, one in recipes.items()}
     for name in jobs:
@@ -55,7 +58,7 @@ def train_all(
         with ExitStack() as held:  # all or none, because another process may train one of them
             for name in jobs:
                 held.enter_context(locked(out / name))
-            put(out, STUDY, (json.dumps(list(jobs)) + "\n").encode())
+            list_runs(out, jobs)
             runs = {n: create(out / n, job.recipe, overwrite) for n, job in jobs.items()}
         for name, job in jobs.items():
             with locked(out / name):
@@ -71,6 +74,45 @@ def resume_all(
     given: dict[str, Any] = {"console": Console(quiet), "watch": watch, "track": trackers_of(track)}
     with locked(out):
         return {name: resume(out / name, **given) for name in names(out)}
+
+
+def standing(recipe: Recipe, folder: Path, overwrite: bool = False) -> Run | None:
+    """Return the run in the folder if it has this recipe; None if one is to begin there.
+
+    Raises:
+        UserError: The folder holds a run of another recipe, and `overwrite` is not set; or files
+            that vaelab did not write.
+    """
+    if not (folder / "recipe.toml").exists():
+        check_free(folder, overwrite)
+        return None
+    old, wanted = load_run(folder), replace(recipe, data=anchored(recipe.data))
+    was, new = flatten(old.recipe), flatten(wanted)
+    raised = recipe.train.steps and was["train.epochs"] > new["train.epochs"]  # by train.steps
+    free = {*FREE, "train.epochs"} if raised else FREE
+    changed = [
+        key
+        for key in new
+        if was[key] != new[key] and key not in free and not key.startswith("figures.")
+    ]
+    if not changed:
+        return old
+    if not overwrite:
+        key = changed[0]
+        change = f"{key} {plain(was[key])}, not {plain(new[key])}"
+        raise UserError(
+            f"{folder}: contains a run of another recipe ({change}); "
+            "remove it, choose another folder, or replace it with --overwrite"
+        )
+    return None
+
+
+def trained(recipe: Recipe, folder: Path, overwrite: bool = False, quiet: bool = False) -> Run:
+    """Return the run in the folder if it has this recipe, resumed if necessary, or a new run."""
+    old = standing(recipe, folder, overwrite)
+    if old is None:
+        return train(recipe, folder, overwrite=overwrite, quiet=quiet)
+    return old if old.finished else resume(folder, quiet=quiet)
 
 
 def is_study(folder: Path) -> bool:
@@ -91,11 +133,17 @@ def names(folder: Path) -> list[str]:
     )
 
 
-def _check_free(out: Path, overwrite: bool) -> None:
+def list_runs(out: Path, runs: Iterable[str]) -> None:
+    """Write the names of the runs of a study."""
+    put(out, STUDY, (json.dumps(list(runs)) + "\n").encode())
+
+
+def check_place(out: Path, overwrite: bool, extended: bool = False) -> None:
+    """Raise a `UserError` where a study must not begin, or be `extended` by more runs."""
     if is_study(out):
         if STUDY not in written(out):
             raise UserError(f"{out / STUDY}: was not written by vaelab; choose another --out")
-        if not overwrite:
+        if not (overwrite or extended):
             raise UserError(
                 f"{out}: holds a study already; continue it with vaelab train --resume "
                 f"{quoted(out)}, replace it with --overwrite, or choose another --out"

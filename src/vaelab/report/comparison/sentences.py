@@ -44,7 +44,7 @@ def scope(seeds: int, lang: Lang) -> str:
     """Return what the intervals cover, and what they do not."""
     if not seeds:
         return text("comparison", "scope.once", lang)
-    return text("comparison", "scope.seeds", lang, seeds=seeds, last=seeds - 1)
+    return text("comparison", "scope.seeds", lang, seeds=seeds)
 
 
 def how(comparison: Comparison, with_interval: int, expected: float, lang: Lang) -> list[str]:
