@@ -15,6 +15,7 @@ from vaelab.data.dataset import Arrays, spread
 from vaelab.data.folders import part_of, splits
 from vaelab.data.reading import classes, natural, reading
 from vaelab.data.schema import Array
+from vaelab.data.storage import MEMORY, Storage
 from vaelab.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -48,7 +49,7 @@ class Form(NamedTuple):
         return len(self.shape) == 3
 
 
-def read_images(folder: Path, resize: int = 0) -> Arrays:
+def read_images(folder: Path, resize: int = 0, storage: Storage = MEMORY) -> Arrays:
     """The images of a folder by name: x (N, H, W) or (N, 3, H, W), uint8 or uint16.
 
     Sub-folders called train, val or test are splits; other sub-folders are classes, in a split or
@@ -62,7 +63,7 @@ def read_images(folder: Path, resize: int = 0) -> Arrays:
     headers = {path: _header(path) for part in parts.values() for path in part.paths}
     form = _common(folder, headers, resize)
     notes += _remarks(headers, form)
-    arrays = {name: _load(part.paths, form) for name, part in parts.items()}
+    arrays = {name: _load(part.paths, form, storage) for name, part in parts.items()}
     labels: dict[str, Array | None] = dict.fromkeys(parts)
     names = sorted({c for part in parts.values() for c in part.classes} - {""}, key=natural)
     if "" in parts["train"].classes and names:
@@ -193,10 +194,10 @@ def _remarks(headers: dict[Path, Header], form: Form) -> list[str]:
     return notes
 
 
-def _load(paths: Sequence[Path], form: Form) -> Array:
+def _load(paths: Sequence[Path], form: Form, storage: Storage) -> Array:
     """The images (N, *shape), each read into its place."""
     with reading(paths[0].parent, "folder"):
-        x = np.empty((len(paths), *form.shape), np.uint16 if form.deep else np.uint8)
+        x = storage.empty((len(paths), *form.shape), np.uint16 if form.deep else np.uint8)
     pixels = _deep_pixels if form.deep else _pixels
     for target, path in zip(x, paths, strict=True):
         with reading(path, "image"):
