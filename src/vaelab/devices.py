@@ -54,10 +54,7 @@ def threads(asked: int) -> tuple[int, str]:
     at the moment. The number decides the order of sums and so the last bits of the results; a run
     records it.
     """
-    allowed = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    allowed = max(1, min(allowed, _quota()))
+    allowed = cores()
     idle = _idle_cores()
     count = asked or max(1, min(torch.get_num_threads(), allowed, round(idle)))
     if count > allowed:
@@ -73,6 +70,14 @@ def threads(asked: int) -> tuple[int, str]:
             f"{remedy}"
         )
     return count, ""
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, min(allowed, _quota()))
 
 
 def _idle_cores(seconds: float = 0.2) -> float:

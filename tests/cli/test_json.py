@@ -78,6 +78,7 @@ def answer(
 
 WORDS = {
     "train": ["train", "quickstart", "--out", "trained", "--overwrite", *ONE],
+    "pack": ["pack", "table.csv", "table.pack", "--overwrite"],
     "fit-prior": ["fit-prior", "a", "--components", "2", "--out", "fitted", "--overwrite"],
     "evaluate": ["evaluate", "a", "--only", "likelihood", *FEW],
     "doctor": ["doctor", "a"],

@@ -7,7 +7,19 @@ import sys
 from collections.abc import Sequence
 
 import vaelab
-from vaelab.cli import completion, help, info, listing, look, measure, output, pages, rows, train
+from vaelab.cli import (
+    completion,
+    help,
+    info,
+    listing,
+    look,
+    measure,
+    output,
+    pack,
+    pages,
+    rows,
+    train,
+)
 from vaelab.cli.arguments import JSON, Command, Document, parse
 from vaelab.cli.wording import as_flags
 from vaelab.errors import UserError, nearest
@@ -17,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     name: command._replace(options=[*command.options, JSON])
     for name, command in (
         train.COMMANDS
+        | pack.COMMANDS
         | measure.COMMANDS
         | rows.COMMANDS
         | look.COMMANDS

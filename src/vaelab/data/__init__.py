@@ -24,8 +24,7 @@ from vaelab.data.columns import MissingLabelsError
 from vaelab.data.dataset import Arrays, Dataset, Split, Values, some, spread
 from vaelab.data.files import TABLES, find, read, source_of
 from vaelab.data.forms import fits, guess
-from vaelab.data.packing import Say
-from vaelab.data.packs import Pack
+from vaelab.data.packs import READING, Pack
 from vaelab.data.reading import lack_of_memory
 from vaelab.data.schema import KINDS, Array, Cells, Column, Schema
 from vaelab.data.sources import Source
@@ -40,6 +39,7 @@ from vaelab.recipes.parts import Form
 
 __all__ = [
     "KINDS",
+    "READING",
     "Array",
     "Arrays",
     "Batches",
@@ -105,7 +105,7 @@ def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None, tup
     return Split(torch.cat([part.x[:] for part in parts]), y), found.levels, found.notes
 
 
-def pack(settings: Data, out: Path, *, overwrite: bool = False, say: Say = print) -> Pack:
+def pack(settings: Data, out: Path, *, overwrite: bool = False, quiet: bool = True) -> Pack:
     """Write `settings.source` into the folder `out`, as files that a training need not load.
 
     Folders of images, tables, .npy files and long signals are read a piece at a time, and may be
@@ -115,17 +115,19 @@ def pack(settings: Data, out: Path, *, overwrite: bool = False, say: Say = print
         settings: How the source is read; only `packs.READING` and what else belongs to it counts.
         out: The folder of the pack.
         overwrite: Whether to replace a pack that is there.
-        say: Is told how far it is.
+        quiet: Whether to show no bars of progress.
 
     Raises:
         UserError: The source cannot be read, or there is something in the way.
     """
     _check_applies(settings)
+    if not _named(settings) and packs.is_pack(find(settings.source)):
+        raise UserError(f"data.source: {settings.source} is a pack already; train on it")
     part = packing.fresh(out, overwrite=overwrite)
-    storage = Disk(part)
+    storage = Disk(part, quiet)
     try:
         arrays = _read(settings, storage)
-        found = packing.write(arrays, settings, _names(settings.source)[1], part, say)
+        found = packing.write(arrays, settings, _names(settings.source)[1], part, storage)
         storage.clear()
     except OSError as error:
         raise unwritable(part, error) from None
@@ -159,10 +161,14 @@ def anchored(settings: Data) -> Data:
     return msgspec.structs.replace(settings, source=source, dir=folder)
 
 
+def _named(settings: Data) -> bool:
+    """Whether the source is no path."""
+    return settings.source in NAMED or ".py:" in settings.source
+
+
 def _check_applies(settings: Data) -> None:
     """Refuse settings of tables where the source is none."""
-    named = settings.source in NAMED or ".py:" in settings.source
-    path = None if named else find(settings.source)
+    path = None if _named(settings) else find(settings.source)
     if settings.labels not in ("", "none") and not (path and path.suffix.lower() in TABLES):
         raise UserError(
             f"data.labels: only a table has columns, {settings.source} is none; "
@@ -182,8 +188,7 @@ def _check_size(found: Dataset, settings: Data) -> None:
 
 def _checked(settings: Data, levels: int | None = None) -> tuple[Checked, Arrays]:
     """The rows of a source, checked, and the names of what belongs to them."""
-    named = settings.source in NAMED or ".py:" in settings.source
-    if not named and packs.is_pack(path := find(settings.source)):
+    if not _named(settings) and packs.is_pack(path := find(settings.source)):
         return packs.opened(path, settings)
     arrays = _read(settings)
     arrays = arrays._replace(levels=arrays.levels or levels)
@@ -191,8 +196,9 @@ def _checked(settings: Data, levels: int | None = None) -> tuple[Checked, Arrays
 
 
 def _read(settings: Data, storage: Storage = MEMORY) -> Arrays:
-    named = settings.source in NAMED or ".py:" in settings.source
-    reader = code("data.source", settings.source) if named else partial(read, storage=storage)
+    reader = (
+        code("data.source", settings.source) if _named(settings) else partial(read, storage=storage)
+    )
     arrays = _called(reader, settings)
     if not isinstance(arrays, Arrays):
         raise UserError(

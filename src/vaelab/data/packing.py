@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ from vaelab.data.dataset import Arrays
 from vaelab.data.packs import FORMAT, NAME, READING, Pack, Part, Shard
 from vaelab.data.reading import PIECE
 from vaelab.data.schema import Array
+from vaelab.data.storage import Storage
 from vaelab.errors import UserError
 from vaelab.files import unwritable, write_atomic
 from vaelab.recipes import Data
@@ -24,16 +24,15 @@ OURS = re.compile(
     r"(train|validation|test)-(\d+|labels|factors)\.npy|scratch-\d+\.npy|\.?pack\.json.*"
 )
 SPLITS = {"x": "train", "x_validation": "validation", "x_test": "test"}
-Say = Callable[[str], None]
 
 
-def write(arrays: Arrays, settings: Data, origin: str, folder: Path, say: Say) -> Pack:
+def write(arrays: Arrays, settings: Data, origin: str, folder: Path, storage: Storage) -> Pack:
     """Write arrays, which may be larger than memory, as a pack into an empty folder.
 
     Raises `UserError` for values and labels that no model can learn from, as `load` does.
     """
     laid = lay(arrays, settings, origin)
-    writer = _Writer(folder, laid, origin, say)
+    writer = _Writer(folder, laid, origin, storage)
     splits = {SPLITS[key]: writer.part(key) for key in laid.parts}
     defaults = Data()
     asked = {name: getattr(settings, name) for name in READING}
@@ -67,7 +66,7 @@ def fresh(out: Path, *, overwrite: bool) -> Path:
     if out.exists() and not (out / NAME).is_file():
         raise UserError(f"{out}: is there and is no pack; choose another OUT")
     if out.exists() and not overwrite:
-        raise UserError(f"{out}: holds a pack already; add --overwrite, or choose another OUT")
+        raise UserError(f"{out}: holds a pack already; add overwrite=True, or choose another OUT")
     part = out.with_name(f"{out.name}.part")
     if part.exists():
         remove(part)
@@ -98,10 +97,9 @@ def _names(laid: Laid, arrays: Arrays) -> tuple[str, ...]:
 class _Writer:
     """Writes the files of the splits, and notes what the values are."""
 
-    def __init__(self, folder: Path, laid: Laid, origin: str, say: Say) -> None:
-        self.folder, self.laid, self.origin, self.say = folder, laid, origin, say
+    def __init__(self, folder: Path, laid: Laid, origin: str, storage: Storage) -> None:
+        self.folder, self.laid, self.origin, self.storage = folder, laid, origin, storage
         self.low, self.high, self.whole = np.inf, -np.inf, True
-        self.done, self.rows = 0, sum(map(len, laid.parts.values()))
 
     def part(self, key: str) -> Part:
         """Write the files of a split."""
@@ -127,15 +125,14 @@ class _Writer:
             shape, dtype = (rows, *x.shape[1:]), np.uint8 if self.laid.levels else np.float32
             header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(target, header)
-            for start in range(first, first + rows, step):
+            starts = range(first, first + rows, step)
+            for start in self.storage.counted(starts, file, len(starts)):
                 stop = min(start + step, first + rows)
                 piece = self.laid.converted(x[start:stop], f"{self.origin}: {key}", start)
                 values = np.ascontiguousarray(piece, dtype)
                 self._look(values)
                 target.write(values.data)
                 crc = zlib.crc32(values.data, crc)
-                self.done += stop - start
-                self.say(f"packing: {self.done:,} of {self.rows:,} rows")
             target.flush()
         return Shard(file, rows, f"{crc:08x}")
 

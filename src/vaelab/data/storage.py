@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from vaelab.data.reading import PIECE, npy, reading
 from vaelab.data.schema import Array
+from vaelab.screen import bar
 
+T = TypeVar("T")
 REMEDY = "write it with numpy.save, numbers only"
 
 
@@ -40,6 +43,10 @@ class Storage(ABC):
     def windows(self, view: Array) -> Array:
         """Return windows that overlap as an array."""
 
+    @abstractmethod
+    def counted(self, rows: Iterable[T], name: str, total: int) -> Iterable[T]:
+        """Return the same steps; where they may take long, a bar shows how many are done."""
+
 
 class Memory(Storage):
     """Keeps arrays in memory."""
@@ -57,14 +64,17 @@ class Memory(Storage):
     def windows(self, view: Array) -> Array:
         return np.ascontiguousarray(view)
 
+    def counted(self, rows: Iterable[T], name: str, total: int) -> Iterable[T]:
+        return rows
+
 
 class Disk(Storage):
     """Keeps arrays in scratch files of a folder, and maps those that are files already."""
 
     counts = True
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.count = folder, 0
+    def __init__(self, folder: Path, quiet: bool) -> None:
+        self.folder, self.quiet, self.count = folder, quiet, 0
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         self.count += 1
@@ -89,6 +99,9 @@ class Disk(Storage):
 
     def windows(self, view: Array) -> Array:
         return view
+
+    def counted(self, rows: Iterable[T], name: str, total: int) -> Iterable[T]:
+        return bar(rows, name, total, quiet=self.quiet)
 
     def clear(self) -> None:
         """Delete the scratch files; arrays that are still in use keep their content."""
