@@ -6,7 +6,7 @@
 
 The images are generated blocks of grey levels, 28x28; the network is that of `mlp-20d`, on one
 thread. Each measurement is a process of its own; those that are compared alternate, and medians are
-reported. `sizes` trains 300,000 images of a pack of each size (a whole epoch of a pack that is as
+reported. `sizes` trains 150,000 images of a pack of each size (a whole epoch of a pack that is as
 small). `limited` trains as many images of a pack that is not in the page cache, in a control group
 (Linux cgroup, v1 or v2; needs root) whose memory, page cache included, is half of the pack, and
 beside it as many of the same images in memory without a limit. Memory is the greatest anonymous
@@ -35,14 +35,14 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
 SIZES = 10_000, 100_000, 1_000_000
 LARGE = 1_500_000
-TRAINED = 300_000  # images of a measurement
+TRAINED = 150_000  # images of a measurement
 WARM = 100  # steps before the clock starts
 REPEATS = 3
 MIB = 2**20
 CGROUPS = Path("/sys/fs/cgroup")
 
 
-class Enough(Exception):
+class EnoughError(Exception):
     """Ends a training."""
 
 
@@ -103,13 +103,13 @@ def child(pack: str, memory: bool, workers: int) -> None:
         if steps == WARM:
             begun = time.perf_counter()
         if steps == WARM + wanted:
-            raise Enough
+            raise EnoughError
         return False
 
     try:
         for _ in vaelab.epochs(step, images, recipe.train, pause=count):
             pass
-    except Enough:
+    except EnoughError:
         seconds = time.perf_counter() - begun
     stop.set()
     each = seconds / wanted / recipe.train.batch
@@ -145,7 +145,8 @@ def measure(
         command + ["--memory"] * memory,
         check=True, capture_output=True, text=True, preexec_fn=enter,
     )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def summary(found: list[dict[str, float]]) -> dict[str, float]:

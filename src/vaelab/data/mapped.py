@@ -15,7 +15,7 @@ from vaelab.data.schema import Array
 
 BLOCK = 2**18  # bytes of neighbouring rows that are shuffled as one
 BLOCKS = 256  # blocks whose rows are shuffled among one another
-AHEAD = 2**25  # bytes that a worker reads at once
+AHEAD = 2**24  # bytes that a worker reads at once
 
 
 class Mapped:
