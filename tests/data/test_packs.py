@@ -404,3 +404,18 @@ def test_a_pack_tells_rows_from_other_rows(pack: Path, tmp_path: Path) -> None:
         (other / file.name).write_bytes(file.read_bytes())
     (other / "pack.json").write_text(json.dumps(described))
     assert one.train.checksum() != load(Data(source=str(other))).train.checksum()
+
+
+def test_a_table_is_packed_by_its_columns_or_as_numbers(tmp_path: Path) -> None:
+    given = numbers(tmp_path)
+    vaelab.pack(given["source"], tmp_path / "columns", quiet=True)
+    plain = {"data.treatment": "grey", "data.labels": "none"}
+    vaelab.pack(given["source"], tmp_path / "numbers", plain, quiet=True)
+    assert load(Data(source=str(tmp_path / "columns"), treatment="columns")).schema is not None
+    found = load(Data(source=str(tmp_path / "numbers")))
+    assert (found.schema, found.shape, found.train.y) == (None, (4,), None)
+    recipe = vaelab.recipe_for(tmp_path / "columns", {"train.epochs": 1, "model.hidden": [4]})
+    assert vaelab.train(recipe, tmp_path / "run", quiet=True).schema is not None
+    for source, treatment in (("columns", "grey"), ("numbers", "columns")):
+        with pytest.raises(UserError, match=r"data\.treatment: the pack"):
+            load(Data(source=str(tmp_path / source), treatment=treatment))

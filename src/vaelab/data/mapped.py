@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from vaelab.data.schema import Array
 BLOCK = 2**18  # bytes of neighbouring rows that are shuffled as one
 BLOCKS = 256  # blocks whose rows are shuffled among one another
 AHEAD = 2**24  # bytes that a worker reads at once
+NEAR = 2**15  # bytes between two rows, up to which they are read as one piece
 
 
 class Mapped:
@@ -81,7 +84,7 @@ class Mapped:
         if isinstance(index, int):
             return self[torch.tensor([index])][0]
         if isinstance(index, slice):
-            index = torch.arange(len(self))[index]
+            return self.read(torch.arange(len(self))[index])[0].to(self.device)
         rows, places = self.read(index)
         return rows.index_select(0, places).to(self.device)
 
@@ -106,6 +109,7 @@ class Mapped:
         for shard, end, a, b in zip(self.shards, self.ends, bounds, bounds[1:], strict=False):
             if a < b:
                 here = wanted[a:b] - (end - len(shard))
+                _announce(shard, here, self.row)
                 np.take(shard, here, axis=0, out=rows[a:b], mode="clip")
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
@@ -156,6 +160,29 @@ class Mapped:
     def _like(self, which: Array | None, device: torch.device) -> Mapped:
         known = self.shards, self.low, self.high, self.whole, self.crc
         return type(self)(*known, which, device)
+
+
+def mapped(path: Path) -> Array:
+    """Map the array of a .npy file, of which the system reads what is announced and no more.
+
+    Left to itself, it reads megabytes around each row, which drives other rows out of memory.
+    """
+    found: Array = np.load(path, mmap_mode="r")
+    if hasattr(mmap, "MADV_RANDOM"):
+        found._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]  # numpy does not type it
+    return found
+
+
+def _announce(shard: Array, rows: Array, row: int) -> None:
+    """Let the system read rows of a mapped file, which are ascending, in few large pieces."""
+    if not isinstance(shard, np.memmap) or not hasattr(mmap, "MADV_WILLNEED"):
+        return
+    begins = np.flatnonzero(np.diff(rows, prepend=rows[0]) * row > NEAR)
+    firsts, lasts = rows[[0, *begins]], rows[[*(begins - 1), -1]]
+    for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
+        start = (shard.offset + first * row) // mmap.PAGESIZE * mmap.PAGESIZE
+        length = shard.offset + (last + 1) * row - start
+        shard._mmap.madvise(mmap.MADV_WILLNEED, start, length)  # type: ignore[attr-defined]
 
 
 def shuffled(rows: int, row: int, stream: torch.Generator) -> Tensor:

@@ -21,7 +21,7 @@ from msgspec import Struct
 from vaelab.data.checking import Checked
 from vaelab.data.dataset import Arrays, Split
 from vaelab.data.forms import form_of
-from vaelab.data.mapped import Mapped
+from vaelab.data.mapped import Mapped, mapped
 from vaelab.data.reading import reading
 from vaelab.data.schema import Array, Schema
 from vaelab.errors import UserError
@@ -166,10 +166,10 @@ def _split(path: Path, pack: Pack, part: Part) -> Split:
 def _mapped(path: Path, shard: Shard, shape: tuple[int, ...], dtype: str) -> Array:
     file = path / Path(shard.file).name
     with reading(file, "file of a pack", REPLACE):
-        found: Array = np.load(file, mmap_mode="r")
+        found = mapped(file)
         if found.shape != shape or found.dtype != dtype or len(found) != shard.rows:
             raise UserError(
                 f"{file}: holds {found.dtype} {found.shape}, not {dtype} {shape} as {NAME} says; "
                 f"{REPLACE}"
             )
-    return np.asarray(found)
+    return found

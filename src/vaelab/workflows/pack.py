@@ -9,7 +9,7 @@ from typing import Any
 from vaelab import data
 from vaelab.errors import UserError
 from vaelab.files import absolute
-from vaelab.recipes import Data
+from vaelab.recipes import Data, Recipe, override
 from vaelab.workflows.console import Console
 from vaelab.workflows.fitting import recipe_for
 
@@ -45,7 +45,7 @@ def pack(
         The folder: a ``data.source``.
 
     Raises:
-        UserError: The data cannot be read, or something else is in the way; nothing is left.
+        UserError: The data cannot be read, or something else is in the way; no pack is left.
     """
     for key in overrides or ():
         if key not in KEYS:
@@ -54,12 +54,12 @@ def pack(
                 "train on the pack"
             )
     console, out = Console(quiet), absolute(out, "OUT")
-    recipe = recipe_for(source, overrides)
-    kept = {name: getattr(recipe.data, name) for name in (*READ, *data.READING)}
-    if recipe.data.treatment == "columns":
+    fits = recipe_for(source).data
+    kept = {name: getattr(fits, name) for name in (*READ, *data.READING)}
+    if fits.treatment == "columns":
         kept["treatment"] = "columns"
-    settings = Data(**kept)
-    found = data.pack(data.anchored(settings), out, overwrite=overwrite, quiet=quiet)
+    settings = data.anchored(override(Recipe(data=Data(**kept)), overrides or {}).data)
+    found = data.pack(settings, out, overwrite=overwrite, quiet=quiet)
     for note in found.notes:
         console.say(f"  {note}")
     rows = ", ".join(f"{part.rows:,} {SPLITS[name]}" for name, part in found.splits.items())
