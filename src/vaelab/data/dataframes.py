@@ -150,10 +150,10 @@ class _Kind:
         self.form = max(self.form, _form(column), key=len)
         if str(column.dtype) == "category" and column.cat.ordered:
             self.order = tuple(map(str, column.cat.categories))
-        numbers = {name for name in self.seen if name.startswith(("int", "uint", "float"))}
-        # Whole numbers with empty cells are floats, and truth values with them no texts.
-        one = self.seen == {name := min(self.seen)}
-        self.dtype = name if one else "float64" if numbers == self.seen else ""
+        self.dtype, *others = sorted(self.seen)
+        if others:  # whole numbers with empty cells are floats, truth values with them no texts
+            numbers = all(name.startswith(("int", "uint", "float")) for name in self.seen)
+            self.dtype = "float64" if numbers else ""
 
 
 def _cast(column: Any, dtype: str) -> Any:
