@@ -210,6 +210,7 @@ def large(folder: Path) -> dict[str, Any]:
         "limit_mib": round(size / 2 / MIB, 1),
         "disk": disk(pack),
         "ways": {name: summary(several) for name, several in found.items()},
+        "runs": {name: len(several) for name, several in found.items()},
         "throughput_to_memory": dict(zip([*found][1:], throughput, strict=True)),
     }
 
