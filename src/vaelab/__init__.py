@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from vaelab.workflows.export import export_model
     from vaelab.workflows.fitting import recipe_for
     from vaelab.workflows.impute import impute
+    from vaelab.workflows.pack import pack
     from vaelab.workflows.posthoc_prior import fit_prior
     from vaelab.workflows.report import write_report
     from vaelab.workflows.sample import sample_rows
@@ -71,6 +72,7 @@ __all__ = [
     "fit_prior",
     "impute",
     "load",
+    "pack",
     "recipe",
     "recipe_for",
     "resume",
@@ -113,6 +115,7 @@ _NEED_TORCH = {
     "score": "workflows.score",
     "score_steps": "workflows.score_steps",
     "explore": "report.explorer",
+    "pack": "workflows.pack",
     "write_card": "workflows.card",
     "write_report": "workflows.report",
 }

@@ -60,7 +60,7 @@ def write_atomic(path: Path, payload: Payload) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _replace(path, payload)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 def claim(folder: Path, names: Iterable[str]) -> None:
@@ -72,7 +72,7 @@ def claim(folder: Path, names: Iterable[str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise unwritable(folder, error) from None
     if not os.access(folder, os.W_OK):
         raise UserError(f"{folder}: cannot be written (Permission denied); {ELSEWHERE}")
     ours = written(folder)
@@ -95,7 +95,7 @@ def put(folder: Path, name: str, payload: Payload) -> Path:
         note(folder, name)
         return _replace(path, payload)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 def note(folder: Path, name: str) -> None:
@@ -107,7 +107,7 @@ def note(folder: Path, name: str) -> None:
         with os.fdopen(os.open(folder / WRITTEN, flags, 0o666), "ab") as file:
             file.write(f"{name}\n".encode())
     except OSError as error:
-        raise _unwritable(folder / name, error) from None
+        raise unwritable(folder / name, error) from None
 
 
 def written(folder: Path) -> list[str]:
@@ -255,7 +255,8 @@ def _replace(path: Path, payload: Payload) -> Path:
     return path
 
 
-def _unwritable(path: Path, error: OSError) -> UserError:
+def unwritable(path: Path, error: OSError) -> UserError:
+    """Return the error of a file or folder that could not be written."""
     full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None), errno.EFBIG)
     remedy = "free some space" if full else "choose a place that can be written"
     return UserError(

@@ -82,6 +82,7 @@ def answer(
 WORDS = {
     "sweep": ["sweep", "quickstart", "--seeds", "1", "--out", "swept", *flags(TINY)],
     "train": ["train", "quickstart", "--out", "trained", "--overwrite", *ONE],
+    "pack": ["pack", "table.csv", "table.pack", "--overwrite"],
     "fit-prior": ["fit-prior", "a", "--components", "2", "--out", "fitted", "--overwrite"],
     "evaluate": ["evaluate", "a", "--only", "likelihood", *FEW],
     "doctor": ["doctor", "a"],

@@ -198,6 +198,8 @@ def test_a_command_of_the_pages_runs(command: str, workspace: Path) -> None:
     for word in words:
         if word.startswith("runs/") and words[words.index(word) - 1] != "--out":
             provide(word)
+        if word.endswith(".pack") and words[0] != "pack" and not Path(word).exists():
+            vaelab.pack(word.removesuffix(".pack"), word, {"data.resize": 32}, quiet=True)
     if "card" in words[1:] and words[0] != "card" and not Path("card").exists():
         provide("runs/mlp-20d")
         vaelab.write_card("runs/mlp-20d", "card", quiet=True)
@@ -207,7 +209,7 @@ def test_a_command_of_the_pages_runs(command: str, workspace: Path) -> None:
         small = [*SMALL, "--figures.format=", "--no-compare"]
     if "--resume" in words:
         small = []
-    if words[0] in ("train", "fit-prior", "card") and "--resume" not in words:
+    if words[0] in ("train", "fit-prior", "card", "pack") and "--resume" not in words:
         small = [*small, "--overwrite"]
     assert main([*words, *small]) == 0
 

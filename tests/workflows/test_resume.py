@@ -33,6 +33,8 @@ from conftest import (
 
 import vaelab
 from vaelab.cli.main import main
+from vaelab.data import mapped
+from vaelab.errors import UserError
 from vaelab.plots import gallery
 from vaelab.training import schedules
 
@@ -448,3 +450,53 @@ def test_metrics_have_a_line_an_epoch_whatever_interrupted_them(
     run = vaelab.resume(tmp_path / "run", quiet=True)
     rows = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [row["epoch"] for row in run.times] == [1, 2, 3]
+
+
+# ---------------------------------------------------------------- from a pack
+
+
+@pytest.fixture(scope="module")
+def digits_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return vaelab.pack("digits", tmp_path_factory.mktemp("digits") / "pack", quiet=True)
+
+
+def learned(folder: Path) -> tuple[bytes, dict[str, Any], list[bytes]]:
+    """What a run learned, whatever its data are called: losses, results, weights."""
+    run = vaelab.load(folder)
+    weights = [part.numpy().tobytes() for part in run.vae.state_dict().values()]
+    return (folder / "metrics.jsonl").read_bytes(), run.results, weights
+
+
+def test_a_run_from_a_pack_learns_what_a_run_from_its_source_does(
+    quick: None, uninterrupted: Path, digits_pack: Path, tmp_path: Path
+) -> None:
+    vaelab.train(tiny(STEPS | {"data.source": str(digits_pack)}), tmp_path / "run", quiet=True)
+    assert learned(tmp_path / "run") == learned(uninterrupted)
+
+
+@pytest.mark.parametrize("after", [5, 23, 40])
+def test_ctrl_c_changes_nothing_where_rows_are_read_ahead(
+    after: int, quick: None, digits_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within an epoch, with blocks of ten rows, and whatever the number of threads."""
+    for name, value in {"BLOCK": 640, "BLOCKS": 8, "AHEAD": 64 * 150}.items():
+        monkeypatch.setattr(mapped, name, value)
+    settings = STEPS | {"data.source": str(digits_pack)}
+    vaelab.train(tiny(settings | {"data.workers": 0}), tmp_path / "whole", quiet=True)
+    interrupted(tmp_path / "run", settings | {"data.workers": 2}, after, monkeypatch)
+    assert (state(tmp_path / "run")["epoch"], state(tmp_path / "run")["step"]) == divmod(after, 23)
+    vaelab.resume(tmp_path / "run", {"data.workers": 1}, quiet=True)
+    assert learned(tmp_path / "run") == learned(tmp_path / "whole")
+
+
+def test_a_run_does_not_go_on_with_another_pack(
+    quick: None, digits_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = tmp_path / "pack"
+    shutil.copytree(digits_pack, pack)
+    interrupted(tmp_path / "run", STEPS | {"data.source": str(pack)}, 30, monkeypatch)
+    described = json.loads((pack / "pack.json").read_text())
+    described["splits"]["train"]["shards"][0]["crc32"] = "00000000"
+    (pack / "pack.json").write_text(json.dumps(described))
+    with pytest.raises(UserError, match="holds other data than the run began with"):
+        vaelab.resume(tmp_path / "run", quiet=True)

@@ -37,6 +37,7 @@ class Command(NamedTuple):
     usage: Sequence[str]
     keys: Mapping[str, str]  # the keys of its document, and what they hold
     settings: bool = False  # whether it takes --section.name VALUE
+    sections: Sequence[str] = ()  # of these sections only; empty: of all
     memory: str = "choose a smaller run"  # what helps where memory runs out
 
 
@@ -92,7 +93,7 @@ def parse(name: str, command: Command, words: Sequence[str]) -> argparse.Namespa
     settings, others = split_settings(words)
     if settings and not command.settings:
         raise UserError(
-            f"--{next(iter(settings))}: settings belong to vaelab train, sweep and compare; "
+            f"--{next(iter(settings))}: settings belong to vaelab train, sweep, compare and pack; "
             f"see vaelab {name} --help"
         )
     parser = _Parser(prog=f"vaelab {name}", add_help=False, allow_abbrev=False)

@@ -79,15 +79,20 @@ def of_command(command: Command, complete: bool = False) -> str:
     lines += columns("--help", "print this help", 20)
     if command.settings:
         lines += columns("--help-all", "print this help with all settings", 20)
-        lines += ["", settings(complete)]
+        lines += ["", settings(complete, command.sections)]
     return "\n".join(lines)
 
 
-def settings(complete: bool = True) -> str:
-    """The settings by section, with their defaults; `complete`: all of them, with all choices."""
+def settings(complete: bool = True, only: Sequence[str] = ()) -> str:
+    """The settings by section, with their defaults; `complete`: all of them, with all choices.
+
+    `only` are the sections that are shown; all where it is empty.
+    """
     which = "All settings" if complete else "Commonly used settings (all: vaelab train --help-all)"
     lines = [f"{which}, with their defaults:"]
     for section, struct in sections().items():
+        if only and section not in only:
+            continue
         shown = [f for f in fields() if f.key.startswith(f"{section}.") and (complete or f.common)]
         title = (inspect.getdoc(struct) or "").partition("\n")[0].rstrip(".")
         lines += ["", *wrapped(f"[{section}] {title}", 0, 2)] if shown else []

@@ -15,6 +15,7 @@ from vaelab.cli import (
     look,
     measure,
     output,
+    pack,
     pages,
     rows,
     sweep,
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Command] = {
     for name, command in (
         train.COMMANDS
         | sweep.COMMANDS
+        | pack.COMMANDS
         | measure.COMMANDS
         | rows.COMMANDS
         | look.COMMANDS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaelab.data import packing, packs
 from vaelab.data.batches import Batches, check_support
-from vaelab.data.checking import check
+from vaelab.data.checking import Checked, check
 from vaelab.data.columns import MissingLabelsError
-from vaelab.data.dataset import Arrays, Dataset, Split, spread
-from vaelab.data.files import TABLES, find, source_of
+from vaelab.data.dataset import Arrays, Dataset, Split, Values, some, spread
+from vaelab.data.files import TABLES, find, read, source_of
 from vaelab.data.forms import fits, guess
+from vaelab.data.packs import READING, Pack
 from vaelab.data.reading import lack_of_memory
 from vaelab.data.schema import KINDS, Array, Cells, Column, Schema
 from vaelab.data.sources import Source
-from vaelab.data.splitting import build
+from vaelab.data.splitting import divided
+from vaelab.data.storage import MEMORY, Disk, Storage
 from vaelab.data.tables import Rows, read_rows
 from vaelab.data.windows import series, windowed
 from vaelab.errors import UserError
+from vaelab.files import unwritable
 from vaelab.recipes import AXES, Data, code
 from vaelab.recipes.parts import Form
 
 __all__ = [
     "KINDS",
+    "READING",
     "Array",
     "Arrays",
     "Batches",
@@ -45,6 +51,7 @@ __all__ = [
     "Schema",
     "Source",
     "Split",
+    "Values",
     "anchored",
     "check_support",
     "fits",
@@ -52,7 +59,9 @@ __all__ = [
     "load",
     "load_all",
     "load_series",
+    "pack",
     "read_rows",
+    "some",
     "source_of",
     "spread",
 ]
@@ -68,7 +77,7 @@ def load(settings: Data) -> Dataset:
     """
     try:
         _check_applies(settings)
-        found = build(_read(settings), settings, *_names(settings.source))
+        found = divided(*_checked(settings), settings, *_names(settings.source))
         _check_size(found, settings)
         return found
     except MemoryError as error:
@@ -78,24 +87,54 @@ def load(settings: Data) -> Dataset:
 def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None, tuple[str, ...]]:
     """All images of `settings.source` in order, their number of levels, and notes on the reading.
 
-    Nothing is held out; validation and test sets of the source follow the training images. 8-bit
+    Nothing is held out; validation and test sets of the source follow the training images. All of
+    a pack is read into memory. 8-bit
     images are read as `levels` grey levels where that is given, whatever values occur in them.
     Raises as `load` does.
     """
     settings = msgspec.structs.replace(settings, test=0, validation=0)
     try:
-        arrays = _read(settings)
+        found, _ = _checked(settings, levels)
     except MissingLabelsError:  # of new data, as a rule
-        arrays = _read(msgspec.structs.replace(settings, labels="none"))
-    found = check(
-        arrays._replace(levels=arrays.levels or levels), settings, _names(settings.source)[1]
-    )
+        found, _ = _checked(msgspec.structs.replace(settings, labels="none"), levels)
     parts = [part for part in (found.train, found.validation, found.test) if part is not None]
     if len(parts) == 1:
         return parts[0], found.levels, found.notes
     labels = [part.y for part in parts if part.y is not None]
     y = torch.cat(labels) if len(labels) == len(parts) else None
-    return Split(torch.cat([part.x for part in parts]), y), found.levels, found.notes
+    return Split(torch.cat([part.x[:] for part in parts]), y), found.levels, found.notes
+
+
+def pack(settings: Data, out: Path, *, overwrite: bool = False, quiet: bool = True) -> Pack:
+    """Write `settings.source` into the folder `out`, as files that a training need not load.
+
+    Folders of images, tables, .npy files and long signals are read a piece at a time, and may be
+    larger than memory. What is written lies in a folder OUT.part until it is whole.
+
+    Args:
+        settings: How the source is read; only `packs.READING` and what else belongs to it counts.
+        out: The folder of the pack.
+        overwrite: Whether to replace a pack that is there.
+        quiet: Whether to show no bars of progress.
+
+    Raises:
+        UserError: The source cannot be read, or there is something in the way.
+    """
+    _check_applies(settings)
+    if not _named(settings) and packs.is_pack(find(settings.source)):
+        raise UserError(f"data.source: {settings.source} is a pack already; train on it")
+    part = packing.fresh(out, overwrite=overwrite)
+    storage = Disk(part, quiet)
+    try:
+        arrays = _read(settings, storage)
+        found = packing.write(arrays, settings, _names(settings.source)[1], part, storage)
+        storage.clear()
+    except OSError as error:
+        raise unwritable(part, error) from None
+    except MemoryError as error:
+        raise UserError(lack_of_memory(f"data.source: {settings.source}", error)) from None
+    packing.place(part, out)
+    return found
 
 
 def load_series(settings: Data) -> tuple[Tensor, tuple[str, ...]]:
@@ -122,10 +161,14 @@ def anchored(settings: Data) -> Data:
     return msgspec.structs.replace(settings, source=source, dir=folder)
 
 
+def _named(settings: Data) -> bool:
+    """Whether the source is no path."""
+    return settings.source in NAMED or ".py:" in settings.source
+
+
 def _check_applies(settings: Data) -> None:
     """Refuse settings of tables where the source is none."""
-    named = settings.source in NAMED or ".py:" in settings.source
-    path = None if named else find(settings.source)
+    path = None if _named(settings) else find(settings.source)
     if settings.labels not in ("", "none") and not (path and path.suffix.lower() in TABLES):
         raise UserError(
             f"data.labels: only a table has columns, {settings.source} is none; "
@@ -143,9 +186,20 @@ def _check_size(found: Dataset, settings: Data) -> None:
         )
 
 
-def _read(settings: Data) -> Arrays:
-    named = settings.source in NAMED or ".py:" in settings.source
-    arrays = _called(code("data.source", settings.source if named else "PATH"), settings)
+def _checked(settings: Data, levels: int | None = None) -> tuple[Checked, Arrays]:
+    """The rows of a source, checked, and the names of what belongs to them."""
+    if not _named(settings) and packs.is_pack(path := find(settings.source)):
+        return packs.opened(path, settings)
+    arrays = _read(settings)
+    arrays = arrays._replace(levels=arrays.levels or levels)
+    return check(arrays, settings, _names(settings.source)[1]), arrays
+
+
+def _read(settings: Data, storage: Storage = MEMORY) -> Arrays:
+    reader = (
+        code("data.source", settings.source) if _named(settings) else partial(read, storage=storage)
+    )
+    arrays = _called(reader, settings)
     if not isinstance(arrays, Arrays):
         raise UserError(
             f"data.source: {settings.source} returns {type(arrays).__name__}; "
@@ -157,7 +211,7 @@ def _read(settings: Data) -> Arrays:
             y=None, y_validation=None, y_test=None, class_names=(), notes=notes
         )
     if settings.window:
-        return windowed(arrays, settings, settings.source)
+        return windowed(arrays, settings, settings.source, storage)
     return _lent(arrays) if ".py:" in settings.source else arrays
 
 

@@ -36,12 +36,6 @@ PARTS = {
 REMEDY = "write it with numpy.savez(path, x=images, y=labels), numbers only"
 
 
-def read_npy(path: Path) -> Arrays:
-    """The array of a .npy file."""
-    with reading(path, ".npy file", "write it with numpy.save, numbers only"), path.open("rb") as f:
-        return Arrays(npy(f, path.stat().st_size, str(path)))
-
-
 def read_npz(path: Path) -> Arrays:
     """The arrays of a .npz file under the names of `PARTS`, or dSprites as published.
 

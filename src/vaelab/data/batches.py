@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vaelab.data.dataset import Dataset
+from vaelab.data.dataset import Dataset, Values
+from vaelab.data.mapped import Mapped, shuffled
 from vaelab.errors import UserError
 from vaelab.recipes import Data
-from vaelab.seeding import numpy_generator
+from vaelab.seeding import generator, numpy_generator
 
 GREY_AND_GAUSSIAN = "set data.treatment to grey and model.likelihood to gaussian"
 
@@ -22,6 +24,9 @@ class Batches:
 
         batches = Batches(split.x, dataset.levels, settings, device, augment=True)
         x = batches(index, generator)                                     # (B, *shape) float32
+
+    Rows of a pack stay in its files: they are read batch by batch, and where `ahead` is told the
+    batches that will be asked for, by other threads before they are needed.
 
     With the value v = level / (levels - 1), or the real value itself, u ~ U[0, 1), and [ ] 1 where
     true (where real values have a ``data.scale`` s, a binary pixel compares v / s, and is 0 or s):
@@ -46,7 +51,7 @@ class Batches:
 
     def __init__(
         self,
-        x: Tensor,
+        x: Values,
         levels: int | None,
         settings: Data,
         device: torch.device,
@@ -79,13 +84,17 @@ class Batches:
                 GREY_AND_GAUSSIAN,
                 settings.scale,
             )
-        if self.treatment == "counts" and levels is None and ((x < 0) | (x != x.round())).any():
+        if self.treatment == "counts" and levels is None and not _whole(x):
             raise UserError(
                 "data.treatment: 'counts' needs whole numbers from 0 on, found others; "
                 "set data.treatment to grey"
             )
         self.top = settings.scale if settings.binary and levels is None else 1.0
-        if self.treatment == "fixed" or (self.treatment == "threshold" and not moved):
+        self.seed, self.workers = settings.split_seed, settings.workers
+        self.ready: tuple[Tensor | None, Tensor | None] = None, None  # an index, and its rows
+        if isinstance(x, Mapped):
+            pass  # binarised when a batch is cut
+        elif self.treatment == "fixed" or (self.treatment == "threshold" and not moved):
             x, levels, self.treatment = _binarise(x, levels, settings), 2, "grey"  # done for good
         self.x, self.levels = x.to(device), levels
         self.y = None if y is None else y.to(device)
@@ -99,7 +108,10 @@ class Batches:
 
         Consumes random numbers only where the treatment or the augmentation needs them.
         """
-        x = self.x.index_select(0, index.to(self.x.device)).float()
+        known, rows = self.ready
+        if rows is None or known is not index:
+            rows = self.x.index_select(0, index.to(self.x.device))
+        x = rows.float()
         if self.flip:
             u = torch.rand(len(x), generator=generator, device=x.device)
             x = torch.where((u < 0.5).view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
@@ -119,9 +131,30 @@ class Batches:
         if self.treatment == "dynamic":
             u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
             x = u.lt_(x.div_(self.top))
+        elif self.treatment == "fixed":
+            x = _drawn(index, x.shape, self.seed).to(x.device).lt_(x.div_(self.top))
         elif self.treatment == "threshold":
             x = x.ge_(self.top / 2)
         return x.mul_(self.top) if self.top != 1 else x
+
+    def order(self, seed: int, epoch: int) -> Tensor:
+        """The order (N,) of the rows in an epoch: a random permutation, of a pack by blocks."""
+        stream = generator(seed, "order", epoch)
+        if isinstance(self.x, Mapped):
+            return shuffled(len(self.x), self.x.row, stream)
+        return torch.randperm(len(self.x), generator=stream)
+
+    def ahead(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield the indices of the batches; their rows are read before they are asked for.
+
+        That is so for the rows of a pack, by `data.workers` threads, which end with the iterator.
+        """
+        if not isinstance(self.x, Mapped):
+            yield from batches
+            return
+        for index, rows in zip(batches, self.x.ahead(batches, self.workers), strict=True):
+            self.ready = index, rows
+            yield index
 
     def labels(self, index: Tensor) -> Tensor | None:
         """The labels of the images `index`, (B,), where there are labels."""
@@ -199,7 +232,14 @@ def check_support(dataset: Dataset, support: str, settings: Data, likelihood: st
             _check_unit(split.x, dataset.levels, what, remedy, settings.scale)
 
 
-def _check_unit(x: Tensor, levels: int | None, what: str, remedy: str, scale: float) -> None:
+def _whole(x: Values) -> bool:
+    """Whether all values are whole numbers from 0 on."""
+    if isinstance(x, Mapped):
+        return x.whole and x.min() >= 0
+    return not ((x < 0) | (x != x.round())).any()
+
+
+def _check_unit(x: Values, levels: int | None, what: str, remedy: str, scale: float) -> None:
     if levels is None and x.numel():
         low, high = float(x.min()), float(x.max())
         if low < 0 or high > scale:
@@ -222,3 +262,17 @@ def _binarise(x: Tensor, levels: int | None, settings: Data) -> Tensor:
         else:
             target.copy_(value >= 0.5)
     return binary
+
+
+def _drawn(index: Tensor, shape: Sequence[int], seed: int) -> Tensor:
+    """The uniform numbers (B, ...) that `_binarise` draws for the rows of an index."""
+    rng, size = numpy_generator(seed, "fixed"), math.prod(shape[1:])
+    stream: np.random.PCG64 = rng.bit_generator  # type: ignore[assignment]  # it has no subtype
+    start, u = stream.state, np.empty((len(index), size), np.float32)
+    for target, row in zip(u, index.tolist(), strict=True):
+        stream.state = start
+        stream.advance(row * size // 2)  # a number of 64 bits makes two of 32
+        if row * size % 2:
+            rng.random(dtype=np.float32)
+        rng.random(out=target, dtype=np.float32)
+    return torch.from_numpy(u).view(*shape)

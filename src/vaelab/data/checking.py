@@ -19,6 +19,33 @@ from vaelab.recipes.parts import Form
 COARSE = 256  # steps of float32 that a column should span
 
 
+class Laid(NamedTuple):
+    """A source in one layout, of which no value is converted yet."""
+
+    parts: dict[str, Array]  # x, and x_validation and x_test if there are any
+    levels: int | None
+    y: dict[str, Tensor | None]  # the labels of each
+    factors: Tensor | None  # of x
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...]
+    form: Form
+    by_columns: bool  # whether it is a table, whose cells may be empty
+
+    def converted(self, part: Array, origin: str, first: int = 0) -> Array:
+        """Some of the values as they are learned from: uint8 levels, or float32.
+
+        Their memory is used again where that can be. Raises `UserError` where values are not
+        finite; row `first` of the source is their first. Empty cells of tables are NaN.
+        """
+        if self.by_columns:
+            return part
+        if self.levels is None:
+            return _real(part, origin, first)
+        if part.dtype == bool:  # a damaged file can hold a byte above 1, which astype would keep
+            return np.minimum(part.view(np.uint8), 1)
+        return part.astype(np.uint8, copy=not part.flags.writeable)
+
+
 class Checked(NamedTuple):
     """A source in one layout and one type, not yet split; parts that the source lacks are None."""
 
@@ -33,6 +60,20 @@ class Checked(NamedTuple):
 
 def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
     """The images of `origin` in one layout, with its own validation and test sets if any."""
+    laid = lay(arrays, settings, origin)
+    splits = {
+        key: Split(_tensor(laid.converted(part, f"{origin}: {key}")), laid.y[key])
+        for key, part in laid.parts.items()
+    }
+    images = splits["x"]._replace(factors=laid.factors)
+    if arrays.weights is not None:
+        images = images._replace(weights=torch.from_numpy(arrays.weights).double())
+    own = splits.get("x_validation"), splits.get("x_test")
+    return Checked(images, *own, laid.levels, laid.class_names, laid.notes, laid.form)
+
+
+def lay(arrays: Arrays, settings: Data, origin: str) -> Laid:
+    """The arrays of `origin` in one layout, which copies none of them, and what they contain."""
     sets = {"x": arrays.x, "x_validation": arrays.x_validation, "x_test": arrays.x_test}
     notes: list[str] = []
     parts = {
@@ -53,32 +94,27 @@ def check(arrays: Arrays, settings: Data, origin: str) -> Checked:
     if len({(part.dtype, part.shape[1:]) for part in parts.values()}) > 1:
         found = " but ".join(f"{key} {part.dtype} {part.shape[1:]}" for key, part in parts.items())
         raise UserError(f"{origin}: {found}; store all with one type and one shape")
-    if arrays.schema is None:
-        parts, levels = _levels(parts, arrays.levels, settings.scale, origin, notes)
-    else:  # float32, NaN where a cell is empty
-        levels = None
+    levels = None if arrays.schema else _levels(parts, arrays.levels, settings.scale, origin)
+    if levels is None and not arrays.schema:
+        notes += _coarse(parts["x"])
     labels = {"x": arrays.y, "x_validation": arrays.y_validation, "x_test": arrays.y_test}
     labels, names = _named(labels, arrays.class_names, notes)
-    splits = {}
-    for key, y in labels.items():
+    y = {}
+    for key, given in labels.items():
+        label = key.replace("x", "y", 1)
         if key in parts:
-            splits[key] = _split(parts[key], y, f"{origin}: {key.replace('x', 'y', 1)}")
-        elif y is not None:
-            label = key.replace("x", "y", 1)
+            y[key] = _labels(given, len(parts[key]), f"{origin}: {label}")
+        elif given is not None:
             raise UserError(f"{origin}: {label} without {key}; add {key} or leave {label} out")
-    images = splits["x"]
+    factors = None
     if arrays.factors is not None:
         if "x_test" in parts:
             raise UserError(
                 f"{origin}: factors beside x_test; leave x_test out, data.test holds out images"
             )
-        factors = _factors(arrays.factors, len(images.x), f"{origin}: factors")
-        images = images._replace(factors=factors)
-    if arrays.weights is not None:
-        images = images._replace(weights=torch.from_numpy(arrays.weights).double())
+        factors = _factors(arrays.factors, len(parts["x"]), f"{origin}: factors")
     said = (*arrays.notes, *dict.fromkeys(notes))
-    validation, test = splits.get("x_validation"), splits.get("x_test")
-    return Checked(images, validation, test, levels, names, said, form)
+    return Laid(parts, levels, y, factors, names, said, form, bool(arrays.schema))
 
 
 def _layout(x: Array, channels_first: bool, origin: str, notes: list[str]) -> Array:
@@ -129,46 +165,36 @@ def _channels_last(shape: tuple[int, ...], origin: str) -> bool:
     )
 
 
-def _levels(
-    parts: dict[str, Array], levels: int | None, scale: float, origin: str, notes: list[str]
-) -> tuple[dict[str, Array], int | None]:
-    """uint8 levels and their number, or float32 and None; all parts decide together."""
+def _levels(parts: dict[str, Array], levels: int | None, scale: float, origin: str) -> int | None:
+    """The number of grey levels, None for real values; all parts decide together."""
     x = parts["x"]
     low, high = (
         min(part.min() for part in parts.values()),
         max(part.max() for part in parts.values()),
     )
-    if x.dtype == bool:  # a damaged file can hold a "boolean" byte above 1, which astype would keep
-        parts, levels = {key: np.minimum(part.view(np.uint8), 1) for key, part in parts.items()}, 2
+    if x.dtype == bool:
+        found = 2
     elif x.dtype == np.uint8 or (x.dtype.kind in "iu" and x.ndim > 2 and low >= 0 and high <= 255):
         # Zeros and ones are yes and no, not two nearly black levels of 256.
-        parts, levels = (
-            {
-                key: part.astype(np.uint8, copy=not part.flags.writeable)
-                for key, part in parts.items()
-            },
-            levels or (2 if high == 1 else 256),
-        )
+        found = levels or (2 if high == 1 else 256)
     else:
-        parts = {key: _real(part, f"{origin}: {key}") for key, part in parts.items()}
-        notes += _coarse(parts["x"])
-        return parts, None
+        return None
     if scale != 1:
         raise UserError(
-            f"data.scale: {origin} has {levels} grey levels, not real values; set data.scale to 1"
+            f"data.scale: {origin} has {found} grey levels, not real values; set data.scale to 1"
         )
-    return parts, levels
+    return found
 
 
 def _coarse(x: Array) -> list[str]:
     """Columns far from 0, of whose variation float32 keeps little."""
     if x.ndim != 2:
         return []
-    low, high = x.min(0), x.max(0)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):  # of values that are refused later
+        low, high = x.min(0).astype(np.float32), x.max(0).astype(np.float32)
         step = np.spacing(np.maximum(abs(low), abs(high)))
-    constant = (low == high) & (step > 1)
-    few = constant | ((low < high) & (high - low < COARSE * step))
+        constant = (low == high) & (step > 1)
+        few = constant | ((low < high) & (high - low < COARSE * step))
     return [
         f"column {i + 1} is near {high[i]:.6g}, where float32 has steps of {step[i]:.2g}: "
         "subtract a constant from it"
@@ -176,7 +202,7 @@ def _coarse(x: Array) -> list[str]:
     ]
 
 
-def _real(x: Array, origin: str) -> Array:
+def _real(x: Array, origin: str, row: int) -> Array:
     """float32 and finite; the same memory where the values are float32 already."""
     with np.errstate(all="ignore"):  # what overflows is named below
         x = x.astype(np.float32, copy=not (x.dtype == np.float32 and x.flags.writeable))
@@ -185,7 +211,7 @@ def _real(x: Array, origin: str) -> Array:
         finite = np.isfinite(x[start : start + 4096])
         if not (whole := finite.all()) and not bad:
             at = np.unravel_index(np.argmin(finite), finite.shape)
-            first = (int(at[0]) + start, *map(int, at[1:]))
+            first = (int(at[0]) + start + row, *map(int, at[1:]))
         bad += 0 if whole else finite.size - int(np.count_nonzero(finite))
     if bad:
         raise UserError(
@@ -223,22 +249,23 @@ def _named(
     return found, names
 
 
-def _split(x: Array, y: Array | None, origin: str) -> Split:
-    images = torch.from_numpy(
-        x if x.flags.c_contiguous and x.flags.writeable else np.array(x, order="C")
-    )
+def _tensor(x: Array) -> Tensor:
+    plain = x.flags.c_contiguous and x.flags.writeable
+    return torch.from_numpy(x if plain else np.array(x, order="C"))
+
+
+def _labels(y: Array | None, n: int, origin: str) -> Tensor | None:
     if y is None:
-        return Split(images, None)
-    if y.shape != (len(x),):
+        return None
+    if y.shape != (n,):
         raise UserError(
-            f"{origin}: labels of shape {y.shape} for {len(x)} images; "
-            "store one integer for each image"
+            f"{origin}: labels of shape {y.shape} for {n} images; store one integer for each image"
         )
     if y.dtype.kind in "biuf":
         with np.errstate(invalid="ignore"):
             labels = y.astype(np.int64)
         if np.array_equal(labels, y):
-            return Split(images, torch.from_numpy(labels))
+            return torch.from_numpy(labels)
     raise UserError(
         f"{origin}: labels are not integers (type {y.dtype}); number the classes 0, 1, 2 ..."
     )

@@ -102,14 +102,60 @@ def _cells(values: Array) -> Sequence[str]:
     return Numbers(values)
 
 
-def parquet(path: Path) -> Frame:
-    """Return the table of a Parquet file."""
-    pandas = needed("pandas", "to read Parquet files")
-    reader = needed("pyarrow.parquet", "to read Parquet files")
-    with reading(path, "Parquet file"), reader.ParquetFile(path) as file:
-        index = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
-        columns = {}
-        for name in file.schema_arrow.names:  # copies, as memory of Arrow is not given back
-            if name not in index:
-                columns[name] = file.read([name], use_threads=False).to_pandas()[name].copy()
-        return Frame(pandas.DataFrame(columns, copy=False), str(path))
+class Parquet(Source):
+    """A Parquet file, of which a piece of a row group is in memory at a time."""
+
+    def __init__(self, path: Path) -> None:
+        needed("pandas", "to read Parquet files")
+        self.reader = needed("pyarrow.parquet", "to read Parquet files")
+        self.origin, self.path = str(path), path
+        with reading(path, "Parquet file"), self.reader.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            index = (schema.pandas_metadata or {}).get("index_columns", [])
+            self.names = [name for name in schema.names if name not in index]
+            self.rows = file.metadata.num_rows
+        found = [_Kind() for _ in self.names]
+        for frame in self._frames():
+            for kind, name in zip(found, self.names, strict=True):
+                kind.add(frame[name])
+        self.dtypes = tuple(kind.dtype for kind in found)
+        self.forms = [kind.form for kind in found]
+        self.orders = {n: k.order for n, k in zip(self.names, found, strict=True) if k.order}
+
+    def _frames(self) -> Iterator[Any]:
+        most = max(1, CELLS // max(1, len(self.names)))
+        with reading(self.path, "Parquet file"), self.reader.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(most, columns=self.names, use_threads=False):
+                yield batch.to_pandas()
+
+    def chunks(self) -> Iterator[Chunk]:
+        first = 1
+        for frame in self._frames():
+            columns = [
+                _column(_cast(frame[name], dtype), form)
+                for name, dtype, form in zip(self.names, self.dtypes, self.forms, strict=True)
+            ]
+            yield Chunk(range(first, first + len(frame)), columns)
+            first += len(frame)
+
+
+class _Kind:
+    """What all pieces of a column of a Parquet file have in common."""
+
+    def __init__(self) -> None:
+        self.dtype, self.form, self.order, self.seen = "", "", tuple[str, ...](), set[str]()
+
+    def add(self, column: Any) -> None:
+        self.seen.add(_dtype(column))
+        self.form = max(self.form, _form(column), key=len)
+        if str(column.dtype) == "category" and column.cat.ordered:
+            self.order = tuple(map(str, column.cat.categories))
+        self.dtype, *others = sorted(self.seen)
+        if others:  # whole numbers with empty cells are floats, truth values with them no texts
+            numbers = all(name.startswith(("int", "uint", "float")) for name in self.seen)
+            self.dtype = "float64" if numbers else ""
+
+
+def _cast(column: Any, dtype: str) -> Any:
+    """A piece of a column with the dtype of all of it."""
+    return column.astype(dtype) if dtype == "float64" and column.dtype.kind in "iu" else column

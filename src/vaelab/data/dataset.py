@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import math
 import zlib
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vaelab import devices
+from vaelab.data.mapped import Mapped
 from vaelab.data.schema import Array, Schema
 from vaelab.recipes.parts import Form
+
+Values: TypeAlias = Tensor | Mapped  # Mapped: the rows of a pack, which stay in its files
 
 
 class Split(NamedTuple):
     """Images with or without labels and factors."""
 
-    x: Tensor  # (N, *shape) uint8 levels 0 .. levels - 1, or float32 where levels is None
+    x: Values  # (N, *shape) uint8 levels 0 .. levels - 1, or float32 where levels is None
     y: Tensor | None  # (N,) int64
     factors: Tensor | None = None  # (N, F) int64, from 0: the known factors of each image
     weights: Tensor | None = None  # (N,) float64, how much each counts; None: all the same
 
     def take(self, which: Tensor) -> Split:
         """The images chosen by an index or a mask, with all that belongs to them."""
+        x = self.x.part(which) if isinstance(self.x, Mapped) else self.x[which]
+        return Split(x, *(None if part is None else part[which] for part in self[1:]))
+
+    def in_memory(self) -> Split:
+        """The same; of a pack as many images, evenly spaced, as the memory budget holds."""
+        if not isinstance(self.x, Mapped):
+            return self
+        which = some(self.x)
         return Split(self.x[which], *(None if part is None else part[which] for part in self[1:]))
 
     def checksum(self) -> str:
         """CRC-32 of the images in their order, so that other images in their place are noticed."""
+        if isinstance(self.x, Mapped):
+            return self.x.checksum()
         return f"{zlib.crc32(self.x.numpy().data):08x}"
 
 
@@ -51,6 +66,7 @@ class Dataset(NamedTuple):
     features: tuple[str, ...] = ()  # the names of a table's columns, where it has some
     form: Form = "image"  # what the rows are
     schema: Schema | None = None  # the columns of a table that is read by their types
+    counts: dict[str, int] | None = None  # the images of each split, where it holds some of them
 
     def splits(self) -> dict[str, Split]:
         """The three by name."""
@@ -64,10 +80,29 @@ class Dataset(NamedTuple):
 
     @property
     def note(self) -> str:
-        """What is to be said where there are no test images; "" where there are."""
-        if self.measured == "test":
-            return ""
-        return f"note: without test images the {self.measured} images are measured"
+        """What is to be said of the images that are measured; "" where they are all of the test."""
+        found = []
+        if self.measured != "test":
+            found.append(f"without test images the {self.measured} images are measured")
+        name = "train" if self.measured == "training" else self.measured
+        held, count = len(self.splits()[name].x), self.sizes[name]
+        if held < count:
+            found.append(
+                f"of {count:,} {self.measured} images {held:,} are measured, evenly spaced"
+            )
+        return f"note: {'; '.join(found)}" if found else ""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of images of each split, whether they are all here or not."""
+        return self.counts or {name: len(split.x) for name, split in self.splits().items()}
+
+    def in_memory(self) -> Dataset:
+        """The same; of a pack as many images of each split as the memory budget holds."""
+        if not any(isinstance(split.x, Mapped) for split in self.splits().values()):
+            return self
+        train, validation, test = (split.in_memory() for split in self.splits().values())
+        return self._replace(train=train, validation=validation, test=test, counts=self.sizes)
 
     def with_measured(self) -> Dataset:
         """The same with the images that results are measured on in the place of the test set."""
@@ -86,7 +121,8 @@ class Dataset(NamedTuple):
         if self.levels is not None and treatment != "counts":
             return 0.0, 1.0
         x = self.train.x
-        x = x.nan_to_num() if self.schema else x  # its cells may be empty
+        if self.schema and isinstance(x, Tensor):
+            x = x.nan_to_num()  # its cells may be empty
         return min(0.0, float(x.min())), max(1.0, float(x.max()))
 
     def display(self, treatment: str) -> tuple[float, float]:
@@ -127,3 +163,9 @@ class Arrays(NamedTuple):
 def spread(n: int, count: int) -> Array:
     """At most `count` of 0 .. n-1, evenly spaced: data sorted by class show every class."""
     return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int))
+
+
+def some(x: Mapped) -> Tensor:
+    """As many indices as the memory budget holds rows of float32, evenly spaced."""
+    most = max(1, devices.BUDGET // (4 * math.prod(x.shape[1:])))
+    return torch.from_numpy(spread(len(x), most))

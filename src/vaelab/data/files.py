@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from vaelab.data import arrays, idx, images, stored, tables
-from vaelab.data.dataframes import ArrayTable, Frame, parquet
+from vaelab.data.dataframes import ArrayTable, Frame, Parquet
 from vaelab.data.dataset import Arrays
 from vaelab.data.reading import reading, visible
 from vaelab.data.sources import Source, TextFile
+from vaelab.data.storage import MEMORY, Storage
 from vaelab.errors import UserError, nearest
 from vaelab.recipes import AXES, Data
 
@@ -20,32 +21,34 @@ TEXTS = (".csv", ".tsv", ".txt")
 KINDS = ".npy, .npz, .csv, .tsv or .parquet file, or a folder of images or IDX files"
 
 
-def read(settings: Data) -> Arrays:
-    """The arrays of `settings.source`. Raises `UserError` where it cannot be read."""
+def read(settings: Data, storage: Storage = MEMORY) -> Arrays:
+    """The arrays of `settings.source`, kept in `storage` where its format allows to read a piece
+    at a time. Raises `UserError` where it cannot be read.
+    """
     path = find(settings.source)
     if path.is_dir():
         with reading(path, "folder"):
             entries = visible(path)
         if any(idx.is_idx(entry) for entry in entries):
             return idx.read_folder(path, entries)
-        return images.read_images(path, settings.resize)
+        return images.read_images(path, settings.resize, storage)
     match path.suffix.lower():
         case ".npy" if settings.treatment == "columns":
-            x = arrays.read_npy(path).x
+            x = storage.npy(path)
             if x.ndim != 2:
                 raise UserError(
                     f"{path}: shape {x.shape} is no table (N, D); reshape it, or set "
                     "data.treatment to grey"
                 )
-            return tables.read_table(ArrayTable(x, str(path)), settings)
+            return tables.read_table(ArrayTable(x, str(path)), settings, storage)
         case ".npy":
-            return arrays.read_npy(path)
+            return Arrays(storage.npy(path))
         case ".npz":
             return arrays.read_npz(path)
         case suffix if suffix in TEXTS:
-            return tables.read_table(TextFile(path, settings.labels), settings)
+            return tables.read_table(TextFile(path, settings.labels), settings, storage)
         case ".parquet":
-            return tables.read_table(parquet(path), settings)
+            return tables.read_table(Parquet(path), settings, storage)
         case suffix:
             raise UserError(
                 f"{path}: cannot read {suffix or 'a file without extension'}; give a {KINDS}"
@@ -63,9 +66,9 @@ def source_of(data: Any) -> Source:
             case suffix if suffix in TEXTS:
                 return TextFile(path)
             case ".parquet":
-                return parquet(path)
+                return Parquet(path)
             case ".npy":
-                data = arrays.read_npy(path).x
+                data = MEMORY.npy(path)
             case suffix:
                 raise UserError(f"{path}: {suffix or 'a folder'} is no table; give a .csv, .tsv, "
                     ".parquet or .npy file")  # fmt: skip

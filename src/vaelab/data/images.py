@@ -5,19 +5,23 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from vaelab import devices
 from vaelab.data.dataset import Arrays, spread
 from vaelab.data.folders import part_of, splits
-from vaelab.data.reading import classes, natural, reading
+from vaelab.data.reading import classes, named, natural, reading
 from vaelab.data.schema import Array
+from vaelab.data.storage import MEMORY, Storage
 from vaelab.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+CHUNK = 64  # images that a thread reads at once
 LOOKED = 200  # images whose size tells what a folder contains
 LARGEST = 2**25  # pixels of an image; they are counted before any is decoded
 TOP = 65535  # the highest level of 16 bits
@@ -48,7 +52,7 @@ class Form(NamedTuple):
         return len(self.shape) == 3
 
 
-def read_images(folder: Path, resize: int = 0) -> Arrays:
+def read_images(folder: Path, resize: int = 0, storage: Storage = MEMORY) -> Arrays:
     """The images of a folder by name: x (N, H, W) or (N, 3, H, W), uint8 or uint16.
 
     Sub-folders called train, val or test are splits; other sub-folders are classes, in a split or
@@ -62,7 +66,7 @@ def read_images(folder: Path, resize: int = 0) -> Arrays:
     headers = {path: _header(path) for part in parts.values() for path in part.paths}
     form = _common(folder, headers, resize)
     notes += _remarks(headers, form)
-    arrays = {name: _load(part.paths, form) for name, part in parts.items()}
+    arrays = {name: _load(part.paths, form, storage) for name, part in parts.items()}
     labels: dict[str, Array | None] = dict.fromkeys(parts)
     names = sorted({c for part in parts.values() for c in part.classes} - {""}, key=natural)
     if "" in parts["train"].classes and names:
@@ -193,14 +197,26 @@ def _remarks(headers: dict[Path, Header], form: Form) -> list[str]:
     return notes
 
 
-def _load(paths: Sequence[Path], form: Form) -> Array:
+def _load(paths: Sequence[Path], form: Form, storage: Storage) -> Array:
     """The images (N, *shape), each read into its place."""
     with reading(paths[0].parent, "folder"):
-        x = np.empty((len(paths), *form.shape), np.uint16 if form.deep else np.uint8)
+        x = storage.empty((len(paths), *form.shape), np.uint16 if form.deep else np.uint8)
     pixels = _deep_pixels if form.deep else _pixels
-    for target, path in zip(x, paths, strict=True):
-        with reading(path, "image"):
-            target[...] = pixels(path, form)
+
+    def fill(start: int) -> None:
+        for i, path in enumerate(paths[start : start + CHUNK], start):
+            with named(path, "image"):
+                x[i] = pixels(path, form)
+
+    # Pillow decodes and resizes without Python's lock, so threads use all cores.
+    pool = ThreadPoolExecutor(devices.cores(), "vaelab reads images")
+    try:
+        with reading(paths[0].parent, "folder"):
+            starts = range(0, len(paths), CHUNK)
+            for _ in storage.counted(pool.map(fill, starts), "images", len(starts)):
+                pass
+    finally:
+        pool.shutdown(cancel_futures=True)
     return x
 
 

@@ -95,7 +95,7 @@ def checked(x: Array, settings: Data, levels: int | None) -> Tensor:
     if found.levels != levels:
         kinds = [f"{n} grey levels" if n else "real values" for n in (found.levels, levels)]
         raise UserError(f"{NAME}: has {kinds[0]}, the model learned {kinds[1]}; give it those")
-    return found.train.x
+    return found.train.x[:]
 
 
 def treated(x: Tensor, settings: Data, levels: int | None, seed: int) -> Tensor:

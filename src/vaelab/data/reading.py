@@ -24,10 +24,18 @@ def reading(
     path: Path, kind: str, remedy: str = "replace it with an undamaged copy"
 ) -> Iterator[None]:
     """Turn what goes wrong inside into one `UserError` that names `path`; silence warnings."""
+    with warnings.catch_warnings(), named(path, kind, remedy):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def named(
+    path: Path, kind: str, remedy: str = "replace it with an undamaged copy"
+) -> Iterator[None]:
+    """Do as `reading`, but leave warnings, which belong to all threads, as they are."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except UserError:
         raise
     except PermissionError:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vaelab.data.checking import check
+from vaelab.data.checking import Checked, check
 from vaelab.data.dataset import Arrays, Dataset, Split
+from vaelab.data.mapped import Mapped
 from vaelab.errors import UserError
 from vaelab.recipes import Data
 from vaelab.seeding import numpy_generator
@@ -19,7 +20,11 @@ def build(arrays: Arrays, settings: Data, name: str, origin: str) -> Dataset:
     keeps the order of the file. Raises `UserError` on shapes, types, values or labels that cannot
     be used, and on too few images.
     """
-    found = check(arrays, settings, origin)
+    return divided(check(arrays, settings, origin), arrays, settings, name, origin)
+
+
+def divided(found: Checked, arrays: Arrays, settings: Data, name: str, origin: str) -> Dataset:
+    """The splits of checked images; `arrays` has the names of what belongs to them."""
     factors = None
     if found.train.factors is not None:
         sizes = [int(size) for size in found.train.factors.amax(0) + 1]
@@ -66,6 +71,8 @@ def _hold_out(
 def _compacted(split: Split, keep: Tensor) -> Split:
     """Move the images `keep`, ascending, to the front of the same memory."""
     x = split.x
+    if isinstance(x, Mapped):
+        return split.take(keep)
     for start in range(0, len(keep), 4096):
         index = keep[start : start + 4096]
         x[start : start + len(index)] = x[index]

@@ -23,6 +23,7 @@ from vaelab.data.reading import counted
 from vaelab.data.schema import KINDS, Array, Cells, Column, Schema
 from vaelab.data.seen import Seen
 from vaelab.data.sources import Source, TextFile
+from vaelab.data.storage import MEMORY, Storage
 from vaelab.errors import UserError
 from vaelab.recipes import Data
 
@@ -38,7 +39,7 @@ class Rows(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_table(source: Source, settings: Data) -> Arrays:
+def read_table(source: Source, settings: Data, storage: Storage = MEMORY) -> Arrays:
     """The rows of a table (N, D) as float32, its labels (N,), its columns, and how it was read.
 
     With the treatment "columns" each column is read by its type, and cells may be empty; otherwise
@@ -70,7 +71,7 @@ def read_table(source: Source, settings: Data) -> Arrays:
         columns[label] = Column(name=source.titles[label], kind="label")
     words_of_holes = tuple(word.lower() for word in settings.missing)
     schema = Schema(tuple(columns), words_of_holes)
-    x, others = _values(source, schema, [] if label is None else [label], typed)
+    x, others = _values(source, schema, [] if label is None else [label], typed, storage)
     words = [] if label is None else others[schema.columns[label].name]
     _check_encoding(source, set(words))
     y, classes, said = classes_of(source, names, label, words, settings.labels)
@@ -81,7 +82,7 @@ def read_table(source: Source, settings: Data) -> Arrays:
         else:
             columns[label] = Column(name=source.titles[label], kind="real")
         schema = Schema(tuple(columns), words_of_holes)
-        x, _ = _values(source, schema, [], typed)
+        x, _ = _values(source, schema, [], typed, storage)
     if typed:
         schema = _shaped(schema, x, forced)
         notes += [*described(schema.columns), *_extremes(schema, x)]
@@ -255,7 +256,7 @@ def _extremes(schema: Schema, x: Array) -> Iterator[str]:
 
 
 def _values(
-    source: Source, schema: Schema, carried: Sequence[int], typed: bool
+    source: Source, schema: Schema, carried: Sequence[int], typed: bool, storage: Storage = MEMORY
 ) -> tuple[Array, Cells]:
     """Numbers (N, D) of the columns of x, and the cells of the carried columns, by name."""
     keep = [i for i, column in enumerate(schema.columns) if column.modelled]
@@ -266,7 +267,9 @@ def _values(
         raise UserError(f"{source.origin}: contains no column {found}; add some")
     missing = source.missing | {*schema.missing}
     readers = [Reader(source, i, schema.columns[i], missing, typed) for i in keep]
-    table = Growing(source.rows, len(keep))
+    if source.rows is None and storage.counts:
+        source.rows = sum(len(chunk.lines) for chunk in source.chunks())
+    table = Growing(source.rows, len(keep), storage)
     others: Cells = {schema.columns[i].name: [] for i in carried}
     same: dict[str, str] = {}  # equal texts are kept once
     for chunk in source.chunks():
@@ -287,8 +290,8 @@ def _values(
 class Growing:
     """An array (N, D) float32 that rows are added to; memory is taken once where N is known."""
 
-    def __init__(self, rows: int | None, width: int) -> None:
-        self.x = None if rows is None else np.empty((rows, width), np.float32)
+    def __init__(self, rows: int | None, width: int, storage: Storage) -> None:
+        self.x = None if rows is None else storage.empty((rows, width), np.float32)
         self.width, self.rows, self.pieces = width, 0, list[Array]()
 
     def __len__(self) -> int:

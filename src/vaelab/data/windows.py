@@ -8,6 +8,7 @@ import numpy as np
 
 from vaelab.data.dataset import Arrays
 from vaelab.data.schema import Array
+from vaelab.data.storage import MEMORY, Storage
 from vaelab.errors import UserError
 from vaelab.recipes import Data
 
@@ -25,9 +26,8 @@ def starts(steps: int, window: int, stride: int, *, whole: bool = False) -> Arra
 
 
 def cut(x: Array, window: int, stride: int) -> Array:
-    """Return the windows (N, C, window) of a signal (T, C)."""
-    view = np.lib.stride_tricks.sliding_window_view(x, window, axis=0)
-    return np.ascontiguousarray(view[::stride])
+    """Return the windows (N, C, window) of a signal (T, C), as a view of it."""
+    return np.lib.stride_tricks.sliding_window_view(x, window, axis=0)[::stride]
 
 
 def stride_of(settings: Data) -> int:
@@ -35,7 +35,7 @@ def stride_of(settings: Data) -> int:
     return settings.stride or max(1, settings.window // 4)
 
 
-def windowed(arrays: Arrays, settings: Data, origin: str) -> Arrays:
+def windowed(arrays: Arrays, settings: Data, origin: str, storage: Storage = MEMORY) -> Arrays:
     """Return the windows of a long signal (T,) or (T, C), split in the order of time.
 
     The last ``data.test`` of the time are for testing, and before them the last
@@ -43,12 +43,12 @@ def windowed(arrays: Arrays, settings: Data, origin: str) -> Arrays:
     Raises `UserError` where a block is shorter than a window.
     """
     notes: list[str] = []
-    blocks = {"x": series(arrays.x, origin, notes)}
+    blocks = {"x": series(arrays.x, origin, notes, storage)}
     for key, fraction in (("x_test", settings.test), ("x_validation", settings.validation)):
         own: Array | None = getattr(arrays, key)
         rest, held = blocks["x"], round(fraction * len(blocks["x"]))
         if own is not None:
-            blocks[key] = series(own, f"{origin}: {key}", notes)
+            blocks[key] = series(own, f"{origin}: {key}", notes, storage)
         elif held:
             blocks |= {"x": rest[:-held], key: rest[-held:]}
     window, stride = settings.window, stride_of(settings)
@@ -70,7 +70,9 @@ def windowed(arrays: Arrays, settings: Data, origin: str) -> Arrays:
     )
     if arrays.y is not None:
         notes.append("labels of steps are left out")
-    found: dict[str, Any] = {key: cut(block, window, stride) for key, block in blocks.items()}
+    found: dict[str, Any] = {
+        key: storage.windows(cut(block, window, stride)) for key, block in blocks.items()
+    }
     no_labels: dict[str, Any] = dict.fromkeys(("y", "y_validation", "y_test"))
     return arrays._replace(
         class_names=(),
@@ -83,7 +85,7 @@ def windowed(arrays: Arrays, settings: Data, origin: str) -> Arrays:
     )
 
 
-def series(x: Array, origin: str, notes: list[str]) -> Array:
+def series(x: Array, origin: str, notes: list[str], storage: Storage = MEMORY) -> Array:
     """Return a long signal as (T, C), of real values; its longer axis is time."""
     if x.ndim not in (1, 2):
         raise UserError(
@@ -94,4 +96,4 @@ def series(x: Array, origin: str, notes: list[str]) -> Array:
     if x.shape[0] < x.shape[1]:
         x = x.T
         notes.append(f"axes (channels, time): {x.shape[1]} channels of {x.shape[0]:,} steps")
-    return x.astype(np.float32) if x.dtype.kind in "biuf" else x
+    return storage.real(x) if x.dtype.kind in "biuf" else x

@@ -43,7 +43,7 @@ def _scored(
     model: Model, splits: list[Split], samples: int, most: int | None = None
 ) -> tuple[Array, Array]:
     """Return log p(x) and the weights, both (N,), of at most so many rows, evenly spaced."""
-    x = torch.cat([split.x for split in splits])
+    x = torch.cat([split.x[:] for split in splits])
     weights = [np.ones(len(s.x)) if s.weights is None else s.weights.numpy() for s in splits]
     some = spread(len(x), most or len(x))
     x = model.treated(x[torch.from_numpy(some)])

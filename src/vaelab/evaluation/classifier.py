@@ -264,7 +264,7 @@ def _images(evaluator: Evaluator) -> tuple[Batches, str]:
     )
     parts = data.train, data.validation
     x, labels = (
-        torch.cat([part.x for part in parts]),
+        torch.cat([part.x[:] for part in parts]),
         [part.y for part in parts if part.y is not None],
     )
     y = torch.cat(labels) if labels else None

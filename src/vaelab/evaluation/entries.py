@@ -71,7 +71,7 @@ def checked(data: Dataset, settings: Data) -> Checked:
         f"{name} images": f"{len(s.x):,} (checksum {s.checksum()})"
         for name, s in data.splits().items()
     }
-    x, top = data.test.x, (data.levels or 2) - 1
+    x, top = data.test.x[:], (data.levels or 2) - 1
     binary = settings.binary or (
         settings.treatment == "grey" and bool(((x == 0) | (x == top)).all())
     )

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
-from vaelab.data import Form, Schema
+from vaelab.data import Form, Schema, Values, some
 from vaelab.recipes import Data
 
 ROWS = 4096  # rows whose moments are summed at once
@@ -50,7 +50,7 @@ class Units(nn.Module):
 def units_of(
     settings: Data,
     shape: tuple[int, ...],
-    x: Tensor | None = None,
+    x: Values | None = None,
     levels: int | None = None,
     form: Form = "table",
     schema: Schema | None = None,
@@ -69,7 +69,7 @@ def units_of(
         schema: The columns of a table that is read by their types.
     """
     if schema is not None:
-        return moments(schema, x)
+        return moments(schema, x if x is None or isinstance(x, Tensor) else x[some(x)])
     if settings.standardise:
         size = (*shape[:-1], 1) if form == "signal" else shape
         shift, scale = torch.zeros(size), torch.ones(size)
@@ -79,7 +79,7 @@ def units_of(
     return None
 
 
-def _standardised(x: Tensor, size: tuple[int, ...], levels: int | None) -> Units:
+def _standardised(x: Values, size: tuple[int, ...], levels: int | None) -> Units:
     """The mean and the standard deviation of each element, (*size), over the rows and the axes
     along which the size is 1; the scale of an element that never varies is 1.
     """

@@ -100,6 +100,7 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flip: Annotated[
         bool, _doc("augmentation: mirror every other image left to right, at random")
     ] = False
+    workers: Annotated[Whole, _doc("packs: threads that read the next rows (0: none)")] = 1
 
     def __post_init__(self) -> None:
         if self.window and self.form not in ("auto", "signal"):

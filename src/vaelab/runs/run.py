@@ -96,7 +96,7 @@ class Run:
     def data(self) -> Dataset:
         """The data of the run, split as in its training; read once."""
         try:
-            return load_data(self.recipe.data)
+            return load_data(self.recipe.data).in_memory()
         except UserError as error:
             if is_card(self.folder):
                 raise UserError(f"{error} (a model card holds no data)") from None

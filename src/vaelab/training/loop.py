@@ -145,13 +145,12 @@ class _Training:
         first = self._begin(number)
         begun = time.perf_counter()
         model.train()
-        for i in range(first, steps):
+        for i, index in enumerate(data.ahead(self.batches[first:]), first):
             now = number - 1 + i / steps  # epochs since the start
             numbers = schedules.numbers(step.settings, now, settings.epochs) | images
             rate = schedules.learning_rate(settings, now / settings.epochs)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            index = self.batches[i]
             loss, terms = model(
                 data(index, self.streams["data"]), data.labels(index), numbers, data.weights(index)
             )
@@ -176,8 +175,7 @@ class _Training:
     def _begin(self, number: int) -> int:
         """Prepare order and random streams; the first step, above 0 in an interrupted epoch."""
         seed, device = self.settings.seed, self.device
-        order = torch.randperm(len(self.data), generator=generator(seed, "order", number))
-        self.batches = order.to(device).split(self.sizes)
+        self.batches = self.data.order(seed, number).to(device).split(self.sizes)
         torch.manual_seed(derive(seed, "noise", number))  # of posterior samples and dropout
         self.streams = {
             "data": generator(seed, "data", number, device),  # of augmentation and treatment

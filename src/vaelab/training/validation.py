@@ -43,7 +43,7 @@ def terms(vae: VAE, batches: Batches, seed: int, k: int = 1) -> Terms:
     stream = generator(seed, "evaluation data", device=device)
     rows = max(1, vae.rows_at_once() // k)
     with seeded(seed, "evaluation"):
-        for index in torch.arange(len(batches), device=device).split(rows):
+        for index in batches.ahead(torch.arange(len(batches), device=device).split(rows)):
             draw = vae.draw(batches(index, stream), k, batches.labels(index))
             bound = iwae(draw) if k > 1 else torch.zeros_like(draw.distortion)
             found = torch.stack([draw.distortion, draw.rate, -bound])  # (3, B)

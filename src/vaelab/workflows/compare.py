@@ -105,7 +105,7 @@ class _Shared:
         """Return the data of a recipe."""
         settings = anchored(one.data)
         if settings not in self.known:
-            self.known[settings] = load_data(settings)
+            self.known[settings] = load_data(settings).in_memory()
         return self.known[settings]
 
 

@@ -13,6 +13,7 @@ from vaelab.data.arrays import shape_of
 from vaelab.data.files import TABLES, find
 from vaelab.data.idx import is_idx
 from vaelab.data.images import sizes
+from vaelab.data.packs import description, is_pack
 from vaelab.data.reading import reading, visible
 from vaelab.recipes import AXES, Recipe, recipe
 
@@ -48,6 +49,8 @@ def fitting(source: str) -> Fitting:
     path = find(source)
     if path.suffix.lower() in TABLES:
         return Fitting("table", {}, "a table")
+    if path.is_dir() and is_pack(path):
+        return _pack(path)
     if path.is_dir():
         with reading(path, "folder"):
             if any(is_idx(entry) for entry in visible(path)):
@@ -71,6 +74,18 @@ def _folder(path: Path) -> Fitting:
     if not coloured:
         settings["data.flip"] = False
     return Fitting(name, settings, f"a folder of {kind} images of {size}")
+
+
+def _pack(path: Path) -> Fitting:
+    """The recipe for a pack: that for an array of its rows, or for the table that it was."""
+    found = description(path)
+    rows = sum(part.rows for part in found.splits.values())
+    why = f"a pack of {rows:,} rows"
+    if found.schema is not None:
+        return Fitting("table", {}, f"{why} of a table")
+    if found.form == "signal":
+        return Fitting("signal", {}, f"{why}: signals")
+    return _array((rows, *found.shape))._replace(why=f"{why} of shape {found.shape}")
 
 
 def _array(shape: tuple[int, ...]) -> Fitting:

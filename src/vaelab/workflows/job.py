@@ -223,7 +223,7 @@ def _channels(shape: tuple[int, ...], cut: bool) -> str:
 def check_continues(began: Recipe, wanted: Recipe) -> None:
     """Raise a `UserError` if the resumed run would have another recipe."""
     old, new = flatten(began), flatten(wanted)
-    free = {"name", "about", "data.source", "data.dir", "train.steps"}
+    free = {"name", "about", "data.source", "data.dir", "train.steps", "data.workers"}
     free |= {key for key in new if key.startswith("figures.")}
     constant = wanted.train.schedule == "constant" and not wanted.objective.cycles
     if constant and wanted.train.epochs > began.train.epochs:

@@ -98,7 +98,7 @@ def fit_prior(
         run.write_lines("metrics.jsonl", history)
         run.save_best(job.vae, old.contract["epoch"], job.data)
         results = measure(job, run) | {"prior_gain": gained}
-        view = View(run, job.data.with_measured())
+        view = View(run, job.data.in_memory().with_measured())
         gallery.plot(view, job.say)
         run.write_lines("results.json", [results])
         write_finished(view, job.data, job.say)

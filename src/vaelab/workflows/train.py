@@ -160,14 +160,14 @@ def carry_out(
                 job.say(line)
         if not state:
             run.write("environment.json", json.dumps(machine, indent=2).encode())
-        fresh = kept_fresh(run, job.data, job.say) if watch else nullcontext()
+        fresh = kept_fresh(run, job.data.in_memory(), job.say) if watch else nullcontext()
         sent = sending(trackers, run, job.say)
         with linear.using(products), fresh as watching, sent as track:
             facts = {name: machine[name] for name in ("device", "threads", "products", "processor")}
             _fit(job, run, state, facts | {"data": job.fingerprint}, watching, track)
             run = Run(run.folder, job.recipe)  # reads what was written
-            run.data = job.data  # and no data a second time
-            view = View(run, job.data.with_measured())
+            run.data = job.data.in_memory()  # and no data a second time
+            view = View(run, run.data.with_measured())
             try:
                 results = measure(job, run)
                 gallery.plot(view, job.say)
@@ -176,7 +176,7 @@ def carry_out(
                     "the training is finished and saved, but its figures are not"
                 ) from None
             run.write_lines("results.json", [results])  # it marks the run as finished
-            write_finished(view, job.data, job.say)
+            write_finished(view, run.data, job.say)
             track.finish(lambda: view)
     found = Terms(results["distortion"], results["rate"], results.get("bound"))
     bits = f" ({results['bits_per_dim']:.4g} bits/dim)" if "bits_per_dim" in results else ""
@@ -308,8 +308,8 @@ def measure(job: Job, run: Run) -> dict[str, Any]:
     stream = generator(seed, "pictures", device=device)
     codes = [
         vae.encode(images(index, stream), images.labels(index)).cpu()
-        for index in torch.arange(len(images), device=device).split(devices.at_once(
-            4 * math.prod(vae.shape)
+        for index in images.ahead(torch.arange(len(images), device=device).split(
+            devices.at_once(4 * math.prod(vae.shape))
         ))
     ]  # fmt: skip
     given = ", given the label" if len(vae.classes) else ""

@@ -117,9 +117,10 @@ def _data(prepared: Prepared, data: Dataset | None) -> list[tuple[str, str]]:
     if prepared.shape:
         rows.append((t("data_shape"), " × ".join(map(str, prepared.shape))))
     if data:
-        counts = {name: len(split.x) for name, split in prepared.run.data.splits().items()}
         splits = (
-            f"{text('figures', k, lang)} {_count(n, prepared)}" for k, n in counts.items() if n
+            f"{text('figures', k, lang)} {_count(n, prepared)}"
+            for k, n in prepared.run.data.sizes.items()
+            if n
         )
         labels = len(data.classes())
         classes = t("data_classes", count=labels) if labels else t("data_unlabelled")
