@@ -7,7 +7,7 @@ comes from. Nothing here imports torch.
 """
 
 from vaelab.recipes.citations import bibtex, reference
-from vaelab.recipes.custom import Code, file_of, permit
+from vaelab.recipes.custom import Code, file_of, permit, permitted
 from vaelab.recipes.parts import AXES, CHOICES, Part
 from vaelab.recipes.reading import (
     available,
@@ -57,6 +57,7 @@ __all__ = [
     "parse",
     "part",
     "permit",
+    "permitted",
     "recipe",
     "reference",
     "refusal",

@@ -19,17 +19,19 @@ from msgspec.structs import replace
 from vaelab.data import anchored, load
 from vaelab.errors import UserError, quoted
 from vaelab.files import locked, opened, put, written
-from vaelab.recipes import Recipe
+from vaelab.recipes import Recipe, Train
 from vaelab.runs import Run, check_free, create
 from vaelab.tracking import Tracked, trackers_of
 from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job
+from vaelab.workflows.together import together
 from vaelab.workflows.train import carry_out, resume
 
 STUDY = "study.json"
 NAME = re.compile(r"[^/\\.][^/\\]*")  # a folder below the study, never one outside
 
 
+@together(lambda recipes, *_, **__: _alike(recipes))
 def train_all(
     recipes: Mapping[str, Recipe],
     out: str | Path,
@@ -63,6 +65,7 @@ def train_all(
         return runs
 
 
+@together(lambda *_, **__: Train())  # each run is resumed as it was trained
 def resume_all(
     out: str | Path, *, quiet: bool = False, watch: bool = False, track: Tracked = ()
 ) -> dict[str, Run]:
@@ -71,6 +74,17 @@ def resume_all(
     given: dict[str, Any] = {"console": Console(quiet), "watch": watch, "track": trackers_of(track)}
     with locked(out):
         return {name: resume(out / name, **given) for name in names(out)}
+
+
+def _alike(recipes: Mapping[str, Recipe]) -> Train:
+    """The settings of the training, whose number of processes all runs of a study share."""
+    first, *others = [recipe.train for recipe in recipes.values()]
+    if any((one.devices, one.nodes) != (first.devices, first.nodes) for one in others):
+        raise UserError(
+            "train.devices: the runs of a study differ in train.devices or train.nodes; give all "
+            "of them the same"
+        )
+    return first
 
 
 def is_study(folder: Path) -> bool:

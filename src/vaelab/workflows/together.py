@@ -1,0 +1,110 @@
+"""One training in several processes: rank 0 does the work of a run, the others train with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from vaelab import devices
+from vaelab.errors import UserError
+from vaelab.models import linear
+from vaelab.recipes import Recipe, Train, permit, permitted
+from vaelab.seeding import untouched
+from vaelab.training import State, connected, join
+from vaelab.workflows.console import Console
+from vaelab.workflows.fit import follow
+from vaelab.workflows.job import Job
+from vaelab.workflows.launch import RESUME, launch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Plan(NamedTuple):
+    """A training that all ranks begin."""
+
+    recipe: Recipe
+    state: State | None
+    folder: Path
+    code: list[str]
+
+
+class Done(NamedTuple):
+    """What the function returned in rank 0, or that it failed before or after its trainings."""
+
+    result: Any
+    failed: bool = False
+
+
+_state = {"leading": False, "training": False}  # of rank 0
+
+
+def together(settings: Callable[P, Train]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Run a function in all ranks: in rank 0 as it is, in the others as far as it trains.
+
+    Where no launcher started processes and `settings` asks for several, they are started here.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def run(*args: P.args, **given: P.kwargs) -> T:
+            ranks = join()
+            if ranks.world == 1:
+                train = settings(*args, **given)
+                if train.devices * train.nodes == 1:
+                    return function(*args, **given)
+                found: T = launch(run, args, given, train)
+                return found
+            if _state["leading"]:  # one of several trainings of a command
+                return function(*args, **given)
+            with connected(ranks, RESUME):
+                return _lead(function, *args, **given) if ranks.first else _serve()
+
+        return run
+
+    return decorate
+
+
+def _lead(function: Callable[P, T], *args: P.args, **given: P.kwargs) -> T:
+    done = Done(None, failed=True)
+    _state.update(leading=True, training=False)
+    try:
+        result = function(*args, **given)
+        done = Done(result)
+    finally:
+        _state["leading"] = False
+        if not _state["training"]:  # else the others wait for a step, and notice the end of this
+            join().shared(lambda: done)
+    return result
+
+
+def _serve() -> Any:
+    """Train what rank 0 trains, until it has done all; return what it returned."""
+    ranks = join()
+    while isinstance(message := ranks.shared(lambda: None), Plan):
+        permit(message.code)
+        job = Job(message.recipe, Console(quiet=True))
+        ranks.meet()
+        threads, products = ranks.shared(lambda: (0, ""))
+        with devices.using(threads), untouched(), linear.using(products):
+            follow(job, message.state)
+        ranks.meet()
+    assert isinstance(message, Done)
+    if message.failed:
+        raise UserError("the command failed; see the message of rank 0")
+    return message.result
+
+
+def begin(job: Job, state: State | None, folder: Path) -> None:
+    """Tell the other ranks what rank 0 trains, and wait until they have data and model."""
+    ranks, _state["training"] = join(), True
+    ranks.shared(lambda: Plan(job.recipe, state, folder, permitted()))
+    ranks.meet()
+
+
+def end() -> None:
+    """Let the other ranks wait for the next training."""
+    join().meet()
+    _state["training"] = False
