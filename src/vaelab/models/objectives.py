@@ -196,7 +196,7 @@ class Factor(nn.Module):
         cross_entropy = softplus(-self.critic(z.flatten(0, 1))) + softplus(
             self.critic(permuted.flatten(0, 1))
         )
-        return elbo(draw) - gamma * tc - _only_gradient(cross_entropy.mean())
+        return elbo(draw) - gamma * tc - _only_gradient(over_batch(cross_entropy.mean()))
 
 
 def dip_i(draw: Draw, *, gamma: float) -> Tensor:

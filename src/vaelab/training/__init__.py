@@ -7,7 +7,7 @@ held-out images. Optimisers and schedules are functions that recipes name.
 
 from vaelab.training.checkpoint import DivergenceError, Facts, History, State, Tensors
 from vaelab.training.loop import Epoch, batch_sizes, epochs
-from vaelab.training.ranks import ALONE, LostError, Place, Ranks, connected, join, place
+from vaelab.training.ranks import ALONE, Ranks, connected, join
 from vaelab.training.schedules import learning_rate, numbers
 from vaelab.training.step import Step
 from vaelab.training.stopping import best_epoch, exhausted
@@ -19,8 +19,6 @@ __all__ = [
     "Epoch",
     "Facts",
     "History",
-    "LostError",
-    "Place",
     "Ranks",
     "State",
     "Step",
@@ -34,6 +32,5 @@ __all__ = [
     "join",
     "learning_rate",
     "numbers",
-    "place",
     "terms",
 ]

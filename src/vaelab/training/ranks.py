@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -25,6 +25,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from vaelab.errors import UserError
+from vaelab.launchers import LostError, Place, count, place
 from vaelab.models import batch
 
 T = TypeVar("T")
@@ -32,58 +33,6 @@ MEETING = timedelta(minutes=2)  # in which all processes have to start
 SILENCE = timedelta(hours=1)  # in which a process has to answer; a dead one is noticed at once
 EVERY, MOST = 0.25, 50  # seconds, and steps, between two agreements on whether to pause
 LOST = ("gloo/transport", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
-
-
-class Place(NamedTuple):
-    """The place of this process among those that a launcher started."""
-
-    launcher: str
-    rank: int
-    world: int
-    local: int  # the rank among the processes of this machine
-    devices: int  # processes of this machine
-    address: str
-
-    @property
-    def nodes(self) -> int:
-        return self.world // self.devices
-
-
-def place() -> Place | None:
-    """Where torchrun or SLURM put this process; None where it was started by itself.
-
-    A step of SLURM is one of `srun`; the script of `sbatch` itself is a process by itself.
-    """
-    e = os.environ
-    try:
-        if "RANK" in e and int(e.get("WORLD_SIZE", "1")) > 1:
-            local = int(e["LOCAL_RANK"]), int(e["LOCAL_WORLD_SIZE"])
-            return Place("torchrun", int(e["RANK"]), int(e["WORLD_SIZE"]), *local, e["MASTER_ADDR"])
-        if int(e.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-            world = int(e["SLURM_STEP_NUM_TASKS"])
-            devices = world // int(e.get("SLURM_STEP_NUM_NODES", "1"))
-            local = int(e["SLURM_LOCALID"]), devices
-            address = e.get("MASTER_ADDR") or _first(e["SLURM_STEP_NODELIST"])
-            return Place("SLURM", int(e["SLURM_PROCID"]), world, *local, address)
-    except (KeyError, ValueError) as error:
-        raise UserError(
-            f"train.devices: the variables of the launcher are incomplete ({error}); start the "
-            "training with torchrun or srun"
-        ) from None
-    return None
-
-
-def _first(nodes: str) -> str:
-    """The first machine of a list of SLURM.
-
-    >>> _first("gpu[03-05,9],cpu1"), _first("a,b"), _first("n[7]")
-    ('gpu03', 'a', 'n7')
-    """
-    head, bracket, rest = nodes.partition("[")
-    if not bracket or "," in head:
-        return head.partition(",")[0]
-    inside, _, after = rest.partition("]")
-    return head + inside.replace("-", ",").partition(",")[0] + after.partition(",")[0]
 
 
 class Ranks:
@@ -104,7 +53,7 @@ class Ranks:
         """Raise `UserError` if other processes are set than there are."""
         if devices * nodes > 1:
             raise UserError(
-                f"train.devices: {_count(devices, nodes)} are set, and this is a process by "
+                f"train.devices: {count(devices, nodes)} are set, and this is a process by "
                 "itself; start it with torchrun or srun, or set train.devices and train.nodes to 1"
             )
 
@@ -174,8 +123,8 @@ class Group(Ranks):
     def check(self, devices: int, nodes: int) -> None:
         if (devices, nodes) != (self.devices, self.nodes):
             raise UserError(
-                f"train.devices: {_count(devices, nodes)} are set, {self.launcher} started "
-                f"{_count(self.devices, self.nodes)}; set train.devices to {self.devices} and "
+                f"train.devices: {count(devices, nodes)} are set, {self.launcher} started "
+                f"{count(self.devices, self.nodes)}; set train.devices to {self.devices} and "
                 f"train.nodes to {self.nodes}"
             )
 
@@ -195,7 +144,7 @@ class Group(Ranks):
     def fabric(self, device: str, **settings: Any) -> Any:
         if device == "cuda" and torch.cuda.device_count() < self.devices:
             raise UserError(
-                f"train.devices: {_count(self.devices, 1)} need as many GPUs, each process sees "
+                f"train.devices: {count(self.devices, 1)} need as many GPUs, each process sees "
                 f"{torch.cuda.device_count()}; lower train.devices, or set train.device to cpu"
             )
         from lightning_fabric import Fabric
@@ -247,11 +196,6 @@ class Group(Ranks):
         return {name: state for box in boxes[1:] for name, state in box.items()}
 
 
-def _count(devices: int, nodes: int) -> str:
-    each = f"{devices} process{'es' * (devices > 1)}"
-    return f"{each} on {'each of ' * (nodes > 1)}{nodes} machine{'s' * (nodes > 1)}"
-
-
 ALONE = Ranks()
 _joined: list[Group] = []
 
@@ -289,7 +233,7 @@ def join() -> Ranks:
 
 
 @contextmanager
-def connected(ranks: Ranks, remedy: str) -> Iterator[None]:
+def connected(ranks: Ranks) -> Iterator[None]:
     """Turn the loss of another rank into a `UserError`; name this rank in all errors of others."""
     try:
         yield
@@ -302,12 +246,8 @@ def connected(ranks: Ranks, remedy: str) -> Iterator[None]:
             raise
         raise LostError(
             f"train.devices: rank {ranks.rank} lost the connection to another process, which has "
-            f"ended or was killed; {remedy}"
+            f"ended or was killed; {LostError.REMEDY}"
         ) from None
-
-
-class LostError(UserError):
-    """Another rank has ended."""
 
 
 class Together(nn.Module):

@@ -25,13 +25,12 @@ from unittest.mock import patch
 from torch.multiprocessing.spawn import start_processes
 
 from vaelab.errors import UserError
+from vaelab.launchers import LostError
 from vaelab.recipes import Train, permit, permitted
 from vaelab.screen import replaces_lines
-from vaelab.training import LostError
 from vaelab.workflows.console import say
 
 GRACE = 30.0  # seconds that the others have to end after one has failed
-RESUME = "what was saved is in the run folder, and a resume continues from there"
 Outcome = tuple[str, Any]  # a kind of BAD with its text, or "result" with what was returned
 BAD = ("user", "killed", "failed", "interrupted", "lost")  # the first of them tells the cause
 
@@ -146,7 +145,9 @@ class _Watched:
                 if found != kind:
                     continue
                 if kind == "killed":
-                    raise LostError(f"train.devices: the process of rank {rank} {text}; {RESUME}")
+                    raise LostError(
+                        f"train.devices: the process of rank {rank} {text}; {LostError.REMEDY}"
+                    )
                 if kind == "failed":
                     raise RuntimeError(f"rank {rank}: {text}")
                 if kind == "interrupted":

@@ -16,7 +16,7 @@ from vaelab.training import State, connected, join
 from vaelab.workflows.console import Console
 from vaelab.workflows.fit import follow
 from vaelab.workflows.job import Job
-from vaelab.workflows.launch import RESUME, launch
+from vaelab.workflows.launch import launch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,7 +59,7 @@ def together(settings: Callable[P, Train]) -> Callable[[Callable[P, T]], Callabl
                 return found
             if _state["leading"]:  # one of several trainings of a command
                 return function(*args, **given)
-            with connected(ranks, RESUME):
+            with connected(ranks):
                 return _lead(function, *args, **given) if ranks.first else _serve()
 
         return run
