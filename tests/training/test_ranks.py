@@ -99,8 +99,8 @@ def test_other_processes_than_those_that_are_set_are_refused_by_both_numbers() -
     with pytest.raises(UserError) as error:
         group.check(1, 1)
     assert str(error.value) == (
-        "train.devices: 1 process on 1 machine are set, torchrun started 2 processes on each of 2 "
-        "machines; set train.devices to 2 and train.nodes to 2"
+        "train.devices: the settings ask for 1 process on 1 machine, torchrun started 2 processes "
+        "on each of 2 machines; set train.devices to 2 and train.nodes to 2"
     )
     with pytest.raises(UserError, match="this is a process by itself; start it with torchrun"):
         ranks.ALONE.check(2, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BARE, ENVIRONMENT, SCRIPT, TINY, Ended, flags, state, wait_until
+from conftest import BARE, ENVIRONMENT, SCRIPT, TINY, Ended, flags, state, tiny, wait_until
+
+import vaelab
+from vaelab.errors import UserError
 
 # Every random number stream of a step, and statistics of the batch.
 GIVEN = TINY | BARE | {
@@ -101,11 +105,12 @@ def test_several_machines_need_a_launcher(tmp_path: Path) -> None:
 
 
 def test_a_batch_has_an_image_for_each_process() -> None:
-    with pytest.raises(UserError, match="set train.batch to 6, or set train.devices and train"):
+    with pytest.raises(UserError, match=r"set train\.batch to 6, or set train\.devices and train"):
         tiny({"train.batch": 4, "train.devices": 3, "train.nodes": 2})
+    assert tiny({"train.batch": 6, "train.devices": 3, "train.nodes": 2}).train.devices == 3
 
 
 def test_what_is_refused_in_the_processes_is_raised_here(tmp_path: Path) -> None:
     given = {"data.source": str(tmp_path / "absent.npy"), "train.devices": 2}
-    with pytest.raises(UserError, match="absent.npy"):
+    with pytest.raises(UserError, match=r"absent\.npy"):
         vaelab.train(tiny(given), tmp_path / "run")

@@ -10,6 +10,7 @@ What looks across the images of a batch sees those of all ranks (`models.batch`)
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -53,8 +54,9 @@ class Ranks:
         """Raise `UserError` if other processes are set than there are."""
         if devices * nodes > 1:
             raise UserError(
-                f"train.devices: {count(devices, nodes)} are set, and this is a process by "
-                "itself; start it with torchrun or srun, or set train.devices and train.nodes to 1"
+                f"train.devices: the settings ask for {count(devices, nodes)}, and this is a "
+                "process by itself; start it with torchrun or srun, or set train.devices and "
+                "train.nodes to 1"
             )
 
     def began(self, facts: Mapping[str, Any]) -> bool:
@@ -123,9 +125,9 @@ class Group(Ranks):
     def check(self, devices: int, nodes: int) -> None:
         if (devices, nodes) != (self.devices, self.nodes):
             raise UserError(
-                f"train.devices: {count(devices, nodes)} are set, {self.launcher} started "
-                f"{count(self.devices, self.nodes)}; set train.devices to {self.devices} and "
-                f"train.nodes to {self.nodes}"
+                f"train.devices: the settings ask for {count(devices, nodes)}, {self.launcher} "
+                f"started {count(self.devices, self.nodes)}; set train.devices to "
+                f"{self.devices} and train.nodes to {self.nodes}"
             )
 
     def part(self, index: Tensor) -> Tensor:
@@ -227,9 +229,14 @@ def join() -> Ranks:
             f"({str(error).splitlines()[0]}); start all of them within two minutes, and see that "
             f"{where.address} can be reached"
         ) from None
-    atexit.register(dist.destroy_process_group)
+    atexit.register(_leave)
     _joined.append(Group(where))
     return _joined[0]
+
+
+def _leave() -> None:
+    gc.collect()  # an exception may still hold a model whose threads use the connection
+    dist.destroy_process_group()
 
 
 @contextmanager

@@ -194,7 +194,8 @@ def _process(
         outcome = "interrupted", str(interruption)
     except Exception:
         outcome = "failed", traceback.format_exc()
-    out.send(outcome)
+    with suppress(OSError):  # the process that started this one may have been killed
+        out.send(outcome)
 
 
 class _Lines(io.TextIOBase):

@@ -65,7 +65,7 @@ def train_all(
         return runs
 
 
-@together(lambda *_, **__: Train())  # each run is resumed as it was trained
+@together(lambda *_, **__: None)  # each run is resumed as it was trained
 def resume_all(
     out: str | Path, *, quiet: bool = False, watch: bool = False, track: Tracked = ()
 ) -> dict[str, Run]:

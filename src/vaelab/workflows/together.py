@@ -41,26 +41,27 @@ class Done(NamedTuple):
 _state = {"leading": False, "training": False}  # of rank 0
 
 
-def together(settings: Callable[P, Train]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def together(settings: Callable[P, Train | None]) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Run a function in all ranks: in rank 0 as it is, in the others as far as it trains.
 
     Where no launcher started processes and `settings` asks for several, they are started here.
+    `settings` is None for a function that calls other ones of this kind.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
         def run(*args: P.args, **given: P.kwargs) -> T:
             ranks = join()
-            if ranks.world == 1:
-                train = settings(*args, **given)
-                if train.devices * train.nodes == 1:
-                    return function(*args, **given)
+            if ranks.world > 1 and not _state["leading"]:
+                with connected(ranks):
+                    return _lead(run, *args, **given) if ranks.first else _serve()
+            train = settings(*args, **given)
+            if train and ranks.world == 1 and train.devices * train.nodes > 1:
                 found: T = launch(run, args, given, train)
                 return found
-            if _state["leading"]:  # one of several trainings of a command
-                return function(*args, **given)
-            with connected(ranks):
-                return _lead(function, *args, **given) if ranks.first else _serve()
+            if train:
+                ranks.check(train.devices, train.nodes)
+            return function(*args, **given)
 
         return run
 
