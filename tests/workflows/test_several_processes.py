@@ -104,10 +104,11 @@ def test_several_machines_need_a_launcher(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_batch_has_an_image_for_each_process() -> None:
+def test_a_batch_has_an_image_for_each_process(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"set train\.batch to 6, or set train\.devices and train"):
-        tiny({"train.batch": 4, "train.devices": 3, "train.nodes": 2})
-    assert tiny({"train.batch": 6, "train.devices": 3, "train.nodes": 2}).train.devices == 3
+        vaelab.train(tiny({"train.batch": 4, "train.devices": 6}), tmp_path / "run")
+    with pytest.raises(UserError, match="2 machines need a launcher"):  # enough images now
+        vaelab.train(tiny({"train.batch": 6, "train.devices": 3, "train.nodes": 2}), tmp_path)
 
 
 def test_what_is_refused_in_the_processes_is_raised_here(tmp_path: Path) -> None:

@@ -30,12 +30,6 @@ def idle(model: Model, objective: Objective) -> str:
 def of_training(train: Train) -> str:
     """Why the settings of a training do not go together; "" where they do."""
     name, default = train.optimiser, Train()
-    if train.batch < train.devices * train.nodes:
-        return (
-            f"train.batch: a batch of {train.batch} cannot be shared by "
-            f"{train.devices * train.nodes} processes; set train.batch to "
-            f"{train.devices * train.nodes}, or set train.devices and train.nodes to 1"
-        )
     if ".py:" in name:  # a custom optimiser takes what it likes
         return ""
     reads = part("train.optimiser", name).reads.split()

@@ -62,6 +62,9 @@ def epochs(
     belong to the caller, who may use them between two epochs. Torch's global generators supply the
     noise; `seeding.untouched` keeps them as they were.
 
+    Where torchrun or SLURM started several processes (``train.devices``, ``train.nodes``), all of
+    them call this with the same arguments, and share every batch.
+
     Args:
         held_out: by name, images that are measured after every epoch.
         pause: called after every step; if it returns True, an `Epoch` within the epoch is yielded.

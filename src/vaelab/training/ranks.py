@@ -140,6 +140,7 @@ class Group(Ranks):
         return parts[self.rank] if len(parts[self.rank]) else index[:1]
 
     def setup(self, step: nn.Module) -> nn.Module:
+        self.wait, self.asked, self.steps = 1, time.monotonic(), 1
         batch.convert(step)
         return Together(step, self)
 

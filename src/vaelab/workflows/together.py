@@ -56,6 +56,8 @@ def together(settings: Callable[P, Train | None]) -> Callable[[Callable[P, T]], 
                 with connected(ranks):
                     return _lead(run, *args, **given) if ranks.first else _serve()
             train = settings(*args, **given)
+            if train:
+                _check(train)
             if train and ranks.world == 1 and train.devices * train.nodes > 1:
                 found: T = launch(run, args, given, train)
                 return found
@@ -66,6 +68,15 @@ def together(settings: Callable[P, Train | None]) -> Callable[[Callable[P, T]], 
         return run
 
     return decorate
+
+
+def _check(train: Train) -> None:
+    processes = train.devices * train.nodes
+    if train.batch < processes:
+        raise UserError(
+            f"train.batch: a batch of {train.batch} cannot be shared by {processes} processes; set "
+            f"train.batch to {processes}, or set train.devices and train.nodes to 1"
+        )
 
 
 def _lead(function: Callable[P, T], *args: P.args, **given: P.kwargs) -> T:
