@@ -171,7 +171,7 @@ def describe(machine: Mapping[str, Any], began: Mapping[str, Any]) -> list[str]:
         f"device: {machine['device']}, {count} thread{'s' * (count > 1)}, matrix products by "
         f"{machine['products']} (stored in the run: rounding depends on them)"
     ]
-    if (world := machine["world_size"]) > 1:
+    if (world := machine.get("world_size", 1)) > 1:
         each = max(1, count // machine["devices"])
         lines.append(
             f"processes: {world}, each with {each} thread{'s' * (each > 1)} and its part of every "

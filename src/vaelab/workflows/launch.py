@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe, connection
 from typing import Any
-from unittest.mock import patch
 
 from torch.multiprocessing.spawn import start_processes
 
@@ -53,7 +52,7 @@ def launch(
         )
     count, port = settings.devices, _free_port()
     ends = [Pipe(duplex=False) for _ in range(count)]
-    with patch.dict(sys.modules, __main__=types.ModuleType("__main__")):
+    with _without_script():
         try:
             call = pickle.dumps((function, args, given, permitted()))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -231,6 +230,17 @@ def _forwarded(watched: _Watched) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Inside, new processes do not import the script that runs here, nor is any of it sent."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 @contextmanager
