@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from vaelab import devices
@@ -27,7 +26,6 @@ class Plan(NamedTuple):
 
     recipe: Recipe
     state: State | None
-    folder: Path
     code: list[str]
 
 
@@ -109,10 +107,10 @@ def _serve() -> Any:
     return message.result
 
 
-def begin(job: Job, state: State | None, folder: Path) -> None:
+def begin(job: Job, state: State | None) -> None:
     """Tell the other ranks what rank 0 trains, and wait until they have data and model."""
     ranks, _state["training"] = join(), True
-    ranks.shared(lambda: Plan(job.recipe, state, folder, permitted()))
+    ranks.shared(lambda: Plan(job.recipe, state, permitted()))
     ranks.meet()
 
 

@@ -147,11 +147,11 @@ def carry_out(
     """Train, measure the best weights on the test images, plot the figures, and report."""
     began = state[1] if state else run.environment  # without a finished epoch there is no state
     ranks = join()
-    begin(job, state, run.folder)
+    begin(job, state)
     threads, warning = devices.threads(job.recipe.train.threads or began.get("threads", 0))
     each = max(1, threads // ranks.devices)
     with devices.using(each), untouched():
-        rows = job.recipe.train.batch * job.recipe.objective.k
+        rows = job.recipe.train.batch // ranks.world * job.recipe.objective.k
         products = began.get("products") or linear.fastest(job.device, job.vae, rows)
         machine = devices.environment(job.device, threads, products) | ranks.record()
         ranks.shared(lambda: (each, products))
