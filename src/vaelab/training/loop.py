@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -121,7 +120,6 @@ class _Training:
         self.held_out, self.pause = held_out, pause
         self.device = data.x.device
         precision = PRECISION[settings.precision]
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # vaelab says what it does
         self.ranks = join()
         self.ranks.check(settings.devices, settings.nodes)
         self.fabric = self.ranks.fabric(self.device.type, precision=precision)

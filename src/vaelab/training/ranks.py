@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -83,9 +84,7 @@ class Ranks:
 
     def fabric(self, device: str, **settings: Any) -> Any:
         """Lightning Fabric for this rank."""
-        from lightning_fabric import Fabric  # slow to import, and only trainings need it
-
-        return Fabric(accelerator=device, devices=1, **settings)
+        return _fabric(accelerator=device, devices=1, **settings)
 
     def agreed(self, wish: Callable[[], bool]) -> bool:
         """Whether any rank wishes it, the same in all; asked at every step, answered at some."""
@@ -150,12 +149,11 @@ class Group(Ranks):
                 f"train.devices: {count(self.devices, 1)} need as many GPUs, each process sees "
                 f"{torch.cuda.device_count()}; lower train.devices, or set train.device to cpu"
             )
-        from lightning_fabric import Fabric
         from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
         from lightning_fabric.strategies.ddp import DDPStrategy
 
         strategy = DDPStrategy(gradient_as_bucket_view=True)
-        fabric = Fabric(
+        fabric = _fabric(
             accelerator=device,
             strategy=strategy,
             devices=self.devices,
@@ -197,6 +195,13 @@ class Group(Ranks):
         boxes: list[Any] = [None] * self.world
         dist.all_gather_object(boxes, mine)
         return {name: state for box in boxes[1:] for name, state in box.items()}
+
+
+def _fabric(**settings: Any) -> Any:
+    from lightning_fabric import Fabric  # slow to import, and only trainings need it
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # vaelab says what it does
+    return Fabric(**settings)
 
 
 ALONE = Ranks()
