@@ -50,6 +50,7 @@ NAV = {  # a folder stands for those of its pages that are not named before
         "docs/theory.md",
         "docs/numbers.md",
         "docs/trust.md",
+        "docs/speed.md",
         "docs/systems.md",
         "docs/LOG.md",
     ],

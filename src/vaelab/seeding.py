@@ -10,10 +10,11 @@ from torch's global generators, because that is fastest (see `untouched`).
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -69,7 +70,31 @@ def seeded(seed: int, purpose: str, epoch: int = 0) -> Stream:
     return Stream(derive(seed, purpose, epoch))
 
 
-class Stream(TorchDispatchMode):
+class Mode(TorchDispatchMode):
+    """A dispatch mode of torch that is never compiled, and does not import the compiler for that.
+
+    To keep its compiler out of `__torch_dispatch__`, torch imports it, which takes almost as long
+    as torch itself. Here that waits until something has been compiled.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch is to leave that to `__enter__`
+
+    def __enter__(self) -> Self:
+        if "torch._dynamo" in sys.modules:
+            _keep_uncompiled(type(self))  # type: ignore[arg-type]  # mypy: no hashable class
+        super().__enter__()  # type: ignore[no-untyped-call]  # torch gives it no types
+        return self
+
+
+@cache
+def _keep_uncompiled(mode: type[Mode]) -> None:
+    apart = torch.compiler.disable(mode.__torch_dispatch__)
+    mode.__torch_dispatch__ = apart  # type: ignore[method-assign]  # as torch does
+
+
+class Stream(Mode):
     """Hand a generator of our own to every random operation of torch, whichever Python or C++ code
     calls it.
 

@@ -252,7 +252,7 @@ def test_codes_reconstructions_and_samples_have_the_shape_type_and_range_of_the_
     draw = vae.draw(case.x, 2, case.y)
     assert draw.z.shape == (2, 4, size)
     assert draw.log_px.shape == draw.log_pz.shape == (2, 4)
-    assert draw.distortion.shape == draw.rate.shape == draw.penalty.shape == (4,)
+    assert draw.distortion.shape == draw.rate.shape == (4,)
     assert draw.rates.shape in ((4, size), (4, 1))
     torch.testing.assert_close(draw.rates.sum(1), draw.rate)
     assert vae.encode(case.x, case.y).shape == (4, size)

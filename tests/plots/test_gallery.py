@@ -12,10 +12,11 @@ from PIL import Image
 from plot_helpers import coarse
 
 import vaelab
-from vaelab.plots import displayed, exports, gallery
+from vaelab.plots import displayed, gallery
 from vaelab.plots.latent_pages import class_pages, dimension_pages
 from vaelab.plots.view import STEPS, View, between, chosen, classes_in, latent_title, sample_title
 from vaelab.runs import Run
+from vaelab.workflows import exports
 from vaelab.workflows.given import given
 
 __all__ = ["coarse"]

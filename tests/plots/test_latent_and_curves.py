@@ -12,7 +12,7 @@ from vaelab.errors import UserError
 from vaelab.plots import classes_of, encode
 from vaelab.plots.classes import GREY, MOST, SHOWN
 from vaelab.plots.curves import has_rate, losses
-from vaelab.plots.latent import apart, density, latent, pca, side_by_side, tsne
+from vaelab.plots.latent import Embedding, apart, density, latent, pca, side_by_side, tsne
 from vaelab.plots.manifold import grid_axis, grid_points, manifold
 from vaelab.plots.style import COLOURS
 
@@ -94,7 +94,7 @@ def test_panels_share_colours_and_one_legend() -> None:
 )
 def test_one_code_or_constant_codes_are_drawn(z: np.ndarray) -> None:
     y = np.zeros(len(z), dtype=int)
-    embedding = tsne(z, 0) if z.shape[1] > 2 else None
+    embedding = Embedding(tsne(z, 0), y) if z.shape[1] > 2 else None
     assert png_size(encode(latent(z, y, classes_of(y), embedding, look=EN, title="")))
 
 

@@ -32,7 +32,7 @@ from vaelab.plots.images import (
     side_by_side_images,
     strips,
 )  # fmt: skip
-from vaelab.plots.latent import latent, side_by_side
+from vaelab.plots.latent import Embedding, latent, side_by_side
 from vaelab.plots.manifold import grid_axis, manifold
 from vaelab.plots.overview import Pictures, overview
 from vaelab.plots.series import (
@@ -87,7 +87,9 @@ ALL = {
     "latent-2": lambda look: latent(
         CODES[:, 10:12], LABELS_OF, TEN, look=look, title=look.text("latent")
     ),
-    "latent-64": lambda look: latent(CODES, LABELS_OF, TEN, CODES[:, 10:12], look=look, title=""),
+    "latent-64": lambda look: latent(
+        CODES, LABELS_OF, TEN, Embedding(CODES[:, 10:12], LABELS_OF), look=look, title=""
+    ),
     "manifold": lambda look: manifold(pictures(9), grid_axis(3), look=look),
     "traversal": lambda look: manifold(pictures(6), grid_axis(6), look=look),
     "interpolation": lambda look: interpolation(pictures(12).reshape(3, 4, 28, 28, 3), look=look),
@@ -175,12 +177,30 @@ def test_pdf_and_svg_are_the_same_bytes_too(kind: style.Format) -> None:
         encode(ALL["latent-2"](EN), "gif")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["latent-64", "overview", "samples"])
+def test_a_page_is_drawn_once_for_each_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, to: (drawn.append(self), draw(self, to)))
+    page = ALL[name](EN)
+    assert drawn == []
+    for kind in ("png", "svg"):
+        encode(page, kind)
+    assert drawn == [page, page]
+
+
+def test_a_t_sne_says_of_how_many_codes_it_is() -> None:
+    embedding = Embedding(CODES[:100, 10:12], LABELS_OF[:100])
+    page = latent(CODES, LABELS_OF, TEN, embedding, look=PT, title="")
+    assert "t-SNE de 100 códigos" in texts(page)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_no_english_is_left_in_a_portuguese_figure(name: str) -> None:
     english, portuguese = texts(ALL[name](EN)), texts(ALL[name](PT))
     assert len(english) == len(portuguese)
     symbols = {text for text in english if text.startswith("z")}
-    assert english & portuguese <= symbols | {"original", "t-SNE"}
+    assert english & portuguese <= symbols | {"original"}
 
 
 @pytest.mark.parametrize("size", get_args(style.Size))

@@ -11,8 +11,8 @@ from conftest import needs_chromium
 from explored import Opened, page_of, run_of, untrained
 
 import vaelab
-from vaelab.plots.view import treated
 from vaelab.report import explorer
+from vaelab.runs.rows import treated
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

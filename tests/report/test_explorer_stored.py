@@ -13,9 +13,10 @@ from torch import Tensor
 
 from vaelab.export import Arrays
 from vaelab.plots.posterior import posterior_of
-from vaelab.plots.view import classes_in, displayed, treated
+from vaelab.plots.view import classes_in, displayed
 from vaelab.report.explorer import gathered
 from vaelab.report.explorer.stored import SAMPLES, stored
+from vaelab.runs.rows import treated
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -24,10 +24,9 @@ from torch import Tensor
 
 import vaelab
 from vaelab.cli.main import main
-from vaelab.data import Dataset, Split
+from vaelab.data import Dataset, Split, numbers
 from vaelab.files import locked, write_atomic
 from vaelab.models import build
-from vaelab.plots import exports
 from vaelab.runs import FILES, Run, create
 
 Start = Callable[..., Command]
@@ -570,10 +569,10 @@ def read_back(path: Path) -> Tensor:
 def test_arrays_are_written_whole_and_labels_go_with_them(tmp_path: Path) -> None:
     z, y = torch.randn(4, 3), np.arange(4)
     for suffix in (".npy", ".npz"):
-        assert torch.equal(read_back(exports.save_array(tmp_path / f"z{suffix}", z, y)), z)
+        assert torch.equal(read_back(numbers.save_array(tmp_path / f"z{suffix}", z, y)), z)
     with np.load(tmp_path / "z.npz") as found:
         assert np.array_equal(found["y"], y)
-    written = read_back(exports.save_array(tmp_path / "z.csv", z, y))
+    written = read_back(numbers.save_array(tmp_path / "z.csv", z, y))
     assert torch.allclose(written, z.double(), rtol=1e-6)
-    refused(lambda: exports.save_array(tmp_path / "z.txt", z), "z.txt", "use .npy, .npz or .csv")
+    refused(lambda: numbers.save_array(tmp_path / "z.txt", z), "z.txt", "use .npy, .npz or .csv")
     assert not zipfile.is_zipfile(tmp_path / "z.npy")

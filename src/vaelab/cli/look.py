@@ -53,7 +53,7 @@ def sample(arguments: argparse.Namespace) -> Document:
             announce(line)
         written = write_atomic(path, encoded(path, found.table(), run.schema.columns))
         return _result(run, written, arguments)
-    from vaelab.plots.exports import write_samples
+    from vaelab.workflows.exports import write_samples
 
     written = write_samples(run, arguments.n, arguments.seed, arguments.out, label)
     return _result(run, written, arguments)
@@ -73,7 +73,7 @@ def reconstruct(arguments: argparse.Namespace) -> Document:
         cells = run.schema.cells(again, {name: each[:n] for name, each in rows.others.items()})
         written = write_atomic(path, encoded(path, cells, run.schema.columns))
         return _result(run, written, arguments)
-    from vaelab.plots.exports import write_reconstructions
+    from vaelab.workflows.exports import write_reconstructions
 
     first = slice(arguments.n or 10)
     y = None if rows.y is None else rows.y[first]
@@ -85,7 +85,7 @@ def encode(arguments: argparse.Namespace) -> Document:
     """Write the posterior means of images or rows."""
     run = _opened(arguments)
     rows = _given(run, arguments)
-    from vaelab.plots.exports import save_codes
+    from vaelab.data.numbers import save_codes
 
     z = run.vae.encode(rows.x, rows.y)
     return _result(run, save_codes(Path(arguments.out), z, rows.y, rows.others), arguments)
@@ -116,7 +116,9 @@ def figures(arguments: argparse.Namespace) -> Document:
     from vaelab.plots import View, gallery
     from vaelab.runs import Run
 
-    asked = {name: getattr(arguments, name) for name in ("lang", "size", "format", "points")}
+    asked = {
+        name: getattr(arguments, name) for name in ("lang", "size", "format", "points", "tsne")
+    }
     asked |= {"span": arguments.span, "grid": arguments.grid or (arguments.span and "linear")}
     settings = {f"figures.{name}": value for name, value in asked.items() if value}
     runs = [vaelab.load(folder) for folder in arguments.run]
@@ -229,12 +231,13 @@ COMMANDS = {
                 choices=_choices("figures.grid")),
             Option("--span", "the linear manifold extends from -SPAN to SPAN", "SPAN"),
             Option("--points", "images in the latent scatter", "N"),
+            Option("--tsne", "images in the t-SNE", "N"),
             CODE,
             QUIET,
         ],
         figures,
         ["vaelab figures RUN [RUN ...] [options]"],
         {"runs": "the run folders, whose folders figures/ were written"},
-        memory="lower --points",
+        memory="lower --points or --tsne",
     ),
 }  # fmt: skip

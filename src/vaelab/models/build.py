@@ -251,7 +251,7 @@ class Goal(nn.Module):
     def forward(self, draw: Draw, numbers: Mapping[str, float]) -> Tensor:
         """Return nats per image (B,), to be maximised, less the posterior's penalty."""
         value: Tensor = self.function(draw, **{name: numbers[name] for name in self.asked})
-        return value - draw.penalty
+        return value if draw.penalty is None else value - draw.penalty
 
 
 def _names(part: Callable[..., Any]) -> list[str]:

@@ -94,12 +94,11 @@ class Draw:
         return self.log_px + self.log_pz - self.log_qz
 
     @property
-    def penalty(self) -> Tensor:
+    def penalty(self) -> Tensor | None:
         """What the posterior costs beside the objective, (B,), in nats: the commitment loss of a
-        quantiser; else 0.
+        quantiser; else None.
         """
-        penalty: Tensor = getattr(self.q, "penalty", self.log_px.new_zeros(self.log_px.shape[1:]))
-        return penalty
+        return getattr(self.q, "penalty", None)
 
 
 def sampled(q: Distribution, k: int) -> tuple[Tensor, Tensor | None]:

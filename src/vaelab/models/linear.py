@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from vaelab.models.operations import Operation
+
 WORTHWHILE = 2**22  # multiplications; below, the call costs more than it saves
 MARGIN = 0.7  # of torch's time, which oneDNN must beat: noise must not choose
 ROUNDS = 5  # in each of which it must
@@ -81,7 +83,7 @@ def _measured(threads: int) -> str:
     return "onednn"
 
 
-class _Product(torch.autograd.Function):
+class _Product(Operation):
     """x W^T + b by oneDNN. Its backward pass is the same product, so it is differentiable."""
 
     @staticmethod
@@ -98,8 +100,9 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        dx = _product(grad, weight.t(), None) if ctx.needs_input_grad[0] else None
-        dweight = _product(grad.t(), x.t(), None) if ctx.needs_input_grad[1] else None
+        multiply = _product if torch.is_grad_enabled() else _onednn  # the former is differentiable
+        dx = multiply(grad, weight.t(), None) if ctx.needs_input_grad[0] else None
+        dweight = multiply(grad.t(), x.t(), None) if ctx.needs_input_grad[1] else None
         return dx, dweight, grad.sum(0) if ctx.biased else None
 
     @staticmethod
@@ -119,7 +122,7 @@ class _Product(torch.autograd.Function):
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    product: Tensor = _Product.apply(x, weight, bias)  # type: ignore[no-untyped-call]  # untyped
+    product: Tensor = _Product.apply(x, weight, bias)
     return product
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from vaelab.seeding import Mode
 
 
 def widest(function: Callable[[], object]) -> int:
@@ -22,7 +23,7 @@ def widest(function: Callable[[], object]) -> int:
     return int(mode.bytes)
 
 
-class _Widest(TorchDispatchMode):
+class _Widest(Mode):
     """Note the storage of every result that is not a view of an argument, in the thread that enters
     the mode.
     """

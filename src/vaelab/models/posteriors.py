@@ -24,6 +24,7 @@ from torch.distributions.kl import register_kl
 from vaelab.models.flows import WIDTHS, Flowed, near_identity, zuko_flows
 from vaelab.models.linear import Linear
 from vaelab.models.networks import at_least_float32
+from vaelab.models.operations import normal
 
 CONTEXT = 64  # features of x that condition the steps of a flow
 
@@ -32,9 +33,7 @@ def diagonal(mean: Tensor, log_variance: Tensor) -> Independent[Normal]:
     """Return N(mean, diag(exp(log_variance))), batch shape (...), event shape (L,), for two tensors
     (..., L).
     """
-    return Independent(
-        Normal(mean, (0.5 * log_variance).exp(), validate_args=False), 1, validate_args=False
-    )
+    return Independent(normal(mean, (0.5 * log_variance).exp()), 1, validate_args=False)
 
 
 class Posterior(nn.Module):

@@ -3,7 +3,7 @@
 Functions such as `latent`, `losses` and `rows` take arrays and return a `Figure`; `encode`
 makes a file of it, the same bytes for the same input. `picture` turns data into small pictures of
 bounded size. `gallery.plot` writes all figures of
-a run, `exports` writes what a user asks for by a command.
+a run, `pages` returns those that a user asks for by a command.
 """
 
 from vaelab.plots.classes import MARKERS, Classes, classes_of
@@ -30,7 +30,6 @@ from vaelab.plots.view import (
     latent_title,
     look_of,
     sample_title,
-    treated,
     unit_of,
 )
 
@@ -74,6 +73,5 @@ __all__ = [
     "side_by_side_images",
     "squarest",
     "tiles",
-    "treated",
     "unit_of",
 ]

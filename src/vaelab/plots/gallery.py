@@ -53,10 +53,7 @@ def plot(view: View, say: Callable[[str], None]) -> None:
     run.vae.cpu()
     pages = {"losses": curves.losses(run.history, look=view.look, unit=view.unit)}
     codes, y = view.codes
-    embedding = None
-    if codes.shape[1] > 2 and len(codes) > 3:
-        say(f"t-SNE of {len(codes):,} codes ...")
-        embedding = latent.tsne(codes, derive(run.recipe.train.seed, "t-SNE") % 2**32)
+    embedding = _embedding(view, say)
     pages["latent"] = latent.latent(
         codes, y, view.classes, embedding, look=view.look, title=latent_title(run)
     )
@@ -73,6 +70,18 @@ def plot(view: View, say: Callable[[str], None]) -> None:
             run.write(f"figures/{name}.{kind}", encode(page, kind))
     moving = _animate(run)
     _report(run, sorted(pages), moving, say)
+
+
+def _embedding(view: View, say: Callable[[str], None]) -> latent.Embedding | None:
+    """The t-SNE of figures.tsne of the codes, evenly spread; None for few codes or dimensions."""
+    run, (codes, y) = view.run, view.codes
+    if codes.shape[1] < 3 or len(codes) < 4:
+        return None
+    some = spread(len(codes), run.recipe.figures.tsne)
+    of = "" if len(some) == len(codes) else f" of {len(codes):,} (figures.tsne)"
+    say(f"t-SNE of {len(some):,} codes{of} ...")
+    points = latent.tsne(codes[some], derive(run.recipe.train.seed, "t-SNE") % 2**32)
+    return latent.Embedding(points, None if y is None else y[some])
 
 
 def _report(run: Run, names: list[str], moving: bool, say: Callable[[str], None]) -> None:
@@ -138,7 +147,7 @@ def _table_pages(view: View) -> Pages:
     }
 
 
-def _summary_pages(view: View, embedding: Array | None) -> Pages:
+def _summary_pages(view: View, embedding: latent.Embedding | None) -> Pages:
     """The overview; and the manifold where the latent space is a plane or a line."""
     run, look, grid = view.run, view.look, latent_grid(view.run)
     codes, y = view.codes

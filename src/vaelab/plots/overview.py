@@ -11,7 +11,7 @@ from matplotlib.typing import HashableList
 from vaelab.plots.classes import NO_CLASSES, Classes, draw_key
 from vaelab.plots.curves import History, draw_losses, has_rate
 from vaelab.plots.images import draw_picture, mark_pairs
-from vaelab.plots.latent import checked, draw_embedding, draw_latent
+from vaelab.plots.latent import Embedding, checked, draw_embedding, draw_latent
 from vaelab.plots.manifold import draw_manifold
 from vaelab.plots.pixels import Pixels, pairs, square
 from vaelab.plots.style import Array, Labels, Look, page, plain
@@ -33,7 +33,7 @@ def overview(
     z: Array,
     y: Labels,
     classes: Classes = NO_CLASSES,
-    embedding: Array | None = None,
+    embedding: Embedding | None = None,
     grid: tuple[Pixels, Array] | None = None,
     *,
     look: Look,
@@ -42,9 +42,9 @@ def overview(
 ) -> Figure:
     """Reconstructions, loss, samples, latent space, and the manifold or the embedding.
 
-    The last panel is the manifold where `grid` gives (pictures, axis), else the `embedding`
-    (N, 2), else the latent space takes its room. `titles` are those of the page, of the samples
-    and of the latent space.
+    The last panel is the manifold where `grid` gives (pictures, axis), else the `embedding`, else
+    the latent space takes its room. `titles` are those of the page, of the samples and of the
+    latent space.
     """
     z, title = checked(z, y), plain(titles[0], 80)
     third = "latent" if grid is None and embedding is None else "third"
@@ -69,5 +69,5 @@ def overview(
     if grid is not None:
         draw_manifold(panels["third"], *grid, look, lines=4)
     elif embedding is not None:
-        draw_embedding(panels["third"], embedding, y, classes, look)
+        draw_embedding(panels["third"], embedding, classes, look)
     return figure

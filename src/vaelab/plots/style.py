@@ -120,20 +120,32 @@ def page(function: Callable[P, Figure]) -> Callable[P, Figure]:
             for text in figure.findobj(Text):
                 assert isinstance(text, Text)
                 text.set_fontfamily(list(dict.fromkeys([_FONT, *map(_font, text.get_text())])))
-            _fit_titles(figure)
+            _arrange(figure)
         return figure
 
     return styled
 
 
-def _fit_titles(figure: Figure) -> None:
+def _arrange(figure: Figure) -> None:
+    """Lay out the panels for good: matplotlib would do it, and draw, again for every file."""
+    engine = figure.get_layout_engine()
+    if engine is None:  # its panels are where the page put them
+        return
+    engine.execute(figure)
+    if _break_titles(figure):
+        engine.execute(figure)
+    figure.set_layout_engine(None)
+
+
+def _break_titles(figure: Figure) -> bool:
     """Break in two the titles of panels that would run beyond the edge of the figure."""
-    figure.draw_without_rendering()
+    broken = False
     for ax in figure.axes:
         box, words = ax.title.get_window_extent(), ax.get_title().split(" ")
         if (box.x0 < 0 or box.x1 > figure.bbox.x1) and len(words) > 1:
-            middle = (len(words) + 1) // 2
+            middle, broken = (len(words) + 1) // 2, True
             ax.title.set_text(" ".join(words[:middle]) + "\n" + " ".join(words[middle:]))
+    return broken
 
 
 def encode(figure: Figure, kind: Format = "png") -> bytes:

@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from vaelab.data import Batches, Dataset, Form, Schema, Split
+from vaelab.data import Dataset, Form, Schema
 from vaelab.data.dataset import spread
 from vaelab.models import VAE
 from vaelab.plots import manifold, pixels
@@ -22,7 +21,7 @@ from vaelab.plots.posterior import Posterior, posterior_of
 from vaelab.plots.style import Array, Labels, Look
 from vaelab.recipes import table
 from vaelab.runs import Run
-from vaelab.seeding import generator
+from vaelab.runs.rows import treated
 
 STEPS = 11  # of an interpolation, both ends counted
 GRID = 20  # pictures along each side of a manifold
@@ -178,16 +177,6 @@ def classes_of_runs(runs: Iterable[Run]) -> Classes:
     given = [s.y.numpy() for run in runs for s in run.data.splits().values() if s.y is not None]
     names = next((run.class_names for run in runs if run.class_names), ())
     return classes_of(np.concatenate(given) if given else None, names)
-
-
-def treated(
-    run: Run, levels: int | None, split: Split, which: Array | None = None
-) -> tuple[Tensor, Labels]:
-    """Return images of a split (None: all) as the model sees them, on the CPU, and their labels."""
-    batches = Batches(split.x, levels, run.recipe.data, torch.device("cpu"))
-    index = torch.from_numpy(np.arange(len(batches)) if which is None else which)
-    x = batches(index, generator(run.recipe.train.seed, "pictures"))
-    return x, None if split.y is None else split.y[index].numpy()
 
 
 def chosen(y: Labels, n: int, count: int) -> Array:

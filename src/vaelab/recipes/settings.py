@@ -264,6 +264,7 @@ class Figures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     examples: Annotated[Count, _doc("images in the reconstruction figure")] = 10
     samples: Annotated[Count, _doc("images in the figure of prior samples")] = 64
     points: Annotated[Count, _doc("images in the latent scatter")] = 5000
+    tsne: Annotated[Count, _doc("images in the t-SNE (time grows with their number)")] = 2000
     grid: Annotated[Literal["quantile", "linear"], _doc("spacing of the latent manifold")] = (
         "quantile"
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+from vaelab import devices
 from vaelab.data import Batches
 from vaelab.recipes import Train
 from vaelab.seeding import derive, generator
@@ -119,6 +120,10 @@ class _Training:
         self.step, self.data, self.settings = step, data, settings
         self.held_out, self.pause = held_out, pause
         self.device = data.x.device
+        # Most commands open runs without training them, and it takes as long to import as torch.
+        from lightning_fabric import Fabric
+
+        devices.keep_memory()
         precision = PRECISION[settings.precision]
         self.ranks = join()
         self.ranks.check(settings.devices, settings.nodes)

@@ -51,8 +51,8 @@ class Step(nn.Module):
         mixed = torch.is_autocast_enabled(kind)
         with torch.autocast(kind, enabled=False) if mixed else nullcontext():
             loss = -mean(self.objective(draw, numbers), weights)
-            distortion, rate = mean(draw.distortion, weights), mean(draw.rate, weights)
-            terms = torch.stack([distortion, rate, loss]).detach()
+            each = draw.distortion.detach(), draw.rate.detach()
+            terms = torch.stack([*(mean(values, weights) for values in each), loss.detach()])
         return loss, terms
 
 

@@ -13,15 +13,15 @@ from torch import Tensor
 from vaelab.data import Array, Cells, Schema, Source, load_all, read_rows, source_of
 from vaelab.errors import UserError
 from vaelab.models import support
-from vaelab.plots import Labels, treated
 from vaelab.runs import Run
+from vaelab.runs.rows import treated
 
 
 class Given(NamedTuple):
     """Rows as the model sees them, and what came with them."""
 
     x: Tensor  # (N, *shape)
-    y: Labels  # (N,) labels, where there are some
+    y: Array | None  # (N,) labels, where there are some
     others: Cells  # the cells of a table's columns that are no part of x, by name
     notes: tuple[str, ...] = ()
     source: Source | None = None  # a table as it was given
@@ -67,7 +67,7 @@ def _table(run: Run, schema: Schema, data: Any) -> Given:
     return Given(torch.from_numpy(found.x), y, found.others, found.notes, source, found.impossible)
 
 
-def _labels(run: Run, cells: list[str] | None) -> Labels:
+def _labels(run: Run, cells: list[str] | None) -> Array | None:
     """The labels in a column of a table; None where there are none that the run knows.
 
     Raises:

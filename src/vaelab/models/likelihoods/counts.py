@@ -22,7 +22,7 @@ class Poisson(Likelihood):
     density = False
 
     def elements(self, outputs: Tensor) -> PoissonOfLogRate:
-        return PoissonOfLogRate(outputs[..., 0])
+        return PoissonOfLogRate(outputs.squeeze(-1))
 
 
 class PoissonOfLogRate(TorchPoisson):
@@ -61,7 +61,7 @@ class NegativeBinomial(Likelihood):
 
     def elements(self, outputs: Tensor) -> NegativeBinomialOfLogMean:
         log_r = self.log_r.clamp(max=20)  # indistinguishable from a Poisson
-        return NegativeBinomialOfLogMean(outputs[..., 0], log_r)
+        return NegativeBinomialOfLogMean(outputs.squeeze(-1), log_r)
 
 
 class NegativeBinomialOfLogMean(TorchNegativeBinomial):

@@ -25,7 +25,7 @@ class Gaussian(Likelihood):
         self.register_buffer("log_sigma", torch.tensor(sigma).log())
 
     def elements(self, outputs: Tensor) -> Normal:
-        return Normal(outputs[..., 0], self.log_sigma.exp(), validate_args=False)
+        return Normal(outputs.squeeze(-1), self.log_sigma.exp(), validate_args=False)
 
 
 class GaussianLearned(Gaussian):
@@ -54,7 +54,7 @@ class GaussianOptimal(Gaussian):
 
     def elements(self, outputs: Tensor) -> Normal:
         return (
-            NormalOfBestSigma(outputs[..., 0], self.log_sigma)
+            NormalOfBestSigma(outputs.squeeze(-1), self.log_sigma)
             if self.training
             else super().elements(outputs)
         )
@@ -89,4 +89,4 @@ class Laplace(Likelihood):
         self.log_scale = nn.Parameter(torch.tensor(sigma).log())
 
     def elements(self, outputs: Tensor) -> TorchLaplace:
-        return TorchLaplace(outputs[..., 0], self.log_scale.exp(), validate_args=False)
+        return TorchLaplace(outputs.squeeze(-1), self.log_scale.exp(), validate_args=False)

@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
 from vaelab.models.likelihoods.base import Likelihood, Support
+from vaelab.models.operations import log_bernoulli
 
 
 class Bernoulli(Likelihood):
@@ -45,8 +46,15 @@ class Bernoulli(Likelihood):
         mean = mean if len(bias) == mean.numel() else mean.flatten(-2).mean(-1)
         bias.copy_(mean.flatten().clamp(0.001, 0.999).logit())
 
-    def elements(self, outputs: Tensor) -> TorchBernoulli:
-        return TorchBernoulli(logits=outputs[..., 0], validate_args=False)
+    def elements(self, outputs: Tensor) -> BernoulliOfLogits:
+        return BernoulliOfLogits(logits=outputs.squeeze(-1), validate_args=False)
+
+
+class BernoulliOfLogits(TorchBernoulli):
+    """torch's Bernoulli, whose density is evaluated in fewer steps (`log_bernoulli`)."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return log_bernoulli(value, self.logits)
 
 
 class ContinuousBernoulli(Likelihood):
@@ -59,7 +67,7 @@ class ContinuousBernoulli(Likelihood):
     support: Support = "unit"
 
     def elements(self, outputs: Tensor) -> ContinuousBernoulliOfLogits:
-        return ContinuousBernoulliOfLogits(outputs[..., 0])
+        return ContinuousBernoulliOfLogits(outputs.squeeze(-1))
 
 
 class ContinuousBernoulliOfLogits(Distribution):

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 from torch import nn
 
+from vaelab.models.convolutions import Conv2d, Doubling, Flatten
 from vaelab.models.linear import Linear
-from vaelab.models.networks.layers import Networks, activated, doubled, halved, with_channels
+from vaelab.models.networks.layers import Networks, activated, halved, with_channels
 
 
 def conv(
@@ -33,12 +34,10 @@ def conv(
     bottom = (down[-1], *sizes[-1])
     encoder = with_channels(shape)
     for below, above in pairwise(down):
-        encoder += [nn.Conv2d(below, above, 4, 2, 1), *after(nn.BatchNorm2d(above))]
+        encoder += [Conv2d(below, above, 4, 2, 1), *after(nn.BatchNorm2d(above))]
     decoder: list[nn.Module] = [Linear(inputs, math.prod(bottom)), nn.Unflatten(1, bottom)]
     for i in reversed(range(len(hidden))):
-        decoder += [doubled(up[i + 1], up[i], sizes[i])]
+        decoder += [Doubling(up[i + 1], up[i], sizes[i])]
         decoder += after(nn.BatchNorm2d(up[i])) if i else []
     decoder += [nn.Unflatten(1, (outputs, *shape[:-2]))]
-    return Networks(
-        nn.Sequential(*encoder, nn.Flatten()), math.prod(bottom), nn.Sequential(*decoder)
-    )
+    return Networks(nn.Sequential(*encoder, Flatten()), math.prod(bottom), nn.Sequential(*decoder))

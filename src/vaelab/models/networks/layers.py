@@ -74,11 +74,6 @@ def with_channels(shape: tuple[int, ...]) -> list[nn.Module]:
     return [nn.Unflatten(1, (1, shape[0]))] if len(shape) == 2 else []
 
 
-def doubled(before: int, after: int, size: tuple[int, int]) -> nn.ConvTranspose2d:
-    """Return the layer that doubles images to the size, whose halves are rounded down."""
-    return nn.ConvTranspose2d(before, after, 4, 2, 1, output_padding=(size[0] % 2, size[1] % 2))
-
-
 def at_least_float32(outputs: Tensor) -> Tensor:
     """Return half-precision outputs as float32, in which densities are computed; others as they
     are.

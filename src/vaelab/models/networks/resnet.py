@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from vaelab.models.convolutions import Conv2d, Flatten
 from vaelab.models.linear import Linear
 from vaelab.models.networks.layers import Networks, activated, halved, with_channels
 
@@ -37,27 +38,25 @@ def resnet(
     bottom = (hidden[-1], *sizes[-1])
     encoder = with_channels(shape)
     for below, above in pairwise([colours, *hidden]):
-        encoder += [nn.Conv2d(below, above, 4, 2, 1), Residual(above, after)]
+        encoder += [Conv2d(below, above, 4, 2, 1), Residual(above, after)]
     decoder: list[nn.Module] = [Linear(inputs, math.prod(bottom)), nn.Unflatten(1, bottom)]
     up = [hidden[0], *hidden]
     for i in reversed(range(len(hidden))):
         decoder += [Residual(up[i + 1], after), *_repeated(up[i + 1], up[i], sizes[i])]
     decoder += after(nn.BatchNorm2d(up[0]))
     decoder += [
-        nn.Conv2d(up[0], outputs * colours, 3, padding=1),
+        Conv2d(up[0], outputs * colours, 3, padding=1),
         nn.Unflatten(1, (outputs, *shape[:-2])),
     ]
     _keep_variance(encoder + decoder)
-    return Networks(
-        nn.Sequential(*encoder, nn.Flatten()), math.prod(bottom), nn.Sequential(*decoder)
-    )
+    return Networks(nn.Sequential(*encoder, Flatten()), math.prod(bottom), nn.Sequential(*decoder))
 
 
 def _repeated(before: int, after: int, size: tuple[int, int]) -> list[nn.Module]:
     """Return the layers that double images to the size, whose halves are rounded down."""
     more = (size[0] % 2, size[1] % 2)
     kernel, padding = (3 + more[0], 3 + more[1]), (1 + more[0], 1 + more[1])
-    return [nn.Upsample(scale_factor=2), nn.Conv2d(before, after, kernel, padding=padding)]
+    return [nn.Upsample(scale_factor=2), Conv2d(before, after, kernel, padding=padding)]
 
 
 def _keep_variance(layers: list[nn.Module]) -> None:
@@ -65,7 +64,7 @@ def _keep_variance(layers: list[nn.Module]) -> None:
     rate collapses.
     """
     for layer in layers:
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, Conv2d):
             taps = math.prod(layer.kernel_size)
             nn.init.normal_(layer.weight, std=(taps * layer.in_channels) ** -0.5)
 
@@ -82,7 +81,7 @@ class Residual(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for _ in range(2):
-            convolution = nn.Conv2d(channels, channels, 3, padding=1)
+            convolution = Conv2d(channels, channels, 3, padding=1)
             layers += [*after(nn.BatchNorm2d(channels)), convolution]
         with torch.no_grad():
             for parameter in layers[-1].parameters():

@@ -21,9 +21,9 @@ from vaelab.plots import (
     rows,
     side_by_side,
     side_by_side_images,
-    treated,
 )
 from vaelab.runs import Run
+from vaelab.runs.rows import treated
 
 
 def pictures(

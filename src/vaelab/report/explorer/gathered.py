@@ -16,8 +16,9 @@ from vaelab.evaluation.results import read
 from vaelab.plots.pixels import signals
 from vaelab.plots.posterior import Posterior
 from vaelab.plots.style import Array, Labels
-from vaelab.plots.view import displayed, treated
+from vaelab.plots.view import displayed
 from vaelab.runs import Run
+from vaelab.runs.rows import treated
 from vaelab.seeding import seeded
 
 POINTS = 10_000  # test images at most
