@@ -120,9 +120,6 @@ class _Training:
         self.step, self.data, self.settings = step, data, settings
         self.held_out, self.pause = held_out, pause
         self.device = data.x.device
-        # Most commands open runs without training them, and it takes as long to import as torch.
-        from lightning_fabric import Fabric
-
         devices.keep_memory()
         precision = PRECISION[settings.precision]
         self.ranks = join()
