@@ -211,11 +211,16 @@ WRONG: dict[str, tuple[Callable[[Path], str] | str, dict[str, Any]]] = {
     ),
     "hidden pixels": ("", {"data.hide": 0.2}),
     "no GPU": ("", {"train.device": "cuda"}),
+    "machines without a launcher": ("", {"train.nodes": 2}),
 }
 if torch.cuda.is_available():
     del WRONG["no GPU"]
 # Remedies that another test follows, with the words by which it is found.
 ELSEWHERE = {
+    "cannot be shared by": "several processes: tests/workflows/test_several_processes.py",
+    "started {}; set train.devices": "several processes: tests/training/test_ranks.py",
+    "process by itself; start it": "several processes: tests/training/test_ranks.py",
+    "need as many GPUs": "GPUs: nothing follows it, as there are none here",
     "'mixed' needs a table whose columns": "a model without data: tests/models/test_mixed.py",
     "correct it, or set model.network to mlp": "a custom network: tests/models/test_networks.py",
 }

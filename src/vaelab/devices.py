@@ -213,6 +213,17 @@ def describe(machine: Mapping[str, Any], began: Mapping[str, Any]) -> list[str]:
         f"device: {machine['device']}, {count} thread{'s' * (count > 1)}, matrix products by "
         f"{machine['products']} (stored in the run: rounding depends on them)"
     ]
+    if (world := machine.get("world_size", 1)) > 1:
+        each = max(1, count // machine["devices"])
+        lines.append(
+            f"processes: {world}, each with {each} thread{'s' * (each > 1)} and its part of every "
+            "batch (train.batch counts the images of all)"
+        )
+    if began and began.get("world_size", 1) != world:
+        lines.append(
+            f"note: {world} process{'es' * (world > 1)}, the run began with "
+            f"{began.get('world_size', 1)}; the noise differs from that of an uninterrupted run"
+        )
     for name in ("processor", "threads"):
         if name in began and began[name] != machine[name]:
             lines.append(

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1]
 ROOMS = (
     "errors",
     "screen",
+    "launchers",
     "files",
     "seeding",
     "devices",

@@ -21,6 +21,7 @@ from vaelab.cli.arguments import (
 )
 from vaelab.cli.measure import compared
 from vaelab.errors import UserError, quoted
+from vaelab.launchers import LostError, place
 from vaelab.recipes import AXES, Recipe, available, study
 from vaelab.workflows.console import say
 
@@ -34,7 +35,9 @@ TRACKERS = "tensorboard, mlflow, wandb or trackio (several: tensorboard,mlflow)"
 
 
 def train(arguments: argparse.Namespace) -> Document:
-    """Train a recipe or a study, or continue one."""
+    """Train a recipe or a study, or continue one; of several processes the first one answers."""
+    where = place()
+    arguments.quiet = arguments.quiet or bool(where and where.rank)
     overrides = arguments.settings | ({"figures.lang": arguments.lang} if arguments.lang else {})
     if arguments.resume:
         return _resume(arguments, overrides)
@@ -160,15 +163,24 @@ def _default_folder(recipes: Mapping[str, Recipe]) -> Path:
 
 
 def _with_hint(work: Callable[[], T], folder: Path) -> T:
-    """Do the work; after an interruption say how to continue."""
+    """Do the work; after an interruption say how to continue. Of several processes that torchrun or
+    SLURM started, only the first one answers.
+    """
+    where, remedy = place(), f"continue with: vaelab train --resume {quoted(folder)}"
+    follows = where is not None and where.rank > 0
     try:
-        return work()
+        found = work()
     except KeyboardInterrupt as interruption:
+        if follows:
+            raise SystemExit(130) from None
         if str(interruption):
-            raise KeyboardInterrupt(
-                f"{interruption}; continue with: vaelab train --resume {quoted(folder)}"
-            ) from None
+            raise KeyboardInterrupt(f"{interruption}; {remedy}") from None
         raise
+    except LostError as error:
+        raise UserError(f"{error}; {remedy}") from None
+    if follows:
+        raise SystemExit(0)
+    return found
 
 
 COMMANDS = {

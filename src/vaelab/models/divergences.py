@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
+from vaelab.models.batch import everyone, own
 from vaelab.models.draw import Draw
 
 
@@ -25,14 +26,12 @@ def decomposition(draw: Draw, images: int) -> tuple[Tensor, Tensor, Tensor]:
     mutual information upwards, to at most log N. Chen et al., Isolating sources of disentanglement,
     2018, arXiv:1802.04942: minibatch stratified sampling, with the same weight for all the others.
     """
-    b = draw.z.shape[1]
-    q = cast("Independent[Normal]", draw.q)
-    each = q.base_dist.log_prob(draw.z[:, :, None])  # (K, i, j, L): log q(z_i|x_j)
-    share = (
-        draw.z.new_full((b, b), (images - 1) / (images * max(b - 1, 1)))
-        .fill_diagonal_(1 / images)
-        .log()
-    )  # (i, j)
+    base = cast("Independent[Normal]", draw.q).base_dist
+    q = Normal(everyone(base.loc), everyone(base.scale), validate_args=False)
+    each = q.log_prob(draw.z[:, :, None])  # (K, i, j, L): log q(z_i|x_j)
+    b = each.shape[2]
+    share = draw.z.new_full((b, b), (images - 1) / (images * max(b - 1, 1)))
+    share = own(share.fill_diagonal_(1 / images).log())  # (i, j)
     log_qz = (each.sum(-1) + share).logsumexp(2)  # (K, B)
     log_product = (each + share[..., None]).logsumexp(2).sum(-1)  # sum_j log q(z_j)
     parts = draw.log_qz - log_qz, log_qz - log_product, log_product - draw.log_pz

@@ -3,7 +3,8 @@
 An objective takes by keyword the current, scheduled values of `recipes.Objective`, and `images`,
 the number N of training images; the draw has k m samples. One with weights of its own is a module,
 built for its VAE and then called the same way. A term of the whole batch is added to each of its
-images, so that the mean counts it once.
+images, so that the mean counts it once; its statistics are taken by the functions of
+`models.batch`, which know the images of all processes that share the batch.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.distributions import Distribution
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
+from vaelab.models.batch import everyone, over_batch, own
 from vaelab.models.divergences import decomposition, mmd
 from vaelab.models.draw import Draw
 from vaelab.models.linear import Linear
@@ -39,7 +41,7 @@ def capacity(draw: Draw, *, gamma: float, capacity: float) -> Tensor:
 
     Burgess et al., Understanding disentangling in beta-VAE, 2018, arXiv:1804.03599.
     """
-    return -draw.distortion - gamma * (draw.rate.mean() - capacity).abs()
+    return -draw.distortion - gamma * (over_batch(draw.rate.mean()) - capacity).abs()
 
 
 def free_bits(draw: Draw, *, bits: float) -> Tensor:
@@ -49,7 +51,7 @@ def free_bits(draw: Draw, *, bits: float) -> Tensor:
     al., Improved variational inference with inverse autoregressive flow, 2016, arXiv:1606.04934,
     equation 15.
     """
-    return -draw.distortion - draw.rates.mean(0).clamp(min=bits).sum()
+    return -draw.distortion - over_batch(draw.rates.mean(0)).clamp(min=bits).sum()
 
 
 # ---------------------------------------- tighter bounds: w_k = p(x, z_k) / q(z_k|x)
@@ -189,11 +191,12 @@ class Factor(nn.Module):
         frozen = {name: weight.detach() for name, weight in self.critic.named_parameters()}
         ratio: Tensor = functional_call(self.critic, frozen, draw.z.flatten(0, 1))  # (K B,)
         tc, z = ratio.view(draw.z.shape[:2]).mean(0), draw.z.detach()
-        permuted = z.gather(1, torch.rand_like(z).argsort(1))
+        places = everyone(torch.rand_like(z), 1).argsort(1)
+        permuted = own(everyone(z, 1).gather(1, places), 1)
         cross_entropy = softplus(-self.critic(z.flatten(0, 1))) + softplus(
             self.critic(permuted.flatten(0, 1))
         )
-        return elbo(draw) - gamma * tc - _only_gradient(cross_entropy.mean())
+        return elbo(draw) - gamma * tc - _only_gradient(over_batch(cross_entropy.mean()))
 
 
 def dip_i(draw: Draw, *, gamma: float) -> Tensor:
@@ -216,12 +219,14 @@ def dip_ii(draw: Draw, *, gamma: float) -> Tensor:
     within: Tensor = (
         q.covariance_matrix if hasattr(q, "covariance_matrix") else q.variance.diag_embed()
     )
-    return elbo(draw) - gamma * _distance_from_identity(_covariance(q.mean) + within.mean(0), 1)
+    return elbo(draw) - gamma * _distance_from_identity(
+        _covariance(q.mean) + over_batch(within.mean(0)), 1
+    )
 
 
 def _covariance(means: Tensor) -> Tensor:
-    centred = means - means.mean(0)
-    return centred.T @ centred / len(means)
+    centred = means - over_batch(means.mean(0))
+    return over_batch(centred.T @ centred / len(means))
 
 
 def _distance_from_identity(covariance: Tensor, diagonal: float) -> Tensor:
@@ -256,7 +261,7 @@ def _mmd_to_prior(draw: Draw) -> Tensor:
     """
     sample = draw.p.rsample if draw.p.has_rsample else draw.p.sample
     shape = torch.Size() if draw.p.batch_shape else draw.z.shape[1:2]
-    return torch.stack([mmd(z, sample(shape)) for z in draw.z]).mean()
+    return torch.stack([mmd(everyone(z), everyone(sample(shape))) for z in draw.z]).mean()
 
 
 def rae_gp(draw: Draw, *, beta: float, gamma: float) -> Tensor:

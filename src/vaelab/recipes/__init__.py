@@ -7,7 +7,7 @@ comes from. Nothing here imports torch.
 """
 
 from vaelab.recipes.citations import bibtex, reference
-from vaelab.recipes.custom import Code, file_of, permit
+from vaelab.recipes.custom import Code, file_of, permit, permitted
 from vaelab.recipes.grid import Axis, Over, Range, Values, axes, grid, setting_of, text_of
 from vaelab.recipes.parts import AXES, CHOICES, Part
 from vaelab.recipes.reading import (
@@ -64,6 +64,7 @@ __all__ = [
     "parse",
     "part",
     "permit",
+    "permitted",
     "recipe",
     "reference",
     "refusal",

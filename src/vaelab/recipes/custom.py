@@ -29,6 +29,11 @@ def permit(*code: Code) -> None:
             _permitted.add(os.path.realpath(absolute(file, "code")))
 
 
+def permitted() -> list[str]:
+    """The files that may run, for another process of the same command."""
+    return sorted(_permitted)
+
+
 def file_of(name: str) -> str:
     """The Python file behind the name of a row or a part; "" for a name of the tables.
 

@@ -243,6 +243,11 @@ class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     compile: Annotated[bool, _doc("compile the networks with torch.compile")] = False
     threads: Annotated[Whole, _doc("CPU threads (0: chosen for the machine)")] = 0
     device: Annotated[str, _doc("where the training runs", common=True)] = "auto"
+    devices: Annotated[
+        Count,
+        _doc("processes on each machine, one a GPU, that share every batch", cites="li2020pytorch"),
+    ] = 1
+    nodes: Annotated[Count, _doc("machines; above 1 torchrun or srun starts the processes")] = 1
     seed: Annotated[
         Whole, _doc("random seed of weights, order, augmentation and noise", common=True)
     ] = 42

@@ -53,6 +53,10 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.origin)!r}, recipe {self.recipe.name!r})"
 
+    def __reduce__(self) -> tuple[type[Run], tuple[Path, Recipe]]:
+        """Another process reads the folder again."""
+        return Run, (self.folder, self.recipe)
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows of the run."""
         return card(self.folder, self.recipe, self.results if self.finished else {})

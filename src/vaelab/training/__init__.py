@@ -7,25 +7,30 @@ held-out images. Optimisers and schedules are functions that recipes name.
 
 from vaelab.training.checkpoint import DivergenceError, Facts, History, State, Tensors
 from vaelab.training.loop import Epoch, batch_sizes, epochs
+from vaelab.training.ranks import ALONE, Ranks, connected, join
 from vaelab.training.schedules import learning_rate, numbers
 from vaelab.training.step import Step
 from vaelab.training.stopping import best_epoch, counting, exhausted, validated
 from vaelab.training.validation import Terms, terms
 
 __all__ = [
+    "ALONE",
     "DivergenceError",
     "Epoch",
     "Facts",
     "History",
+    "Ranks",
     "State",
     "Step",
     "Tensors",
     "Terms",
     "batch_sizes",
     "best_epoch",
+    "connected",
     "counting",
     "epochs",
     "exhausted",
+    "join",
     "learning_rate",
     "numbers",
     "terms",

@@ -31,13 +31,15 @@ def pack(
     step: nn.Module,
     optimiser: Optimizer,
     generators: Mapping[str, torch.Generator],
+    others: Mapping[str, Tensor],
     trace: Tensor,
     facts: Facts,
     where: str,
 ) -> State:
     """Everything that the remaining steps depend on, after len(trace) steps of an epoch.
 
-    `where` names the epoch in messages.
+    `others` are the states of the generators of other processes, by name; `where` names the epoch
+    in messages.
 
     Raises `DivergenceError` if a weight or a moment of the optimiser is not finite.
     """
@@ -56,7 +58,8 @@ def pack(
     ):
         if not all(tensor.isfinite().all() for tensor in tensors):
             raise DivergenceError(f"{where}: {kind} is not finite")
-    streams = {f"generator.{name}": one.get_state() for name, one in generators.items()}
+    states = {name: one.get_state() for name, one in generators.items()} | dict(others)
+    streams = {f"generator.{name}": state for name, state in states.items()}
     return step.state_dict() | moments | streams | {"trace": trace}, facts | {"step": len(trace)}
 
 
@@ -81,11 +84,14 @@ def restore(state: State, step: nn.Module, optimiser: Optimizer) -> None:
         ) from None
 
 
-def restore_generators(state: State, generators: Mapping[str, torch.Generator]) -> None:
-    """Continue the random streams of an interrupted epoch."""
+def restore_generators(
+    state: State, generators: Mapping[str, torch.Generator], rank: int = 0
+) -> None:
+    """Continue the random streams that process `rank` had in an interrupted epoch."""
+    whose = f".{rank}" if rank else ""
     try:
         for name, generator in generators.items():
-            generator.set_state(state[0][f"generator.{name}"])
+            generator.set_state(state[0][f"generator.{name}{whose}"])
     except (KeyError, RuntimeError, TypeError):
         raise UserError(
             "last.pt: lacks the random streams of the interrupted epoch; restore it, or train "

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from vaelab.recipes import Train
 from vaelab.seeding import derive, generator
 from vaelab.training import checkpoint, optimisers, schedules
 from vaelab.training.checkpoint import DivergenceError, History, State
+from vaelab.training.ranks import join
 from vaelab.training.step import Step
 from vaelab.training.validation import Terms, terms
 
@@ -60,6 +61,9 @@ def epochs(
     A training that starts from the state of any earlier `Epoch` continues bit for bit. The weights
     belong to the caller, who may use them between two epochs. Torch's global generators supply the
     noise; `seeding.untouched` keeps them as they were.
+
+    Where torchrun or SLURM started several processes (``train.devices``, ``train.nodes``), all of
+    them call this with the same arguments, and share every batch.
 
     Args:
         held_out: by name, images that are measured after every epoch.
@@ -116,15 +120,13 @@ class _Training:
         self.step, self.data, self.settings = step, data, settings
         self.held_out, self.pause = held_out, pause
         self.device = data.x.device
-        # Most commands open runs without training them, and it takes as long to import as torch.
-        from lightning_fabric import Fabric
-
         devices.keep_memory()
         precision = PRECISION[settings.precision]
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # vaelab says what it does
-        self.fabric = Fabric(accelerator=self.device.type, devices=1, precision=precision)
+        self.ranks = join()
+        self.ranks.check(settings.devices, settings.nodes)
+        self.fabric = self.ranks.fabric(self.device.type, precision=precision)
         self.optimiser = optimisers.make(step.to(self.device).parameters(), settings)
-        self.wrapped = self.fabric.setup(step, self.optimiser)
+        self.wrapped = self.fabric.setup(self.ranks.setup(step), self.optimiser)
         if settings.compile:
             step.model.encoder.compile()
             step.model.decoder.compile()
@@ -145,7 +147,9 @@ class _Training:
         first = self._begin(number)
         begun = time.perf_counter()
         model.train()
-        for i, index in enumerate(data.ahead(self.batches[first:]), first):
+        mine = [self.ranks.part(batch) for batch in self.batches[first:]]
+        for i, index in enumerate(data.ahead(mine), first):
+            self.ranks.begin(self.sizes[i])
             now = number - 1 + i / steps  # epochs since the start
             numbers = schedules.numbers(step.settings, now, settings.epochs) | images
             rate = schedules.learning_rate(settings, now / settings.epochs)
@@ -163,7 +167,7 @@ class _Training:
             wrapped.step()
             self.trace[i] = terms
             done = i + 1
-            paused = self.pause() and done < steps
+            paused = self.ranks.agreed(self.pause) and done < steps
             if done % LOOK == 0 or done == steps or paused:
                 self._check(number, done)
             if paused:
@@ -176,20 +180,22 @@ class _Training:
         """Prepare order and random streams; the first step, above 0 in an interrupted epoch."""
         seed, device = self.settings.seed, self.device
         self.batches = self.data.order(seed, number).to(device).split(self.sizes)
-        torch.manual_seed(derive(seed, "noise", number))  # of posterior samples and dropout
+        state, self.interrupted = self.interrupted, None
+        own = partial(self.ranks.purpose, begun=state[1] if state else {})
+        torch.manual_seed(derive(seed, own("noise"), number))  # of posterior samples and dropout
         self.streams = {
-            "data": generator(seed, "data", number, device),  # of augmentation and treatment
+            "data": generator(seed, own("data"), number, device),  # of augmentation and treatment
             "cpu": torch.default_generator,
         }
         if device.type == "cuda":
             self.streams["cuda"] = torch.cuda.default_generators[torch.cuda.current_device()]
         shape = len(self.sizes), len(TRACE)
         self.trace = torch.zeros(shape, dtype=torch.float32, device=device)
-        self.done, state, self.interrupted = 0, self.interrupted, None
+        self.done = self.looked = int(state[1]["step"]) if state else 0
         if state:
-            self.done = int(state[1]["step"])
             self.trace[: self.done] = state[0]["trace"].to(device)
-            checkpoint.restore_generators(state, self.streams)
+            if self.ranks.began(state[1]):
+                checkpoint.restore_generators(state, self.streams, self.ranks.rank)
         return self.done
 
     def _end(self, number: int, numbers: Mapping[str, float], rate: float, begun: float) -> Epoch:
@@ -201,7 +207,8 @@ class _Training:
         entry |= {name: numbers[name] for name in ("beta", *weights.grows)}
         entry["train"] = during.record() | {"optimised": optimised}
         for name, images in self.held_out.items():
-            after = terms(self.step.model, images, self.settings.seed, self.step.samples)
+            measure = partial(terms, self.step.model, images, self.settings.seed, self.step.samples)
+            after = self.ranks.shared(measure)
             entry[name] = after.record()
             if not math.isfinite(after.loss) or after.loss > FAR * self._bound():
                 raise DivergenceError(
@@ -212,19 +219,23 @@ class _Training:
 
     def _stand(self, number: int, done: int, train: Terms, begun: float) -> Epoch:
         self.done = done % len(self.sizes)
+        self.others = self.ranks.states(self.streams) if self.done else {}
         seconds = time.perf_counter() - begun
         steps = len(self.sizes)
         return Epoch(number, done, steps, train, seconds, [*self.history], self._state)
 
     def _state(self) -> State:
-        facts = {"history": [*self.history], "began": self.began}
+        facts = {"history": [*self.history], "began": self.began, "ranks": self.ranks.world}
         where = f"epoch {len(self.history) + (self.done > 0)}"
         return checkpoint.pack(
-            self.step, self.optimiser, self.streams, self.trace[: self.done], facts, where
-        )
+            self.step, self.optimiser, self.streams, self.others, self.trace[: self.done],
+            facts, where,
+        )  # fmt: skip
 
     def _check(self, number: int, done: int) -> None:
         """Raise `DivergenceError` if a term is not finite or a typical distortion is far off."""
+        self.ranks.total_(self.trace[self.looked : done])
+        self.looked = done
         trace = self.trace[:done].cpu()
         if self.began is None:
             self.began = trace[0, 0].item()

@@ -12,7 +12,7 @@ from vaelab import devices
 from vaelab.data import Batches, Dataset, Split, anchored, check_support, load
 from vaelab.errors import UserError
 from vaelab.models import build, start, summary, support, units_of
-from vaelab.recipes import Objective, Recipe, changes, flatten, rules
+from vaelab.recipes import Objective, Recipe, changes, file_of, flatten, rules
 from vaelab.seeding import seeded
 from vaelab.training import Step, batch_sizes, schedules
 from vaelab.workflows.console import Console
@@ -191,6 +191,12 @@ def _remarks(job: Job) -> list[str]:
             f"warning: {a_pass * settings.epochs:,} steps of the optimiser are few; set "
             f"train.epochs to {-(-FEW_STEPS // a_pass)}, or lower train.batch"
         )
+    parts = recipe.model.posterior, recipe.model.prior, recipe.objective.name
+    if settings.devices * settings.nodes > 1 and any(map(file_of, parts)):
+        found.append(
+            "note: a custom part sees one process's part of a batch, unless it calls the "
+            "functions of vaelab.models.batch"
+        )
     if job.large:
         found.append(f"warning: the values reach {job.large:g}; set data.standardise to true")
     unit = recipe.data.scale != 1 or support(recipe.model) == "unit"
@@ -223,7 +229,8 @@ def _channels(shape: tuple[int, ...], cut: bool) -> str:
 def check_continues(began: Recipe, wanted: Recipe) -> None:
     """Raise a `UserError` if the resumed run would have another recipe."""
     old, new = flatten(began), flatten(wanted)
-    free = {"name", "about", "data.source", "data.dir", "train.steps", "data.workers"}
+    free = {"name", "about", "data.source", "data.dir", "train.steps"}
+    free |= {"data.workers", "train.devices", "train.nodes"}
     free |= {key for key in new if key.startswith("figures.")}
     constant = wanted.train.schedule == "constant" and not wanted.objective.cycles
     if constant and wanted.train.epochs > began.train.epochs:

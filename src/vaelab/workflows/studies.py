@@ -20,12 +20,13 @@ from vaelab.data import anchored, load
 from vaelab.errors import UserError, quoted
 from vaelab.evaluation.entries import plain
 from vaelab.files import locked, opened, put, written
-from vaelab.recipes import Recipe, flatten
+from vaelab.recipes import Recipe, Train, flatten
 from vaelab.runs import Run, check_free, create
 from vaelab.runs import load as load_run
 from vaelab.tracking import Tracked, trackers_of
 from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job
+from vaelab.workflows.together import together
 from vaelab.workflows.train import carry_out, resume, train
 
 STUDY = "study.json"
@@ -33,6 +34,7 @@ NAME = re.compile(r"[^/\\.][^/\\]*")  # a folder below the study, never one outs
 FREE = {"name", "about", "data.dir", "train.threads"}  # settings that do not change the results
 
 
+@together(lambda recipes, *_, **__: _alike(recipes))
 def train_all(
     recipes: Mapping[str, Recipe],
     out: str | Path,
@@ -66,6 +68,7 @@ def train_all(
         return runs
 
 
+@together(lambda *_, **__: None)  # each run is resumed as it was trained
 def resume_all(
     out: str | Path, *, quiet: bool = False, watch: bool = False, track: Tracked = ()
 ) -> dict[str, Run]:
@@ -113,6 +116,17 @@ def trained(recipe: Recipe, folder: Path, overwrite: bool = False, quiet: bool =
     if old is None:
         return train(recipe, folder, overwrite=overwrite, quiet=quiet)
     return old if old.finished else resume(folder, quiet=quiet)
+
+
+def _alike(recipes: Mapping[str, Recipe]) -> Train:
+    """The settings of the training, whose number of processes all runs of a study share."""
+    first, *others = [recipe.train for recipe in recipes.values()]
+    if any((one.devices, one.nodes) != (first.devices, first.nodes) for one in others):
+        raise UserError(
+            "train.devices: the runs of a study differ in train.devices or train.nodes; give all "
+            "of them the same"
+        )
+    return first
 
 
 def is_study(folder: Path) -> bool:

@@ -17,31 +17,22 @@ from vaelab.evaluation.metrics.codes import explained_variance
 from vaelab.evaluation.sections.likelihood import bits_per_dim
 from vaelab.files import locked
 from vaelab.models import linear
-from vaelab.plots import View, chosen, gallery
-from vaelab.recipes import Code, Objective, Recipe, override, parse, permit
+from vaelab.plots import View, gallery
+from vaelab.recipes import Code, Recipe, Train, override, parse, permit
 from vaelab.runs import Run, check_free, create, default_folder, recover
 from vaelab.seeding import generator, untouched
-from vaelab.tracking import Sending, Tracked, Tracker, sending, trackers_of
-from vaelab.training import (
-    DivergenceError,
-    Epoch,
-    Facts,
-    History,
-    State,
-    Terms,
-    best_epoch,
-    epochs,
-    exhausted,
-    terms,
-)
-from vaelab.workflows.console import Console, Progress, Table
-from vaelab.workflows.interruptions import interruptions
+from vaelab.tracking import Tracked, Tracker, sending, trackers_of
+from vaelab.training import State, Terms, best_epoch, join, terms
+from vaelab.workflows.console import Console
+from vaelab.workflows.fit import fit
 from vaelab.workflows.job import Job, check_continues, introduce
-from vaelab.workflows.report import Watch, kept_fresh, write_finished
+from vaelab.workflows.report import kept_fresh, write_finished
+from vaelab.workflows.together import begin, end, together
 
 FEW = 100  # images, whose values show whether they are binary
 
 
+@together(lambda recipe, *_, **__: recipe.train)
 def train(
     recipe: Recipe,
     out: str | Path | None = None,
@@ -81,6 +72,7 @@ def train(
         return carry_out(job, run, None, watch=watch, trackers=trackers)
 
 
+@together(lambda folder, overrides=None, *_, **__: _continued(folder, overrides))
 def resume(
     folder: str | Path,
     overrides: Mapping[str, Any] | None = None,
@@ -139,6 +131,11 @@ def resume(
         return carry_out(job, run, state, watch=watch, trackers=trackers)
 
 
+def _continued(folder: str | Path, overrides: Mapping[str, Any] | None) -> Train:
+    """The settings with which `resume` trains."""
+    return override(recover(folder).recipe, overrides or {}).train
+
+
 def carry_out(
     job: Job,
     run: Run,
@@ -149,11 +146,15 @@ def carry_out(
 ) -> Run:
     """Train, measure the best weights on the test images, plot the figures, and report."""
     began = state[1] if state else run.environment  # without a finished epoch there is no state
+    ranks = join()
+    begin(job, state)
     threads, warning = devices.threads(job.recipe.train.threads or began.get("threads", 0))
-    with devices.using(threads), untouched():
-        rows = job.recipe.train.batch * job.recipe.objective.k
+    each = max(1, threads // ranks.devices)
+    with devices.using(each), untouched():
+        rows = job.recipe.train.batch // ranks.world * job.recipe.objective.k
         products = began.get("products") or linear.fastest(job.device, job.vae, rows)
-        machine = devices.environment(job.device, threads, products)
+        machine = devices.environment(job.device, threads, products) | ranks.record()
+        ranks.shared(lambda: (each, products))
         introduce(job)
         for line in (*devices.describe(machine, began), f"warning: {warning}" if warning else ""):
             if line:
@@ -163,8 +164,9 @@ def carry_out(
         fresh = kept_fresh(run, job.data.in_memory(), job.say) if watch else nullcontext()
         sent = sending(trackers, run, job.say)
         with linear.using(products), fresh as watching, sent as track:
-            facts = {name: machine[name] for name in ("device", "threads", "products", "processor")}
-            _fit(job, run, state, facts | {"data": job.fingerprint}, watching, track)
+            names = "device", "threads", "products", "processor", "world_size"
+            facts = {name: machine[name] for name in names}
+            fit(job, run, state, facts | {"data": job.fingerprint}, watching, track)
             run = Run(run.folder, job.recipe)  # reads what was written
             run.data = job.data.in_memory()  # and no data a second time
             view = View(run, run.data.with_measured())
@@ -178,118 +180,13 @@ def carry_out(
             run.write_lines("results.json", [results])  # it marks the run as finished
             write_finished(view, run.data, job.say)
             track.finish(lambda: view)
+    end()
     found = Terms(results["distortion"], results["rate"], results.get("bound"))
     bits = f" ({results['bits_per_dim']:.4g} bits/dim)" if "bits_per_dim" in results else ""
     unit = f"nats per {job.row}{bits}"
     job.say(f"{results['split']} {found} {unit}, weights of epoch {results['epoch']}")
     job.say(f"run folder: {run.folder}")
     return run
-
-
-def _fit(
-    job: Job, run: Run, state: State | None, facts: Facts, watching: Watch | None, track: Sending
-) -> None:
-    """Train to the last epoch, and after each epoch save what `resume` needs."""
-    settings, warmup = job.recipe.train, job.recipe.objective.warmup
-    name, held_out = ("validation", job.validation) if len(job.validation) else ("test", job.test)
-    history: History = state[1]["history"] if state else []
-    if exhausted(history, settings.patience, warmup):
-        return
-    save = _Saving(job, run, len(history), facts)
-    table = Table(job.console, settings.epochs)
-    progress = Progress(job.console, settings.epochs)
-    try:
-        with interruptions() as stopping:
-            for epoch in epochs(
-                job.step, job.train, settings, state,
-                held_out={name: held_out} if len(held_out) else {},
-                pause=lambda: stopping() or job.console.due(),
-            ):  # fmt: skip
-                if epoch.whole:
-                    save(epoch)
-                    track()
-                    if watching:
-                        watching(run)
-                    table.show(epoch.history[-1], epoch.seconds, _columns(job.recipe.objective))
-                    if epoch.number == settings.epochs:
-                        break
-                    if not stopping() and exhausted(epoch.history, settings.patience, warmup):
-                        job.say(
-                            "stopped early: no lower validation loss for "
-                            f"{settings.patience} epochs"
-                        )
-                        break
-                progress.show(*epoch[:3], f"loss {epoch.train}")
-                if stopping():
-                    save.state(epoch)
-                    raise KeyboardInterrupt(_saved(epoch))
-    except DivergenceError as error:
-        raise UserError(_explained(error, job, run)) from None
-    finally:
-        job.console.clear()
-
-
-class _Saving:
-    """Write the files of an epoch to the run folder."""
-
-    def __init__(self, job: Job, run: Run, done: int, facts: Facts) -> None:
-        self.job, self.run, self.facts = job, run, facts
-        self.times = run.times[:done]
-        self.peak, self.needed = devices.peak_memory(job.device), 0.0
-        _, images = job.measured
-        y = None if images.y is None else images.y.cpu().numpy()
-        few = torch.from_numpy(chosen(y, len(images), job.recipe.figures.examples))
-        stream = generator(job.recipe.train.seed, "pictures", device=job.device)
-        self.shown = images(few, stream), images.labels(few)  # the same in every frame
-
-    def __call__(self, epoch: Epoch) -> None:
-        job, run, history = self.job, self.run, epoch.history
-        self.needed = self.needed or self.peak() or 0.0  # before a figure uses memory, too
-        state = epoch.state()
-        if best_epoch(history, job.recipe.objective.warmup) == epoch.number:
-            run.save_best(job.vae, epoch.number, job.data)
-        if gallery.is_frame(epoch.number, job.recipe.train.epochs):
-            gallery.snapshot(run, job.vae, *self.shown, epoch.number)
-        run.save_state(state[0], state[1] | self.facts)
-        run.write_lines("metrics.jsonl", history)
-        memory = {"peak_mib": round(self.needed, 1)} if self.needed else {}
-        self.times.append({"epoch": epoch.number, "seconds": round(epoch.seconds, 3)} | memory)
-        run.write_lines("times.jsonl", self.times)
-
-    def state(self, epoch: Epoch) -> None:
-        """Write only the state that an interrupted epoch needs."""
-        if not epoch.whole:
-            tensors, facts = epoch.state()
-            self.run.save_state(tensors, facts | self.facts)
-
-
-def _columns(objective: Objective) -> list[str]:
-    """Return the columns besides the terms: scheduled weights and the optimised value."""
-    scheduled = [*objective.grows] if objective.warmup or objective.cycles else []
-    return scheduled + (["optimised"] if objective != Objective() else [])
-
-
-def _saved(epoch: Epoch) -> str:
-    if epoch.whole:
-        return f"saved after epoch {epoch.number}"
-    return f"saved at epoch {epoch.number}, step {epoch.step} of {epoch.steps}"
-
-
-def _explained(error: DivergenceError, job: Job, run: Run) -> str:
-    """Return the message for a diverged training: finding, last good checkpoint and advice."""
-    done = len(run.history) if (run.folder / "metrics.jsonl").exists() else 0
-    good = (
-        f"the last good checkpoint is epoch {done}, {run.folder / 'last.pt'}"
-        if done
-        else "no epoch was finished"
-    )
-    if job.large:
-        return (
-            f"{error.finding}; {good}; the values of the data reach {job.large:g}: "
-            "set data.standardise to true"
-        )
-    lower = job.recipe.train.learning_rate / 10
-    return f"{error.finding}; {good}; set train.learning_rate to {lower:g}"
 
 
 def measure(job: Job, run: Run) -> dict[str, Any]:

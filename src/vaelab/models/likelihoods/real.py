@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Laplace as TorchLaplace
 from torch.distributions import Normal
 
+from vaelab.models.batch import over_batch
 from vaelab.models.likelihoods.base import Likelihood
 
 
@@ -71,7 +72,7 @@ class NormalOfBestSigma(Normal):
         super().__init__(loc, log_sigma.exp(), validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        mse = (value - self.loc).square().mean()
+        mse = over_batch((value - self.loc).square().mean())
         variance = mse.clamp(min=math.exp(-12))  # its logarithm must not diverge
         self.log_sigma.lerp_(variance.detach().log() / 2, 0.1)
         log_p: Tensor = Normal(self.loc, variance.sqrt(), validate_args=False).log_prob(value)
