@@ -34,7 +34,7 @@ import msgspec
 
 import vaelab
 from vaelab.recipes import Recipe, flatten
-from vaelab.workflows.compare import FREE, trained
+from vaelab.workflows.studies import FREE, trained
 from vaelab.workflows.evaluate import evaluate
 
 HERE = Path(__file__).parent

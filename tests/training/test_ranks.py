@@ -112,5 +112,6 @@ def test_parts_of_a_batch_are_contiguous_and_of_equal_sizes() -> None:
     for rank in range(3):
         group = ranks.Group(launchers.Place("torchrun", rank, 3, rank, 3, ""))
         parts.append(group.part(index).tolist())
+        group.begin(len(index))
         assert group.parts == ([3, 2, 2], rank)
     assert parts == [[10, 11, 12], [13, 14], [15, 16]]

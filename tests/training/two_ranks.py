@@ -104,6 +104,7 @@ def _deviation(recipe: Recipe) -> float:
     found = 0.0
     for index in torch.arange(13).split([7, 6]):
         mine = ranks.part(index)
+        ranks.begin(len(index))
         with Known(int(mine[0] - index[0])):
             loss, measured = model(x[mine], y[mine], values, weights[mine])
             wrapped.zero_grad()
@@ -241,6 +242,7 @@ def tiny_batches() -> float:
     recipe, images, _, step = prepared({"model.variant": "ae"})
     ranks, model, index = join(), step().train(), torch.tensor([3])
     together = ranks.setup(step().train())
+    ranks.begin(len(index))
     x = images(ranks.part(index), generator(0, "unused"))
     values = numbers(recipe.objective, 0, 1) | {"images": len(images)}
     loss = ranks.total_(together(x, None, values)[0].detach().clone()).item() / ranks.world
