@@ -5,6 +5,7 @@ One thread is enough because the tensors are tiny.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -35,6 +36,14 @@ KEPT = tempfile.TemporaryDirectory(prefix="vaelab-tests-")
 os.environ["VAELAB_CACHE_DIR"] = KEPT.name
 hypothesis.settings.register_profile("vaelab", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("vaelab")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what the modules made out of the collections of garbage, one of which every training
+    begins with: to look through all of it takes longer than a small training.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -214,11 +223,14 @@ def wait_until(ready: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.002)
 
 
-# Importing torch takes two seconds, so one process imports it and forks itself for every command. A
-# fork is a process like any other: it has its own exit code and output, and can be killed.
+# Importing what a training needs takes three seconds, so one process imports it and forks itself
+# for every command. A fork is a process like any other: it has its own exit code and output, and
+# can be killed.
 SERVER = """
-import json, os, signal, sys, time, traceback
+import gc, json, os, signal, sys, time, traceback
+import lightning_fabric, torch._dynamo, matplotlib.backends.backend_agg
 import torch, sklearn.datasets, sklearn.manifold, vaelab.cli.main, vaelab.workflows.train
+gc.freeze()
 
 def command(job):
     for number, name in ((1, "out"), (2, "err")):
