@@ -10,6 +10,7 @@ import reprlib
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from numbers import Number
 from pathlib import Path
 from typing import Any, get_origin
@@ -30,12 +31,17 @@ SETTINGS = "vaelab train --help-all"  # where every setting is listed
 
 def available() -> dict[str, str]:
     """The built-in recipes: name -> one line."""
-    folder = resources.files("vaelab.recipes") / "builtin"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
     return {
-        f.name.removesuffix(".toml"): tomllib.loads(f.read_text("utf-8")).get("about", "")
-        for f in files
+        name: tomllib.loads(file.read_text("utf-8")).get("about", "")
+        for name, file in _builtin().items()
     }
+
+
+def _builtin() -> dict[str, Traversable]:
+    """The files of the built-in recipes by name, in alphabetical order."""
+    files = (resources.files("vaelab.recipes") / "builtin").iterdir()
+    found = {f.name.removesuffix(".toml"): f for f in files if f.name.endswith(".toml")}
+    return dict(sorted(found.items()))
 
 
 def recipe(
@@ -101,7 +107,7 @@ def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
 def built_in(recipe: Recipe) -> Recipe | None:
     """Return the built-in recipe of this name, or None if there is none."""
     name = recipe.name.partition("/")[0]
-    if name not in available():
+    if name not in _builtin():
         return None
     return next((one for one in study(name).values() if one.name == recipe.name), None)
 
@@ -153,15 +159,14 @@ def _read(name: str | Path) -> tuple[str, str, str]:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UserError(f"recipe {path}: cannot be read ({reason}); check the path") from None
-    known = available()
+    known = _builtin()
     if str(name) not in known:
         hint = nearest(str(name), known, "vaelab list recipes")
         raise UserError(
             f"recipe {name}: there is no such recipe; {hint} "
             "(or name a .toml file, or the path of data)"
         )
-    file = resources.files("vaelab.recipes") / "builtin" / f"{name}.toml"
-    return str(name), file.read_text("utf-8"), f"recipe {name}"
+    return str(name), known[str(name)].read_text("utf-8"), f"recipe {name}"
 
 
 def _toml(text: str, origin: str, remedy: str) -> dict[str, Any]:
