@@ -488,12 +488,14 @@ def test_a_moment_of_the_optimiser_that_is_not_finite_is_not_saved(
 
     def make(*arguments: Any) -> Any:
         adam = real(*arguments)
+        step = adam.step
 
-        def spoil(optimiser: Any, *_: Any) -> None:
-            for values in optimiser.state.values():
+        def spoiled() -> None:
+            step()
+            for values in adam.state.values():
                 values["exp_avg_sq"].fill_(math.inf)
 
-        adam.register_step_post_hook(spoil)
+        adam.step = spoiled
         return adam
 
     monkeypatch.setattr(optimisers, "make", make)
