@@ -159,7 +159,7 @@ def long(many: Path) -> list[str]:
         "data.source": many,
         "data.treatment": "dynamic",
         "model.dropout": 0.1,
-        "train.batch": 8,
+        "train.batch": 16,
     }
     return flags(TINY | BARE | settings | {"train.schedule": "one-cycle", "train.epochs": 2})
 
