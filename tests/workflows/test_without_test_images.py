@@ -19,8 +19,10 @@ def test_every_command_takes_such_a_run_and_says_what_it_measures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("vaelab.evaluation.classifier.SHOWN", (2000, 2000))  # taught sooner
+    monkeypatch.setattr("vaelab.evaluation.annealing.TEMPERATURES", 5)
     run, other = str(tmp_path / "run"), str(tmp_path / "other")
-    words = flags(TINY | {"data.test": 0.0, "data.validation": validation})
+    settings = {"data.images": 300, "data.test": 0.0, "data.validation": validation}
+    words = flags(TINY | settings)
     for folder in (run, other):
         assert main(["train", "quickstart", "--out", folder, *words]) == 0
     said = f"note: without test images the {measured} images are measured"
