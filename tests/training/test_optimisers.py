@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import outcome, tiny
+from torch import Tensor
 from torch.nn import Parameter
+from torch.optim import Adam, Optimizer
 
 import vaelab
 from vaelab.errors import UserError
@@ -115,3 +118,32 @@ def test_a_custom_optimiser_is_a_class_or_a_function_and_resumes(
         assert run.history[-1]["train"]["loss"] < run.history[0]["train"]["loss"]
     with pytest.raises(UserError, match=r"train\.optimiser: .*wrong returned a int"):
         vaelab.train(tiny({"train.optimiser": f"{path}:wrong"}), tmp_path / "wrong", quiet=True)
+
+
+def test_adam_is_that_of_torch_bit_for_bit() -> None:
+    """Also where its state is saved and loaded, and in a step in which a weight has no gradient."""
+
+    def train(make: Callable[[list[Parameter]], Optimizer]) -> list[Tensor]:
+        torch.manual_seed(0)
+        weights = [Parameter(torch.randn(5, 3)), Parameter(torch.randn(4))]
+        optimiser = make(weights)
+        for step in range(12):
+            if step == 4:
+                state = optimiser.state_dict()
+                optimiser = make(weights)
+                optimiser.load_state_dict(state)
+            optimiser.param_groups[0]["lr"] = 0.1 / (step + 1)
+            for weight in weights:
+                weight.grad = torch.randn_like(weight)
+            if step == 7:
+                weights[1].grad = None
+            optimiser.step()
+            optimiser.zero_grad()
+            assert all(weight.grad is None for weight in weights)
+        return weights
+
+    asked = settings("adam", epsilon=1e-6)
+    ours = train(lambda weights: optimisers.make(weights, asked))
+    torchs = train(lambda weights: Adam(weights, lr=asked.learning_rate, eps=1e-6, fused=True))
+    for a, b in zip(ours, torchs, strict=True):
+        assert torch.equal(a, b)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle
 
+from vaelab.models.operations import apply
+
 FEW = 4  # channels of which most of a vector register remains empty in a transposed convolution
 
 
@@ -49,7 +51,7 @@ class Doubling(nn.ConvTranspose2d):
         given: list[Tensor] = [channels_last(x), self.weight, self.bias]
         if torch.is_autocast_enabled("cpu"):
             given = [tensor.to(torch.get_autocast_dtype("cpu")) for tensor in given]
-        y: Tensor = _Doubled.apply(*given, self.output_padding)  # type: ignore[no-untyped-call]  # untyped
+        y: Tensor = apply(_Doubled, *given, self.output_padding)
         return y
 
 
@@ -59,7 +61,7 @@ class Flatten(nn.Flatten):
     def forward(self, x: Tensor) -> Tensor:
         if _plain(x):
             return super().forward(x)
-        same: Tensor = _Same.apply(x)  # type: ignore[no-untyped-call]  # untyped
+        same: Tensor = apply(_Same, x)
         return super().forward(same)
 
 

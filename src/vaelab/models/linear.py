@@ -3,12 +3,13 @@
 torch multiplies float32 matrices with MKL, which leaves half the speed of processors that are not
 Intel's unused. oneDNN comes with torch and does not: on an AMD core with AVX-512 the products of a
 784-400 layer at batch 128 take half as long; on an Intel core they take a tenth to a third longer.
-Both are float32 and differ in the order of their sums. A run measures once and keeps to its choice
-(`using`); everything else uses torch's own.
+Both are float32 and differ in the order of their sums. A run measures the products of its own
+layers once and keeps to its choice (`using`); everything else uses torch's own.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,11 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from vaelab.models.operations import Operation
+from vaelab.models.operations import apply
 
 WORTHWHILE = 2**22  # multiplications; below, the call costs more than it saves
-MARGIN = 0.7  # of torch's time, which oneDNN must beat: noise must not choose
-ROUNDS = 5  # in each of which it must
+MARGIN = 0.9  # of torch's time, which oneDNN must beat: noise must not choose
+ROUNDS, PAIRS = 4, 3  # measurements; in each round it must
+ENOUGH = 0.1  # seconds, after which no further round begins
 _products: ContextVar[str] = ContextVar("products", default="torch")  # of this thread
 
 
@@ -52,38 +54,48 @@ def using(products: str) -> Iterator[None]:
 
 
 def fastest(device: torch.device, model: nn.Module, rows: int) -> str:
-    """Whose products are faster here, "torch" or "onednn", by a measurement of at most 40 ms.
+    """Whose products are faster here, "torch" or "onednn", by a measurement of some 50 ms.
 
-    Where no layer of the model is large enough for oneDNN at this number of rows, it is "torch"
-    without a measurement. oneDNN is chosen only if it is clearly faster in each of several rounds,
-    so that a busy moment does not change the choice; within a process it stays the same.
+    It measures the products of a training step, forward and backward, in those layers of the model
+    that are large enough for oneDNN at this number of rows; where there are none it is "torch".
+    oneDNN is chosen only if it is clearly faster in each of several rounds, so that a busy moment
+    does not change the choice; within a process it stays the same.
     """
-    largest = max((m.weight.numel() for m in model.modules() if isinstance(m, Linear)), default=0)
-    if device.type != "cpu" or not AVAILABLE or rows * largest < WORTHWHILE:
+    layers = [tuple(m.weight.shape) for m in model.modules() if isinstance(m, Linear)]
+    large = tuple(sorted(shape for shape in layers if rows * math.prod(shape) >= WORTHWHILE))
+    if device.type != "cpu" or not AVAILABLE or not large:
         return "torch"
-    return _measured(torch.get_num_threads())
+    return _measured(large, rows, torch.get_num_threads())
 
 
 @cache
-def _measured(threads: int) -> str:
-    x, weight, grad = torch.ones(128, 784), torch.ones(400, 784), torch.ones(128, 400)
+def _measured(layers: tuple[tuple[int, int], ...], rows: int, threads: int) -> str:
+    """The faster of the two for layers (outputs, inputs) at so many rows."""
+    triples = [
+        (torch.ones(rows, inputs), torch.ones(outputs, inputs), torch.ones(rows, outputs))
+        for outputs, inputs in layers
+    ]
 
     def seconds(multiply: Callable[..., Tensor]) -> float:
         begun = time.perf_counter()
-        multiply(x, weight, None)
-        multiply(grad, weight.t(), None)  # as in the backward pass
-        multiply(grad.t(), x.t(), None)
+        for x, weight, grad in triples:
+            multiply(x, weight, None)
+            multiply(grad, weight.t(), None)  # as in the backward pass
+            multiply(grad.t(), x.t(), None)
         return time.perf_counter() - begun
 
+    begun = time.perf_counter()
     for _ in range(ROUNDS):
-        pairs = [(seconds(linear), seconds(_onednn)) for _ in range(3)]
+        pairs = [(seconds(linear), seconds(_onednn)) for _ in range(PAIRS)]
         torchs, onednns = zip(*pairs, strict=True)
         if min(onednns) > MARGIN * min(torchs):
             return "torch"
+        if time.perf_counter() - begun > ENOUGH:
+            break
     return "onednn"
 
 
-class _Product(Operation):
+class _Product(torch.autograd.Function):
     """x W^T + b by oneDNN. Its backward pass is the same product, so it is differentiable."""
 
     @staticmethod
@@ -122,7 +134,7 @@ class _Product(Operation):
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    product: Tensor = _Product.apply(x, weight, bias)
+    product: Tensor = apply(_Product, x, weight, bias)
     return product
 
 

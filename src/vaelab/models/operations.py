@@ -16,21 +16,18 @@ from torch.nn.functional import softplus
 T = TypeVar("T", bound=Normal)
 
 
-class Operation(torch.autograd.Function):
-    """An operation that takes all its arguments by position.
+def apply(operation: type[torch.autograd.Function], *args: Any) -> Any:
+    """Call an operation whose arguments are all given by position.
 
     torch binds arguments to the names of `forward` in every call, which takes as long as a product
     of small matrices. Here only the transforms of torch.func and the compiler go that way.
     """
-
-    @classmethod
-    def apply(cls, *args: Any) -> Any:
-        if torch._C._are_functorch_transforms_active() or torch.compiler.is_compiling():
-            return super().apply(*args)  # type: ignore[no-untyped-call]  # torch gives it no types
-        return super(torch.autograd.Function, cls).apply(*args)  # type: ignore[misc]  # in C
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return operation.apply(*args)
+    return super(torch.autograd.Function, operation).apply(*args)  # type: ignore[misc]  # in C
 
 
-class _LogBernoulli(Operation):
+class _LogBernoulli(torch.autograd.Function):
     """x l - softplus(l), elementwise."""
 
     generate_vmap_rule = True
@@ -48,7 +45,7 @@ class _LogBernoulli(Operation):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
         x, logits = ctx.saved_tensors
         dx = (logits * grad).sum_to_size(x.shape) if ctx.needs_input_grad[0] else None
-        return dx, (x - logits.sigmoid()).mul_(grad)
+        return dx, (x - logits.sigmoid()) * grad
 
     @staticmethod
     def jvp(ctx: Any, dx: Tensor | None, dlogits: Tensor | None) -> Tensor:
@@ -69,7 +66,7 @@ def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     >>> log_bernoulli(torch.tensor([0.0, 1.0]), torch.tensor([-20.0, 0.0]))
     tensor([-2.0612e-09, -6.9315e-01])
     """
-    found: Tensor = _LogBernoulli.apply(x, logits)
+    found: Tensor = apply(_LogBernoulli, x, logits)
     return found
 
 

@@ -143,6 +143,7 @@ class _Training:
         """Train an epoch; yield where it is paused, and at its end."""
         data, settings, step, optimiser = self.data, self.settings, self.step, self.optimiser
         model, wrapped = self.wrapped
+        forward = self.ranks.forward(model, step)
         steps, images = len(self.sizes), {"images": len(data)}
         first = self._begin(number)
         begun = time.perf_counter()
@@ -155,9 +156,13 @@ class _Training:
             rate = schedules.learning_rate(settings, now / settings.epochs)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            loss, terms = model(
-                data(index, self.streams["data"]), data.labels(index), numbers, data.weights(index)
+            x, y, weights = (
+                data(index, self.streams["data"]),
+                data.labels(index),
+                data.weights(index),
             )
+            with self.fabric.autocast():
+                loss, terms = forward(x, y, numbers, weights)
             optimiser.zero_grad()
             self.fabric.backward(loss)
             if settings.clip:

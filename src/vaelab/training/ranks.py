@@ -85,6 +85,13 @@ class Ranks:
         """The module that a training step calls; its loss is that of this rank's part."""
         return step
 
+    def forward(self, model: nn.Module, step: nn.Module) -> nn.Module:
+        """What a step calls: the module that Fabric made, or the bare one, which needs no wrapper.
+
+        The wrapper looks through all arguments and results for tensors of another precision.
+        """
+        return step
+
     def fabric(self, device: str, **settings: Any) -> Any:
         """Lightning Fabric for this rank."""
         return _fabric(accelerator=device, devices=1, **settings)
@@ -149,6 +156,9 @@ class Group(Ranks):
         self.wait, self.asked, self.steps = 1, time.monotonic(), 1
         batch.convert(step)
         return Together(step, self)
+
+    def forward(self, model: nn.Module, step: nn.Module) -> nn.Module:
+        return model
 
     def fabric(self, device: str, **settings: Any) -> Any:
         if device == "cuda" and torch.cuda.device_count() < self.devices:
