@@ -38,6 +38,18 @@ hypothesis.settings.register_profile("vaelab", derandomize=True, deadline=None, 
 hypothesis.settings.load_profile("vaelab")
 
 
+# The files that last longest are first: no process is left alone with one of them at the end.
+LONGEST = {
+    *("test_course.py", "test_commands.py", "test_resume.py", "test_files.py", "test_remedies.py"),
+    *("test_several_processes.py", "test_ranks.py", "test_latent.py", "test_evaluate.py"),
+    *("test_doctor.py", "test_run_page.py", "test_console.py", "test_site.py", "test_gallery.py"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 def pytest_collection_finish() -> None:
     """Keep what the modules made out of the collections of garbage, one of which every training
     begins with: to look through all of it takes longer than a small training.
