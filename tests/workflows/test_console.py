@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BARE, TINY, flags, script, tiny
+from conftest import BARE, TINY, flags, tiny
 
 import vaelab
+from vaelab.cli.main import main
 from vaelab.workflows import console
 from vaelab.workflows.console import Console, Progress, Table, say
 
@@ -170,10 +171,11 @@ def test_a_training_prints_its_table_of_layers_once_for_runs_of_one_model(
     assert out.count("run folder: ") == 3
 
 
-def test_all_epochs_are_in_the_metrics_though_few_are_printed(tmp_path: Path) -> None:
-    settings = TINY | BARE | {"train.epochs": 60, "train.batch": 2000}
-    done = script("train", "quickstart", "--out", tmp_path / "run", *flags(settings))
-    assert done.code == 0
-    assert sum("/60 " in line for line in done.out.splitlines()) == 21
+def test_all_epochs_are_in_the_metrics_though_few_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = flags(TINY | BARE | {"train.epochs": 60, "train.batch": 2000})
+    assert main(["train", "quickstart", "--out", str(tmp_path / "run"), *settings]) == 0
+    assert sum("/60 " in line for line in capsys.readouterr().out.splitlines()) == 21
     rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(row)["epoch"] for row in rows] == [*range(1, 61)]
