@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,35 @@ def test_it_minimises_a_quadratic(name: str) -> None:
         values.append(loss.item())
     assert values[20] < values[0]
     assert values[-1] < 1e-2 * values[0]
+
+
+def test_the_lean_adam_is_torchs_whatever_happens_between_its_steps() -> None:
+    """A parameter without a gradient in some steps, a changed rate, and a state that is loaded."""
+    torch.manual_seed(0)
+    lean, plain = ([Parameter(torch.ones(3)), Parameter(torch.ones(2, 2))] for _ in range(2))
+    ours = optimisers.make(lean, settings("adam", learning_rate=0.1))
+    theirs = torch.optim.Adam(plain, lr=0.1, eps=Train().epsilon, fused=True)
+    assert isinstance(ours, optimisers.LeanAdam)
+    saved: dict[str, Any] = {}
+    for i in range(12):
+        x, gone = torch.randn(3), i in (0, 5, 6)  # the first step lacks a gradient, too
+        for parameters, optimiser in ((lean, ours), (plain, theirs)):
+            optimiser.zero_grad()
+            a, b = parameters
+            loss = (a * x).square().sum() + (0.0 if gone else (b @ b).square().sum())
+            loss.backward()
+            optimiser.param_groups[0]["lr"] = 0.1 / (1 + i)
+            optimiser.step()
+        if i == 8:
+            saved = theirs.state_dict()
+        if i == 9:
+            for optimiser in (ours, theirs):
+                optimiser.load_state_dict(copy.deepcopy(saved))
+        for a, b in zip(lean, plain, strict=True):
+            assert torch.equal(a, b)
+    for a, b in zip(lean, plain, strict=True):
+        for name, value in theirs.state[b].items():
+            assert torch.equal(ours.state[a][name], value)
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)

@@ -1,7 +1,7 @@
 """Operations whose derivatives are written by hand, and distributions that are made without checks.
 
-A step of a small network takes two or three milliseconds, and a third of them went into finding out
-what was known already. What is here does the same arithmetic in fewer calls.
+A step of a small network takes two or three milliseconds, of which the calls of torch are a large
+part. These operations do the same arithmetic in fewer calls.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class _LogBernoulli(Operation):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
         x, logits = ctx.saved_tensors
         dx = (logits * grad).sum_to_size(x.shape) if ctx.needs_input_grad[0] else None
-        return dx, (x - logits.sigmoid()).mul_(grad)
+        return dx, (x - logits.sigmoid()) * grad
 
     @staticmethod
     def jvp(ctx: Any, dx: Tensor | None, dlogits: Tensor | None) -> Tensor:
         x, logits = ctx.saved_tensors
-        found = torch.zeros_like(x * logits)
+        tangent = torch.zeros_like(x * logits)
         if dx is not None:
-            found = found + logits * dx
-        return found if dlogits is None else found + (x - logits.sigmoid()) * dlogits
+            tangent = tangent + logits * dx
+        return tangent if dlogits is None else tangent + (x - logits.sigmoid()) * dlogits
 
 
 def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
@@ -69,13 +69,13 @@ def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     >>> log_bernoulli(torch.tensor([0.0, 1.0]), torch.tensor([-20.0, 0.0]))
     tensor([-2.0612e-09, -6.9315e-01])
     """
-    found: Tensor = _LogBernoulli.apply(x, logits)
-    return found
+    log_p: Tensor = _LogBernoulli.apply(x, logits)
+    return log_p
 
 
-def normal(mean: Tensor, scale: Tensor, kind: type[T] = Normal) -> T:  # type: ignore[assignment]
+def normal(mean: Tensor, scale: Tensor, kind: type[T] = Normal) -> T:  # type: ignore[assignment]  # T is Normal where it is left out
     """Return N(mean, scale^2) elementwise, for two tensors of one shape, which is not checked."""
-    found = kind.__new__(kind)
-    found.loc, found.scale = mean, scale
-    Distribution.__init__(found, mean.shape, validate_args=False)
-    return found
+    distribution = kind.__new__(kind)
+    distribution.loc, distribution.scale = mean, scale
+    Distribution.__init__(distribution, mean.shape, validate_args=False)
+    return distribution
