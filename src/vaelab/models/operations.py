@@ -73,7 +73,11 @@ def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     return log_p
 
 
-def normal(mean: Tensor, scale: Tensor, kind: type[T] = Normal) -> T:  # type: ignore[assignment]  # T is Normal where it is left out
+def normal(
+    mean: Tensor,
+    scale: Tensor,
+    kind: type[T] = Normal,  # type: ignore[assignment]  # T is Normal where it is left out
+) -> T:
     """Return N(mean, scale^2) elementwise, for two tensors of one shape, which is not checked."""
     distribution = kind.__new__(kind)
     distribution.loc, distribution.scale = mean, scale
