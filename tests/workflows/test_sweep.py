@@ -112,6 +112,8 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(
         (["--over", "data.treatment=grey,counts"], "needs"),
         (["--seeds", "2", "--over", "train.seed=1,2"], "train.seed: is varied twice"),
         (["--seeds", "2", "--search", "4"], "a search trains one seed a trial"),
+        (["--seeds", "2", "--train.devices", "2"], "set --train.devices and --train.nodes to 1"),
+        (["--over", "train.nodes=1,2"], "each run of a sweep is trained by one process"),
         (["--search", "4"], "a search needs what it varies; add --over"),
         (
             ["--search", "4", "--over", "objective.beta=1..2", "--data.validation", "0"],
@@ -134,6 +136,19 @@ def test_misuse_is_one_line_and_writes_nothing(
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sweep_that_several_processes_begin_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {"NUM_TASKS": "4", "NUM_NODES": "2", "NODELIST": "a,b"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SLURM_STEP_{name}", value)
+    for name in ("PROCID", "LOCALID"):
+        monkeypatch.setenv(f"SLURM_{name}", "0")
+    with pytest.raises(vaelab.UserError, match="SLURM started 4 processes, and a sweep starts its"):
+        vaelab.sweep(tiny(BARE), tmp_path / "out", over=OVER)
     assert not (tmp_path / "out").exists()
 
 
