@@ -23,7 +23,8 @@ from typing import Any
 import vaelab
 from vaelab.recipes import available
 from vaelab.report.comparison import record
-from vaelab.workflows.compare import compare, trained
+from vaelab.workflows.compare import compare
+from vaelab.workflows.studies import trained
 
 HERE = Path(__file__).parent
 PUBLISHED = {"burda-1l", "half-hour"}  # of benchmarks/tables.py

@@ -34,8 +34,8 @@ import msgspec
 
 import vaelab
 from vaelab.recipes import Recipe, flatten
-from vaelab.workflows.studies import FREE, trained
 from vaelab.workflows.evaluate import evaluate
+from vaelab.workflows.studies import FREE, trained
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results", HERE.parent / "README.md"
