@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from conftest import BARE, SMALL, Command, flags, outcome, tiny, wait_until
 
 import vaelab
 from vaelab.cli.main import main
+from vaelab.recipes import to_toml
 from vaelab.workflows.compare import _by_setting
+from vaelab.workflows.worker import Answer, Task
 from vaelab.workflows.workers import layout
 
 OVER = {"objective.beta": [0.5, 2.0]}
@@ -99,6 +104,20 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(
     assert "fewer than two settings" in again.out
     alone = vaelab.train(tiny(given | {"train.seed": 8}), tmp_path / "alone", quiet=True)
     assert outcome(alone.folder) == outcome(tmp_path / "out" / "seed-8")
+
+
+@pytest.mark.parametrize("stop", [b"", b"null\n"])
+def test_a_worker_that_is_stopped_while_it_starts_trains_nothing(
+    stop: bytes, tmp_path: Path
+) -> None:
+    """The end of its input, as where the command was killed, or a trial that is pruned."""
+    recipe = to_toml(tiny(BARE | {"train.epochs": 1000, "train.threads": 1}))
+    task = Task(str(tmp_path / "run"), recipe, overwrite=False, weights=0, code=())
+    words = [sys.executable, "-m", "vaelab.workflows.worker"]
+    given = msgspec.json.encode(task) + b"\n" + stop
+    done = subprocess.run(words, input=given, capture_output=True, timeout=120, check=True)
+    assert msgspec.json.decode(done.stdout, type=Answer).status == "interrupted"
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
 @pytest.mark.parametrize(
