@@ -34,8 +34,8 @@ def reference() -> dict[str, str]:
 
 def _commands() -> Iterator[str]:
     yield "# Commands\n\nThe options of every command, as `vaelab COMMAND --help` prints them. "
-    yield "The [settings](settings.md) `--SECTION.NAME VALUE` belong to `train`, `sweep` and "
-    yield "`compare`.\n"
+    yield "The [settings](settings.md) `--SECTION.NAME VALUE` belong to `train`, `sweep`, "
+    yield "`compare` and, those of the section `data`, to `pack`.\n"
     for name, command in COMMANDS.items():
         yield f"## vaelab {name}\n\n{command.about[0].upper()}{command.about[1:]}.\n"
         yield "\n".join(["```text", *command.usage, "```\n"])

@@ -217,6 +217,9 @@ if torch.cuda.is_available():
     del WRONG["no GPU"]
 # Remedies that another test follows, with the words by which it is found.
 ELSEWHERE = {
+    "holds no columns of a table": "packs: tests/data/test_packs.py",
+    "a table that was read by its columns": "packs: tests/data/test_packs.py",
+    "each run of a sweep is": "several processes: tests/workflows/test_sweep.py",
     "cannot be shared by": "several processes: tests/workflows/test_several_processes.py",
     "started {}; set train.devices": "several processes: tests/training/test_ranks.py",
     "process by itself; start it": "several processes: tests/training/test_ranks.py",

@@ -23,7 +23,7 @@ from vaelab.data import Batches, Dataset, files, load, mapped, packing
 from vaelab.data.dataframes import Parquet
 from vaelab.data.mapped import Mapped, shuffled
 from vaelab.errors import UserError
-from vaelab.recipes import Data
+from vaelab.recipes import Data, permit
 from vaelab.seeding import generator
 
 RNG = np.random.default_rng
@@ -200,6 +200,17 @@ def test_what_is_read_ahead_is_what_an_index_reads(
     assert torch.equal(rows.part(torch.arange(41) % 2 == 0)[:], known[::2])
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_row_that_is_not_there_is_an_error_and_no_other_row(shards: int) -> None:
+    x = RNG(0).integers(0, 256, (20, 3), np.uint8)
+    for rows in (rows_of(x, shards), rows_of(x, shards, np.arange(5, 12))):
+        assert torch.equal(rows[-1], rows[len(rows) - 1])
+        assert torch.equal(rows[-len(rows)], rows[0])
+        for index in (len(rows), -len(rows) - 1, torch.tensor([0, len(rows)]), torch.tensor([-1])):
+            with pytest.raises(IndexError, match=f"of {len(rows)}$"):
+                rows[index]
+
+
 def test_no_thread_outlives_its_iterator_and_its_errors_arrive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -327,7 +338,19 @@ def test_a_value_that_is_not_finite_is_named_with_its_row(
     np.save(tmp_path / "x.npy", x)
     with pytest.raises(UserError, match=r"x: NaN or infinite .* first at \(17, 1, 0\)"):
         data.pack(Data(source=str(tmp_path / "x.npy")), tmp_path / "pack")
-    assert not (tmp_path / "pack").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_weights_of_rows_are_refused_rather_than_lost(tmp_path: Path) -> None:
+    code = tmp_path / "own.py"
+    code.write_text(
+        "import numpy as np\nfrom vaelab.data import Arrays\n"
+        "def rows(settings):\n    return Arrays(np.ones((30, 4)), weights=np.ones(30))\n"
+    )
+    permit(code)
+    with pytest.raises(UserError, match="has weights of its rows, which a pack does not hold"):
+        data.pack(Data(source=f"{code}:rows"), tmp_path / "pack")
+    assert [path.name for path in tmp_path.glob("pack*")] == []
 
 
 def test_a_broken_image_is_named(tmp_path: Path) -> None:
@@ -373,6 +396,8 @@ def test_what_is_in_the_way_of_a_pack(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds files that are no part of a pack"):
         vaelab.pack(given["source"], out, overwrite=True, quiet=True)
     assert (out / "notes.txt").read_text() == "mine"
+    assert isinstance(load(Data(source=str(out))), Dataset), "the pack in the folder is whole"
+    assert not (tmp_path / "pack.part").exists()
 
 
 # ---------------------------------------------------------------- after the training

@@ -178,3 +178,24 @@ def test_a_search_ends_with_its_trials_by_their_values(
     assert [row.split()[0] for row in rows] == names
     assert main(words) == 0  # nothing is left to do
     assert "3 trials, 3 of them finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("finished", "code"), [(True, 0), (False, 2)])
+def test_a_search_fails_only_if_no_trial_is_finished(
+    finished: bool,
+    code: int,
+    digits_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = {"trial-0": vaelab.load(digits_run)} if finished else {}
+    result = vaelab.Sweep(tmp_path, runs, {"trial-1": "it diverged"}, (), {}, None)
+    monkeypatch.setattr(vaelab, "sweep", lambda *_, **__: result)
+    words = ["sweep", "quickstart", "--search", "2", "--over", "objective.beta=1..2", "--json"]
+    assert main(words) == code
+    document = json.loads(capsys.readouterr().out)
+    if finished:
+        assert document["failed"] == {"trial-1": "it diverged"}
+    else:
+        assert "1 run failed (trial-1)" in document["error"]

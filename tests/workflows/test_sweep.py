@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from conftest import BARE, SMALL, Command, flags, outcome, tiny, wait_until
 
 import vaelab
 from vaelab.cli.main import main
+from vaelab.recipes import to_toml
 from vaelab.workflows.compare import _by_setting
+from vaelab.workflows.worker import Answer, Task
 from vaelab.workflows.workers import layout
 
 OVER = {"objective.beta": [0.5, 2.0]}
@@ -101,6 +106,20 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(
     assert outcome(alone.folder) == outcome(tmp_path / "out" / "seed-8")
 
 
+@pytest.mark.parametrize("stop", [b"", b"null\n"])
+def test_a_worker_that_is_stopped_while_it_starts_trains_nothing(
+    stop: bytes, tmp_path: Path
+) -> None:
+    """The end of its input, as where the command was killed, or a trial that is pruned."""
+    recipe = to_toml(tiny(BARE | {"train.epochs": 1000, "train.threads": 1}))
+    task = Task(str(tmp_path / "run"), recipe, overwrite=False, weights=0, code=())
+    words = [sys.executable, "-m", "vaelab.workflows.worker"]
+    given = msgspec.json.encode(task) + b"\n" + stop
+    done = subprocess.run(words, input=given, capture_output=True, timeout=120, check=True)
+    assert msgspec.json.decode(done.stdout, type=Answer).status == "interrupted"
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -112,6 +131,8 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(
         (["--over", "data.treatment=grey,counts"], "needs"),
         (["--seeds", "2", "--over", "train.seed=1,2"], "train.seed: is varied twice"),
         (["--seeds", "2", "--search", "4"], "a search trains one seed a trial"),
+        (["--seeds", "2", "--train.devices", "2"], "set --train.devices and --train.nodes to 1"),
+        (["--over", "train.nodes=1,2"], "each run of a sweep is trained by one process"),
         (["--search", "4"], "a search needs what it varies; add --over"),
         (
             ["--search", "4", "--over", "objective.beta=1..2", "--data.validation", "0"],
@@ -134,6 +155,19 @@ def test_misuse_is_one_line_and_writes_nothing(
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sweep_that_several_processes_begin_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {"NUM_TASKS": "4", "NUM_NODES": "2", "NODELIST": "a,b"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SLURM_STEP_{name}", value)
+    for name in ("PROCID", "LOCALID"):
+        monkeypatch.setenv(f"SLURM_{name}", "0")
+    with pytest.raises(vaelab.UserError, match="SLURM started 4 processes, and a sweep starts its"):
+        vaelab.sweep(tiny(BARE), tmp_path / "out", over=OVER)
     assert not (tmp_path / "out").exists()
 
 

@@ -40,7 +40,7 @@ def sweep(arguments: argparse.Namespace) -> Document:
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
     )
-    if found.failed:
+    if found.failed and not (arguments.search and found.runs):  # a search tries what may fail
         what = "run" if len(found.failed) == 1 else "runs"
         raise UserError(
             f"{found.folder}: {len(found.failed)} {what} failed ({', '.join(found.failed)}), the "
@@ -49,6 +49,7 @@ def sweep(arguments: argparse.Namespace) -> Document:
     return {
         "folder": found.folder,
         "runs": [facts(run) for run in found.runs.values()],
+        "failed": found.failed,
         "importance": found.importance,
         **(compared(found.comparison) if found.comparison else {"comparison": None, "files": []}),
     }
@@ -79,6 +80,7 @@ COMMANDS = {
         {
             "folder": "the folder of the study",
             "runs": "for each finished run its folder, its recipe and what results.json holds",
+            "failed": "of a search: name of each trial that failed or was refused -> why",
             "importance": "of a search: setting -> share of the variation that it explains",
             "comparison": "what comparison.json holds; null where nothing was compared",
             "files": FILES_KEY,

@@ -124,17 +124,27 @@ def pack(settings: Data, out: Path, *, overwrite: bool = False, quiet: bool = Tr
     if not _named(settings) and packs.is_pack(find(settings.source)):
         raise UserError(f"data.source: {settings.source} is a pack already; train on it")
     part = packing.fresh(out, overwrite=overwrite)
+    try:
+        found = _written(settings, part, quiet)
+    except Exception:
+        packing.remove(part)
+        raise
+    packing.place(part, out)
+    return found
+
+
+def _written(settings: Data, part: Path, quiet: bool) -> Pack:
+    """Read the source, and write the files of its pack."""
     storage = Disk(part, quiet)
     try:
         arrays = _read(settings, storage)
         found = packing.write(arrays, settings, _names(settings.source)[1], part, storage)
         storage.clear()
+        return found
     except OSError as error:
         raise unwritable(part, error) from None
     except MemoryError as error:
         raise UserError(lack_of_memory(f"data.source: {settings.source}", error)) from None
-    packing.place(part, out)
-    return found
 
 
 def load_series(settings: Data) -> tuple[Tensor, tuple[str, ...]]:

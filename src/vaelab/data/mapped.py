@@ -80,9 +80,12 @@ class Mapped:
         return f"{zlib.crc32(self.crc.encode() + which):08x}"
 
     def __getitem__(self, index: Tensor | slice | int) -> Tensor:
-        """Read the rows of an index (B,) in its order, (B, *shape), or one row (*shape)."""
+        """Read the rows of an index (B,) in its order, (B, *shape), or one row (*shape).
+
+        Raises `IndexError` as a tensor does; a negative number counts from the end as a single one.
+        """
         if isinstance(index, int):
-            return self[torch.tensor([index])][0]
+            return self[torch.tensor([index % len(self) if -len(self) <= index < 0 else index])][0]
         if isinstance(index, slice):
             return self.read(torch.arange(len(self))[index])[0].to(self.device)
         rows, places = self.read(index)
@@ -103,6 +106,8 @@ class Mapped:
         """
         asked = index.cpu().numpy()
         order = np.argsort(asked, kind="stable")
+        if len(order) and not 0 <= asked[order[0]] <= asked[order[-1]] < len(self):
+            raise IndexError(f"rows {asked[order[0]]} to {asked[order[-1]]} of {len(self)}")
         wanted = asked[order] if self.which is None else self.which[asked[order]]
         rows = np.empty((len(wanted), *self.shape[1:]), self.shards[0].dtype)
         bounds = [0, *np.searchsorted(wanted, self.ends)]

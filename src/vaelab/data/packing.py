@@ -15,7 +15,7 @@ from vaelab.data.packs import FORMAT, NAME, READING, Pack, Part, Shard
 from vaelab.data.reading import PIECE
 from vaelab.data.schema import Array
 from vaelab.data.storage import Storage
-from vaelab.errors import UserError
+from vaelab.errors import UserError, quoted
 from vaelab.files import unwritable, write_atomic
 from vaelab.recipes import Data
 
@@ -31,6 +31,11 @@ def write(arrays: Arrays, settings: Data, origin: str, folder: Path, storage: St
 
     Raises `UserError` for values and labels that no model can learn from, as `load` does.
     """
+    if arrays.weights is not None:
+        raise UserError(
+            f"data.source: {settings.source} has weights of its rows, which a pack does not hold; "
+            "train on it as it is"
+        )
     laid = lay(arrays, settings, origin)
     writer = _Writer(folder, laid, origin, storage)
     splits = {SPLITS[key]: writer.part(key) for key in laid.parts}
@@ -67,6 +72,8 @@ def fresh(out: Path, *, overwrite: bool) -> Path:
         raise UserError(f"{out}: is there and is no pack; choose another OUT")
     if out.exists() and not overwrite:
         raise UserError(f"{out}: holds a pack already; add overwrite=True, or choose another OUT")
+    if out.exists():
+        _check_removable(out)
     part = out.with_name(f"{out.name}.part")
     if part.exists():
         remove(part)
@@ -78,14 +85,18 @@ def fresh(out: Path, *, overwrite: bool) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Delete the files of a pack and its folder, but nothing else that lies there."""
+    """Delete a pack with its folder; `UserError`, and nothing is deleted, where more lies there."""
+    _check_removable(folder)
     for path in folder.iterdir():
-        if OURS.fullmatch(path.name):
-            path.unlink()
-    try:
-        folder.rmdir()
-    except OSError:
-        raise UserError(f"{folder}: holds files that are no part of a pack; move them") from None
+        path.unlink()
+    folder.rmdir()
+
+
+def _check_removable(folder: Path) -> None:
+    if others := sorted(p.name for p in folder.iterdir() if not OURS.fullmatch(p.name)):
+        raise UserError(
+            f"{folder}: holds files that are no part of a pack ({quoted(others[0])}); move them"
+        )
 
 
 def _names(laid: Laid, arrays: Arrays) -> tuple[str, ...]:

@@ -68,8 +68,8 @@ def own(rows: Tensor, dim: int = 0) -> Tensor:
 
 
 def _sum(tensor: Tensor) -> Tensor:
-    found: Tensor = _Sum.apply(tensor)  # type: ignore[no-untyped-call]  # torch gives it no types
-    return found
+    total: Tensor = _Sum.apply(tensor)  # type: ignore[no-untyped-call]  # torch gives it no types
+    return total
 
 
 class _Sum(torch.autograd.Function):
@@ -114,9 +114,10 @@ class BatchNorm(_BatchNorm):
         if self.running_mean is not None and self.running_var is not None:
             values = x.numel() // len(x) // x.shape[1] * sum(_parts.sizes)
             unbiased = variance.detach() * (values / max(values - 1, 1))
-            self.running_mean.lerp_(mean.detach().to(self.running_mean), self.momentum or 0.1)
-            self.running_var.lerp_(unbiased.to(self.running_var), self.momentum or 0.1)
-            cast("Tensor", self.num_batches_tracked).add_(1)
+            count = cast("Tensor", self.num_batches_tracked).add_(1)
+            momentum = 1 / int(count) if self.momentum is None else self.momentum  # None: the mean
+            self.running_mean.lerp_(mean.detach().to(self.running_mean), momentum)
+            self.running_var.lerp_(unbiased.to(self.running_var), momentum)
         normal = centred * (variance + self.eps).rsqrt().view(shape)
         if self.affine:
             normal = normal * self.weight.view(shape) + self.bias.view(shape)

@@ -50,10 +50,10 @@ class _LogBernoulli(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, dx: Tensor | None, dlogits: Tensor | None) -> Tensor:
         x, logits = ctx.saved_tensors
-        found = torch.zeros_like(x * logits)
+        tangent = torch.zeros_like(x * logits)
         if dx is not None:
-            found = found + logits * dx
-        return found if dlogits is None else found + (x - logits.sigmoid()) * dlogits
+            tangent = tangent + logits * dx
+        return tangent if dlogits is None else tangent + (x - logits.sigmoid()) * dlogits
 
 
 def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
@@ -66,13 +66,17 @@ def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     >>> log_bernoulli(torch.tensor([0.0, 1.0]), torch.tensor([-20.0, 0.0]))
     tensor([-2.0612e-09, -6.9315e-01])
     """
-    found: Tensor = apply(_LogBernoulli, x, logits)
-    return found
+    log_p: Tensor = apply(_LogBernoulli, x, logits)
+    return log_p
 
 
-def normal(mean: Tensor, scale: Tensor, kind: type[T] = Normal) -> T:  # type: ignore[assignment]
+def normal(
+    mean: Tensor,
+    scale: Tensor,
+    kind: type[T] = Normal,  # type: ignore[assignment]  # T is Normal where it is left out
+) -> T:
     """Return N(mean, scale^2) elementwise, for two tensors of one shape, which is not checked."""
-    found = kind.__new__(kind)
-    found.loc, found.scale = mean, scale
-    Distribution.__init__(found, mean.shape, validate_args=False)
-    return found
+    distribution = kind.__new__(kind)
+    distribution.loc, distribution.scale = mean, scale
+    Distribution.__init__(distribution, mean.shape, validate_args=False)
+    return distribution

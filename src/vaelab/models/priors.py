@@ -54,7 +54,7 @@ class UnitNormal(Normal):
 
 
 def _rate(q: Normal, p: UnitNormal) -> Tensor:
-    """Return (mu^2 + sigma^2 - 1) / 2 - log sigma, elementwise, in nats."""
+    """Return (mu^2 + sigma^2 - 1) / 2 - log sigma, elementwise, in nats, in the shape of q."""
     return (q.loc.square() + q.scale.square() - 1) / 2 - q.scale.log()
 
 

@@ -19,6 +19,7 @@ from vaelab.data import Dataset, anchored, load
 from vaelab.errors import UserError
 from vaelab.evaluation.paired import Comparison
 from vaelab.files import claim, locked, presence
+from vaelab.launchers import place
 from vaelab.recipes import (
     Axis,
     Data,
@@ -42,10 +43,8 @@ from vaelab.workflows.search import JOURNAL, Search, value_of
 from vaelab.workflows.studies import check_place, is_study, list_runs, names, standing
 from vaelab.workflows.workers import Layout, Workers, layout
 
-COMPARED, BEST = (
-    6,
-    3,
-)  # settings, at most, that the comparison at the end of a sweep, a search shows
+COMPARED = 6  # settings, at most, that the comparison at the end of a sweep shows
+BEST = 3  # the same of a search
 
 
 class Sweep(NamedTuple):
@@ -109,6 +108,7 @@ def sweep(
     """
     console, ends = Console(quiet), axes(recipe, over or {})
     folder = Path(out or Path("runs") / f"{recipe.name}-{'search' if search else 'sweep'}")
+    _check_processes(recipe, ends)
     _check_folder(folder, bool(search), overwrite)
     loaded = cache(load)
     base = _prepared(recipe, loaded, console)
@@ -120,6 +120,21 @@ def sweep(
         for name, one in grid(base.asked, ends, seeds).items()
     }
     return _swept(base, recipes, folder, jobs, overwrite, compared)
+
+
+def _check_processes(recipe: Recipe, ends: Sequence[Axis]) -> None:
+    """Raise a `UserError` where the processes of the sweep would not be the only ones."""
+    if where := place():
+        raise UserError(
+            f"sweep: {where.launcher} started {where.world} processes, and a sweep starts its own; "
+            "start one process on each machine"
+        )
+    varied = {"train.devices", "train.nodes"} & {one.key for one in ends}
+    if varied or recipe.train.devices * recipe.train.nodes > 1:
+        raise UserError(
+            "train.devices: each run of a sweep is trained by one process; set train.devices and "
+            "train.nodes to 1"
+        )
 
 
 def _check_folder(folder: Path, search: bool, overwrite: bool) -> None:

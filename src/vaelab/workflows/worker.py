@@ -48,17 +48,19 @@ def main() -> None:
     with os.fdopen(os.dup(1), "wb", buffering=0) as answers:
         os.dup2(2, 1)
         tasks: SimpleQueue[Task | None] = SimpleQueue()
-        working = threading.Event()
+        working, stop = threading.Event(), threading.Event()
 
         def interrupt(number: int, frame: object) -> None:
             if working.is_set():  # a stop that comes too late concerns nobody
                 raise KeyboardInterrupt
 
         signal.signal(signal.SIGINT, interrupt)
-        threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+        threading.Thread(target=_listen, args=(tasks, stop), daemon=True).start()
         while task := tasks.get():
             try:
                 working.set()
+                if stop.is_set():  # it came while this process was starting
+                    raise KeyboardInterrupt
                 answer = _carry_out(task)
             except KeyboardInterrupt as interruption:
                 answer = Answer("interrupted", str(interruption))
@@ -68,12 +70,16 @@ def main() -> None:
                 answers.write(msgspec.json.encode(answer) + b"\n")
 
 
-def _listen(tasks: SimpleQueue[Task | None]) -> None:
+def _listen(tasks: SimpleQueue[Task | None], stop: threading.Event) -> None:
+    """Put the tasks into the queue; `stop` is set while the last of them is to be interrupted."""
     for line in sys.stdin.buffer:
         if task := msgspec.json.decode(line, type=Task | None):
+            stop.clear()
             tasks.put(task)
         else:
+            stop.set()
             _thread.interrupt_main()
+    stop.set()
     tasks.put(None)
     _thread.interrupt_main()
 
