@@ -400,7 +400,7 @@ def test_compare_trains_recipes_with_seeds(
     ]
     assert main(words) == 0
     folder = Path("runs/quickstart-vs-mlp-2d-seeds")
-    assert "Each recipe was trained 2 times" in capsys.readouterr().out
+    assert "Each recipe was trained with 2 seeds" in capsys.readouterr().out
     assert json.loads((folder / "comparison.json").read_text())["seeds"] == 2
     assert vaelab.load(folder / "mlp-2d" / "seed-1").finished
     assert main([*words, "--model.hidden", "20"]) == 2
