@@ -51,6 +51,7 @@ NAV = {  # a folder stands for those of its pages that are not named before
         "docs/numbers.md",
         "docs/trust.md",
         "docs/speed.md",
+        "docs/speedrun.md",
         "docs/systems.md",
         "docs/LOG.md",
     ],

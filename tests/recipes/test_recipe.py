@@ -294,7 +294,9 @@ def test_text_out_of_range_is_answered_with_the_range(key: str, text: str, limit
 
 def test_an_unknown_choice_is_answered_with_the_nearest_or_all() -> None:
     assert "'cosin'; did you mean 'cosine'?" in refusal("mlp-20d", {"train.schedule": "cosin"})
-    assert "constant, cosine, linear, one-cycle" in refusal("mlp-20d", {"train.schedule": "zzz"})
+    assert "constant, cosine, linear, linear-warmup, one-cycle" in refusal(
+        "mlp-20d", {"train.schedule": "zzz"}
+    )
 
 
 def test_a_wrong_choice_that_looks_like_a_message_is_still_named() -> None:

@@ -113,6 +113,11 @@ def test_a_constant_learning_rate_is_constant(peak: float, share: float) -> None
         ("linear", 0.0, 1.0),
         ("linear", 0.25, 0.75),
         ("linear", 1.0, 0.0),
+        ("linear-warmup", 0.0, 0.04),
+        ("linear-warmup", 0.025, 0.52),
+        ("linear-warmup", 0.05, 1.0),
+        ("linear-warmup", 0.525, 0.5),
+        ("linear-warmup", 1.0, 0.0),
         ("one-cycle", 0.0, 0.04),
         ("one-cycle", 0.1, 0.28),  # a third of the rise is a quarter of the way
         ("one-cycle", 0.15, 0.52),
@@ -158,7 +163,13 @@ def test_one_cycle_has_no_jump_at_its_peak() -> None:
     )
 
 
-ENDS = {"constant": 1.0, "cosine": 0.0, "linear": 0.0, "one-cycle": 4e-6}  # of the peak
+ENDS = {
+    "constant": 1.0,
+    "cosine": 0.0,
+    "linear": 0.0,
+    "linear-warmup": 0.0,
+    "one-cycle": 4e-6,
+}  # of the peak
 
 
 def test_every_schedule_ends_where_it_says() -> None:

@@ -206,6 +206,8 @@ SCHEDULES = {
         "training.schedules:cosine", "loshchilov2017sgdr"),
     "linear": Part("from the learning rate to 0 in a straight line",
         "training.schedules:linear", "defazio2023when"),
+    "linear-warmup": Part("up over the first 5 %, then to 0 in a straight line",
+        "training.schedules:linear_warmup", "goyal2017accurate"),
     "one-cycle": Part("up over the first 30 %, then down to almost 0",
         "training.schedules:one_cycle", "smith2019super"),
 }

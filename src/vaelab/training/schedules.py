@@ -92,6 +92,18 @@ def linear(peak: float, progress: float) -> float:
     return peak * (1 - progress)
 
 
+def linear_warmup(peak: float, progress: float) -> float:
+    """From lr / 25 up to lr over the first 5 %, then down to 0 at the end, both in a straight line.
+
+    Large batches allow rates that a network without training does not survive.
+    Goyal et al., Accurate, large minibatch SGD, 2017, arXiv:1706.02677.
+    """
+    start, rise = peak / 25, 0.05
+    if progress < rise:
+        return start + (peak - start) * progress / rise
+    return peak * (1 - progress) / (1 - rise)
+
+
 def one_cycle(peak: float, progress: float) -> float:
     """From lr / 25 up over the first 30 %, then down to almost 0, both along a cosine.
 
