@@ -108,7 +108,7 @@ def child(pack: str, memory: bool, workers: int) -> None:
 
     try:
         for _ in vaelab.epochs(step, images, recipe.train, pause=count):
-            pass
+            pass  # `count` ends it
     except EnoughError:
         seconds = time.perf_counter() - begun
     stop.set()

@@ -12,6 +12,7 @@ import os
 import pkgutil
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -25,11 +26,14 @@ SAMPLES = 1000  # of the importance-weighted log-likelihood
 SEED = 0
 
 
-class Contestant:
+class Contestant(ABC):
     """A program that trains a VAE 784-400-20-400-784 on MNIST, an epoch at a time.
 
     Making one imports its libraries and reads the data: x (N, 28, 28) and its labels y, uint8.
-    Everything else belongs to `build` and the training.
+    Everything else belongs to `build` and the training. One that has a loss has two more methods:
+    ``test_loss()``, BCE + KL of the test images with one posterior sample; and where its row says
+    so ``nll(images)``, -log p(x) of the first images with SAMPLES importance samples. Both are in
+    nats per image.
     """
 
     packages: ClassVar[Sequence[str]]  # whose versions stand in the result
@@ -40,21 +44,13 @@ class Contestant:
             self.x, self.y = file["x"], file["y"]
             self.x_test, self.y_test = file["x_test"], file["y_test"]
 
+    @abstractmethod
     def build(self) -> None:
         """Make the model, the optimiser, and of the images what the training loop takes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def epoch(self) -> bool:
         """Train for one epoch; whether another one can follow."""
-        raise NotImplementedError
-
-    def test_loss(self) -> float:
-        """BCE + KL of the test images with one posterior sample, in nats per image."""
-        raise NotImplementedError
-
-    def nll(self, images: int) -> float:
-        """-log p(x) with SAMPLES importance samples, in nats per image, of the first images."""
-        raise NotImplementedError
 
     def versions(self) -> dict[str, str]:
         return {name: version(name) for name in self.packages}

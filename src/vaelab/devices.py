@@ -243,7 +243,7 @@ def version(package: str) -> str:
 
 def anonymous(word: str) -> str:
     """A word or a path without the user's home folder, whose name is often the user's."""
-    with suppress(RuntimeError):
+    with suppress(RuntimeError):  # a user without a home
         home = str(Path.home())
         if len(home) > 1:
             return word.replace(home, "~")
@@ -254,7 +254,7 @@ def processor(device: torch.device | None = None) -> str:
     """The model of a GPU, or of the CPU, as Linux names it; elsewhere as far as it is known."""
     if device is not None and device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    with suppress(OSError, StopIteration):
+    with suppress(OSError, StopIteration):  # not Linux, or a processor without a name
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         line = next(line for line in lines if line.startswith("model name"))
         return line.partition(":")[2].strip()

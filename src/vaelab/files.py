@@ -144,7 +144,7 @@ def remove_scratch(folder: Path) -> None:
         if place.is_dir() and (place == folder or not place.is_symlink()):
             for path in place.glob(".*.part"):
                 if SCRATCH.fullmatch(path.name):
-                    with contextlib.suppress(OSError):
+                    with contextlib.suppress(OSError):  # a leftover that stays does no harm
                         path.unlink()
 
 
@@ -249,7 +249,7 @@ def _replace(path: Path, payload: Payload) -> Path:
             os.fsync(file.fileno())
         scratch.replace(path)
     except BaseException:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the first error is the one to raise
             scratch.unlink()
         raise
     return path

@@ -426,14 +426,14 @@ def test_four_threads_give_what_one_gives_and_change_nothing(settings: dict[str,
         return torch.cat([made, again])
 
     alone = [use(seed) for seed in range(calls)]
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002  # is meant
     with ThreadPoolExecutor(4) as pool:
         for _ in range(4):
             together = list(pool.map(use, range(calls)))
             # The first products in a thread may round their last bit differently.
             same(torch.stack(together), torch.stack(alone), atol=1e-6)
     assert torch.equal(torch.get_rng_state(), torch_state)
-    assert (np.random.get_state()[1] == numpy_state[1]).all()  # type: ignore[index]  # noqa: NPY002
+    assert (np.random.get_state()[1] == numpy_state[1]).all()  # type: ignore[index]  # noqa: NPY002  # is meant
 
 
 def test_interpolation_is_straight_and_has_both_ends() -> None:

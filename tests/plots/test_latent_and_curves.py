@@ -20,7 +20,7 @@ __all__ = ["coarse"]
 
 
 def legend(figure: object) -> list[str]:
-    return [text.get_text() for key in figure.legends for text in key.get_texts()]  # type: ignore[attr-defined]
+    return [text.get_text() for key in figure.legends for text in key.get_texts()]  # type: ignore[attr-defined]  # any artist
 
 
 # ---------------------------------------------------------------- classes
@@ -225,7 +225,7 @@ def test_losses_draw_every_split_over_whole_epochs(epochs: int, held_out: str | 
 
 
 def notes(ax: object) -> str:
-    return "".join(text.get_text() for text in ax.texts)  # type: ignore[attr-defined]
+    return "".join(text.get_text() for text in ax.texts)  # type: ignore[attr-defined]  # any artist
 
 
 def test_a_far_first_epoch_is_written_not_drawn_and_a_near_one_is_drawn() -> None:
@@ -257,7 +257,7 @@ def test_a_spike_is_written_and_does_not_flatten_the_curve() -> None:
 def test_a_steep_but_steady_descent_is_drawn_whole() -> None:
     entries = history(200)
     for entry in entries:
-        entry["train"] = {"loss": 100 + 60 / entry["epoch"], "distortion": 1, "rate": 1}  # type: ignore[operator]
+        entry["train"] = {"loss": 100 + 60 / entry["epoch"], "distortion": 1, "rate": 1}  # type: ignore[operator]  # a number
         del entry["test"]
     total = losses(entries, look=EN).axes[0]
     assert total.get_ylim()[1] >= 130

@@ -174,7 +174,7 @@ def test_pdf_and_svg_are_the_same_bytes_too(kind: style.Format) -> None:
     assert first.startswith(b"%PDF" if kind == "pdf" else b"<?xml")
     assert b"20" + b"26-" not in first  # no date
     with pytest.raises(UserError, match="choose png, pdf or svg"):
-        encode(ALL["latent-2"](EN), "gif")  # type: ignore[arg-type]
+        encode(ALL["latent-2"](EN), "gif")  # type: ignore[arg-type]  # on purpose
 
 
 @pytest.mark.parametrize("name", ["latent-64", "overview", "samples"])

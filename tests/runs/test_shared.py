@@ -144,7 +144,7 @@ def refusal(path: Path) -> str:
 
 
 def written(path: Path, files: Mapping[str, bytes], **settings: int) -> Path:
-    with zipfile.ZipFile(path, "w", **settings) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(path, "w", **settings) as archive:  # type: ignore[arg-type]  # ints
         for name, content in files.items():
             archive.writestr(name, content)
     return path

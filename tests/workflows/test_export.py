@@ -105,7 +105,7 @@ def test_a_file_of_someone_else_stays(digits_run: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_format_is_refused(digits_run: Path, tmp_path: Path) -> None:
     with pytest.raises(vaelab.UserError, match="format: there is no 'onx'; did you mean 'onnx'"):
-        vaelab.export_model(digits_run, tmp_path, format="onx")  # type: ignore[arg-type]
+        vaelab.export_model(digits_run, tmp_path, format="onx")  # type: ignore[arg-type]  # on purpose
 
 
 def test_a_program_of_torch_export_needs_no_vaelab(digits_run: Path, tmp_path: Path) -> None:

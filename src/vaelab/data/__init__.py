@@ -126,7 +126,7 @@ def pack(settings: Data, out: Path, *, overwrite: bool = False, quiet: bool = Tr
     part = packing.fresh(out, overwrite=overwrite)
     try:
         found = _written(settings, part, quiet)
-    except Exception:
+    except Exception:  # whatever it was, it is raised again; Ctrl-C keeps what is written
         packing.remove(part)
         raise
     packing.place(part, out)
@@ -231,7 +231,7 @@ def _called(reader: Callable[[Data], Any], settings: Data) -> Any:
         return reader(settings)
     except (UserError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # a reader of the user's may raise anything
         if ".py:" not in settings.source:
             raise
         place = traceback.extract_tb(error.__traceback__)[-1]

@@ -214,7 +214,7 @@ def _load(paths: Sequence[Path], form: Form, storage: Storage) -> Array:
         with reading(paths[0].parent, "folder"):
             starts = range(0, len(paths), CHUNK)
             for _ in storage.counted(pool.map(fill, starts), "images", len(starts)):
-                pass
+                pass  # `fill` writes into x; here its errors are raised
     finally:
         pool.shutdown(cancel_futures=True)
     return x

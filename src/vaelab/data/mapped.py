@@ -187,7 +187,7 @@ def _announce(shard: Array, rows: Array, row: int) -> None:
     for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
         start = (shard.offset + first * row) // mmap.PAGESIZE * mmap.PAGESIZE
         length = shard.offset + (last + 1) * row - start
-        shard._mmap.madvise(mmap.MADV_WILLNEED, start, length)  # type: ignore[attr-defined]
+        shard._mmap.madvise(mmap.MADV_WILLNEED, start, length)  # type: ignore[attr-defined]  # as above
 
 
 def shuffled(rows: int, row: int, stream: torch.Generator) -> Tensor:

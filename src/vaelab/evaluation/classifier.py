@@ -137,7 +137,7 @@ def classifier(evaluator: Evaluator, seed: int = 0) -> Classifier:
     if network is None:
         network = learn(images, seed, form)
         state = network.state_dict()
-        with suppress(UserError):
+        with suppress(UserError):  # without a place for the cache it is learned again
             write_atomic(
                 path, safetensors.torch.save(state, {"vaelab": json.dumps(fingerprint(state))})
             )

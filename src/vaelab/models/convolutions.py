@@ -87,7 +87,7 @@ class _Same(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        pass
+        """Nothing is needed in the backward pass."""
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:

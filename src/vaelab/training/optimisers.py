@@ -23,7 +23,7 @@ def make(parameters: Iterable[Parameter], settings: Train) -> Optimizer:
     """
     found = code("train.optimiser", settings.optimiser)
     if inspect.isclass(found) and issubclass(found, Optimizer):
-        return found(parameters, lr=settings.learning_rate)  # type: ignore[call-arg]
+        return found(parameters, lr=settings.learning_rate)  # type: ignore[call-arg]  # each has it
     optimiser = found(parameters, settings)
     if not isinstance(optimiser, Optimizer):
         raise UserError(

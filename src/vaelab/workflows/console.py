@@ -41,7 +41,7 @@ def say(text: str = "", *, end: str = "\n") -> None:
 
 def _silence() -> None:
     """Discard all further output, so that flushing at exit does not fail."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # no file behind it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

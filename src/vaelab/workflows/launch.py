@@ -106,7 +106,7 @@ class _Watched:
     def _read(self) -> None:
         for rank, process in enumerate(self.processes):
             ended = process.exitcode is not None
-            with suppress(EOFError, OSError):
+            with suppress(EOFError, OSError):  # it has ended; `ended` says so below
                 while rank in self.readers and self.readers[rank].poll():
                     self._take(rank, self.readers[rank].recv())
             if ended:
@@ -134,7 +134,7 @@ class _Watched:
         """Ask rank 0 to stop; it agrees on the step with the others."""
         if not self.ready:
             raise KeyboardInterrupt
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):  # it has ended already
             os.kill(self.processes[0].pid, signal.SIGINT)
 
     def answer(self) -> Any:
@@ -169,7 +169,7 @@ def _process(
     """A process of a training."""
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # Ctrl-C reaches the process that started this one, which hands it on
-    with suppress(ValueError):
+    with suppress(ValueError):  # not the main thread of this process
         signal.signal(signal.SIGINT, signal.default_int_handler)
     out = outs[rank]
     for other in outs[:rank] + outs[rank + 1 :]:
@@ -191,7 +191,7 @@ def _process(
         outcome = "user", str(error)
     except KeyboardInterrupt as interruption:
         outcome = "interrupted", str(interruption)
-    except Exception:
+    except Exception:  # a defect; the process that started this one shows all of it
         outcome = "failed", traceback.format_exc()
     with suppress(OSError):  # the process that started this one may have been killed
         out.send(outcome)

@@ -138,7 +138,7 @@ def names(folder: Path) -> list[str]:
     """Return the names of the runs of a study, in order."""
     with opened(folder / STUDY, "name the folder of a study") as file:
         content = file.read()
-    with suppress(ValueError, RecursionError):
+    with suppress(ValueError, RecursionError):  # damaged, which is said below
         found = json.loads(content)
         if isinstance(found, list) and all(isinstance(n, str) and NAME.fullmatch(n) for n in found):
             return found

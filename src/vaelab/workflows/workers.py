@@ -82,7 +82,7 @@ class _Worker:
         return Answer("failed", f"its process ended {how}; with too little memory, lower --jobs")
 
     def end(self) -> None:
-        with suppress(BrokenPipeError):
+        with suppress(BrokenPipeError):  # it has ended already
             self.input.close()
 
     @property
