@@ -10,22 +10,42 @@ program that is compiled or exported, they are torch's layers.
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle
+from torch.nn.functional import conv2d, pad, pixel_shuffle
 
 from vaelab.models.operations import apply
 
-FEW = 4  # channels of which most of a vector register remains empty in a transposed convolution
+Size = tuple[int, ...]  # (height, width)
+ONE, NONE = (1, 1), (0, 0)
+PARTS = 8  # of a batch, at most, that are multiplied on their own
+FEW = 4  # channels that leave most of a vector register empty
+
+
+class Geometry(NamedTuple):
+    """Of a convolution, or of a transposed one; each size is (height, width)."""
+
+    stride: Size
+    padding: Size
+    transposed: bool
+    more: Size  # rows and columns of the output of a transposed one that nothing else decides
+
+    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """As torch does it."""
+        stride, padding, transposed, more = self
+        return torch.convolution(x, weight, bias, stride, padding, ONE, transposed, more, 1)
 
 
 class Conv2d(nn.Conv2d):
-    """nn.Conv2d, whose output lies channels last."""
+    """nn.Conv2d without groups and dilation, whose output lies channels last."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x if _plain(x) else channels_last(x))
+        if _plain(x):
+            return super().forward(x)
+        return _convolved(self, x, Geometry(self.stride, self.padding, False, NONE))
 
 
 class Doubling(nn.ConvTranspose2d):
@@ -47,12 +67,7 @@ class Doubling(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         if _plain(x):
             return super().forward(x, output_size)
-        assert self.bias is not None
-        given: list[Tensor] = [channels_last(x), self.weight, self.bias]
-        if torch.is_autocast_enabled("cpu"):
-            given = [tensor.to(torch.get_autocast_dtype("cpu")) for tensor in given]
-        y: Tensor = apply(_Doubled, *given, self.output_padding)
-        return y
+        return _convolved(self, x, Geometry(self.stride, self.padding, True, self.output_padding))
 
 
 class Flatten(nn.Flatten):
@@ -98,54 +113,92 @@ class _Same(torch.autograd.Function):
         return dx.view_as(dx)
 
 
-class _Doubled(torch.autograd.Function):
-    """The layer `Doubling`; its gradients are torch's."""
+def _convolved(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, geometry: Geometry) -> Tensor:
+    given: list[Tensor | None] = [channels_last(x), layer.weight, layer.bias]
+    if torch.is_autocast_enabled("cpu"):
+        kind = torch.get_autocast_dtype("cpu")
+        given = [None if tensor is None else tensor.to(kind) for tensor in given]
+    y: Tensor = apply(_Convolution, *given, geometry)
+    return y
+
+
+class _Convolution(torch.autograd.Function):
+    """The layers `Conv2d` and `Doubling`."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor, more: tuple[int, int]) -> Tensor:
-        if weight.shape[1] >= FEW:
-            return conv_transpose2d(x, weight, bias, 2, 1, more)
-        shifted = pad(weight, [3] * 4).unfold(2, 4, 2).unfold(3, 4, 2)  # (..., k, l, a, b)
-        taps = shifted.flip(2, 3).permute(1, 4, 5, 0, 2, 3).flatten(0, 2)
-        height, width = 2 * x.shape[2] + more[0], 2 * x.shape[3] + more[1]
-        edge = 1 if height % 4 or width % 4 else 0  # of blocks around y that no pixel fills
-        blocks = conv2d(x, taps, bias.repeat_interleave(16), 2, 1 + 2 * edge)
-        y = pixel_shuffle(blocks, 4)[:, :, 4 * edge :, 4 * edge :]
-        return y[:, :, :height, :width].contiguous()
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        if geometry.transposed and weight.shape[1] < FEW:
+            return _in_blocks(x, weight, bias, geometry.more)
+        return geometry.convolved(x, weight, bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, weight, _, ctx.more = inputs
+        x, weight, _, ctx.geometry = inputs
         ctx.save_for_backward(x, weight)
         ctx.save_for_forward(x, weight)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        grad = channels_last(grad)
-        needed = [*ctx.needs_input_grad[:2], False]  # for the bias, oneDNN takes long in bfloat16
+        grad, (wants_x, wants_weight, wants_bias, _) = channels_last(grad), ctx.needs_input_grad
+        stride, padding, transposed, more = ctx.geometry
+        large, small = (grad, x) if transposed else (x, grad)  # images, and what becomes of them
+        multiply = grad.dtype == torch.bfloat16 and large.shape[1] >= FEW
+        needed = wants_x, wants_weight and not multiply, False
         dx, dweight, _ = torch.ops.aten.convolution_backward(
-            grad, x, weight, None, [2, 2], [1, 1], [1, 1], True, ctx.more, 1, needed
+            grad, x, weight, None, stride, padding, ONE, transposed, more, 1, needed
         )
-        return dx, dweight, grad.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None, None
+        if multiply and wants_weight:
+            dweight = gradient_of_taps(large, small, weight.shape[2:], stride, padding)
+        # For the bias of a transposed convolution, oneDNN takes long in bfloat16.
+        return dx, dweight, grad.sum((0, 2, 3)) if wants_bias else None, None
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[Any, ...], x: Tensor, weight: Tensor, bias: Tensor, more: Any
+        info: Any,
+        in_dims: tuple[Any, ...],
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        geometry: Geometry,
     ) -> tuple[Tensor, int]:
         """Under torch.vmap, torch's own layer."""
-
-        def doubled(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-            return conv_transpose2d(x, weight, bias, 2, 1, more)
-
-        return torch.vmap(doubled, in_dims[:3])(x, weight, bias), 0
+        return torch.vmap(geometry.convolved, in_dims[:3])(x, weight, bias), 0
 
     @staticmethod
     def jvp(ctx: Any, dx: Tensor, dweight: Tensor, dbias: Tensor, _: None) -> Tensor:
         x, weight = ctx.saved_tensors
         tangent = weight.new_zeros((1, 1, 1)) if dbias is None else dbias.view(-1, 1, 1)
         if dx is not None:
-            tangent = tangent + conv_transpose2d(dx, weight, None, 2, 1, ctx.more)
+            tangent = tangent + ctx.geometry.convolved(dx, weight, None)
         if dweight is not None:
-            tangent = tangent + conv_transpose2d(x, dweight, None, 2, 1, ctx.more)
+            tangent = tangent + ctx.geometry.convolved(x, dweight, None)
         return tangent
+
+
+def _in_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, more: Size) -> Tensor:
+    """The formula of `Doubling` for few channels."""
+    shifted = pad(weight, [3] * 4).unfold(2, 4, 2).unfold(3, 4, 2)  # (..., k, l, a, b)
+    taps = shifted.flip(2, 3).permute(1, 4, 5, 0, 2, 3).flatten(0, 2)
+    height, width = 2 * x.shape[2] + more[0], 2 * x.shape[3] + more[1]
+    edge = 1 if height % 4 or width % 4 else 0  # of blocks around y that no pixel fills
+    biases = None if bias is None else bias.repeat_interleave(16)
+    blocks = conv2d(x, taps, biases, 2, 1 + 2 * edge)
+    y = pixel_shuffle(blocks, 4)[:, :, 4 * edge :, 4 * edge :]
+    return y[:, :, :height, :width].contiguous()
+
+
+def gradient_of_taps(x: Tensor, grad: Tensor, size: Size, stride: Size, padding: Size) -> Tensor:
+    """Return the gradient of the taps (O, C, h, w) of a convolution y of x; `grad` is that of y.
+
+    It is the product of the patches of x, (hwC, B * pixels of y), with `grad`, (B * pixels, O).
+    Every part of the batch has its own, so that the threads stay with the images that lie in their
+    caches.
+    """
+    (h, w), c, parts = size, x.shape[1], math.gcd(len(x), PARTS)
+    (above, beside), (down, right) = padding, stride
+    rows = pad(x.permute(0, 2, 3, 1), [0, 0, beside, beside, above, above]).flatten(2)
+    patches = rows.unfold(2, w * c, right * c).unfold(1, h, down).transpose(3, 4)
+    grads = grad.permute(0, 2, 3, 1).reshape(parts, -1, grad.shape[1])
+    products = torch.bmm(patches.reshape(parts, -1, h * w * c).transpose(1, 2), grads)
+    return products.sum(0).view(h, w, c, -1).permute(3, 2, 0, 1)
