@@ -21,7 +21,7 @@ from vaelab.models.operations import apply
 
 Size = tuple[int, ...]  # (height, width)
 ONE, NONE = (1, 1), (0, 0)
-PARTS = 8  # of a batch, at most, that are multiplied on their own
+IMAGES, PATCHES, CHANNELS = 32, 2**20, 32  # of images whose patches are multiplied at once
 FEW = 4  # channels that leave most of a vector register empty
 
 
@@ -45,6 +45,8 @@ class Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if _plain(x):
             return super().forward(x)
+        if _kind(x) != torch.bfloat16:  # the operation below gains nothing
+            return super().forward(channels_last(x))
         return _convolved(self, x, Geometry(self.stride, self.padding, False, NONE))
 
 
@@ -113,17 +115,20 @@ class _Same(torch.autograd.Function):
         return dx.view_as(dx)
 
 
+def _kind(x: Tensor) -> torch.dtype:
+    """The type in which a convolution of x is computed."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+
+
 def _convolved(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, geometry: Geometry) -> Tensor:
-    given: list[Tensor | None] = [channels_last(x), layer.weight, layer.bias]
-    if torch.is_autocast_enabled("cpu"):
-        kind = torch.get_autocast_dtype("cpu")
-        given = [None if tensor is None else tensor.to(kind) for tensor in given]
-    y: Tensor = apply(_Convolution, *given, geometry)
+    given = channels_last(x), layer.weight, layer.bias
+    cast = [None if tensor is None else tensor.to(_kind(tensor)) for tensor in given]
+    y: Tensor = apply(_Convolution, *cast, geometry)
     return y
 
 
 class _Convolution(torch.autograd.Function):
-    """The layers `Conv2d` and `Doubling`."""
+    """What `Conv2d` in bfloat16 and `Doubling` compute."""
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
@@ -143,12 +148,12 @@ class _Convolution(torch.autograd.Function):
         grad, (wants_x, wants_weight, wants_bias, _) = channels_last(grad), ctx.needs_input_grad
         stride, padding, transposed, more = ctx.geometry
         large, small = (grad, x) if transposed else (x, grad)  # images, and what becomes of them
-        multiply = grad.dtype == torch.bfloat16 and large.shape[1] >= FEW
+        multiply = wants_weight and _multiplies(large, small, weight.shape[2:], stride)
         needed = wants_x, wants_weight and not multiply, False
         dx, dweight, _ = torch.ops.aten.convolution_backward(
             grad, x, weight, None, stride, padding, ONE, transposed, more, 1, needed
         )
-        if multiply and wants_weight:
+        if multiply:
             dweight = gradient_of_taps(large, small, weight.shape[2:], stride, padding)
         # For the bias of a transposed convolution, oneDNN takes long in bfloat16.
         return dx, dweight, grad.sum((0, 2, 3)) if wants_bias else None, None
@@ -191,14 +196,27 @@ def _in_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, more: Size) -> Te
 def gradient_of_taps(x: Tensor, grad: Tensor, size: Size, stride: Size, padding: Size) -> Tensor:
     """Return the gradient of the taps (O, C, h, w) of a convolution y of x; `grad` is that of y.
 
-    It is the product of the patches of x, (hwC, B * pixels of y), with `grad`, (B * pixels, O).
-    Every part of the batch has its own, so that the threads stay with the images that lie in their
-    caches.
+    It is the product of the patches of x, (hwC, B * pixels of y), with `grad`, (B * pixels, O). A
+    few images at a time have a product of their own, so that their patches stay in the caches.
     """
-    (h, w), c, parts = size, x.shape[1], math.gcd(len(x), PARTS)
+    (h, w), c, outputs = size, x.shape[1], grad.shape[1]
     (above, beside), (down, right) = padding, stride
-    rows = pad(x.permute(0, 2, 3, 1), [0, 0, beside, beside, above, above]).flatten(2)
-    patches = rows.unfold(2, w * c, right * c).unfold(1, h, down).transpose(3, 4)
-    grads = grad.permute(0, 2, 3, 1).reshape(parts, -1, grad.shape[1])
-    products = torch.bmm(patches.reshape(parts, -1, h * w * c).transpose(1, 2), grads)
-    return products.sum(0).view(h, w, c, -1).permute(3, 2, 0, 1)
+    products = []
+    x, grad = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
+    for images, grads in zip(x.split(IMAGES), grad.split(IMAGES), strict=True):
+        rows = pad(images, [0, 0, beside, beside, above, above]).flatten(2)
+        patches = rows.unfold(2, w * c, right * c).unfold(1, h, down).transpose(3, 4)
+        halves = math.gcd(len(images), 2)  # one for each of two threads
+        tall = patches.reshape(halves, -1, h * w * c).transpose(1, 2)
+        products.append(torch.bmm(tall, grads.reshape(halves, -1, outputs)))
+    return torch.cat(products).sum(0).view(h, w, c, outputs).permute(3, 2, 0, 1)
+
+
+def _multiplies(x: Tensor, grad: Tensor, taps: Size, stride: Size) -> bool:
+    """Whether `gradient_of_taps` is faster than oneDNN, whose second thread gains nothing here.
+
+    Where patches overlap more, or do not stay in the caches, it is not.
+    """
+    patches = IMAGES * math.prod(taps) * x.shape[1] * math.prod(grad.shape[2:])
+    small = x.shape[1] >= CHANNELS and min(stride) > 1 and patches <= PATCHES
+    return grad.dtype == torch.bfloat16 and small and torch.get_num_threads() > 1
