@@ -47,6 +47,7 @@ class Conv2d(nn.Conv2d):
             return super().forward(x)
         if _kind(x) != torch.bfloat16:  # the operation below gains nothing
             return super().forward(channels_last(x))
+        assert not isinstance(self.padding, str)
         return _convolved(self, x, Geometry(self.stride, self.padding, False, NONE))
 
 
@@ -69,7 +70,7 @@ class Doubling(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         if _plain(x):
             return super().forward(x, output_size)
-        return _convolved(self, x, Geometry(self.stride, self.padding, True, self.output_padding))
+        return _convolved(self, x, Geometry((2, 2), (1, 1), True, self.output_padding))
 
 
 class Flatten(nn.Flatten):
@@ -209,7 +210,8 @@ def gradient_of_taps(x: Tensor, grad: Tensor, size: Size, stride: Size, padding:
         halves = math.gcd(len(images), 2)  # one for each of two threads
         tall = patches.reshape(halves, -1, h * w * c).transpose(1, 2)
         products.append(torch.bmm(tall, grads.reshape(halves, -1, outputs)))
-    return torch.cat(products).sum(0).view(h, w, c, outputs).permute(3, 2, 0, 1)
+    taps: Tensor = torch.cat(products).sum(0).view(h, w, c, outputs).permute(3, 2, 0, 1)
+    return taps
 
 
 def _multiplies(x: Tensor, grad: Tensor, taps: Size, stride: Size) -> bool:
