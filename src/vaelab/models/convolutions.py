@@ -3,15 +3,16 @@
 oneDNN, which convolves for torch on CPUs, is fastest where the channels of a pixel are neighbours
 in memory ("channels last"). Given another layout, it rearranges its arguments at every call and is
 up to a third slower, and an elementwise product of two layouts takes thirty times as long as one of
-equals. These layers keep to channels last, in gradients too. Parameters, initialisation and state
-are those of torch's layers, and so is the function, up to rounding. On other devices, and in a
-program that is compiled or exported, they are torch's layers.
+equals. These layers keep to channels last, in gradients too. In bfloat16 the gradients of some
+weights are matrix products, which are faster than oneDNN's where that was measured. Parameters,
+initialisation and state are those of torch's layers, and so is the function, up to rounding. On
+other devices, and in a program that is compiled or exported, they are torch's layers.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,8 @@ from vaelab.models.operations import apply
 
 Size = tuple[int, ...]  # (height, width)
 ONE, NONE = (1, 1), (0, 0)
-IMAGES, PATCHES, CHANNELS = 32, 2**20, 32  # of images whose patches are multiplied at once
+IMAGES = 32  # whose patches are multiplied at once
+PATCHES, CHANNELS = 2**20, 32  # numbers in these patches, at most; channels of images, at least
 FEW = 4  # channels that leave most of a vector register empty
 
 
@@ -123,8 +125,8 @@ def _kind(x: Tensor) -> torch.dtype:
 
 def _convolved(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, geometry: Geometry) -> Tensor:
     given = channels_last(x), layer.weight, layer.bias
-    cast = [None if tensor is None else tensor.to(_kind(tensor)) for tensor in given]
-    y: Tensor = apply(_Convolution, *cast, geometry)
+    typed = [None if tensor is None else tensor.to(_kind(tensor)) for tensor in given]
+    y: Tensor = apply(_Convolution, *typed, geometry)
     return y
 
 
@@ -174,11 +176,12 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, dx: Tensor, dweight: Tensor, dbias: Tensor, _: None) -> Tensor:
         x, weight = ctx.saved_tensors
+        convolved = cast(Geometry, ctx.geometry).convolved
         tangent = weight.new_zeros((1, 1, 1)) if dbias is None else dbias.view(-1, 1, 1)
         if dx is not None:
-            tangent = tangent + ctx.geometry.convolved(dx, weight, None)
+            tangent = tangent + convolved(dx, weight, None)
         if dweight is not None:
-            tangent = tangent + ctx.geometry.convolved(x, dweight, None)
+            tangent = tangent + convolved(x, dweight, None)
         return tangent
 
 
@@ -210,8 +213,7 @@ def gradient_of_taps(x: Tensor, grad: Tensor, size: Size, stride: Size, padding:
         halves = math.gcd(len(images), 2)  # one for each of two threads
         tall = patches.reshape(halves, -1, h * w * c).transpose(1, 2)
         products.append(torch.bmm(tall, grads.reshape(halves, -1, outputs)))
-    taps: Tensor = torch.cat(products).sum(0).view(h, w, c, outputs).permute(3, 2, 0, 1)
-    return taps
+    return torch.cat(products).sum(0).view(h, w, c, outputs).permute(3, 2, 0, 1)
 
 
 def _multiplies(x: Tensor, grad: Tensor, taps: Size, stride: Size) -> bool:
