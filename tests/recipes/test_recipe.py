@@ -294,7 +294,7 @@ def test_text_out_of_range_is_answered_with_the_range(key: str, text: str, limit
 
 def test_an_unknown_choice_is_answered_with_the_nearest_or_all() -> None:
     assert "'cosin'; did you mean 'cosine'?" in refusal("mlp-20d", {"train.schedule": "cosin"})
-    assert "constant, cosine, linear, linear-warmup, one-cycle" in refusal(
+    assert "constant, cosine, linear, one-cycle, warmup-stable-decay" in refusal(
         "mlp-20d", {"train.schedule": "zzz"}
     )
 

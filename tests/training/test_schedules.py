@@ -113,17 +113,18 @@ def test_a_constant_learning_rate_is_constant(peak: float, share: float) -> None
         ("linear", 0.0, 1.0),
         ("linear", 0.25, 0.75),
         ("linear", 1.0, 0.0),
-        ("linear-warmup", 0.0, 0.04),
-        ("linear-warmup", 0.025, 0.52),
-        ("linear-warmup", 0.05, 1.0),
-        ("linear-warmup", 0.525, 0.5),
-        ("linear-warmup", 1.0, 0.0),
         ("one-cycle", 0.0, 0.04),
         ("one-cycle", 0.1, 0.28),  # a third of the rise is a quarter of the way
         ("one-cycle", 0.15, 0.52),
         ("one-cycle", 0.3, 1.0),
         ("one-cycle", 0.65, 0.500002),
         ("one-cycle", 1.0, 4e-6),
+        ("warmup-stable-decay", 0.0, 0.04),
+        ("warmup-stable-decay", 0.025, 0.52),
+        ("warmup-stable-decay", 0.05, 1.0),
+        ("warmup-stable-decay", 0.6, 1.0),
+        ("warmup-stable-decay", 0.8, 0.5),
+        ("warmup-stable-decay", 1.0, 0.0),
     ],
 )
 def test_the_learning_rate_at_exact_points(schedule: str, progress: float, wanted: float) -> None:
@@ -167,8 +168,8 @@ ENDS = {
     "constant": 1.0,
     "cosine": 0.0,
     "linear": 0.0,
-    "linear-warmup": 0.0,
     "one-cycle": 4e-6,
+    "warmup-stable-decay": 0.0,
 }  # of the peak
 
 

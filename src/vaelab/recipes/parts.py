@@ -193,11 +193,11 @@ OBJECTIVES = {
 
 OPTIMISERS = {
     "adam": Part("adaptive moments", "training.optimisers:adam", "kingma2015adam",
-        reads="epsilon"),
+        reads="beta2 epsilon"),
     "adamw": Part("Adam with decoupled weight decay", "training.optimisers:adamw",
-        "loshchilov2019decoupled", reads="epsilon weight_decay"),
+        "loshchilov2019decoupled", reads="beta2 epsilon weight_decay"),
     "nadam": Part("Adam with Nesterov momentum", "training.optimisers:nadam",
-        "dozat2016incorporating", reads="epsilon"),
+        "dozat2016incorporating", reads="beta2 epsilon"),
 }
 
 SCHEDULES = {
@@ -206,10 +206,10 @@ SCHEDULES = {
         "training.schedules:cosine", "loshchilov2017sgdr"),
     "linear": Part("from the learning rate to 0 in a straight line",
         "training.schedules:linear", "defazio2023when"),
-    "linear-warmup": Part("up over the first 5 %, then to 0 in a straight line",
-        "training.schedules:linear_warmup", "goyal2017accurate"),
     "one-cycle": Part("up over the first 30 %, then down to almost 0",
         "training.schedules:one_cycle", "smith2019super"),
+    "warmup-stable-decay": Part("up over the first 5 %, constant to 60 %, then down to 0",
+        "training.schedules:warmup_stable_decay", "hagele2024scaling"),
 }
 
 AXES: dict[str, dict[str, Part]] = {

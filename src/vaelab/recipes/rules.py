@@ -33,7 +33,7 @@ def of_training(train: Train) -> str:
     if ".py:" in name:  # a custom optimiser takes what it likes
         return ""
     reads = part("train.optimiser", name).reads.split()
-    for key in ("weight_decay", "epsilon"):
+    for key in ("weight_decay", "beta2", "epsilon"):
         if key not in reads and getattr(train, key) != getattr(default, key):
             return (
                 f"train.{key}: {name!r} does not take it; "

@@ -226,6 +226,9 @@ class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Positive, _doc("learning rate; its maximum where a schedule changes it", common=True)
     ] = 1e-3
     weight_decay: Annotated[NonNegative, _doc("adamw: coefficient of the weight decay")] = 0.0
+    beta2: Annotated[
+        Fraction, _doc("Adam: what stays in a step of the mean of the gradients' squares")
+    ] = 0.999
     epsilon: Annotated[Positive, _doc("Adam's epsilon, added to the root of the second moment")] = (
         1e-8
     )

@@ -75,7 +75,7 @@ class LeanAdam(Adam):
 
 def adam(parameters: Iterable[Parameter], settings: Train) -> Adam:
     """Adam. Kingma & Ba, Adam: a method for stochastic optimization, 2015, arXiv:1412.6980."""
-    return LeanAdam(parameters, lr=settings.learning_rate, eps=settings.epsilon, fused=True)
+    return LeanAdam(parameters, **_moments(settings), fused=True)
 
 
 def adamw(parameters: Iterable[Parameter], settings: Train) -> AdamW:
@@ -83,9 +83,7 @@ def adamw(parameters: Iterable[Parameter], settings: Train) -> AdamW:
 
     Loshchilov & Hutter, Decoupled weight decay regularization, 2019, arXiv:1711.05101.
     """
-    decay = settings.weight_decay
-    rate, epsilon = settings.learning_rate, settings.epsilon
-    return AdamW(parameters, lr=rate, eps=epsilon, weight_decay=decay, fused=True)
+    return AdamW(parameters, **_moments(settings), weight_decay=settings.weight_decay, fused=True)
 
 
 def nadam(parameters: Iterable[Parameter], settings: Train) -> NAdam:
@@ -93,5 +91,10 @@ def nadam(parameters: Iterable[Parameter], settings: Train) -> NAdam:
 
     Dozat, Incorporating Nesterov momentum into Adam, 2016, ICLR workshop.
     """
-    rate, epsilon = settings.learning_rate, settings.epsilon
-    return NAdam(parameters, lr=rate, eps=epsilon, foreach=True)
+    return NAdam(parameters, **_moments(settings), foreach=True)
+
+
+def _moments(settings: Train) -> dict[str, Any]:
+    """What all of them take; momentum is 0.9."""
+    betas = 0.9, settings.beta2
+    return {"lr": settings.learning_rate, "betas": betas, "eps": settings.epsilon}

@@ -92,18 +92,6 @@ def linear(peak: float, progress: float) -> float:
     return peak * (1 - progress)
 
 
-def linear_warmup(peak: float, progress: float) -> float:
-    """From lr / 25 up to lr over the first 5 %, then down to 0 at the end, both in a straight line.
-
-    Large batches allow rates that a network without training does not survive.
-    Goyal et al., Accurate, large minibatch SGD, 2017, arXiv:1706.02677.
-    """
-    start, rise = peak / 25, 0.05
-    if progress < rise:
-        return start + (peak - start) * progress / rise
-    return peak * (1 - progress) / (1 - rise)
-
-
 def one_cycle(peak: float, progress: float) -> float:
     """From lr / 25 up over the first 30 %, then down to almost 0, both along a cosine.
 
@@ -113,6 +101,18 @@ def one_cycle(peak: float, progress: float) -> float:
     if progress < rise:
         return _cosine(start, peak, progress / rise)
     return _cosine(peak, start * 1e-4, (progress - rise) / (1 - rise))
+
+
+def warmup_stable_decay(peak: float, progress: float) -> float:
+    """From lr / 25 up to lr over the first 5 %, there up to 60 %, then down to 0, straight lines.
+
+    Haegele et al., Scaling laws and compute-optimal training beyond fixed training durations, 2024,
+    arXiv:2405.18392.
+    """
+    start, rise, fall = peak / 25, 0.05, 0.6
+    if progress < rise:
+        return start + (peak - start) * progress / rise
+    return peak * min(1.0, (1 - progress) / (1 - fall))
 
 
 def _cosine(begin: float, end: float, progress: float) -> float:
