@@ -172,7 +172,7 @@ def test_a_first_epoch_interrupted_twice_leaves_nothing_that_is_called_damaged(
     def killed(*_: object, **__: object) -> None:
         raise SystemExit
 
-    monkeypatch.setattr("vaelab.workflows.train.carry_out", killed)
+    monkeypatch.setattr("vaelab.workflows.train.complete", killed)
     with pytest.raises(SystemExit):
         vaelab.resume(folder, quiet=True)
     assert not (folder / "metrics.jsonl").exists()

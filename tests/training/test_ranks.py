@@ -21,6 +21,10 @@ def found() -> Any:
     return launch(two_ranks.everything, (), {}, Train(devices=2, batch=2))
 
 
+def test_no_other_program_can_take_the_port_at_which_the_ranks_meet(found: dict[str, Any]) -> None:
+    assert found["port"]
+
+
 def test_the_gradient_of_every_row_is_that_of_one_process(found: dict[str, Any]) -> None:
     """In float64; the code book of a quantiser is updated in float32."""
     deviations = found["gradients"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import errno
+import os
+import socket
 from collections.abc import Callable
 from itertools import count, islice
 from typing import Any
@@ -250,8 +253,20 @@ def tiny_batches() -> float:
     return abs(loss - alone) / abs(alone)
 
 
+def port_is_held() -> bool:
+    """Whether nobody can take the port of the store, although no rank has connected to it."""
+    assert not torch.distributed.is_initialized()
+    with socket.socket() as other:
+        try:
+            other.bind((os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
 def everything() -> dict[str, Any]:
     return {
+        "port": port_is_held(),
         "gradients": gradients(),
         "curves": curves(),
         "resumed": resumed(),
