@@ -47,6 +47,8 @@ class Contest:
         return found
 
     def leave_out(self, name: str, reason: str) -> None:
+        if name == REFERENCE:
+            raise SystemExit(f"{name} itself cannot take part, by which all is divided: {reason}")
         print(f"{name} is left out: {reason}", flush=True)
         self.left_out[name] = reason
         self.found.pop(name)
