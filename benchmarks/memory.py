@@ -91,8 +91,8 @@ SETTINGS = {
 
 def child(name: str, source: str) -> None:
     """Train on a case, and print the peaks of its stages in MiB."""
-    import pandas  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
+    import pandas  # noqa: F401  # is no part of the peak
+    import pyarrow.parquet  # noqa: F401  # as above
 
     import vaelab
     from vaelab.workflows import train
@@ -105,7 +105,7 @@ def child(name: str, source: str) -> None:
             super().__init__(*given)
             stages["loaded"] = own("VmHWM") - before
 
-    train.Job = Loaded  # type: ignore[misc]
+    train.Job = Loaded  # type: ignore[misc]  # for this process
     settings = SETTINGS | CASES[name].settings | {"data.source": source}
     recipe = vaelab.recipe(CASES[name].recipe, settings)
     vaelab.train(recipe, Path(source).with_suffix(".run"), quiet=True)

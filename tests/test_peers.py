@@ -125,12 +125,12 @@ def test_a_contestant_that_fails_is_left_out_with_its_reason(
     finally:
         contest.close()
     assert contest.left_out == {"weak": "its process ended: RuntimeError: the loss is too low"}
-    found = contest.found["vaelab"]
+    found = contest.facts["vaelab"]
     assert found["test_losses"] == [104.0, 103.5, 103.0]  # one more than TARGET asks for
     assert found["target"]["epochs"] == 2
     assert found["nll"]["value"] == 90.0
     facts = {"target": 103.89, "processor": "P", "threads": 1, "date": "D", "images": 3}
-    text = table.table({"contestants": contest.found, "left_out": contest.left_out, **facts})
+    text = table.table({"contestants": contest.facts, "left_out": contest.left_out, **facts})
     assert "weak (its process ended: RuntimeError: the loss is too low)" in text
 
 

@@ -68,8 +68,8 @@ def run_plan(
     begun: dict[str, float] = {}
     with interruptions() as stopping:
         while not stopping():
-            while workers.free and (found := plan.next()):
-                name, recipe = found
+            while workers.free and (following := plan.next()):
+                name, recipe = following
                 begun[name] = time.monotonic()
                 workers.give(Task(out / name, recipe, overwrite, plan.weights))
             if not workers.busy:
@@ -95,9 +95,9 @@ def run_plan(
 
 def _results(folder: Path) -> str:
     """The results of a finished run in a few words."""
-    found = load(folder).results
-    value = found.get("bound", found["loss"])
-    return f"{found['split']} {'bound' if 'bound' in found else 'loss'} {value:.2f}"
+    results = load(folder).results
+    value = results.get("bound", results["loss"])
+    return f"{results['split']} {'bound' if 'bound' in results else 'loss'} {value:.2f}"
 
 
 def epochs_done(folder: Path) -> int:

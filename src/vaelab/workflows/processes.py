@@ -64,8 +64,8 @@ class Process:
 
     def outcome(self) -> Outcome | None:
         """How its call ended; None while it works."""
-        ended = self.process.exitcode
-        with suppress(EOFError, OSError):  # it has ended, as `ended` says
+        ended = not self.alive  # then all that it sent is in the pipe
+        try:
             while self.pipe.poll():
                 match self.pipe.recv():
                     case str() as text:
@@ -74,7 +74,12 @@ class Process:
                         return outcome
                     case None:
                         self.begun = True
-        return None if ended is None else Outcome("killed", _cause(ended))
+        except (EOFError, OSError):
+            ended = True
+        if not ended:
+            return None
+        self.process.join()
+        return Outcome("killed", _cause(self.process.exitcode))
 
     @property
     def alive(self) -> bool:
@@ -112,9 +117,9 @@ def packed(
         return pickle.dumps((variables or {}, permitted(), function, args, given or {}))
 
 
-def _cause(code: int) -> str:
+def _cause(code: int | None) -> str:
     """How a process ended that said nothing."""
-    if code >= 0:
+    if code is None or code >= 0:
         return f"ended with exit code {code}"
     memory = " (as the system does where memory is short)" if code == -signal.SIGKILL else ""
     return f"was killed by {signal.Signals(-code).name}{memory}"

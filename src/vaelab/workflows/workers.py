@@ -64,8 +64,8 @@ class _Worker:
         self.task = None
         match outcome.kind:
             case "result":
-                found: Answer = outcome.value
-                return found
+                answer: Answer = outcome.value
+                return answer
             case "interrupted":
                 return Answer("interrupted", outcome.value)
             case "killed":
