@@ -50,12 +50,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
-def pytest_collection_finish() -> None:
-    """Keep what the modules made out of the collections of garbage, one of which every training
-    begins with: to look through all of it takes longer than a small training.
+_known = {"modules": 0}
+
+
+def pytest_runtest_logstart() -> None:
+    """Keep what modules made out of the collections of garbage, one of which every training begins
+    with: to look through all of it takes a quarter of a small training.
     """
-    gc.collect()
-    gc.freeze()
+    if len(sys.modules) > _known["modules"]:  # the test before this one imported something
+        gc.collect()
+        gc.freeze()
+        _known["modules"] = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)
