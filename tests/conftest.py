@@ -171,16 +171,20 @@ def state(folder: Path) -> dict[str, Any]:
     return found | facts | {"epoch": len(facts["history"])}
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def hurry(patch: pytest.MonkeyPatch) -> None:
     """Train without pictures, report, and checking how busy the machine is.
 
     For tests that are about neither.
     """
-    monkeypatch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
-    monkeypatch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
-    monkeypatch.setattr("vaelab.workflows.train.write_finished", lambda *_: None)
-    monkeypatch.setattr("vaelab.devices._idle_cores", lambda: float(os.cpu_count() or 1))
+    patch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
+    patch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
+    patch.setattr("vaelab.workflows.train.write_finished", lambda *_: None)
+    patch.setattr("vaelab.devices._idle_cores", lambda: float(os.cpu_count() or 1))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 @pytest.fixture(scope="session")
