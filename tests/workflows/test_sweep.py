@@ -104,8 +104,15 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(
     assert outcome(alone.folder) == outcome(tmp_path / "out" / "seed-8")
 
 
-def test_a_worker_that_is_stopped_while_it_starts_trains_nothing(tmp_path: Path) -> None:
-    """One that a pruned trial stops, and one whose input ends, as where the command was killed."""
+def test_a_worker_that_is_stopped_while_it_starts_trains_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that a pruned trial stops, and one whose input ends, as where the command was killed.
+
+    A file of the working folder that has the name of a module of Python is not imported.
+    """
+    (tmp_path / "types.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
     recipe = tiny(BARE | {"train.epochs": 1000, "train.threads": 1})
     stopped, left = Process(), Process()
     for name, process in (("stopped", stopped), ("left", left)):

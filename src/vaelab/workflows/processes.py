@@ -44,7 +44,7 @@ class Process:
 
     def __init__(self) -> None:
         self.pipe, there = Pipe()
-        with _without_script(), _ignored(signal.SIGINT):
+        with _without_script(), _without_folder(), _ignored(signal.SIGINT):
             self.process = get_context("spawn").Process(
                 target=_serve, args=(there, replaces_lines())
             )
@@ -218,6 +218,20 @@ def _without_script() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = script
+
+
+@contextmanager
+def _without_folder() -> Iterator[None]:
+    """Inside, new processes do not take modules of the working folder for those of Python."""
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 @contextmanager
