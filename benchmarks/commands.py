@@ -36,7 +36,7 @@ def trained(folder: Path, threads: int) -> dict[str, float]:
     """Train mlp-20d by the command line; the seconds of all, and of its epochs."""
     settings = ("--train.device", "cpu", "--train.threads", str(threads), "--overwrite", "--quiet")
     whole = seconds("-m", "vaelab", "train", "mlp-20d", "--out", folder, *settings)
-    epochs = sum(time["seconds"] for time in vaelab.load(folder).times)
+    epochs = sum(epoch["seconds"] for epoch in vaelab.load(folder).times)
     return {
         "seconds": round(whole, 2),
         "epochs": round(epochs, 2),
@@ -62,13 +62,13 @@ def short(run: Path, out: Path, repeats: int) -> dict[str, Any]:
     rounds = [
         {name: seconds(*words) for name, (words, _) in commands.items()} for _ in range(repeats)
     ]
-    found: dict[str, Any] = {}
+    medians: dict[str, Any] = {}
     for name, (_, bound) in commands.items():
-        found[name] = {"seconds": round(statistics.median(one[name] for one in rounds), 3)}
+        medians[name] = {"seconds": round(statistics.median(one[name] for one in rounds), 3)}
         if bound:
             ratio = statistics.median(one[name] / one[bound] for one in rounds)
-            found[name] |= {"bound": bound, "ratio": round(ratio, 2)}
-    return found
+            medians[name] |= {"bound": bound, "ratio": round(ratio, 2)}
+    return medians
 
 
 def main() -> None:
@@ -84,11 +84,11 @@ def main() -> None:
         commands = short(run, Path(scratch), arguments.repeats)
     machine = {"processor": devices.processor(), "threads": arguments.threads}
     ratio = statistics.median(training["ratio"] for training in trainings)
-    found = {
+    result = {
         **machine, "train mlp-20d": {"ratio": ratio, "trainings": trainings}, "commands": commands
     }  # fmt: skip
-    arguments.out.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found, indent=2))
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from process_memory import own
 
 RESULTS = Path(__file__).parent / "results" / "memory.json"
 ROWS = 1_000_000
@@ -90,31 +91,25 @@ SETTINGS = {
 
 def child(name: str, source: str) -> None:
     """Train on a case, and print the peaks of its stages in MiB."""
-    import pandas  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
+    import pandas  # noqa: F401  # is no part of the peak
+    import pyarrow.parquet  # noqa: F401  # as above
 
     import vaelab
     from vaelab.workflows import train
 
-    before = peak()
+    before = own("VmHWM")
     stages = {"imports": before}
 
     class Loaded(train.Job):
         def __init__(self, *given: Any) -> None:
             super().__init__(*given)
-            stages["loaded"] = peak() - before
+            stages["loaded"] = own("VmHWM") - before
 
-    train.Job = Loaded  # type: ignore[misc]
+    train.Job = Loaded  # type: ignore[misc]  # for this process
     settings = SETTINGS | CASES[name].settings | {"data.source": source}
     recipe = vaelab.recipe(CASES[name].recipe, settings)
     vaelab.train(recipe, Path(source).with_suffix(".run"), quiet=True)
-    print(json.dumps(stages | {"trained": peak() - before}))
-
-
-def peak() -> float:
-    """Return the greatest resident memory so far, in MiB; getrusage counts the parent's, too."""
-    status = Path("/proc/self/status").read_text("ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    print(json.dumps(stages | {"trained": own("VmHWM") - before}))
 
 
 def main() -> None:

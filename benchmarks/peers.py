@@ -127,7 +127,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
             contest.close()
     return {
         "what": "vaelab and other programs that train 784-400-20 on MNIST, in turns",
-        "contestants": contest.found,
+        "contestants": contest.facts,
         "left_out": contest.left_out,
         "target": TARGET,
         "images": len(arrays["x"]),

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from process_memory import own
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
 SIZES = 10_000, 100_000, 1_000_000
@@ -82,18 +83,18 @@ def child(pack: str, memory: bool, workers: int) -> None:
     torch.set_num_threads(1)
     settings = {"data.source": pack, "data.workers": workers, "train.epochs": 1000}
     recipe = vaelab.recipe("mlp-20d", settings)
-    before, stop = anonymous(), threading.Event()
+    before, stop = own("RssAnon"), threading.Event()
     peaks = [before]
 
     def watch() -> None:
         while not stop.wait(0.02):
-            peaks[0] = max(peaks[0], anonymous())
+            peaks[0] = max(peaks[0], own("RssAnon"))
 
     threading.Thread(target=watch, daemon=True).start()
-    found = load(recipe.data)
-    x = found.train.x[:] if memory else found.train.x
-    images = Batches(x, found.levels, recipe.data, torch.device("cpu"))
-    step = vaelab.Step(build(recipe.model, found.shape, found.levels), recipe.objective)
+    data = load(recipe.data)
+    x = data.train.x[:] if memory else data.train.x
+    images = Batches(x, data.levels, recipe.data, torch.device("cpu"))
+    step = vaelab.Step(build(recipe.model, data.shape, data.levels), recipe.objective)
     steps, wanted = 0, TRAINED // recipe.train.batch
     begun = 0.0
 
@@ -114,12 +115,6 @@ def child(pack: str, memory: bool, workers: int) -> None:
     stop.set()
     each = seconds / wanted / recipe.train.batch
     print(json.dumps({"microseconds": each * 1e6, "anonymous_mib": peaks[0] - before}))
-
-
-def anonymous() -> float:
-    """Return the anonymous memory of this process in MiB."""
-    status = Path("/proc/self/status").read_text("ascii")
-    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
 
 @contextmanager
@@ -145,33 +140,34 @@ def measure(
         command + ["--memory"] * memory,
         check=True, capture_output=True, text=True, preexec_fn=enter,
     )  # fmt: skip
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
-def summary(found: list[dict[str, float]]) -> dict[str, float]:
-    return {key: round(statistics.median(one[key] for one in found), 2) for key in found[0]}
+def summary(runs: list[dict[str, float]]) -> dict[str, float]:
+    return {key: round(statistics.median(one[key] for one in runs), 2) for key in runs[0]}
 
 
 def sizes(folder: Path) -> dict[str, Any]:
     """Measure packs of several sizes, in turn."""
     packs = {images: generate(folder, images) for images in SIZES}
-    found: dict[int, list[Any]] = {images: [] for images in SIZES}
+    measured: dict[int, list[Any]] = {images: [] for images in SIZES}
     for _ in range(REPEATS):
         for images, pack in packs.items():
-            found[images].append(measure(pack))
-            print(images, found[images][-1], flush=True)
-    least = [[one["microseconds"] for one in found[SIZES[0]]]]
+            measured[images].append(measure(pack))
+            print(images, measured[images][-1], flush=True)
+    smallest = measured[SIZES[0]]
     ratios = {
         str(images): round(
             statistics.median(
-                one["microseconds"] / first for one, first in zip(several, least[0], strict=True)
+                one["microseconds"] / first["microseconds"]
+                for one, first in zip(several, smallest, strict=True)
             ),
             3,
         )
-        for images, several in found.items()
+        for images, several in measured.items()
     }
-    rows = {str(images): summary(several) for images, several in found.items()}
+    rows = {str(images): summary(several) for images, several in measured.items()}
     return {"images": rows, "time_per_image_to_the_smallest": ratios}
 
 
@@ -185,17 +181,17 @@ def large(folder: Path) -> dict[str, Any]:
         "from the pack, half of its memory, 2 threads ahead": {"workers": 2},
         "from the pack, half of its memory, none ahead": {"workers": 0},
     }
-    found: dict[str, list[Any]] = {name: [] for name in ways}
+    measured: dict[str, list[Any]] = {name: [] for name in ways}
     for _ in range(REPEATS):
         for name, way in ways.items():
             if "memory" in way:
-                found[name].append(measure(pack, **way))
+                measured[name].append(measure(pack, **way))
             else:
                 forget(pack)
                 with limited(size // 2) as group:
-                    found[name].append(measure(pack, **way, group=group))
-            print(name, found[name][-1], flush=True)
-    first, *others = found.values()
+                    measured[name].append(measure(pack, **way, group=group))
+            print(name, measured[name][-1], flush=True)
+    first, *others = measured.values()
     throughput = [
         round(
             statistics.median(
@@ -209,9 +205,9 @@ def large(folder: Path) -> dict[str, Any]:
         "pack_mib": round(size / MIB, 1),
         "limit_mib": round(size / 2 / MIB, 1),
         "disk": disk(pack),
-        "ways": {name: summary(several) for name, several in found.items()},
-        "runs": {name: len(several) for name, several in found.items()},
-        "throughput_to_memory": dict(zip([*found][1:], throughput, strict=True)),
+        "ways": {name: summary(several) for name, several in measured.items()},
+        "runs": {name: len(several) for name, several in measured.items()},
+        "throughput_to_memory": dict(zip([*measured][1:], throughput, strict=True)),
     }
 
 
@@ -240,17 +236,17 @@ def main() -> None:
         return
     from vaelab import devices
 
-    found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-    found["processor"] = devices.processor()
+    result = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    result["processor"] = devices.processor()
     for name, work in {"sizes": sizes, "limited": large}.items():
         if arguments.what in (None, name):
             folder = Path(tempfile.mkdtemp(dir=os.environ.get("TMPDIR", "/var/tmp")))
             try:
-                found[name] = work(folder)
+                result[name] = work(folder)
             finally:
                 shutil.rmtree(folder)
-            RESULTS.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-            print(json.dumps(found[name], indent=2))
+            RESULTS.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+            print(json.dumps(result[name], indent=2))
 
 
 if __name__ == "__main__":

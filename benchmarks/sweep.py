@@ -37,7 +37,7 @@ def seconds(commands: list[list[str]]) -> float:
 def pair(recipe: str, seeds: int, epochs: int, threads: int, first: str) -> dict[str, float]:
     """The seconds of a sweep and of single runs, the `first` of them first."""
     settings = [f"--train.epochs={epochs}"]
-    found = {}
+    taken = {}
     with tempfile.TemporaryDirectory() as folder:
         ways = {
             "sweep": [["sweep", recipe, "--seeds", str(seeds), "--out", f"{folder}/s", *settings]],
@@ -50,8 +50,8 @@ def pair(recipe: str, seeds: int, epochs: int, threads: int, first: str) -> dict
             ],
         }
         for name in (first, *(ways.keys() - {first})):
-            found[name] = round(seconds(ways[name]), 2)
-    return found | {"ratio": round(found["sweep"] / found["single"], 3)}
+            taken[name] = round(seconds(ways[name]), 2)
+    return taken | {"ratio": round(taken["sweep"] / taken["single"], 3)}
 
 
 def main() -> None:

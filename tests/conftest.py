@@ -50,12 +50,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
-def pytest_collection_finish() -> None:
-    """Keep what the modules made out of the collections of garbage, one of which every training
-    begins with: to look through all of it takes longer than a small training.
+_known = {"modules": 0}
+
+
+def pytest_runtest_logstart() -> None:
+    """Keep what modules made out of the collections of garbage, one of which every training begins
+    with: to look through all of it takes a quarter of a small training.
     """
-    gc.collect()
-    gc.freeze()
+    if len(sys.modules) > _known["modules"]:  # the test before this one imported something
+        gc.collect()
+        gc.freeze()
+        _known["modules"] = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)
@@ -166,16 +171,20 @@ def state(folder: Path) -> dict[str, Any]:
     return found | facts | {"epoch": len(facts["history"])}
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def hurry(patch: pytest.MonkeyPatch) -> None:
     """Train without pictures, report, and checking how busy the machine is.
 
     For tests that are about neither.
     """
-    monkeypatch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
-    monkeypatch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
-    monkeypatch.setattr("vaelab.workflows.train.write_finished", lambda *_: None)
-    monkeypatch.setattr("vaelab.devices._idle_cores", lambda: float(os.cpu_count() or 1))
+    patch.setattr("vaelab.plots.gallery.plot", lambda *_: None)
+    patch.setattr("vaelab.plots.gallery.snapshot", lambda *_: None)
+    patch.setattr("vaelab.workflows.train.write_finished", lambda *_: None)
+    patch.setattr("vaelab.devices._idle_cores", lambda: float(os.cpu_count() or 1))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 @pytest.fixture(scope="session")

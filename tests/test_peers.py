@@ -63,7 +63,7 @@ def weights(vae: nn.Module, names: dict[str, tuple[str, slice]]) -> dict[str, Te
 def test_all_train_the_same_network_on_the_same_loss(
     contestants: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lean = importlib.import_module("contestants.lean").LeanVAE()
+    lean = importlib.import_module("contestants.lean").linear_vae()
     conventional = importlib.import_module("conventional").Conventional
     torch.manual_seed(0)
     x = torch.rand(7, 28, 28)
@@ -125,13 +125,22 @@ def test_a_contestant_that_fails_is_left_out_with_its_reason(
     finally:
         contest.close()
     assert contest.left_out == {"weak": "its process ended: RuntimeError: the loss is too low"}
-    found = contest.found["vaelab"]
+    found = contest.facts["vaelab"]
     assert found["test_losses"] == [104.0, 103.5, 103.0]  # one more than TARGET asks for
     assert found["target"]["epochs"] == 2
     assert found["nll"]["value"] == 90.0
     facts = {"target": 103.89, "processor": "P", "threads": 1, "date": "D", "images": 3}
-    text = table.table({"contestants": contest.found, "left_out": contest.left_out, **facts})
+    text = table.table({"contestants": contest.facts, "left_out": contest.left_out, **facts})
     assert "weak (its process ended: RuntimeError: the loss is too low)" in text
+
+
+def test_without_vaelab_there_is_nothing_to_compare_with(
+    contestants: ModuleType, tmp_path: Path
+) -> None:
+    rows = {"vaelab": importlib.import_module("contestants.process").Row("none", "absent:Absent")}
+    contest = contestants.Contest(rows, tmp_path, tmp_path, 1)
+    with pytest.raises(SystemExit, match=r"^vaelab itself cannot take part, .*'absent'"):
+        contest.memory()
 
 
 def test_an_environment_that_cannot_be_made_is_a_reason(

@@ -31,25 +31,27 @@ class Contest:
         self, rows: Mapping[str, Row], folder: Path, environments: Path, threads: int
     ) -> None:
         self.rows, self.folder, self.threads = rows, folder, threads
-        self.found: dict[str, dict[str, Any]] = {name: {"about": rows[name].about} for name in rows}
+        self.facts: dict[str, dict[str, Any]] = {name: {"about": rows[name].about} for name in rows}
         self.left_out: dict[str, str] = {}
         self.processes: dict[str, Process] = {}
         self.pythons = self._each(rows, lambda name: python_of(rows[name], environments))
 
     def _each(self, names: Iterable[str], measure: Callable[[str], T]) -> dict[str, T]:
         """What a measurement returns for each of these; who fails is left out from now on."""
-        found = {}
-        for name in [name for name in names if name in self.found]:
+        measured = {}
+        for name in [name for name in names if name in self.facts]:
             try:
-                found[name] = measure(name)
+                measured[name] = measure(name)
             except Unavailable as reason:
                 self.leave_out(name, str(reason))
-        return found
+        return measured
 
     def leave_out(self, name: str, reason: str) -> None:
+        if name == REFERENCE:
+            raise SystemExit(f"{name} itself cannot take part, by which all is divided: {reason}")
         print(f"{name} is left out: {reason}", flush=True)
         self.left_out[name] = reason
-        self.found.pop(name)
+        self.facts.pop(name)
         if name in self.processes:
             self.processes.pop(name).close()
 
@@ -65,11 +67,14 @@ class Contest:
                 with process.watched() as mib:
                     process("build")
                     process("epoch")
-                self.found[name]["versions"] = process("versions")[1]
+                self.facts[name]["versions"] = process("versions")[1]
             finally:
                 process.close()
             if self.rows[name].trains and mib[0]:  # it is 0 where it cannot be measured
-                self.found[name]["memory_mib"] = {"before": round(mib[0]), "most": round(max(mib))}
+                self.facts[name]["memory_mib"] = {
+                    "before": round(mib[0]),
+                    "most": round(max(mib)),
+                }
             print(f"memory, {name}: {mib[0]:.0f} MiB, at most {max(mib):.0f} MiB", flush=True)
 
         self._each(self.rows, most)
@@ -101,16 +106,16 @@ class Contest:
             names = [name for name in self.rows if more.get(name)]
             if any(self.rows[name].trains for name in names):  # the floor goes on as long
                 more = self._each(_in_turn(number, names), epoch)
-        for name, found in self.found.items():
+        for name, numbers in self.facts.items():
             row, ours = self.rows[name], seconds[REFERENCE][1:]
             comparable = not row.scheduled and name != REFERENCE
             counted = seconds[name][1:] or seconds[name]
-            found["epoch"] = summary(counted, ours if comparable else [])
-            found["epoch"]["seconds"] = seconds[name]
+            numbers["epoch"] = summary(counted, ours if comparable else [])
+            numbers["epoch"]["seconds"] = seconds[name]
             if row.trains:
-                found |= {"test_losses": losses[name]} | reached(seconds[name], losses[name])
+                numbers |= {"test_losses": losses[name]} | reached(seconds[name], losses[name])
             else:
-                found["ways"] = self.processes[name]("chosen")[1]
+                numbers["ways"] = self.processes[name]("chosen")[1]
 
     def likelihood(self, images: int, times: int) -> None:
         """The log-likelihood of the first test images, in milliseconds an image."""
@@ -143,14 +148,14 @@ class Contest:
     ) -> None:
         """Measure in turns, `times` after one that is not counted."""
         rounds = [self._each(_in_turn(number, names), measure) for number in range(times + 1)][1:]
-        for name in [name for name in names if name in self.found]:
-            values = [found[name][0] for found in rounds]
-            ours = [found[REFERENCE][0] for found in rounds if REFERENCE in found]
-            found = summary(values, [] if name == REFERENCE else ours)
+        for name in [name for name in names if name in self.facts]:
+            values = [one[name][0] for one in rounds]
+            ours = [one[REFERENCE][0] for one in rounds if REFERENCE in one]
+            numbers = summary(values, [] if name == REFERENCE else ours)
             if rounds[-1][name][1] is not None:
-                found["value"] = round(rounds[-1][name][1], 3)
-            self.found[name][what] = found
-            print(f"{what}, {name}: {found}", flush=True)
+                numbers["value"] = round(rounds[-1][name][1], 3)
+            self.facts[name][what] = numbers
+            print(f"{what}, {name}: {numbers}", flush=True)
 
     def commands(self, epochs: int) -> None:
         """A whole training with its test passes, once: from the start of its process to its end."""
@@ -177,8 +182,8 @@ class Contest:
         names = [name for name in self.rows if self.rows[name].trains]
         for name, seconds in self._each(names, whole).items():
             scheduled = self.rows[name].scheduled
-            count = len(self.found[name]["test_losses"]) if scheduled else epochs
-            self.found[name]["command"] = {"epochs": count, "seconds": round(seconds, 2)}
+            count = len(self.facts[name]["test_losses"]) if scheduled else epochs
+            self.facts[name]["command"] = {"epochs": count, "seconds": round(seconds, 2)}
             print(f"whole command, {name}: {seconds:.1f} s", flush=True)
 
     def close(self) -> None:

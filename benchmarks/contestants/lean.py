@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 
 class LeanVAE(nn.Module):
-    def __init__(self) -> None:
+    """A VAE of these networks: images -> means and logarithms of variances, codes -> logits."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 40))
-        self.decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784))
+        self.encoder, self.decoder = encoder, decoder
 
     def loss(self, x: Tensor) -> Tensor:
-        """BCE + KL of images x (B, 784), in nats per image."""
+        """BCE + KL of images x (B, ...), in nats per image."""
         mean, log_variance = self.encoder(x).chunk(2, 1)
         z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
         bce = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
@@ -26,23 +27,35 @@ class LeanVAE(nn.Module):
         return (bce + kl) / len(x)
 
 
+def linear_vae() -> LeanVAE:
+    return LeanVAE(
+        nn.Sequential(nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 40)),
+        nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784)),
+    )
+
+
+def train(model: LeanVAE, optimizer: torch.optim.Optimizer, images: Tensor, batch: int) -> None:
+    """An epoch."""
+    for index in torch.randperm(len(images)).split(batch):
+        loss = model.loss(images[index])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
 class Loop(Contestant):
     packages = ("torch",)
 
     def build(self) -> None:
         torch.manual_seed(SEED)
-        self.model = LeanVAE()
+        self.model = linear_vae()
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=RATE, fused=True)
         self.images, self.test = (
             torch.from_numpy(x).view(-1, 784).float().div_(255) for x in (self.x, self.x_test)
         )
 
     def epoch(self) -> bool:
-        for index in torch.randperm(len(self.images)).split(BATCH):
-            loss = self.model.loss(self.images[index])
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
+        train(self.model, self.optimizer, self.images, BATCH)
         return True
 
     @torch.no_grad()

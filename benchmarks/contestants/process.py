@@ -1,4 +1,8 @@
-"""The driver's side of a contestant: its environment, its process, and that process's memory."""
+"""The driver's side of a contestant: its environment, its process, and that process's memory.
+
+Lines of JSON on standard streams are all that both sides share: the environments of the peers have
+neither vaelab, whose `workflows.processes` start trainings, nor its version of Python.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from process_memory import of_tree
 
 from vaelab import devices
 
@@ -111,15 +117,19 @@ class Process:
             cwd=folder,
             env=variables_of(row, threads),
         )
-        self._answer()
+        try:
+            self._answer()
+        except Unavailable:
+            self.close()
+            raise
 
     def __call__(self, do: str, **given: Any) -> tuple[float, Any]:
         """The seconds of a method of the worker, and what it returns."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # `_answer` says why
             self.process.stdin.write(json.dumps({"do": do, **given}) + "\n")
-        found = self._answer()
-        return found["seconds"], found["value"]
+        answer = self._answer()
+        return answer["seconds"], answer["value"]
 
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -152,42 +162,19 @@ class Process:
 
         The list holds MiB of anonymous memory, a page that several processes share counted once.
         """
-        found, over = [memory(self.process.pid)], threading.Event()
+        mib, over = [of_tree(self.process.pid)], threading.Event()
 
         def watch() -> None:
             while not over.wait(INTERVAL):
-                found.append(memory(self.process.pid))
+                mib.append(of_tree(self.process.pid))
 
         thread = threading.Thread(target=watch)
         thread.start()
         try:
-            yield found
+            yield mib
         finally:
             over.set()
             thread.join()
-
-
-def memory(pid: int) -> float:
-    """MiB of anonymous memory of a process and its descendants (Linux; elsewhere 0)."""
-    total = 0.0
-    for one in [pid, *_descendants(pid)]:
-        try:
-            text = Path(f"/proc/{one}/smaps_rollup").read_text("ascii")
-        except OSError:  # it has ended
-            continue
-        total += int(text.partition("Pss_Anon:")[2].split()[0]) / 1024
-    return total
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = [int(word) for word in path.read_text("ascii").split()]
-        except OSError:
-            continue
-        for child in children:
-            yield child
-            yield from _descendants(child)
 
 
 def timed(command: Sequence[str], variables: Mapping[str, str], folder: Path) -> float:

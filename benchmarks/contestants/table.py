@@ -17,9 +17,9 @@ HEADS = (
 
 def summary(values: Sequence[float], ours: Sequence[float] = ()) -> dict[str, Any]:
     """The median and the range of seconds, and of their ratios to vaelab's in the same rounds."""
-    found = _summary("", values)
+    numbers = _summary("", values)
     pairs = [theirs / own for theirs, own in zip(values, ours, strict=False)]
-    return found | (_summary("ratio_", pairs) if pairs else {})
+    return numbers | (_summary("ratio_", pairs) if pairs else {})
 
 
 def _summary(prefix: str, values: Sequence[float]) -> dict[str, Any]:
@@ -53,24 +53,24 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(found: dict[str, Any]) -> list[str]:
-    epoch, nothing = found["epoch"], "–"
+def _cells(row: dict[str, Any]) -> list[str]:
+    epoch, nothing = row["epoch"], "–"
     seconds = f"{epoch['median']:.2f}"
     if "ratio_median" in epoch:
         least, most = epoch["ratio_range"]
         seconds += f", {epoch['ratio_median']:.2f} times ({least:.2f} to {most:.2f})"
     reached = nothing
-    if losses := found.get("test_losses"):
+    if losses := row.get("test_losses"):
         reached = f"not in {_epochs(len(losses))} ({losses[-1]:.2f})"
-        if target := found.get("target"):
+        if target := row.get("target"):
             reached = f"{target['seconds']:.1f} ({_epochs(target['epochs'])})"
-    memory, command = found.get("memory_mib"), found.get("command")
+    memory, command = row.get("memory_mib"), row.get("command")
     return [
         seconds,
         reached,
         f"{memory['most']}" if memory else nothing,
-        f"{found['import']['median']:.2f}" if "import" in found else nothing,
-        f"{found['nll']['median']:.1f}" if "nll" in found else nothing,
+        f"{row['import']['median']:.2f}" if "import" in row else nothing,
+        f"{row['nll']['median']:.1f}" if "nll" in row else nothing,
         f"{command['seconds']:.0f} ({_epochs(command['epochs'])})" if command else nothing,
     ]
 
@@ -92,4 +92,4 @@ def put(text: str, page: Path) -> None:
     marked, before = re.compile(f"({BEGIN}).*?(?={END})", re.DOTALL), page.read_text("utf-8")
     if not marked.search(before):
         raise SystemExit(f"{page}: has no place for the table; add the lines {BEGIN}{END}")
-    page.write_text(marked.sub(lambda found: found[1] + text, before), "utf-8")
+    page.write_text(marked.sub(lambda marks: marks[1] + text, before), "utf-8")

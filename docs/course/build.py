@@ -25,6 +25,7 @@ import html
 import io
 import os
 import re
+import resource
 import shutil
 import sys
 import tempfile
@@ -52,6 +53,7 @@ KERNEL = {
     "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
 }
 LIMIT = 120  # seconds, of one cell
+SECONDS = 60  # of a core, for a lesson
 WIDTH = 1000  # pixels of a picture, at most
 
 
@@ -124,8 +126,9 @@ def execute(made: NotebookNode) -> None:
     """Run a notebook in an empty folder, and keep what every run of it gives again.
 
     Raises:
-        CourseError: A cell prints to stderr, as warnings do.
+        CourseError: A cell prints to stderr, as warnings do; or the lesson computes too long.
     """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             made, timeout=LIMIT, record_timing=False, coalesce_streams=True,
@@ -133,6 +136,9 @@ def execute(made: NotebookNode) -> None:
             resources={"metadata": {"path": folder}},
         )  # fmt: skip
         client.execute(env=os.environ | {"OMP_NUM_THREADS": "1"})
+    seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+    if seconds > SECONDS:
+        raise CourseError(f"it computes for {seconds:.0f} s of a core; README.md says a minute")
     made.metadata = nbformat.from_dict(KERNEL)
     for cell in made.cells:
         if cell.cell_type == "code":

@@ -50,6 +50,20 @@ def place() -> Place | None:
     return None
 
 
+def alone(what: str) -> None:
+    """Refuse what each of the processes of a launcher would do once more.
+
+    Raises:
+        UserError: torchrun or SLURM started several processes.
+    """
+    if where := place():
+        without = "torchrun" if where.launcher == "torchrun" else "srun, or with --ntasks 1"
+        raise UserError(
+            f"{what}: {where.launcher} started {where.world} processes, and each would do all of "
+            f"it; start it without {without}"
+        )
+
+
 def _first(nodes: str) -> str:
     """The first machine of a list of SLURM.
 

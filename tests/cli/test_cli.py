@@ -22,6 +22,7 @@ from conftest import (
     Command,
     contents,
     flags,
+    least,
     outcome,
     script,
     tiny,
@@ -31,7 +32,7 @@ from PIL import Image
 
 import vaelab
 from vaelab.cli.arguments import split_settings
-from vaelab.cli.main import main
+from vaelab.cli.main import COMMANDS, main
 from vaelab.data import mnist
 from vaelab.data.dataset import Arrays
 from vaelab.recipes import Data
@@ -46,6 +47,25 @@ def said(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     out, err = capsys.readouterr()
     assert err == ""
     return out
+
+
+# --- in one process of several ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"train"}))
+def test_a_command_that_several_processes_would_repeat_is_refused(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "1")
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    assert main(least(command)) == 2
+    assert capsys.readouterr().err == (
+        f"vaelab: {command}: torchrun started 2 processes, and each would do all of it; start it "
+        "without torchrun\n"
+    )
 
 
 # --- help and lists -------------------------------------------------------------------------------

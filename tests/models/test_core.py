@@ -395,7 +395,7 @@ def test_a_verb_refuses_a_model_in_training_mode_with_a_remedy_that_works(verb: 
 def test_the_mode_is_restored_after_an_error_too() -> None:
     vae = model().train()
     vae.encoder.eval()
-    with contextlib.suppress(KeyError), parts.evaluating(vae):
+    with contextlib.suppress(KeyError), parts.evaluating(vae):  # the error below
         assert not any(module.training for module in vae.modules())
         raise KeyError
     assert vae.decoder.training
@@ -585,7 +585,7 @@ def test_seeded_restores_the_global_state_also_after_an_error() -> None:
     with seeded(1, "noise"):
         first = torch.rand(4)
     assert torch.equal(torch.get_rng_state(), state)
-    with contextlib.suppress(KeyError), seeded(1, "noise"):
+    with contextlib.suppress(KeyError), seeded(1, "noise"):  # the error below
         assert torch.equal(torch.rand(4), first)
         raise KeyError
     assert torch.equal(torch.get_rng_state(), state)

@@ -401,7 +401,7 @@ def test_the_lock_goes_with_a_killed_process(many: Path, start: Start, tmp_path:
     refused(lambda: locked(folder).__enter__(), "another process")
     assert first.kill().code == -signal.SIGKILL
     with locked(folder):
-        pass
+        pass  # nobody holds it any more
 
 
 # --- disks that are full, places that cannot be written -------------------------------------------

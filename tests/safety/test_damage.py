@@ -172,12 +172,12 @@ def test_a_first_epoch_interrupted_twice_leaves_nothing_that_is_called_damaged(
     def killed(*_: object, **__: object) -> None:
         raise SystemExit
 
-    monkeypatch.setattr("vaelab.workflows.train.carry_out", killed)
+    monkeypatch.setattr("vaelab.workflows.train.complete", killed)
     with pytest.raises(SystemExit):
         vaelab.resume(folder, quiet=True)
     assert not (folder / "metrics.jsonl").exists()
     with pytest.raises(UserError, match=r"metrics\.jsonl: is missing"):
-        vaelab.load(folder).history  # noqa: B018
+        vaelab.load(folder).history  # noqa: B018  # reading it is what is tested
 
 
 def test_the_model_of_an_edited_file_is_not_taken_for_a_damaged_one(
@@ -194,7 +194,7 @@ def test_the_model_of_an_edited_file_is_not_taken_for_a_damaged_one(
     run = vaelab.train(recipe, tmp_path / "run", quiet=True)
     path.write_text(text.replace("SIZE", "30"))
     with pytest.raises(UserError, match=r"does not fit .* or the Python files it names"):
-        vaelab.load(run.folder).vae  # noqa: B018
+        vaelab.load(run.folder).vae  # noqa: B018  # reading it is what is tested
 
 
 # ---------------------------------------------------------------- names in messages

@@ -16,31 +16,37 @@ from vaelab.workflows.launch import launch
 
 
 @pytest.fixture(scope="module")
-def found() -> Any:
+def together() -> Any:
     """What two processes found (one start for all tests of the file)."""
     return launch(two_ranks.everything, (), {}, Train(devices=2, batch=2))
 
 
-def test_the_gradient_of_every_row_is_that_of_one_process(found: dict[str, Any]) -> None:
+def test_nobody_can_take_the_port_at_which_the_ranks_meet(
+    together: dict[str, Any],
+) -> None:
+    assert together["port"]
+
+
+def test_the_gradient_of_every_row_is_that_of_one_process(together: dict[str, Any]) -> None:
     """In float64; the code book of a quantiser is updated in float32."""
-    deviations = found["gradients"]
+    deviations = together["gradients"]
     assert deviations.keys() == table.ROWS.keys() | two_ranks.OTHERS.keys()
     for name, deviation in deviations.items():
         assert deviation < (1e-7 if name == "vq-vae" else 1e-13), name
 
 
 @pytest.mark.parametrize("variant", ["ae", "vae"])
-def test_the_loss_curve_is_that_of_one_process(found: dict[str, Any], variant: str) -> None:
+def test_the_loss_curve_is_that_of_one_process(together: dict[str, Any], variant: str) -> None:
     """An autoencoder has no noise; a VAE has that of each rank's stream. The last batch of an epoch
     is smaller, and its parts differ in size."""
-    losses, expected = found["curves"][variant]
+    losses, expected = together["curves"][variant]
     assert len(losses) == len(expected) == 50
     assert losses == pytest.approx(expected, rel=1e-4)
     assert losses[:5] == pytest.approx(expected[:5], rel=1e-6)
 
 
-def test_an_epoch_goes_on_bit_for_bit_in_as_many_processes(found: dict[str, Any]) -> None:
-    resumed = found["resumed"]
+def test_an_epoch_goes_on_bit_for_bit_in_as_many_processes(together: dict[str, Any]) -> None:
+    resumed = together["resumed"]
     assert resumed["step"] > 0
     assert resumed["equal"]
     assert resumed["apart"] == 0
@@ -50,13 +56,13 @@ def test_an_epoch_goes_on_bit_for_bit_in_as_many_processes(found: dict[str, Any]
     ]
 
 
-def test_held_out_images_have_the_numbers_of_one_process(found: dict[str, Any]) -> None:
-    measured, expected = found["resumed"]["validation"]
+def test_held_out_images_have_the_numbers_of_one_process(together: dict[str, Any]) -> None:
+    measured, expected = together["resumed"]["validation"]
     assert measured == expected
 
 
-def test_a_rank_without_an_image_counts_for_nothing(found: dict[str, Any]) -> None:
-    assert found["tiny"] < 1e-6
+def test_a_rank_without_an_image_counts_for_nothing(together: dict[str, Any]) -> None:
+    assert together["tiny"] < 1e-6
 
 
 # ---------------------------------------------------------------- one process

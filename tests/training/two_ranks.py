@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import errno
+import os
+import socket
 from collections.abc import Callable
 from itertools import count, islice
 from typing import Any
@@ -44,25 +47,25 @@ class Known(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Tensor:
-        found: Tensor = func(*args, **(kwargs or {}))
-        if torch.Tag.nondeterministic_seeded not in func.tags or isinstance(found, tuple):
-            return found  # a tuple: attention without dropout
+        drawn: Tensor = func(*args, **(kwargs or {}))
+        if torch.Tag.nondeterministic_seeded not in func.tags or isinstance(drawn, tuple):
+            return drawn  # a tuple: attention without dropout
         call, name = next(self.calls), func.overloadpacket.__name__
-        axis = 1 if found.dim() > 2 else 0
-        rows = torch.arange(found.shape[axis]) + self.first
-        if found.dim() == 1:  # of a rejection: the rows that are left
+        axis = 1 if drawn.dim() > 2 else 0
+        rows = torch.arange(drawn.shape[axis]) + self.first
+        if drawn.dim() == 1:  # of a rejection: the rows that are left
             rows = torch.zeros_like(rows)
-        rest = torch.arange(found.numel() // max(1, len(rows))).view(
-            *[1 if i == axis else size for i, size in enumerate(found.shape)]
+        rest = torch.arange(drawn.numel() // max(1, len(rows))).view(
+            *[1 if i == axis else size for i, size in enumerate(drawn.shape)]
         )
-        place = rows.view(-1, *[1] * (found.dim() - axis - 1)) * 0.7548776662 + rest * 0.5698402910
-        uniform = ((place + call * 0.6180339887 + 0.31) % 1).clamp(1e-6, 1 - 1e-6).to(found)
+        place = rows.view(-1, *[1] * (drawn.dim() - axis - 1)) * 0.7548776662 + rest * 0.5698402910
+        uniform = ((place + call * 0.6180339887 + 0.31) % 1).clamp(1e-6, 1 - 1e-6).to(drawn)
         if name in ("randn", "randn_like", "normal_", "normal"):
             noise = torch.special.ndtri(uniform)
             if name == "normal":  # of means and deviations
                 noise = args[0] + args[1] * noise
-            return found.copy_(noise)
-        return found.copy_(uniform if "rand" in name or name == "uniform_" else -uniform.log())
+            return drawn.copy_(noise)
+        return drawn.copy_(uniform if "rand" in name or name == "uniform_" else -uniform.log())
 
 
 def small(changed: dict[str, Any]) -> Recipe:
@@ -101,7 +104,7 @@ def _deviation(recipe: Recipe) -> float:
     model, wrapped = ranks.fabric("cpu").setup(ranks.setup(step), optimiser)
     own = torch.optim.SGD(alone.parameters(), 1e-3)
     model.train()
-    found = 0.0
+    largest = 0.0
     for index in torch.arange(13).split([7, 6]):
         mine = ranks.part(index)
         ranks.begin(len(index))
@@ -122,8 +125,8 @@ def _deviation(recipe: Recipe) -> float:
         pairs += list(zip(step.buffers(), alone.buffers(), strict=True))
         for a, b in pairs:
             away = (a.double() - b.double()).norm() / b.double().norm().clamp(min=1)
-            found = max(found, away.item())
-    return found
+            largest = max(largest, away.item())
+    return largest
 
 
 # ---------------------------------------------------------------- curves
@@ -133,9 +136,9 @@ class Recorded(Step):
     """A step that notes the sum of the losses of its images, and how many they are."""
 
     def forward(self, x: Tensor, *given: Any) -> tuple[Tensor, Tensor]:
-        loss, found = super().forward(x, *given)
+        loss, measured = super().forward(x, *given)
         self.sums = [*getattr(self, "sums", []), [loss.item() * len(x), len(x)]]
-        return loss, found
+        return loss, measured
 
 
 def prepared(changed: dict[str, Any]) -> tuple[Recipe, Batches, Batches, Callable[[], Recorded]]:
@@ -185,7 +188,7 @@ def reference(step: Step, data: Batches, settings: Train, parts: int, steps: int
 
 def curves(steps: int = 50) -> dict[str, tuple[list[float], list[float]]]:
     """The losses of the first steps: of two processes, and of the reference."""
-    found = {}
+    losses_of = {}
     for variant, parts in (("ae", 1), ("vae", 2)):
         given = {"model.variant": variant, "train.epochs": 4, "train.schedule": "constant"}
         recipe, images, _, step = prepared(given)
@@ -193,8 +196,8 @@ def curves(steps: int = 50) -> dict[str, tuple[list[float], list[float]]]:
         list(epochs(together, images, recipe.train))
         sums = join().total_(torch.tensor(together.sums, dtype=torch.float64)[:steps])
         losses = (sums[:, 0] / sums[:, 1]).tolist()
-        found[variant] = losses, reference(step(), images, recipe.train, parts, steps)
-    return found
+        losses_of[variant] = losses, reference(step(), images, recipe.train, parts, steps)
+    return losses_of
 
 
 def _weights(step: nn.Module) -> Tensor:
@@ -250,8 +253,20 @@ def tiny_batches() -> float:
     return abs(loss - alone) / abs(alone)
 
 
+def port_is_held() -> bool:
+    """Whether nobody can take the port of the store, although no rank has connected to it."""
+    assert not torch.distributed.is_initialized()
+    with socket.socket() as other:
+        try:
+            other.bind((os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
 def everything() -> dict[str, Any]:
     return {
+        "port": port_is_held(),
         "gradients": gradients(),
         "curves": curves(),
         "resumed": resumed(),

@@ -24,6 +24,7 @@ from conftest import (
     Command,
     contents,
     flags,
+    hurry,
     outcome,
     script,
     state,
@@ -245,9 +246,13 @@ def test_ctrl_c_at_any_step_changes_nothing(
 STEPS = {key: EVERYTHING[key] for key in EVERYTHING if key != "train.epochs"} | {"train.batch": 64}
 
 
-@pytest.fixture
-def uninterrupted(quick: None, tmp_path: Path) -> Path:
-    return vaelab.train(tiny(STEPS), tmp_path / "uninterrupted", quiet=True).folder
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of STEPS that nothing interrupted. To look at only."""
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        return vaelab.train(tiny(STEPS), folder, quiet=True).folder
 
 
 def test_ctrl_c_at_the_very_last_step_finishes_the_run(
@@ -345,11 +350,19 @@ OVERFITS = {
 }
 
 
+@pytest.fixture(scope="module")
+def stopped_early(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of OVERFITS that nothing interrupted. To look at only."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        return vaelab.train(tiny(OVERFITS), folder, quiet=True).folder
+
+
 def test_early_stopping_stops_at_the_same_epoch_wherever_the_run_was_interrupted(
-    quick: None, crash_at: Callable[[int], None], tmp_path: Path
+    quick: None, stopped_early: Path, crash_at: Callable[[int], None], tmp_path: Path
 ) -> None:
-    crash_at(0)
-    ended = len(vaelab.train(tiny(OVERFITS), tmp_path / "whole", quiet=True).history)
+    ended = len(vaelab.load(stopped_early).history)
     assert 4 < ended < 40
     for epoch in (2, ended - 1, ended):
         folder = tmp_path / str(epoch)
@@ -358,22 +371,21 @@ def test_early_stopping_stops_at_the_same_epoch_wherever_the_run_was_interrupted
             vaelab.train(tiny(OVERFITS), folder, quiet=True)
         crash_at(0)
         vaelab.resume(folder, quiet=True)
-        assert outcome(folder) == outcome(tmp_path / "whole"), epoch
+        assert outcome(folder) == outcome(stopped_early), epoch
 
 
 def test_a_run_stopped_early_and_killed_before_its_pictures_trains_no_further(
-    quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick: None, stopped_early: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(*_: object) -> None:
         raise Crash
 
-    whole = vaelab.train(tiny(OVERFITS), tmp_path / "whole", quiet=True).folder
     with monkeypatch.context() as patch:
         patch.setattr(gallery, "plot", crash)
         with pytest.raises(Crash):
             vaelab.train(tiny(OVERFITS), tmp_path / "run", quiet=True)
     vaelab.resume(tmp_path / "run", quiet=True)
-    assert outcome(tmp_path / "run") == outcome(whole)
+    assert outcome(tmp_path / "run") == outcome(stopped_early)
 
 
 # ---------------------------------------------------------------- more epochs, and a finished run

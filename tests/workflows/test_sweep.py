@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from conftest import BARE, SMALL, Command, flags, outcome, tiny, wait_until
 
 import vaelab
 from vaelab.cli.main import main
-from vaelab.recipes import to_toml
 from vaelab.workflows.compare import _by_setting
-from vaelab.workflows.worker import Answer, Task
-from vaelab.workflows.workers import layout
+from vaelab.workflows.console import Console
+from vaelab.workflows.processes import Process, heard, packed
+from vaelab.workflows.worker import Task, work
+from vaelab.workflows.workers import Workers, layout
 
 OVER = {"objective.beta": [0.5, 2.0]}
 NAMES = ["beta-0.5-seed-7", "beta-0.5-seed-8", "beta-2-seed-7", "beta-2-seed-8"]
@@ -106,18 +104,48 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(
     assert outcome(alone.folder) == outcome(tmp_path / "out" / "seed-8")
 
 
-@pytest.mark.parametrize("stop", [b"", b"null\n"])
 def test_a_worker_that_is_stopped_while_it_starts_trains_nothing(
-    stop: bytes, tmp_path: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The end of its input, as where the command was killed, or a trial that is pruned."""
-    recipe = to_toml(tiny(BARE | {"train.epochs": 1000, "train.threads": 1}))
-    task = Task(str(tmp_path / "run"), recipe, overwrite=False, weights=0, code=())
-    words = [sys.executable, "-m", "vaelab.workflows.worker"]
-    given = msgspec.json.encode(task) + b"\n" + stop
-    done = subprocess.run(words, input=given, capture_output=True, timeout=120, check=True)
-    assert msgspec.json.decode(done.stdout, type=Answer).status == "interrupted"
-    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+    """One that a pruned trial stops, and one whose input ends, as where the command was killed.
+
+    A file of the working folder that has the name of a module of Python is not imported.
+    """
+    (tmp_path / "types.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    recipe = tiny(BARE | {"train.epochs": 1000, "train.threads": 1})
+    stopped, left = Process(), Process()
+    for name, process in (("stopped", stopped), ("left", left)):
+        process.call(packed(work, (Task(tmp_path / name, recipe, overwrite=False, weights=0),)))
+    stopped.stop()
+    left.end()
+    outcome = None
+    while not outcome:
+        heard([stopped], 30)
+        outcome = stopped.outcome()
+    assert outcome.kind == "interrupted"
+    for process in (stopped, left):
+        process.end()
+        process.process.join(30)
+        assert process.process.exitcode == 0
+    assert not [*tmp_path.glob("*/metrics.jsonl")]
+
+
+def test_a_worker_that_is_killed_fails_its_task_and_another_takes_its_place(
+    tmp_path: Path,
+) -> None:
+    with Workers(1, Console(quiet=True)) as workers:
+        for name in ("one", "two"):
+            workers.give(Task(tmp_path / name, tiny(BARE), overwrite=False, weights=0))
+            assert not workers.free
+            (worker,) = workers.every
+            worker.process.process.kill()
+            ((task, answer),) = workers.answers(30)
+            assert task.folder.name == name
+            assert answer.status == "failed"
+            assert answer.text.startswith("its process was killed by SIGKILL")
+            assert answer.text.endswith("with too little memory, lower --jobs")
+            assert workers.free
 
 
 @pytest.mark.parametrize(
@@ -166,7 +194,7 @@ def test_a_sweep_that_several_processes_begin_is_refused(
         monkeypatch.setenv(f"SLURM_STEP_{name}", value)
     for name in ("PROCID", "LOCALID"):
         monkeypatch.setenv(f"SLURM_{name}", "0")
-    with pytest.raises(vaelab.UserError, match="SLURM started 4 processes, and a sweep starts its"):
+    with pytest.raises(vaelab.UserError, match="sweep: SLURM started 4 processes, and each would"):
         vaelab.sweep(tiny(BARE), tmp_path / "out", over=OVER)
     assert not (tmp_path / "out").exists()
 

@@ -38,6 +38,7 @@ class Command(NamedTuple):
     keys: Mapping[str, str]  # the keys of its document, and what they hold
     settings: bool = False  # whether it takes --section.name VALUE
     sections: Sequence[str] = ()  # of these sections only; empty: of all
+    ranks: bool = False  # whether the processes of torchrun or SLURM share the work
     memory: str = "choose a smaller run"  # what helps where memory runs out
 
 

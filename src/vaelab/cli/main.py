@@ -24,6 +24,7 @@ from vaelab.cli import (
 from vaelab.cli.arguments import JSON, Command, Document, parse
 from vaelab.cli.wording import as_flags
 from vaelab.errors import UserError, nearest
+from vaelab.launchers import alone
 from vaelab.recipes import permit
 
 COMMANDS: dict[str, Command] = {
@@ -80,10 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _answer(words: Sequence[str]) -> None:
     if JSON.name not in words:
-        _carry_out(words)
+        _run(words)
         return
     with contextlib.redirect_stdout(sys.stderr):
-        document = _carry_out(words)
+        document = _run(words)
     output.emit(document)
 
 
@@ -96,7 +97,7 @@ def _failed(words: Sequence[str], text: str, code: int = 2) -> int:
     return code
 
 
-def _carry_out(words: Sequence[str]) -> Document:
+def _run(words: Sequence[str]) -> Document:
     name, *rest = [word for word in words if word != JSON.name] or ["--help"]
     if name in ("-h", "--help"):
         return _shown(help.overview(COMMANDS))
@@ -110,6 +111,8 @@ def _carry_out(words: Sequence[str]) -> Document:
     if {"-h", "--help", "--help-all"} & set(rest):
         return _shown(help.of_command(COMMANDS[name], complete="--help-all" in rest))
     arguments = parse(name, COMMANDS[name], rest)
+    if not COMMANDS[name].ranks:
+        alone(name)
     permit(*getattr(arguments, "code", ()))
     return COMMANDS[name].run(arguments)
 

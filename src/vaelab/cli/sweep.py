@@ -29,7 +29,7 @@ def sweep(arguments: argparse.Namespace) -> Document:
             raise UserError(f"--over {key}: is given twice; write all values behind one --over")
         over[key] = values
     (recipe,) = recipes.values()
-    found = vaelab.sweep(
+    result = vaelab.sweep(
         recipe,
         arguments.out,
         over=over,
@@ -40,18 +40,18 @@ def sweep(arguments: argparse.Namespace) -> Document:
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
     )
-    if found.failed and not (arguments.search and found.runs):  # a search tries what may fail
-        what = "run" if len(found.failed) == 1 else "runs"
+    if result.failed and not (arguments.search and result.runs):  # a search tries what may fail
+        count, names = len(result.failed), ", ".join(result.failed)
         raise UserError(
-            f"{found.folder}: {len(found.failed)} {what} failed ({', '.join(found.failed)}), the "
-            "others are finished; correct the settings, or leave them out"
+            f"{result.folder}: {count} run{'s' * (count > 1)} failed ({names}), the others are "
+            "finished; correct the settings, or leave them out"
         )
     return {
-        "folder": found.folder,
-        "runs": [facts(run) for run in found.runs.values()],
-        "failed": found.failed,
-        "importance": found.importance,
-        **(compared(found.comparison) if found.comparison else {"comparison": None, "files": []}),
+        "folder": result.folder,
+        "runs": [facts(run) for run in result.runs.values()],
+        "failed": result.failed,
+        "importance": result.importance,
+        **(compared(result.comparison) if result.comparison else {"comparison": None, "files": []}),
     }
 
 

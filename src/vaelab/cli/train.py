@@ -210,6 +210,7 @@ COMMANDS = {
             "files": "the paths of the files of the comparison",
         },
         settings=True,
+        ranks=True,
         memory=MEMORY,
     ),
     "fit-prior": Command(

@@ -77,9 +77,9 @@ def load(settings: Data) -> Dataset:
     """
     try:
         _check_applies(settings)
-        found = divided(*_checked(settings), settings, *_names(settings.source))
-        _check_size(found, settings)
-        return found
+        data = divided(*_checked(settings), settings, *_names(settings.source))
+        _check_size(data, settings)
+        return data
     except MemoryError as error:
         raise UserError(lack_of_memory(f"data.source: {settings.source}", error)) from None
 
@@ -94,15 +94,15 @@ def load_all(settings: Data, levels: int | None) -> tuple[Split, int | None, tup
     """
     settings = msgspec.structs.replace(settings, test=0, validation=0)
     try:
-        found, _ = _checked(settings, levels)
+        checked, _ = _checked(settings, levels)
     except MissingLabelsError:  # of new data, as a rule
-        found, _ = _checked(msgspec.structs.replace(settings, labels="none"), levels)
-    parts = [part for part in (found.train, found.validation, found.test) if part is not None]
+        checked, _ = _checked(msgspec.structs.replace(settings, labels="none"), levels)
+    parts = [part for part in (checked.train, checked.validation, checked.test) if part is not None]
     if len(parts) == 1:
-        return parts[0], found.levels, found.notes
+        return parts[0], checked.levels, checked.notes
     labels = [part.y for part in parts if part.y is not None]
     y = torch.cat(labels) if len(labels) == len(parts) else None
-    return Split(torch.cat([part.x[:] for part in parts]), y), found.levels, found.notes
+    return Split(torch.cat([part.x[:] for part in parts]), y), checked.levels, checked.notes
 
 
 def pack(settings: Data, out: Path, *, overwrite: bool = False, quiet: bool = True) -> Pack:
@@ -125,12 +125,12 @@ def pack(settings: Data, out: Path, *, overwrite: bool = False, quiet: bool = Tr
         raise UserError(f"data.source: {settings.source} is a pack already; train on it")
     part = packing.fresh(out, overwrite=overwrite)
     try:
-        found = _written(settings, part, quiet)
+        pack = _written(settings, part, quiet)
     except Exception:  # whatever it was, it is raised again; Ctrl-C keeps what is written
         packing.remove(part)
         raise
     packing.place(part, out)
-    return found
+    return pack
 
 
 def _written(settings: Data, part: Path, quiet: bool) -> Pack:
@@ -138,9 +138,9 @@ def _written(settings: Data, part: Path, quiet: bool) -> Pack:
     storage = Disk(part, quiet)
     try:
         arrays = _read(settings, storage)
-        found = packing.write(arrays, settings, _names(settings.source)[1], part, storage)
+        pack = packing.write(arrays, settings, _names(settings.source)[1], part, storage)
         storage.clear()
-        return found
+        return pack
     except OSError as error:
         raise unwritable(part, error) from None
     except MemoryError as error:
@@ -154,12 +154,12 @@ def load_series(settings: Data) -> tuple[Tensor, tuple[str, ...]]:
     """
     arrays = _read(msgspec.structs.replace(settings, window=0, stride=0))
     notes: list[str] = []
-    found = series(arrays.x, settings.source, notes)
-    if found.dtype != np.float32 or not np.isfinite(found).all():
+    values = series(arrays.x, settings.source, notes)
+    if values.dtype != np.float32 or not np.isfinite(values).all():
         raise UserError(
             f"{settings.source}: not all values are finite numbers; replace those that are missing"
         )
-    return torch.from_numpy(found), (*arrays.notes, *notes)
+    return torch.from_numpy(values), (*arrays.notes, *notes)
 
 
 def anchored(settings: Data) -> Data:
@@ -186,13 +186,13 @@ def _check_applies(settings: Data) -> None:
         )
 
 
-def _check_size(found: Dataset, settings: Data) -> None:
+def _check_size(data: Dataset, settings: Data) -> None:
     """Refuse data of another size than that asked for: only folders of images are resized."""
     wanted = (settings.resize, settings.resize)
-    if settings.resize and found.shape[-2:] != wanted:
+    if settings.resize and data.shape[-2:] != wanted:
         raise UserError(
             f"data.resize: only folders of images are resized, {settings.source} is none, and has "
-            f"shape {'x'.join(map(str, found.shape))}; set data.resize to 0"
+            f"shape {'x'.join(map(str, data.shape))}; set data.resize to 0"
         )
 
 

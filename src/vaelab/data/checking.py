@@ -92,8 +92,8 @@ def lay(arrays: Arrays, settings: Data, origin: str) -> Laid:
             key: channels_first(part, arrays.channels_first, notes) for key, part in parts.items()
         }
     if len({(part.dtype, part.shape[1:]) for part in parts.values()}) > 1:
-        found = " but ".join(f"{key} {part.dtype} {part.shape[1:]}" for key, part in parts.items())
-        raise UserError(f"{origin}: {found}; store all with one type and one shape")
+        stored = " but ".join(f"{key} {part.dtype} {part.shape[1:]}" for key, part in parts.items())
+        raise UserError(f"{origin}: {stored}; store all with one type and one shape")
     levels = None if arrays.schema else _levels(parts, arrays.levels, settings.scale, origin)
     if levels is None and not arrays.schema:
         notes += _coarse(parts["x"])

@@ -114,13 +114,13 @@ class Parquet(Source):
             index = (schema.pandas_metadata or {}).get("index_columns", [])
             self.names = [name for name in schema.names if name not in index]
             self.rows = file.metadata.num_rows
-        found = [_Kind() for _ in self.names]
+        kinds = [_Kind() for _ in self.names]
         for frame in self._frames():
-            for kind, name in zip(found, self.names, strict=True):
+            for kind, name in zip(kinds, self.names, strict=True):
                 kind.add(frame[name])
-        self.dtypes = tuple(kind.dtype for kind in found)
-        self.forms = [kind.form for kind in found]
-        self.orders = {n: k.order for n, k in zip(self.names, found, strict=True) if k.order}
+        self.dtypes = tuple(kind.dtype for kind in kinds)
+        self.forms = [kind.form for kind in kinds]
+        self.orders = {n: k.order for n, k in zip(self.names, kinds, strict=True) if k.order}
 
     def _frames(self) -> Iterator[Any]:
         most = max(1, CELLS // max(1, len(self.names)))

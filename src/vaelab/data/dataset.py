@@ -81,16 +81,16 @@ class Dataset(NamedTuple):
     @property
     def note(self) -> str:
         """What is to be said of the images that are measured; "" where they are all of the test."""
-        found = []
+        remarks = []
         if self.measured != "test":
-            found.append(f"without test images the {self.measured} images are measured")
+            remarks.append(f"without test images the {self.measured} images are measured")
         name = "train" if self.measured == "training" else self.measured
         held, count = len(self.splits()[name].x), self.sizes[name]
         if held < count:
-            found.append(
+            remarks.append(
                 f"of {count:,} {self.measured} images {held:,} are measured, evenly spaced"
             )
-        return f"note: {'; '.join(found)}" if found else ""
+        return f"note: {'; '.join(remarks)}" if remarks else ""
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -172,10 +172,10 @@ def mapped(path: Path) -> Array:
 
     Left to itself, it reads megabytes around each row, which drives other rows out of memory.
     """
-    found: Array = np.load(path, mmap_mode="r")
+    array: Array = np.load(path, mmap_mode="r")
     if hasattr(mmap, "MADV_RANDOM"):
-        found._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]  # numpy does not type it
-    return found
+        array._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]  # numpy does not type it
+    return array
 
 
 def _announce(shard: Array, rows: Array, row: int) -> None:

@@ -86,8 +86,8 @@ def description(path: Path) -> Pack:
     file = path / NAME
     with reading(file, "pack", REPLACE):
         content = file.read_bytes()
-        found = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-        version = msgspec.json.decode(found.get("format", b"0"))
+        fields = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        version = msgspec.json.decode(fields.get("format", b"0"))
     if version != FORMAT:
         raise UserError(
             f"{file}: has format {version}, this vaelab reads {FORMAT}; {REPLACE}, or use the "
@@ -112,9 +112,9 @@ def opened(path: Path, settings: Data) -> tuple[Checked, Arrays]:
     names = () if settings.labels == "none" else pack.class_names
     own = splits.get("validation"), splits.get("test")
     first = f"a pack of {pack.source}, whose rows stay in its files"
-    found = Checked(splits["train"], *own, pack.levels, names, (first, *pack.notes), form)
+    checked = Checked(splits["train"], *own, pack.levels, names, (first, *pack.notes), form)
     empty = np.empty(0)
-    return found, Arrays(empty, names=pack.factors, features=pack.features, schema=pack.schema)
+    return checked, Arrays(empty, names=pack.factors, features=pack.features, schema=pack.schema)
 
 
 def _check(path: Path, pack: Pack, settings: Data) -> None:
@@ -166,10 +166,10 @@ def _split(path: Path, pack: Pack, part: Part) -> Split:
 def _mapped(path: Path, shard: Shard, shape: tuple[int, ...], dtype: str) -> Array:
     file = path / Path(shard.file).name
     with reading(file, "file of a pack", REPLACE):
-        found = mapped(file)
-        if found.shape != shape or found.dtype != dtype or len(found) != shard.rows:
+        rows = mapped(file)
+        if rows.shape != shape or rows.dtype != dtype or len(rows) != shard.rows:
             raise UserError(
-                f"{file}: holds {found.dtype} {found.shape}, not {dtype} {shape} as {NAME} says; "
+                f"{file}: holds {rows.dtype} {rows.shape}, not {dtype} {shape} as {NAME} says; "
                 f"{REPLACE}"
             )
-    return found
+    return rows

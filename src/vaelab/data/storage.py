@@ -79,11 +79,11 @@ class Disk(Storage):
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         self.count += 1
         path = self.folder / f"scratch-{self.count}.npy"
-        found = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
+        array = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
         if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and a signal later
             with path.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        return np.asarray(found)
+        return np.asarray(array)
 
     def npy(self, path: Path) -> Array:
         with reading(path, ".npy file", REMEDY):
@@ -92,10 +92,10 @@ class Disk(Storage):
     def real(self, x: Array) -> Array:
         if x.dtype == np.float32:
             return x
-        found, step = self.empty(x.shape, np.float32), max(1, PIECE // max(1, x[:1].nbytes))
+        floats, step = self.empty(x.shape, np.float32), max(1, PIECE // max(1, x[:1].nbytes))
         for start in range(0, len(x), step):
-            found[start : start + step] = x[start : start + step]
-        return found
+            floats[start : start + step] = x[start : start + step]
+        return floats
 
     def windows(self, view: Array) -> Array:
         return view

@@ -57,11 +57,11 @@ Range(key='train.learning_rate', low=0.0001, high=0.01, whole=False)]
         UserError: There is no such setting, or it does not take a value, or has none or one twice.
     """
     known = {field.key: field for field in fields()}
-    found = [_axis(check_name(key, known, ""), given) for key, given in over.items()]
-    for one in found:
+    ends = [_axis(check_name(key, known, ""), given) for key, given in over.items()]
+    for one in ends:
         for value in (one.low, one.high) if isinstance(one, Range) else one.values:
             override(recipe, {one.key: value})
-    return found
+    return ends
 
 
 def _axis(field: Field, given: str | Sequence[Any]) -> Axis:

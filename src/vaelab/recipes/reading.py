@@ -40,8 +40,8 @@ def available() -> dict[str, str]:
 def _builtin() -> dict[str, Traversable]:
     """The files of the built-in recipes by name, in alphabetical order."""
     files = (resources.files("vaelab.recipes") / "builtin").iterdir()
-    found = {f.name.removesuffix(".toml"): f for f in files if f.name.endswith(".toml")}
-    return dict(sorted(found.items()))
+    recipes = {f.name.removesuffix(".toml"): f for f in files if f.name.endswith(".toml")}
+    return dict(sorted(recipes.items()))
 
 
 def recipe(

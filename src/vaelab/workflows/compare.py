@@ -241,13 +241,13 @@ def _seeds(runs: Mapping[str, Sequence[Run]]) -> int:
 
 def _by_setting(runs: Mapping[str, Run]) -> dict[str, list[Run]]:
     """Runs of a sweep that differ only in their seeds belong together; others stand alone."""
-    found: dict[str, dict[int, Run]] = {}
+    seeds_of: dict[str, dict[int, Run]] = {}
     for name, run in runs.items():
         seed = run.recipe.train.seed
-        found.setdefault(setting_of(name, seed), {})[seed] = run
-    seeds = {tuple(sorted(of)) for of in found.values()}
-    if len(found) > 1 and len(seeds) == 1 and sum(map(len, found.values())) == len(runs):
-        return {name: [of[seed] for seed in sorted(of)] for name, of in found.items()}
+        seeds_of.setdefault(setting_of(name, seed), {})[seed] = run
+    seeds = {tuple(sorted(of)) for of in seeds_of.values()}
+    if len(seeds_of) > 1 and len(seeds) == 1 and sum(map(len, seeds_of.values())) == len(runs):
+        return {name: [of[seed] for seed in sorted(of)] for name, of in seeds_of.items()}
     return {name: [run] for name, run in runs.items()}
 
 

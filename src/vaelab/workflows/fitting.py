@@ -63,13 +63,13 @@ def fitting(source: str) -> Fitting:
 
 def _folder(path: Path) -> Fitting:
     """The recipe for a folder of images."""
-    found, coloured = sizes(path)
-    shortest = min(min(size) for size in found)
+    seen, coloured = sizes(path)
+    shortest = min(min(size) for size in seen)
     name, side = ("images-64", 64) if shortest >= SIDE else ("images-32", 32)
-    alike = len(found) == 1 and max(next(iter(found))) <= side
+    alike = len(seen) == 1 and max(next(iter(seen))) <= side
     settings: dict[str, Any] = {"data.resize": 0 if alike else side}
-    height, width = next(iter(found))
-    size = f"{height}x{width} pixels" if len(found) == 1 else "different sizes"
+    height, width = next(iter(seen))
+    size = f"{height}x{width} pixels" if len(seen) == 1 else "different sizes"
     kind = "colour" if coloured else "grey"
     if not coloured:
         settings["data.flip"] = False
@@ -78,14 +78,14 @@ def _folder(path: Path) -> Fitting:
 
 def _pack(path: Path) -> Fitting:
     """The recipe for a pack: that for an array of its rows, or for the table that it was."""
-    found = description(path)
-    rows = sum(part.rows for part in found.splits.values())
+    pack = description(path)
+    rows = sum(part.rows for part in pack.splits.values())
     why = f"a pack of {rows:,} rows"
-    if found.schema is not None:
+    if pack.schema is not None:
         return Fitting("table", {}, f"{why} of a table")
-    if found.form == "signal":
+    if pack.form == "signal":
         return Fitting("signal", {}, f"{why}: signals")
-    return _array((rows, *found.shape))._replace(why=f"{why} of shape {found.shape}")
+    return _array((rows, *pack.shape))._replace(why=f"{why} of shape {pack.shape}")
 
 
 def _array(shape: tuple[int, ...]) -> Fitting:
@@ -114,9 +114,9 @@ def recipe_for(source: str | Path, overrides: Mapping[str, Any] | None = None) -
     Raises:
         UserError: There is no such data, no recipe fits them, or a setting is invalid.
     """
-    found = fitting(str(source))
-    settings = {"data.source": str(source)} | found.settings | dict(overrides or {})
-    chosen = recipe(found.recipe, settings)
+    fit = fitting(str(source))
+    settings = {"data.source": str(source)} | fit.settings | dict(overrides or {})
+    chosen = recipe(fit.recipe, settings)
     name = Path(source).stem.lstrip(".").replace("/", "-") or "data"
-    about = chosen.about or f"{found.why}, by the recipe {found.recipe}"
+    about = chosen.about or f"{fit.why}, by the recipe {fit.recipe}"
     return msgspec.structs.replace(chosen, name=name, about=about)

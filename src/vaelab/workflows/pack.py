@@ -59,13 +59,13 @@ def pack(
     if fits.treatment == "columns":
         kept["treatment"] = "columns"
     settings = data.anchored(override(Recipe(data=Data(**kept)), overrides or {}).data)
-    found = data.pack(settings, out, overwrite=overwrite, quiet=quiet)
-    for note in found.notes:
+    pack = data.pack(settings, out, overwrite=overwrite, quiet=quiet)
+    for note in pack.notes:
         console.say(f"  {note}")
-    rows = ", ".join(f"{part.rows:,} {SPLITS[name]}" for name, part in found.splits.items())
+    rows = ", ".join(f"{part.rows:,} {SPLITS[name]}" for name, part in pack.splits.items())
     size = sum(file.stat().st_size for file in out.glob("*.npy"))
-    shape = "x".join(map(str, found.shape))
-    console.say(f"{out}: {rows} rows of {shape} {found.dtype}, {size / 2**20:,.1f} MiB")
+    shape = "x".join(map(str, pack.shape))
+    console.say(f"{out}: {rows} rows of {shape} {pack.dtype}, {size / 2**20:,.1f} MiB")
     return out
 
 

@@ -1,4 +1,4 @@
-"""Plans: which runs are to be trained next. `carry_out` trains them, several at the same time."""
+"""Plans: which runs are to be trained next. `run_plan` trains them, several at the same time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from vaelab.recipes import Recipe, files_of, to_toml
+from vaelab.recipes import Recipe
 from vaelab.runs import load
 from vaelab.workflows.console import Console, duration
 from vaelab.workflows.interruptions import interruptions
@@ -55,7 +55,7 @@ class Listed:
         return ()
 
 
-def carry_out(
+def run_plan(
     plan: Plan, out: Path, workers: Workers, console: Console, overwrite: bool = False
 ) -> dict[str, str]:
     """Train the runs of a plan in the folders ``out/NAME``; return by name why runs failed.
@@ -68,21 +68,19 @@ def carry_out(
     begun: dict[str, float] = {}
     with interruptions() as stopping:
         while not stopping():
-            while workers.free and (found := plan.next()):
-                name, recipe = found
-                code = tuple(files_of(recipe))
-                task = Task(str(out / name), to_toml(recipe), overwrite, plan.weights, code)
+            while workers.free and (following := plan.next()):
+                name, recipe = following
                 begun[name] = time.monotonic()
-                workers.give(task)
+                workers.give(Task(out / name, recipe, overwrite, plan.weights))
             if not workers.busy:
                 return failed
             _show(
                 plan,
-                {_name(task): epochs_done(out / _name(task)) for task in workers.busy},
+                {task.folder.name: epochs_done(task.folder) for task in workers.busy},
                 console,
             )
             for task, answer in workers.answers(TICK):
-                name = _name(task)
+                name = task.folder.name
                 remark = plan.told(name, answer)
                 if answer.status != "finished" and not remark:
                     failed[name] = answer.text or "interrupted"
@@ -90,20 +88,16 @@ def carry_out(
                 said = remark or ("evaluated" if plan.weights else _results(out / name))
                 seconds = duration(time.monotonic() - begun[name])
                 console.say(f"{name}: {said} ({plan.done} of {plan.total}, {seconds})")
-            names = {_name(task): task for task in workers.busy}
+            names = {task.folder.name: task for task in workers.busy}
             workers.stop([names[name] for name in plan.hopeless(names)])
     raise KeyboardInterrupt
 
 
-def _name(task: Task) -> str:
-    return Path(task.folder).name
-
-
 def _results(folder: Path) -> str:
     """The results of a finished run in a few words."""
-    found = load(folder).results
-    value = found.get("bound", found["loss"])
-    return f"{found['split']} {'bound' if 'bound' in found else 'loss'} {value:.2f}"
+    results = load(folder).results
+    value = results.get("bound", results["loss"])
+    return f"{results['split']} {'bound' if 'bound' in results else 'loss'} {value:.2f}"
 
 
 def epochs_done(folder: Path) -> int:

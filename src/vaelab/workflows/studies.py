@@ -27,7 +27,7 @@ from vaelab.tracking import Tracked, trackers_of
 from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job
 from vaelab.workflows.together import together
-from vaelab.workflows.train import carry_out, resume, train
+from vaelab.workflows.train import complete, resume, train
 
 STUDY = "study.json"
 NAME = re.compile(r"[^/\\.][^/\\]*")  # a folder below the study, never one outside
@@ -64,7 +64,7 @@ def train_all(
             runs = {n: create(out / n, job.recipe, overwrite) for n, job in jobs.items()}
         for name, job in jobs.items():
             with locked(out / name):
-                runs[name] = carry_out(job, runs[name], None, watch=watch, trackers=trackers)
+                runs[name] = complete(job, runs[name], None, watch=watch, trackers=trackers)
         return runs
 
 

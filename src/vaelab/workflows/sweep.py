@@ -19,7 +19,7 @@ from vaelab.data import Dataset, anchored, load
 from vaelab.errors import UserError
 from vaelab.evaluation.paired import Comparison
 from vaelab.files import claim, locked, presence
-from vaelab.launchers import place
+from vaelab.launchers import alone
 from vaelab.recipes import (
     Axis,
     Data,
@@ -38,7 +38,7 @@ from vaelab.runs import load as load_run
 from vaelab.workflows.compare import SAMPLES, compare
 from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job, introduce
-from vaelab.workflows.plans import Listed, Plan, carry_out
+from vaelab.workflows.plans import Listed, Plan, run_plan
 from vaelab.workflows.search import JOURNAL, Search, value_of
 from vaelab.workflows.studies import check_place, is_study, list_runs, names, standing
 from vaelab.workflows.workers import Layout, Workers, layout
@@ -124,11 +124,7 @@ def sweep(
 
 def _check_processes(recipe: Recipe, ends: Sequence[Axis]) -> None:
     """Raise a `UserError` where the processes of the sweep would not be the only ones."""
-    if where := place():
-        raise UserError(
-            f"sweep: {where.launcher} started {where.world} processes, and a sweep starts its own; "
-            "start one process on each machine"
-        )
+    alone("sweep")
     varied = {"train.devices", "train.nodes"} & {one.key for one in ends}
     if varied or recipe.train.devices * recipe.train.nodes > 1:
         raise UserError(
@@ -186,7 +182,7 @@ def _swept(
     with locked(folder), Workers(shape.jobs, base.console) as workers:
         before = names(folder) if is_study(folder) else []
         list_runs(folder, dict.fromkeys([*before, *recipes]))
-        failed = _carried_out(Listed(left), folder, workers, base.console, overwrite)
+        failed = _run_plan(Listed(left), folder, workers, base.console, overwrite)
         done = {name: load_run(folder / name) for name in recipes if name not in failed}
         return _ended(Sweep(folder, done, failed, (), {}, None), workers, base.console, compared)
 
@@ -222,7 +218,7 @@ def _searched(
         shape = _layout(base, total - search.done, jobs)
         search.recipe = _on(base.asked, shape)
         with Workers(shape.jobs, console) as workers:
-            failed = _carried_out(search, folder, workers, console) | search.refused
+            failed = _run_plan(search, folder, workers, console) | search.refused
             done = {name: load_run(folder / name) for name in search.finished()}
             if search.elsewhere:
                 trials = f"{search.elsewhere} trial{'s' * (search.elsewhere > 1)}"
@@ -232,11 +228,11 @@ def _searched(
             return _ended(result, workers, console, compared)
 
 
-def _carried_out(
+def _run_plan(
     plan: Plan, folder: Path, workers: Workers, console: Console, overwrite: bool = False
 ) -> dict[str, str]:
     try:
-        return carry_out(plan, folder, workers, console, overwrite)
+        return run_plan(plan, folder, workers, console, overwrite)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "finished runs are kept, those in progress are saved; run the same command again to "
@@ -261,7 +257,7 @@ def _ended(result: Sweep, workers: Workers, console: Console, compared: bool) ->
     runs = {run.folder.name: run for several in chosen.values() for run in several}
     recipes = {name: run.recipe for name, run in runs.items()}
     console.say(f"evaluating {len(runs)} runs")
-    _carried_out(Listed(recipes, SAMPLES), result.folder, workers, console)
+    _run_plan(Listed(recipes, SAMPLES), result.folder, workers, console)
     comparison = compare([*runs.values()], result.folder, quiet=console.quiet)
     return result._replace(comparison=comparison)
 

@@ -57,8 +57,8 @@ def together(settings: Callable[P, Train | None]) -> Callable[[Callable[P, T]], 
             if train:
                 _check(train)
             if train and ranks.world == 1 and train.devices * train.nodes > 1:
-                found: T = launch(run, args, given, train)
-                return found
+                result: T = launch(run, args, given, train)
+                return result
             if train:
                 ranks.check(train.devices, train.nodes)
             return function(*args, **given)

@@ -69,7 +69,7 @@ def train(
     job = Job(recipe, console or Console(quiet))
     with locked(folder):
         run = create(folder, job.recipe, overwrite)
-        return carry_out(job, run, None, watch=watch, trackers=trackers)
+        return complete(job, run, None, watch=watch, trackers=trackers)
 
 
 @together(lambda folder, overrides=None, *_, **__: _continued(folder, overrides))
@@ -128,7 +128,7 @@ def resume(
                 "resume it there"
             )
         run = run.reopen(job.recipe)
-        return carry_out(job, run, state, watch=watch, trackers=trackers)
+        return complete(job, run, state, watch=watch, trackers=trackers)
 
 
 def _continued(folder: str | Path, overrides: Mapping[str, Any] | None) -> Train:
@@ -136,7 +136,7 @@ def _continued(folder: str | Path, overrides: Mapping[str, Any] | None) -> Train
     return override(recover(folder).recipe, overrides or {}).train
 
 
-def carry_out(
+def complete(
     job: Job,
     run: Run,
     state: State | None,

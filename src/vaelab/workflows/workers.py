@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import selectors
-import subprocess
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import msgspec
-
 from vaelab import devices
 from vaelab.workflows.console import Console
-from vaelab.workflows.worker import Answer, Task
+from vaelab.workflows.processes import Process, heard, packed
+from vaelab.workflows.worker import Answer, Task, work
 
 ROOM = 1.5  # times the memory of this process, which has loaded the same data
 
@@ -55,39 +49,31 @@ class _Worker:
     """A process, and the task that it has in hand."""
 
     def __init__(self) -> None:
-        package = str(Path(__file__).parents[2])
-        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "vaelab.workflows.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            start_new_session=True,  # Ctrl-C is for this process, which passes it on
-        )
-        assert self.process.stdin
-        assert self.process.stdout
-        self.input, self.output = self.process.stdin, self.process.stdout
+        self.process = Process()
         self.task: Task | None = None
 
-    def send(self, task: Task | None) -> None:
-        with suppress(BrokenPipeError):  # its end is noticed where its answer is awaited
-            self.input.write(msgspec.json.encode(task) + b"\n")
-            self.input.flush()
+    def give(self, task: Task) -> None:
+        self.task = task
+        self.process.call(packed(work, (task,)))
 
-    def answer(self) -> Answer:
-        if line := self.output.readline():
-            return msgspec.json.decode(line, type=Answer)
-        code = self.process.wait()
-        how = f"by signal {-code}" if code < 0 else f"with status {code}"
-        return Answer("failed", f"its process ended {how}; with too little memory, lower --jobs")
-
-    def end(self) -> None:
-        with suppress(BrokenPipeError):  # it has ended already
-            self.input.close()
-
-    @property
-    def alive(self) -> bool:
-        return self.process.poll() is None
+    def answer(self) -> Answer | None:
+        """How its task ended; None while it works."""
+        outcome = self.process.outcome()
+        if outcome is None:
+            return None
+        self.task = None
+        match outcome.kind:
+            case "result":
+                answer: Answer = outcome.value
+                return answer
+            case "interrupted":
+                return Answer("interrupted", outcome.value)
+            case "killed":
+                remedy = "with too little memory, lower --jobs"
+                return Answer("failed", f"its process {outcome.value}; {remedy}")
+            case _:  # a defect
+                sys.stderr.write(outcome.value)
+                return Answer("failed", outcome.value.splitlines()[-1])
 
 
 class Workers:
@@ -95,7 +81,6 @@ class Workers:
 
     def __init__(self, count: int, console: Console) -> None:
         self.count, self.console = count, console
-        self.selector = selectors.DefaultSelector()
         self.every: list[_Worker] = []  # started when there is a task for them
 
     def __enter__(self) -> Self:
@@ -108,19 +93,15 @@ class Workers:
         trace: TracebackType | None,
     ) -> None:
         for worker in self.every:
-            worker.end()
+            worker.process.end()
         try:
             if self.busy:
                 self.console.say("saving the runs in progress")
             for worker in self.every:
-                worker.process.wait()
+                worker.process.process.join()
         finally:  # after a second Ctrl-C
             for worker in self.every:
-                if worker.alive:
-                    worker.process.kill()
-                    worker.process.wait()
-                worker.output.close()
-            self.selector.close()
+                worker.process.kill()
 
     @property
     def busy(self) -> list[Task]:
@@ -134,29 +115,24 @@ class Workers:
 
     def give(self, task: Task) -> None:
         """Let a free process carry out a task."""
-        worker = next((worker for worker in self.every if not worker.task), None)
+        worker = next((one for one in self.every if one.process.alive and not one.task), None)
         if worker is None:
             worker = _Worker()
             self.every.append(worker)
-            self.selector.register(worker.output, selectors.EVENT_READ, worker)
-        worker.task = task
-        worker.send(task)
+        worker.give(task)
 
     def stop(self, tasks: Collection[Task]) -> None:
         """Interrupt tasks; they save their state and answer."""
         for worker in self.every:
             if worker.task and worker.task in tasks:
-                worker.send(None)
+                worker.process.stop()
 
     def answers(self, seconds: float) -> Iterator[tuple[Task, Answer]]:
         """Yield the tasks that ended, after a wait for the first of them."""
-        for key, _ in self.selector.select(seconds):
-            worker: _Worker = key.data
-            answer, task, worker.task = worker.answer(), worker.task, None
-            if not worker.alive:
-                self.selector.unregister(worker.output)
+        heard([worker.process for worker in self.every if worker.task], seconds)
+        for worker in [worker for worker in self.every if worker.task]:
+            task, answer = worker.task, worker.answer()
+            if not worker.process.alive:
                 self.every.remove(worker)
-                worker.end()
-                worker.output.close()
-            if task:
+            if task and answer:
                 yield task, answer
