@@ -7,7 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, vmap
 
-from vaelab.models.convolutions import FEW, Conv2d, Doubling, Flatten, channels_last
+from vaelab.models import convolutions
+from vaelab.models.convolutions import (
+    FEW,
+    IMAGES,
+    Conv2d,
+    Doubling,
+    Flatten,
+    channels_last,
+    gradient_of_taps,
+)
 
 OUTPUTS = [1, FEW - 1, FEW]  # with the last, the transposed convolution is oneDNN's
 
@@ -55,6 +64,48 @@ def test_images_are_convolved_as_by_torch(inputs: int, kernel: tuple[int, int, i
     layer, plain = pair(Conv2d(inputs, 5, *kernel), nn.Conv2d(inputs, 5, *kernel))
     x = torch.randn(3, inputs, 7, 6, dtype=torch.float64)
     assert_same(derivatives(layer, x), derivatives(plain, x))
+
+
+@pytest.mark.parametrize("batch", [1, 6, IMAGES + 3])
+@pytest.mark.parametrize("geometry", [(4, 2, 1), (3, 1, 1), (3, 2, 0)])
+@pytest.mark.parametrize("shape", [(7, 6), (8, 9)])
+def test_the_gradient_of_the_taps_is_a_product(
+    shape: tuple[int, int], geometry: tuple[int, int, int], batch: int
+) -> None:
+    kernel, stride, padding = geometry
+    x = torch.randn(batch, 3, *shape, dtype=torch.float64)
+    weight = torch.randn(5, 3, kernel, kernel, dtype=torch.float64, requires_grad=True)
+    y = torch.nn.functional.conv2d(x, weight, None, stride, padding)
+    cotangent = torch.randn_like(y)
+    (wanted,) = torch.autograd.grad(y, weight, cotangent)
+    sizes = (kernel,) * 2, (stride,) * 2, (padding,) * 2
+    assert_same([gradient_of_taps(x, cotangent, *sizes)], [wanted])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch itself, in jacfwd
+def test_a_convolution_whose_gradient_is_a_product_can_be_transformed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By default only large ones in bfloat16 are computed so; here all are."""
+    monkeypatch.setattr(convolutions, "_multiplies", lambda *_: True)
+    geometry = convolutions.Geometry((2, 2), (1, 1), False, (0, 0))
+    layer, plain = pair(Conv2d(2, 3, 4, 2, 1), nn.Conv2d(2, 3, 4, 2, 1))
+    layer.forward = lambda x: convolutions._convolved(layer, x, geometry)
+    x = torch.randn(3, 2, 6, 5, dtype=torch.float64)
+    assert_same(derivatives(layer, x), derivatives(plain, x))
+
+    def all_of(module: nn.Module) -> list[Tensor]:
+        def loss(weight: Tensor, x: Tensor) -> Tensor:
+            return functional_call(module, {"weight": weight}, x).pow(3).sum()
+
+        weight = module.weight.detach()
+        weights = torch.stack([weight, -weight])
+        return [
+            jacrev(loss)(weight, x), jacfwd(loss)(weight, x), hessian(loss)(weight, x),
+            vmap(grad(loss), (0, None))(weights, x), vmap(grad(loss))(weights, x[:2, None]),
+        ]  # fmt: skip
+
+    assert_same(all_of(layer), all_of(plain))
 
 
 def test_outputs_and_gradients_lie_channels_last() -> None:
@@ -111,10 +162,15 @@ def test_transforms_of_torch_func_work(outputs: int) -> None:
     assert_same(all_of(layer), all_of(plain))
 
 
-@pytest.mark.parametrize("outputs", [1, FEW])
-def test_mixed_precision_is_that_of_torch(outputs: int) -> None:
+@pytest.mark.parametrize("multiplies", [True, False])
+@pytest.mark.parametrize("outputs", [1, FEW, None])
+def test_mixed_precision_is_that_of_torch(
+    outputs: int | None, multiplies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """bfloat16 has 8 bits, and sums of 32 products are rounded once here and once there."""
-    layer, plain = (module.float() for module in doubling(outputs))
+    monkeypatch.setattr(convolutions, "_multiplies", lambda *_: multiplies)
+    convolution = pair(Conv2d(2, 3, 4, 2, 1), nn.Conv2d(2, 3, 4, 2, 1))
+    layer, plain = (module.float() for module in (doubling(outputs) if outputs else convolution))
     x, found = torch.randn(3, 2, 3, 4), []
     for module in (layer, plain):
         leaf = x.clone().requires_grad_()

@@ -3,29 +3,54 @@
 oneDNN, which convolves for torch on CPUs, is fastest where the channels of a pixel are neighbours
 in memory ("channels last"). Given another layout, it rearranges its arguments at every call and is
 up to a third slower, and an elementwise product of two layouts takes thirty times as long as one of
-equals. These layers keep to channels last, in gradients too. Parameters, initialisation and state
-are those of torch's layers, and so is the function, up to rounding. On other devices, and in a
-program that is compiled or exported, they are torch's layers.
+equals. These layers keep to channels last, in gradients too. In bfloat16 the gradients of some
+weights are matrix products, which are faster than oneDNN's where that was measured. Parameters,
+initialisation and state are those of torch's layers, and so is the function, up to rounding. On
+other devices, and in a program that is compiled or exported, they are torch's layers.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle
+from torch.nn.functional import conv2d, pad, pixel_shuffle
 
 from vaelab.models.operations import apply
 
-FEW = 4  # channels of which most of a vector register remains empty in a transposed convolution
+Size = tuple[int, ...]  # (height, width)
+ONE, NONE = (1, 1), (0, 0)
+IMAGES = 32  # whose patches are multiplied at once
+PATCHES, CHANNELS = 2**20, 32  # numbers in these patches, at most; channels of images, at least
+FEW = 4  # channels that leave most of a vector register empty
+
+
+class Geometry(NamedTuple):
+    """Of a convolution, or of a transposed one; each size is (height, width)."""
+
+    stride: Size
+    padding: Size
+    transposed: bool
+    more: Size  # rows and columns of the output of a transposed one that nothing else decides
+
+    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """As torch does it."""
+        stride, padding, transposed, more = self
+        return torch.convolution(x, weight, bias, stride, padding, ONE, transposed, more, 1)
 
 
 class Conv2d(nn.Conv2d):
-    """nn.Conv2d, whose output lies channels last."""
+    """nn.Conv2d without groups and dilation, whose output lies channels last."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x if _plain(x) else channels_last(x))
+        if _plain(x):
+            return super().forward(x)
+        if _kind(x) != torch.bfloat16:  # the operation below gains nothing
+            return super().forward(channels_last(x))
+        assert not isinstance(self.padding, str)
+        return _convolved(self, x, Geometry(self.stride, self.padding, False, NONE))
 
 
 class Doubling(nn.ConvTranspose2d):
@@ -47,12 +72,7 @@ class Doubling(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         if _plain(x):
             return super().forward(x, output_size)
-        assert self.bias is not None
-        given: list[Tensor] = [channels_last(x), self.weight, self.bias]
-        if torch.is_autocast_enabled("cpu"):
-            given = [tensor.to(torch.get_autocast_dtype("cpu")) for tensor in given]
-        y: Tensor = apply(_Doubled, *given, self.output_padding)
-        return y
+        return _convolved(self, x, Geometry((2, 2), (1, 1), True, self.output_padding))
 
 
 class Flatten(nn.Flatten):
@@ -98,54 +118,109 @@ class _Same(torch.autograd.Function):
         return dx.view_as(dx)
 
 
-class _Doubled(torch.autograd.Function):
-    """The layer `Doubling`; its gradients are torch's."""
+def _kind(x: Tensor) -> torch.dtype:
+    """The type in which a convolution of x is computed."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+
+
+def _convolved(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, geometry: Geometry) -> Tensor:
+    given = channels_last(x), layer.weight, layer.bias
+    typed = [None if tensor is None else tensor.to(_kind(tensor)) for tensor in given]
+    y: Tensor = apply(_Convolution, *typed, geometry)
+    return y
+
+
+class _Convolution(torch.autograd.Function):
+    """What `Conv2d` in bfloat16 and `Doubling` compute."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor, more: tuple[int, int]) -> Tensor:
-        if weight.shape[1] >= FEW:
-            return conv_transpose2d(x, weight, bias, 2, 1, more)
-        shifted = pad(weight, [3] * 4).unfold(2, 4, 2).unfold(3, 4, 2)  # (..., k, l, a, b)
-        taps = shifted.flip(2, 3).permute(1, 4, 5, 0, 2, 3).flatten(0, 2)
-        height, width = 2 * x.shape[2] + more[0], 2 * x.shape[3] + more[1]
-        edge = 1 if height % 4 or width % 4 else 0  # of blocks around y that no pixel fills
-        blocks = conv2d(x, taps, bias.repeat_interleave(16), 2, 1 + 2 * edge)
-        y = pixel_shuffle(blocks, 4)[:, :, 4 * edge :, 4 * edge :]
-        return y[:, :, :height, :width].contiguous()
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        if geometry.transposed and weight.shape[1] < FEW:
+            return _in_blocks(x, weight, bias, geometry.more)
+        return geometry.convolved(x, weight, bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, weight, _, ctx.more = inputs
+        x, weight, _, ctx.geometry = inputs
         ctx.save_for_backward(x, weight)
         ctx.save_for_forward(x, weight)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        grad = channels_last(grad)
-        needed = [*ctx.needs_input_grad[:2], False]  # for the bias, oneDNN takes long in bfloat16
+        grad, (wants_x, wants_weight, wants_bias, _) = channels_last(grad), ctx.needs_input_grad
+        stride, padding, transposed, more = ctx.geometry
+        large, small = (grad, x) if transposed else (x, grad)  # images, and what becomes of them
+        multiply = wants_weight and _multiplies(large, small, weight.shape[2:], stride)
+        needed = wants_x, wants_weight and not multiply, False
         dx, dweight, _ = torch.ops.aten.convolution_backward(
-            grad, x, weight, None, [2, 2], [1, 1], [1, 1], True, ctx.more, 1, needed
+            grad, x, weight, None, stride, padding, ONE, transposed, more, 1, needed
         )
-        return dx, dweight, grad.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None, None
+        if multiply:
+            dweight = gradient_of_taps(large, small, weight.shape[2:], stride, padding)
+        # For the bias of a transposed convolution, oneDNN takes long in bfloat16.
+        return dx, dweight, grad.sum((0, 2, 3)) if wants_bias else None, None
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[Any, ...], x: Tensor, weight: Tensor, bias: Tensor, more: Any
+        info: Any,
+        in_dims: tuple[Any, ...],
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        geometry: Geometry,
     ) -> tuple[Tensor, int]:
         """Under torch.vmap, torch's own layer."""
-
-        def doubled(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-            return conv_transpose2d(x, weight, bias, 2, 1, more)
-
-        return torch.vmap(doubled, in_dims[:3])(x, weight, bias), 0
+        return torch.vmap(geometry.convolved, in_dims[:3])(x, weight, bias), 0
 
     @staticmethod
     def jvp(ctx: Any, dx: Tensor, dweight: Tensor, dbias: Tensor, _: None) -> Tensor:
         x, weight = ctx.saved_tensors
+        convolved = cast(Geometry, ctx.geometry).convolved
         tangent = weight.new_zeros((1, 1, 1)) if dbias is None else dbias.view(-1, 1, 1)
         if dx is not None:
-            tangent = tangent + conv_transpose2d(dx, weight, None, 2, 1, ctx.more)
+            tangent = tangent + convolved(dx, weight, None)
         if dweight is not None:
-            tangent = tangent + conv_transpose2d(x, dweight, None, 2, 1, ctx.more)
+            tangent = tangent + convolved(x, dweight, None)
         return tangent
+
+
+def _in_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, more: Size) -> Tensor:
+    """The formula of `Doubling` for few channels."""
+    shifted = pad(weight, [3] * 4).unfold(2, 4, 2).unfold(3, 4, 2)  # (..., k, l, a, b)
+    taps = shifted.flip(2, 3).permute(1, 4, 5, 0, 2, 3).flatten(0, 2)
+    height, width = 2 * x.shape[2] + more[0], 2 * x.shape[3] + more[1]
+    edge = 1 if height % 4 or width % 4 else 0  # of blocks around y that no pixel fills
+    biases = None if bias is None else bias.repeat_interleave(16)
+    blocks = conv2d(x, taps, biases, 2, 1 + 2 * edge)
+    y = pixel_shuffle(blocks, 4)[:, :, 4 * edge :, 4 * edge :]
+    return y[:, :, :height, :width].contiguous()
+
+
+def gradient_of_taps(x: Tensor, grad: Tensor, size: Size, stride: Size, padding: Size) -> Tensor:
+    """Return the gradient of the taps (O, C, h, w) of a convolution y of x; `grad` is that of y.
+
+    It is the product of the patches of x, (hwC, B * pixels of y), with `grad`, (B * pixels, O). A
+    few images at a time have a product of their own, so that their patches stay in the caches.
+    """
+    (h, w), c, outputs = size, x.shape[1], grad.shape[1]
+    (above, beside), (down, right) = padding, stride
+    products = []
+    x, grad = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
+    for images, grads in zip(x.split(IMAGES), grad.split(IMAGES), strict=True):
+        rows = pad(images, [0, 0, beside, beside, above, above]).flatten(2)
+        patches = rows.unfold(2, w * c, right * c).unfold(1, h, down).transpose(3, 4)
+        halves = math.gcd(len(images), 2)  # one for each of two threads
+        tall = patches.reshape(halves, -1, h * w * c).transpose(1, 2)
+        products.append(torch.bmm(tall, grads.reshape(halves, -1, outputs)))
+    return torch.cat(products).sum(0).view(h, w, c, outputs).permute(3, 2, 0, 1)
+
+
+def _multiplies(x: Tensor, grad: Tensor, taps: Size, stride: Size) -> bool:
+    """Whether `gradient_of_taps` is faster than oneDNN, whose second thread gains nothing here.
+
+    Where patches overlap more, or do not stay in the caches, it is not.
+    """
+    patches = IMAGES * math.prod(taps) * x.shape[1] * math.prod(grad.shape[2:])
+    small = x.shape[1] >= CHANNELS and min(stride) > 1 and patches <= PATCHES
+    return grad.dtype == torch.bfloat16 and small and torch.get_num_threads() > 1

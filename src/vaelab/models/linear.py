@@ -34,13 +34,36 @@ class Linear(nn.Linear):
     """y = x W^T + b for x (N, in), as nn.Linear: the same parameters, initialisation and state."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_compiling() or _products.get() == "torch":
+        if torch.compiler.is_compiling() or not by_onednn(x, self.weight):
             return linear(x, self.weight, self.bias)
-        plain = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
-        large = x.dim() == 2 and len(x) * self.weight.numel() >= WORTHWHILE
-        if plain and large and not torch.is_autocast_enabled("cpu"):
-            return _product(x, self.weight, self.bias)
-        return linear(x, self.weight, self.bias)
+        return _product(x, self.weight, self.bias)
+
+
+def product(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, *, columns: bool = False
+) -> Tensor:
+    """x W^T + b for x (N, in), without a way back; stored by columns if asked for.
+
+    Which of the two is faster depends on how x and the weight are stored. In bfloat16 torch uses
+    oneDNN itself, but adds the bias in passes of its own.
+    """
+    if columns:
+        rows = product(weight, x).t()
+        return rows if bias is None else rows.add_(bias)
+    half = bias is not None and x.dtype == torch.bfloat16 and x.device.type == "cpu" and BFLOAT16
+    return (_onednn if half or by_onednn(x, weight) else linear)(x, weight, bias)
+
+
+def by_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN is to compute x W^T, in float32."""
+    return (
+        _products.get() == "onednn"
+        and x.dim() == 2
+        and len(x) * weight.numel() >= WORTHWHILE
+        and x.dtype == weight.dtype == torch.float32
+        and x.device.type == "cpu"
+        and not torch.is_autocast_enabled("cpu")
+    )
 
 
 @contextmanager
@@ -153,3 +176,4 @@ def _works() -> bool:
 
 
 AVAILABLE = torch.backends.mkldnn.is_available() and _works()
+BFLOAT16 = AVAILABLE and torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -16,6 +16,7 @@ from vaelab.recipes import Train
 from vaelab.seeding import derive, generator
 from vaelab.training import checkpoint, optimisers, schedules
 from vaelab.training.checkpoint import DivergenceError, History, State
+from vaelab.training.gradients import Automatic, Gradient, written
 from vaelab.training.ranks import join
 from vaelab.training.step import Step
 from vaelab.training.validation import Terms, terms
@@ -126,7 +127,7 @@ class _Training:
         self.ranks.check(settings.devices, settings.nodes)
         self.fabric = self.ranks.fabric(self.device.type, precision=precision)
         self.optimiser = optimisers.make(step.to(self.device).parameters(), settings)
-        self.wrapped = self.fabric.setup(self.ranks.setup(step), self.optimiser)
+        self.model, self.wrapped = self.fabric.setup(self.ranks.setup(step), self.optimiser)
         if settings.compile:
             step.model.encoder.compile()
             step.model.decoder.compile()
@@ -142,8 +143,8 @@ class _Training:
     def epoch(self, number: int) -> Iterator[Epoch]:
         """Train an epoch; yield where it is paused, and at its end."""
         data, settings, step, optimiser = self.data, self.settings, self.step, self.optimiser
-        model, wrapped = self.wrapped
-        forward = self.ranks.forward(model, step)
+        model, wrapped = self.model, self.wrapped
+        gradient = self._gradient()
         steps, images = len(self.sizes), {"images": len(data)}
         first = self._begin(number)
         begun = time.perf_counter()
@@ -161,10 +162,7 @@ class _Training:
                 data.labels(index),
                 data.weights(index),
             )
-            with self.fabric.autocast():
-                loss, terms = forward(x, y, numbers, weights)
-            optimiser.zero_grad()
-            self.fabric.backward(loss)
+            terms = gradient(x, y, numbers, weights)
             if settings.clip:
                 self.fabric.clip_gradients(
                     model, wrapped, max_norm=settings.clip, error_if_nonfinite=False
@@ -202,6 +200,13 @@ class _Training:
             if self.ranks.began(state[1]):
                 checkpoint.restore_generators(state, self.streams, self.ranks.rank)
         return self.done
+
+    def _gradient(self) -> Gradient:
+        """How a step finds its gradient."""
+        alone = self.ranks.world == 1 and self.data.weight is None
+        plain = alone and not self.settings.compile and written(self.step, self.settings.precision)
+        forward = self.ranks.forward(self.model, self.step)
+        return plain or Automatic(forward, self.fabric, self.optimiser)
 
     def _end(self, number: int, numbers: Mapping[str, float], rate: float, begun: float) -> Epoch:
         """Measure the held-out images and write the entry of the epoch."""
