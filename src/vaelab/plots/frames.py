@@ -30,7 +30,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 def frame(x: Pixels, xhat: Pixels, samples: Pixels, epoch: int, columns: int = 0) -> Image.Image:
     """Return one epoch: its number, originals over reconstructions, and samples below.
 
-    The samples stand in so many columns, or in a near-square grid.
+    The samples stand in so many columns, or in a near-square grid. Mode L if it is grey, else RGB.
     """
     scale = max(1, round(TILE / max(x.shape[1:3])))
     blocks = [enlarged(pairs(x, xhat)[0], scale), enlarged(square(samples, columns), scale)]
@@ -42,7 +42,8 @@ def frame(x: Pixels, xhat: Pixels, samples: Pixels, epoch: int, columns: int = 0
     for block in blocks:
         sheet.paste(Image.fromarray(block), (MARGIN, top))
         top += len(block) + MARGIN
-    return sheet
+    red, green, blue = sheet.split()
+    return red if red == green == blue else sheet
 
 
 def animation(frames: Sequence[Image.Image]) -> bytes:
@@ -52,9 +53,10 @@ def animation(frames: Sequence[Image.Image]) -> bytes:
     """
     if not frames or len({image.size for image in frames}) > 1:
         raise UserError("figures: an animation needs at least one frame, all of one size")
-    if all(not np.ptp(np.asarray(image), axis=-1).any() for image in frames):
-        first, *others = (image.convert("L") for image in frames)  # grey frames are kept exactly
+    if all(image.mode == "L" for image in frames):
+        first, *others = frames  # grey frames are kept exactly
     else:
+        frames = [image.convert("RGB") for image in frames]
         some = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, 8).astype(int))]
         sheet = np.concatenate([np.asarray(image) for image in some])
         palette = Image.fromarray(sheet).quantize(256)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from vaelab import devices
 from vaelab.errors import UserError
 from vaelab.recipes import Recipe
 from vaelab.workflows.evaluate import evaluate
@@ -30,9 +31,11 @@ class Answer(NamedTuple):
 def work(task: Task) -> Answer:
     """Train the run of a task."""
     try:
-        run = trained(task.recipe, task.folder, task.overwrite, quiet=True)
-        if task.weights:
-            evaluate(run, samples=task.weights, quiet=True)
+        # Else each part of the work looks for idle cores, for 0.2 s.
+        with devices.using(task.recipe.train.threads):
+            run = trained(task.recipe, task.folder, task.overwrite, quiet=True)
+            if task.weights:
+                evaluate(run, samples=task.weights, quiet=True)
     except UserError as error:
         return Answer("failed", str(error))
     except (MemoryError, RuntimeError, OSError) as error:
