@@ -29,44 +29,36 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from contestants.floor import onednn
+from contestants.lean import LeanVAE, train
+from torch import nn
 
 BATCH, IMAGES, LATENT = 128, 54_000, 16
 NAMES = ("vaelab", "vaelab bfloat16", "lean", "floor", "floor bfloat16")
 
 
-class LeanVAE(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = nn.Sequential(
+def conv_vae() -> LeanVAE:
+    """The network of cnn-16d in torch's own layers."""
+    return LeanVAE(
+        nn.Sequential(
             nn.Conv2d(1, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(),
             nn.Flatten(), nn.Linear(3136, 2 * LATENT),
-        )  # fmt: skip
-        self.decoder = nn.Sequential(
+        ),
+        nn.Sequential(
             nn.Linear(LATENT, 3136), nn.Unflatten(1, (64, 7, 7)),
             nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 1, 4, 2, 1),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean, log_variance = self.encoder(x).chunk(2, -1)
-        z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        bce = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
-        kl = -0.5 * torch.sum(1 + log_variance - mean.pow(2) - log_variance.exp())
-        return (bce + kl) / len(x)
+        ),
+    )  # fmt: skip
 
 
 def lean(images: int) -> Callable[[], float]:
     torch.manual_seed(0)
-    x, model = torch.rand(images, 1, 28, 28), LeanVAE()
+    x, model = torch.rand(images, 1, 28, 28), conv_vae()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
 
     def epoch() -> float:
         begun = time.perf_counter()
-        for index in torch.randperm(images).split(BATCH):
-            loss = model(x[index])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        train(model, optimizer, x, BATCH)
         return time.perf_counter() - begun
 
     return epoch
@@ -149,13 +141,8 @@ def matrices(
     ways: list[list[Callable[[], object]]] = []
     for n, k, m in ((rows, into, out), (rows, out, into), (into, rows, out)):
         x, weight = torch.randn(n, k, dtype=dtype), torch.randn(m, k, dtype=dtype)
-        ways.append([partial(F.linear, x, weight), partial(onednn, x, weight)])
+        ways.append([partial(F.linear, x, weight), partial(onednn, x, weight.t())])
     return ways
-
-
-def onednn(x: Tensor, weight: Tensor) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
-    return product
 
 
 def contender(name: str, images: int, threads: int, pipe: Connection) -> None:
