@@ -102,6 +102,10 @@ def test_who_listens_to_a_step_is_heard() -> None:
     next(step.parameters()).requires_grad_(False)
     assert written(step, "float32") is None
 
+    shared = a_step(hidden=(784,), latent=784)
+    shared.model.decoder.network[0] = shared.model.encoder.network[1]  # type: ignore[index, operator]  # both are Sequential
+    assert written(shared, "float32") is None
+
     class Other(vaelab.Step):
         """A step of somebody else."""
 

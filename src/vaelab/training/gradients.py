@@ -202,7 +202,11 @@ def written(step: Step, precision: str) -> Written | None:
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     down = _chain([*encoder.network.modules(), encoder.head], dtype, whole=False)
     up = _chain([*decoder.network.modules()], dtype, whole=True)
-    return Written(down, up) if plain and down and up else None
+    if not plain or not down or not up:
+        return None
+    reached = [weight for layer in (*down.layers, *up.layers) for weight in layer.parameters()]
+    alone = len(reached) == len([*step.parameters()])  # no layer serves twice, none is left out
+    return Written(down, up) if alone else None
 
 
 def _chain(parts: Sequence[nn.Module], dtype: torch.dtype, whole: bool) -> Chain | None:
