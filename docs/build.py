@@ -7,6 +7,7 @@ no list below names stops the build.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -202,4 +203,6 @@ def opening(text: str) -> str:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "site").resolve())
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "site")
+    build(parser.parse_args().folder.resolve())
