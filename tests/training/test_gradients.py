@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 import vaelab
 from vaelab.data import Batches, load
-from vaelab.models import build, linear
+from vaelab.models import Linear, build, linear
 from vaelab.recipes import Model, Objective, recipe
 from vaelab.training import loop
 from vaelab.training.gradients import Automatic, Gradient, written
@@ -106,10 +107,74 @@ def test_who_listens_to_a_step_is_heard() -> None:
     shared.model.decoder.network[0] = shared.model.encoder.network[1]  # type: ignore[index, operator]  # both are Sequential
     assert written(shared, "float32") is None
 
+    changed = a_step()
+    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    assert written(changed, "float32") is None
+    handle.remove()
+    assert written(changed, "float32")
+    changed.model.decoder.network.forward = lambda z: z
+    assert written(changed, "float32") is None
+
     class Other(vaelab.Step):
         """A step of somebody else."""
 
     assert written(Other(a_step().model), "float32") is None
+
+
+def custom(*layers: nn.Module) -> vaelab.Step:
+    """A step whose decoder, from 784 numbers to 784, consists of these layers."""
+    step = a_step(hidden=(), latent=784)
+    step.model.decoder.network = nn.Sequential(*layers, nn.Unflatten(1, (1, *SHAPE)))
+    return step
+
+
+def test_custom_networks_have_it_only_where_its_formulas_hold() -> None:
+    first, second, relu = Linear(784, 784), Linear(784, 784), nn.ReLU()
+    assert written(custom(first, relu, second), "float32")
+    assert written(custom(first, relu, second, relu, first), "float32") is None  # one serves twice
+    assert written(custom(Linear(784, 784, bias=False), relu, second), "float32") is None
+    second.bias = first.bias
+    assert written(custom(first, relu, second), "float32") is None
+
+
+def test_pixels_may_have_channels_and_the_default_type_may_be_another(
+    request: pytest.FixtureRequest,
+) -> None:
+    step = vaelab.Step(build(Model(hidden=(30,), latent=5), (3, 8, 8), 256))
+    x, ours = torch.rand(7, 3, 8, 8), written(step, "float32")
+    fabric = Fabric(accelerator="cpu", devices=1)
+    automatic = Automatic(step, fabric, torch.optim.SGD(step.parameters()))
+    assert ours is not None
+    request.addfinalizer(lambda: torch.set_default_dtype(torch.float32))
+    torch.set_default_dtype(torch.float64)
+    found, wanted = gradients(step, ours, x, 1.0), gradients(step, automatic, x, 1.0)
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5 * b.abs().max().item())
+
+
+@pytest.mark.parametrize("logit", [-1e4, 1e4, float("inf"), float("nan")])
+def test_logits_of_any_size_have_their_loss(logit: float) -> None:
+    """Of 1e4 the exact one; of what is not finite none, by which a divergence is noticed."""
+    step = a_step()
+    ours, x = written(step, "float32"), torch.rand(2, *SHAPE)
+    assert ours is not None
+    with torch.no_grad():
+        step.model.decoder.network[-2].bias.fill_(logit)  # type: ignore[index, operator, union-attr]  # a Sequential
+    distortion = ours(x, None, {"beta": 1.0}, None)[0].item()
+    if abs(logit) == 1e4:
+        wrong = (1 - x if logit > 0 else x).flatten(1).sum(1).mean().item()
+        assert distortion == pytest.approx(1e4 * wrong, rel=1e-4)  # of other logits within 1
+    else:
+        assert not math.isfinite(distortion)
+
+
+def test_nothing_of_a_step_is_kept_but_the_gradients() -> None:
+    ours = written(a_step(), "bfloat16")
+    assert ours is not None
+    ours(torch.rand(2, *SHAPE), None, {"beta": 1.0}, None)
+    for chain in (ours.encoder, ours.decoder):
+        assert not chain.inputs
+        assert not chain.weights
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -97,7 +97,8 @@ class Chain:
         self.whole = whole
 
     def forward(self, x: Tensor) -> Tensor:
-        self.inputs, self.weights = [], []
+        self.inputs: list[Tensor] = []
+        self.weights: list[Tensor] = []  # in which the products are computed
         y, last = x.to(self.dtype), len(self.layers) - 1
         for i, layer in enumerate(self.layers):
             weight, bias = layer.weight.to(self.dtype), layer.bias.to(self.dtype)
@@ -110,14 +111,17 @@ class Chain:
         return y
 
     def backward(self, grad: Tensor) -> Tensor:
-        """Set the gradients by that of the result (B, out); return that of x, if it is wanted."""
+        """Set the gradients by that of the result (B, out); return that of x, if it is wanted.
+
+        What `forward` kept is released layer by layer.
+        """
         for i in reversed(range(len(self.layers))):
-            x, layer = self.inputs[i], self.layers[i]
+            x, weight, layer = self.inputs.pop(), self.weights.pop(), self.layers[i]
             grad = grad.to(self.dtype)
             layer.weight.grad = product(grad.t(), x.t()).float()
             layer.bias.grad = grad.sum(0).float()
             if i or self.whole:
-                grad = product(grad, self.weights[i].t(), columns=not x.is_contiguous())
+                grad = product(grad, weight.t(), columns=not x.is_contiguous())
             if i:
                 grad = self.activations[i - 1].backward(grad, x)
         return grad
@@ -161,7 +165,7 @@ class Written:
         x = x.flatten(1)
         mean, log_variance = self.encoder.forward(x).float().chunk(2, -1)
         scale = (log_variance / 2).exp_()
-        noise = torch.randn(mean.shape, device=x.device)
+        noise = torch.randn(mean.shape, dtype=mean.dtype, device=x.device)
         logits = self.decoder.forward(torch.addcmul(mean, scale, noise)).float()
         narrow = scale.square().sub_(1)  # s^2 - 1
         rate = mean.square().add_(narrow).sub_(log_variance).sum() / 2
@@ -186,8 +190,6 @@ def written(step: Step, precision: str) -> Written | None:
     encoder, decoder = vae.encoder, vae.decoder
     if type(encoder) is not DiagonalGaussian or type(decoder) is not Bernoulli:
         return None
-    parts = *step.modules(), *step.parameters()
-    listeners = [getattr(part, hooks, None) for part in parts for hooks in HOOKS]
     plain = (
         type(step) is Step
         and type(vae) is VAE
@@ -197,22 +199,38 @@ def written(step: Step, precision: str) -> Written | None:
         and step.objective.function is objectives.elbo
         and step.samples == 1
         and all(p.requires_grad and p.dtype == torch.float32 for p in step.parameters())
-        and not any(listeners)
+        and not _listened(step)
     )
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    down = _chain([*encoder.network.modules(), encoder.head], dtype, whole=False)
-    up = _chain([*decoder.network.modules()], dtype, whole=True)
+    down = _chain([*_parts(encoder.network), encoder.head], dtype, whole=False)
+    up = _chain(_parts(decoder.network), dtype, whole=True)
     if not plain or not down or not up:
         return None
-    reached = [weight for layer in (*down.layers, *up.layers) for weight in layer.parameters()]
-    alone = len(reached) == len([*step.parameters()])  # no layer serves twice, none is left out
+    reached = [id(weight) for layer in (*down.layers, *up.layers) for weight in layer.parameters()]
+    # No parameter serves twice, and none is left out.
+    alone = sorted(reached) == sorted(map(id, step.parameters()))
     return Written(down, up) if alone else None
 
 
+def _listened(step: Step) -> bool:
+    """Whether somebody hooks into modules or parameters, or has replaced what a module does."""
+    parts = *step.modules(), *step.parameters()
+    replaced = any("forward" in vars(module) for module in step.modules())
+    own = any(getattr(part, hooks, None) for part in parts for hooks in HOOKS)
+    # Private to torch: hooks that were registered for all modules.
+    everywhere = getattr(nn.modules.module, "_has_any_global_hook", lambda: False)
+    return replaced or own or bool(everywhere())
+
+
+def _parts(network: nn.Module) -> list[nn.Module]:
+    """What a network computes, in order, if all of its containers are sequences."""
+    every = [part for _, part in network.named_modules(remove_duplicate=False)]
+    return [part for part in every if type(part) not in (nn.Sequential, nn.Flatten, nn.Unflatten)]
+
+
 def _chain(parts: Sequence[nn.Module], dtype: torch.dtype, whole: bool) -> Chain | None:
-    """The chain of a network's parts, if they are affine maps with activations between them."""
-    parts = [part for part in parts if type(part) not in (nn.Sequential, nn.Flatten, nn.Unflatten)]
-    layers = [part for part in parts[::2] if type(part) is Linear]
+    """The chain of these parts, if they are affine maps with activations between them."""
+    layers = [part for part in parts[::2] if type(part) is Linear and part.bias is not None]
     activations = [ACTIVATIONS[type(part)] for part in parts[1::2] if type(part) in ACTIVATIONS]
     if len(layers) + len(activations) < len(parts) or len(layers) != len(activations) + 1:
         return None
