@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ import vaelab
 from vaelab.cli.main import main
 from vaelab.workflows.compare import _by_setting
 from vaelab.workflows.console import Console
-from vaelab.workflows.processes import Process, heard, packed
+from vaelab.workflows.processes import Outcome, Process, heard, packed
 from vaelab.workflows.worker import Task, work
 from vaelab.workflows.workers import Workers, layout
 
@@ -146,6 +149,48 @@ def test_a_worker_that_is_killed_fails_its_task_and_another_takes_its_place(
             assert answer.text.startswith("its process was killed by SIGKILL")
             assert answer.text.endswith("with too little memory, lower --jobs")
             assert workers.free
+
+
+def test_a_task_whose_process_ends_between_two_looks_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look finds it at work, although it ends before the look is over."""
+    looks = []
+
+    def outcome(process: Process) -> Outcome | None:
+        looks.append(process)
+        process.process.kill()
+        process.process.join()
+        return None if len(looks) == 1 else Outcome("killed", "was killed")
+
+    monkeypatch.setattr(Process, "outcome", outcome)
+    with Workers(1, Console(quiet=True)) as workers:
+        workers.give(Task(tmp_path / "one", tiny(BARE), overwrite=False, weights=0))
+        assert not [*workers.answers(0)]
+        assert workers.busy
+        assert [answer.status for _, answer in workers.answers(0)] == ["failed"]
+        assert not workers.busy
+        assert not workers.every
+
+
+def test_threads_may_start_processes_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    script, length = sys.modules["__main__"], packed(len, ("four",))
+
+    def outcome(_: int) -> Outcome:
+        process, found = Process(), None
+        process.call(length)
+        while not found:
+            heard([process], 30)
+            found = process.outcome()
+        process.end()
+        process.process.join(30)
+        return found
+
+    with ThreadPoolExecutor(3) as pool:
+        assert [*pool.map(outcome, range(3))] == [Outcome("result", 4)] * 3
+    assert sys.modules["__main__"] is script
+    assert "PYTHONSAFEPATH" not in os.environ
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,10 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        return self.process.is_alive()
+        """Whether it runs; one whose end wakes `heard` does not, although the system may still have
+        it on its list.
+        """
+        return self.process.is_alive() and not connection.wait([self.process.sentinel], 0)
 
     def end(self) -> None:
         """Let it end; a call in progress is interrupted."""
@@ -135,24 +138,23 @@ def _serve(pipe: Connection[Any, Any], terminal: bool) -> None:
     os.dup2(2, 1)  # what libraries print is no output of the command
     sys.stdout = _Lines(pipe, terminal)
     calls: SimpleQueue[bytes | None] = SimpleQueue()
-    working, stop = threading.Event(), threading.Event()
+    working, stop = False, threading.Event()
 
     def interrupt(number: int, frame: object) -> None:
-        if working.is_set():  # a stop that comes too late concerns nobody
+        nonlocal working
+        if working:  # a stop that comes too late concerns nobody
+            working = False
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupt)
     threading.Thread(target=_listen, args=(pipe, calls, stop), daemon=True).start()
     while call := calls.get():
-        try:
-            working.set()
-            if stop.is_set():  # it came while this process was starting
-                raise KeyboardInterrupt
-            outcome = _called(call, pipe)
+        working = True
+        try:  # a stop may have come while this process was starting
+            outcome = Outcome("interrupted", "") if stop.is_set() else _called(call, pipe)
         except KeyboardInterrupt as interruption:
             outcome = Outcome("interrupted", str(interruption))
-        finally:
-            working.clear()
+        working = False
         with suppress(OSError):  # the process that started this one has ended
             pipe.send(outcome)
 
@@ -209,20 +211,27 @@ class _Lines(io.TextIOBase):
 # ---------------------------------------------------------------- while one is started
 
 
+_starting = threading.Lock()  # by one thread at a time: what is below changes this process
+
+
 @contextmanager
 def _without_script() -> Iterator[None]:
     """Inside, new processes do not import the script that runs here, nor is any of it sent."""
-    script = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
+    with _starting:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = script
 
 
 @contextmanager
 def _without_folder() -> Iterator[None]:
-    """Inside, new processes do not take modules of the working folder for those of Python."""
+    """Inside, new processes do not take modules of the working folder for those of Python.
+
+    To be entered after `_without_script`, which lets one thread in at a time.
+    """
     name = "PYTHONSAFEPATH"
     before = os.environ.get(name)
     os.environ[name] = "1"

@@ -132,7 +132,8 @@ class Workers:
         heard([worker.process for worker in self.every if worker.task], seconds)
         for worker in [worker for worker in self.every if worker.task]:
             task, answer = worker.task, worker.answer()
+            if not task or not answer:  # it may have ended just now: the next look says how
+                continue
             if not worker.process.alive:
                 self.every.remove(worker)
-            if task and answer:
-                yield task, answer
+            yield task, answer
