@@ -183,6 +183,13 @@ def test_mixed_precision_is_that_of_torch(
         assert (a - b).norm() < 0.02 * b.norm()
 
 
+def test_mixed_precision_leaves_float64_as_it_is() -> None:
+    x = torch.randn(3, 2, 3, 4, dtype=torch.float64)
+    for layer, plain in (doubling(1), pair(Conv2d(2, 3, 4, 2, 1), nn.Conv2d(2, 3, 4, 2, 1))):
+        with torch.autocast("cpu", torch.bfloat16):
+            assert_same([layer(x)], [plain(x)])
+
+
 def test_exported_programs_hold_torchs_layers() -> None:
     model = nn.Sequential(Conv2d(1, 3, 4, 2, 1), Doubling(3, 1, (7, 8)), Flatten())
     program = torch.export.export(model.eval(), (torch.rand(2, 1, 7, 8),))

@@ -126,3 +126,10 @@ def test_without_onednn_torch_multiplies(monkeypatch: pytest.MonkeyPatch) -> Non
     assert fastest(CPU, layer, 100) == "torch"
     with using("onednn"):
         assert type(layer(x).grad_fn).__name__ == "AddmmBackward0"
+
+
+def test_operators_that_torch_lacks_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not public, so another version may have other ones."""
+    monkeypatch.setattr(torch.ops, "mkldnn", object())
+    assert not linear._works()
+    assert not linear._works_in_bfloat16()

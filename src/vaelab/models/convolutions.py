@@ -119,8 +119,9 @@ class _Same(torch.autograd.Function):
 
 
 def _kind(x: Tensor) -> torch.dtype:
-    """The type in which a convolution of x is computed."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    """The type in which a convolution of x is computed; autocast leaves float64 as it is."""
+    mixed = torch.is_autocast_enabled("cpu") and x.dtype != torch.float64
+    return torch.get_autocast_dtype("cpu") if mixed else x.dtype
 
 
 def _convolved(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, geometry: Geometry) -> Tensor:

@@ -175,5 +175,13 @@ def _works() -> bool:
         return False
 
 
+def _works_in_bfloat16() -> bool:
+    """Whether the processor has what oneDNN needs for bfloat16, as an operator not public says."""
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):
+        return False
+
+
 AVAILABLE = torch.backends.mkldnn.is_available() and _works()
-BFLOAT16 = AVAILABLE and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+BFLOAT16 = AVAILABLE and _works_in_bfloat16()
