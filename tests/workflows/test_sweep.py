@@ -20,7 +20,7 @@ from vaelab.cli.main import main
 from vaelab.workflows.compare import _by_setting
 from vaelab.workflows.console import Console
 from vaelab.workflows.processes import Outcome, Process, heard, packed
-from vaelab.workflows.worker import Task, work
+from vaelab.workflows.worker import Answer, Task, work
 from vaelab.workflows.workers import Workers, layout
 
 OVER = {"objective.beta": [0.5, 2.0]}
@@ -149,6 +149,22 @@ def test_a_worker_that_is_killed_fails_its_task_and_another_takes_its_place(
             assert answer.text.startswith("its process was killed by SIGKILL")
             assert answer.text.endswith("with too little memory, lower --jobs")
             assert workers.free
+
+
+def test_a_task_that_the_user_is_to_correct_fails_with_the_reason_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "mine.txt").write_text("mine")
+    with Workers(1, Console(quiet=True)) as workers:
+        workers.give(Task(tmp_path / "one", tiny(BARE), overwrite=False, weights=0))
+        answers: list[tuple[Task, Answer]] = []
+        while not answers:
+            answers += workers.answers(30)
+    ((_, answer),) = answers
+    assert answer.status == "failed"
+    assert answer.text.startswith(f"{tmp_path / 'one'}: ")
+    assert not capsys.readouterr().err
 
 
 def test_a_task_whose_process_ends_between_two_looks_is_not_lost(

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from vaelab import devices
-from vaelab.errors import UserError
 from vaelab.recipes import Recipe
 from vaelab.workflows.evaluate import evaluate
 from vaelab.workflows.studies import trained
@@ -29,15 +28,17 @@ class Answer(NamedTuple):
 
 
 def work(task: Task) -> Answer:
-    """Train the run of a task."""
+    """Train the run of a task.
+
+    Raises:
+        UserError: What the user is to correct; the task has failed.
+    """
     try:
         # Else each part of the work looks for idle cores, for 0.2 s.
         with devices.using(task.recipe.train.threads):
             run = trained(task.recipe, task.folder, task.overwrite, quiet=True)
             if task.weights:
                 evaluate(run, samples=task.weights, quiet=True)
-    except UserError as error:
-        return Answer("failed", str(error))
     except (MemoryError, RuntimeError, OSError) as error:
         return Answer("failed", f"{type(error).__name__}: {error}")
     return Answer("finished")

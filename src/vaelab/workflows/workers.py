@@ -71,6 +71,8 @@ class _Worker:
             case "killed":
                 remedy = "with too little memory, lower --jobs"
                 return Answer("failed", f"its process {outcome.value}; {remedy}")
+            case "user" | "lost":
+                return Answer("failed", outcome.value)
             case _:  # a defect
                 sys.stderr.write(outcome.value)
                 return Answer("failed", outcome.value.splitlines()[-1])
