@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,7 @@ def test_within_a_cycle_beta_never_falls(cycles: int, which: int, one: float, tw
 
 @given(peaks, shares)
 def test_a_constant_learning_rate_is_constant(peak: float, share: float) -> None:
-    assert learning_rate(Train(learning_rate=peak), share) == peak
+    assert learning_rate(Train(learning_rate=peak))(share) == peak
 
 
 @pytest.mark.parametrize(
@@ -129,20 +130,20 @@ def test_a_constant_learning_rate_is_constant(peak: float, share: float) -> None
 )
 def test_the_learning_rate_at_exact_points(schedule: str, progress: float, wanted: float) -> None:
     settings = Train(learning_rate=2e-3, schedule=schedule)
-    assert learning_rate(settings, progress) == pytest.approx(2e-3 * wanted, rel=1e-12, abs=1e-18)
+    assert learning_rate(settings)(progress) == pytest.approx(2e-3 * wanted, rel=1e-12, abs=1e-18)
 
 
 @given(peaks, shares, st.sampled_from([*SCHEDULES]))
 def test_the_learning_rate_is_positive_and_never_above_its_peak(
     peak: float, share: float, schedule: str
 ) -> None:
-    assert 0 < learning_rate(Train(learning_rate=peak, schedule=schedule), share) <= peak * ULP
+    assert 0 < learning_rate(Train(learning_rate=peak, schedule=schedule))(share) <= peak * ULP
 
 
 @given(shares, shares)
 def test_cosine_only_falls(one: float, two: float) -> None:
     settings, (early, late) = Train(schedule="cosine"), sorted([one, two])
-    assert learning_rate(settings, early) >= learning_rate(settings, late) / ULP
+    assert learning_rate(settings)(early) >= learning_rate(settings)(late) / ULP
 
 
 @given(shares, shares)
@@ -150,17 +151,17 @@ def test_one_cycle_rises_over_its_first_thirty_percent_and_falls_over_the_rest(
     one: float, two: float
 ) -> None:
     settings, (early, late) = Train(schedule="one-cycle"), sorted([one, two])
-    assert learning_rate(settings, 0.3 * early) <= learning_rate(settings, 0.3 * late) * ULP
+    assert learning_rate(settings)(0.3 * early) <= learning_rate(settings)(0.3 * late) * ULP
     assert (
-        learning_rate(settings, 0.3 + 0.7 * early)
-        >= learning_rate(settings, 0.3 + 0.7 * late) / ULP
+        learning_rate(settings)(0.3 + 0.7 * early)
+        >= learning_rate(settings)(0.3 + 0.7 * late) / ULP
     )
 
 
 def test_one_cycle_has_no_jump_at_its_peak() -> None:
     settings = Train(schedule="one-cycle")
-    assert learning_rate(settings, 0.3 - 1e-9) == pytest.approx(
-        learning_rate(settings, 0.3), rel=1e-9
+    assert learning_rate(settings)(0.3 - 1e-9) == pytest.approx(
+        learning_rate(settings)(0.3), rel=1e-9
     )
 
 
@@ -176,7 +177,7 @@ ENDS = {
 def test_every_schedule_ends_where_it_says() -> None:
     assert ENDS.keys() == SCHEDULES.keys()
     for name, end in ENDS.items():
-        assert learning_rate(Train(learning_rate=2.0, schedule=name), 1.0) == pytest.approx(
+        assert learning_rate(Train(learning_rate=2.0, schedule=name))(1.0) == pytest.approx(
             2.0 * end, abs=1e-15
         )
 
@@ -186,12 +187,23 @@ CUSTOM = (
 )
 
 
+def test_a_training_keeps_its_schedule_and_the_next_one_reads_a_file_again(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CUSTOM)
+    settings = recipe("quickstart", {"train.schedule": f"{path}:halved"}).train
+    before = learning_rate(settings)
+    path.write_text("def halved(peak, progress): return peak / 2 * (1 - progress)\n")
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))  # a clock may be too coarse to tell
+    assert before(0.5) == settings.learning_rate / 2
+    assert learning_rate(settings)(0.5) == settings.learning_rate / 4
+
+
 def test_a_custom_schedule_stays_between_0_and_the_peak(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(CUSTOM)
     halved = recipe("quickstart", {"train.schedule": f"{path}:halved"}).train
     schedules.check(halved)
-    assert learning_rate(halved, 0.3) == halved.learning_rate / 2
+    assert learning_rate(halved)(0.3) == halved.learning_rate / 2
     doubled = recipe("quickstart", {"train.schedule": f"{path}:doubled"}).train
     with pytest.raises(UserError, match=r"train\.schedule: .*doubled gives the learning rate"):
         schedules.check(doubled)

@@ -194,7 +194,7 @@ def test_the_schedules_of_the_last_step_of_every_epoch_are_recorded(
         time = entry["epoch"] - 1 + last
         assert entry["beta"] == pytest.approx(schedules.numbers(recipe.objective, time, 4)["beta"])
         assert entry["learning_rate"] == pytest.approx(
-            schedules.learning_rate(recipe.train, time / 4)
+            schedules.learning_rate(recipe.train)(time / 4)
         )
     assert len({(entry["beta"], entry["learning_rate"]) for entry in run.history}) > 1
 
@@ -512,7 +512,7 @@ def explode_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         schedules,
         "learning_rate",
-        lambda s, progress: 1e9 if progress * s.epochs > epoch - 0.5 else real(s, progress),
+        lambda s: lambda done: 1e9 if done * s.epochs > epoch - 0.5 else real(s)(done),
     )
 
 
@@ -547,7 +547,7 @@ def test_an_explosion_in_the_last_step_of_an_epoch_is_not_blamed_on_its_first(
     monkeypatch.setattr(
         schedules,
         "learning_rate",
-        lambda s, progress: 1e20 if progress * s.epochs % 1 > last - 1 / 23 else real(s, 0),
+        lambda s: lambda done: 1e20 if done * s.epochs % 1 > last - 1 / 23 else real(s)(0),
     )
     with pytest.raises(vaelab.UserError, match=r"is not finite|nats per image") as caught:
         trained(tmp_path)

@@ -139,6 +139,7 @@ class _Training:
             self.history, self.began = [*state[1]["history"]], state[1]["began"]
             self.interrupted = state if state[1]["step"] else None
         self.sizes = batch_sizes(len(data), settings.batch)
+        self.rate_at = schedules.learning_rate(settings)
 
     def epoch(self, number: int) -> Iterator[Epoch]:
         """Train an epoch; yield where it is paused, and at its end."""
@@ -154,7 +155,7 @@ class _Training:
             self.ranks.begin(self.sizes[i])
             now = number - 1 + i / steps  # epochs since the start
             numbers = schedules.numbers(step.settings, now, settings.epochs) | images
-            rate = schedules.learning_rate(settings, now / settings.epochs)
+            rate = self.rate_at(now / settings.epochs)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             x, y, weights = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 
 from vaelab.errors import UserError
 from vaelab.recipes import NUMBERS, Objective, Train, code
@@ -41,34 +41,29 @@ def ramp(settings: Objective, time: float, epochs: int) -> float:
     return 1.0
 
 
-def learning_rate(settings: Train, progress: float) -> float:
-    """The learning rate when a fraction `progress` in [0, 1) of all steps is done.
+def learning_rate(settings: Train) -> Callable[[float], float]:
+    """The learning rate as a function of the fraction, in [0, 1), of all steps that is done.
 
-    >>> learning_rate(Train(learning_rate=1e-3, schedule="cosine"), 0.5)
+    A training asks for it once, so a file that changes meanwhile does not change its schedule.
+
+    >>> learning_rate(Train(learning_rate=1e-3, schedule="cosine"))(0.5)
     0.0005
     """
-    return _schedule(settings.schedule)(settings.learning_rate, progress)
+    return partial(code("train.schedule", settings.schedule), settings.learning_rate)
 
 
 def check(settings: Train) -> None:
     """Raise `UserError` if a custom schedule leaves [0, train.learning_rate]."""
     if ".py:" not in settings.schedule:
         return
-    peak = settings.learning_rate
+    peak, rate_at = settings.learning_rate, learning_rate(settings)
     for progress in (i / 1000 for i in range(1000)):
-        rate = learning_rate(settings, progress)
+        rate = rate_at(progress)
         if not 0 <= rate <= peak * (1 + 1e-9):
             raise UserError(
                 f"train.schedule: {settings.schedule} gives the learning rate {rate:g} at progress "
                 f"{progress:g}; return values from 0 to the peak {peak:g}"
             )
-
-
-@cache
-def _schedule(name: str) -> Callable[[float, float], float]:
-    """The function of peak and progress behind a name; looked up once, not at every step."""
-    found: Callable[[float, float], float] = code("train.schedule", name)
-    return found
 
 
 def constant(peak: float, progress: float) -> float:

@@ -160,7 +160,7 @@ def _fit(job: Job, old: VAE, steps: int) -> list[float]:
         with seeded(seed, "start"):
             start(_codes(vae, job.train, seed, 0)[0])
     held_out = _codes(vae, job.validation if len(job.validation) else job.train, seed, -1)
-    optimiser = optimisers.make(vae.prior.parameters(), SETTINGS)
+    optimiser, rate_at = optimisers.make(vae.prior.parameters(), SETTINGS), learning_rate(SETTINGS)
     best, weights = math.inf, vae.prior.state_dict()
     epochs = math.ceil(steps / math.ceil(len(job.train) / BATCH))
     for epoch in bar(range(1, epochs + 1), "prior", epochs, quiet=job.console.quiet):
@@ -168,7 +168,7 @@ def _fit(job: Job, old: VAE, steps: int) -> list[float]:
         batches = torch.randperm(len(z), generator=generator(seed, "order", epoch)).split(BATCH)
         for step, index in enumerate(batches):
             done = (epoch - 1 + step / len(batches)) / epochs
-            optimiser.param_groups[0]["lr"] = learning_rate(SETTINGS, done)
+            optimiser.param_groups[0]["lr"] = rate_at(done)
             loss = -_log_prior(vae, z[index], None if y is None else y[index]).mean()
             optimiser.zero_grad()
             loss.backward()
