@@ -149,13 +149,14 @@ def main() -> None:
     arguments = parser.parse_args()
 
     torch.set_num_threads(1)
-    members, rows = arguments.seeds // arguments.jobs, {}
+    jobs = min(arguments.jobs, arguments.seeds)
+    members, rows = arguments.seeds // jobs, {}
     for case in arguments.cases:
         name, given = CASES[case]
         settings = given | {"train.threads": 1}
         recipe = vaelab.recipe(name, settings | {"train.epochs": arguments.rounds + 1})
         step = milliseconds(recipe, members, arguments.rounds)
-        seconds, training = whole(name, settings, arguments.seeds, arguments.jobs)
+        seconds, training = whole(name, settings, arguments.seeds, jobs)
         ratios = {way: step[way] / step["single"] for way in ("vmap", "floor")}
         rows[case] = {
             "step_ms": step,
@@ -168,7 +169,7 @@ def main() -> None:
         print(f"{case}: {rows[case]}", flush=True)
     result = {
         "what": f"a step of {members} models single and stacked, and what that would make of a "
-        f"sweep of {arguments.seeds} seeds in {arguments.jobs} processes",
+        f"sweep of {arguments.seeds} seeds in {jobs} processes",
         "cases": rows,
         "processor": devices.processor(),
         "torch": torch.__version__,
