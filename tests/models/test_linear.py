@@ -95,15 +95,14 @@ def test_transforms_of_torch_func_work_at_any_batch_size(
             torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("cost", "wanted"), [(0.5, "onednn"), (0.95, "torch"), (2.0, "torch")])
-def test_onednn_is_chosen_only_where_it_is_clearly_faster(
-    cost: float, wanted: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [0.0]
+@pytest.fixture
+def cost(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """What a product of oneDNN and one in bfloat16 take, where torch's own in float32 takes 1."""
+    clock, cost = [0.0], float(request.param)
 
-    def takes(seconds: float) -> object:
-        def multiply(*_: object) -> None:
-            clock[0] += seconds
+    def takes(float32: float) -> object:
+        def multiply(x: Tensor, *_: object) -> None:
+            clock[0] += cost if x.dtype == torch.bfloat16 else float32
 
         return multiply
 
@@ -111,13 +110,34 @@ def test_onednn_is_chosen_only_where_it_is_clearly_faster(
     monkeypatch.setattr(linear, "linear", takes(1.0))
     monkeypatch.setattr(linear, "_onednn", takes(cost))
     monkeypatch.setattr(linear.time, "perf_counter", lambda: clock[0])
-    linear._measured.cache_clear()
+    monkeypatch.setattr(linear, "_measured", linear._measured.__wrapped__)  # not remembered
+    return cost
+
+
+@pytest.mark.parametrize(
+    ("cost", "wanted"), [(0.5, "onednn"), (0.95, "torch"), (2.0, "torch")], indirect=["cost"]
+)
+def test_onednn_is_chosen_only_where_it_is_clearly_faster(
+    cost: float, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     layer = Linear(784, 400)
     assert fastest(CPU, layer, 128) == wanted
     assert fastest(CPU, nn.Sequential(layer, Linear(400, 2)), 128) == wanted
     monkeypatch.setattr(linear, "_measured", lambda *_: pytest.fail("measured"))
     assert fastest(torch.device("cuda"), layer, 128) == "torch"
     assert fastest(CPU, layer, 8) == "torch"  # no product is large enough for it to matter
+
+
+@pytest.mark.parametrize(
+    ("cost", "pays"), [(0.5, True), (0.95, False), (9.0, False)], indirect=["cost"]
+)
+def test_bfloat16_pays_only_where_it_is_clearly_faster_than_the_fastest_float32(
+    cost: float, pays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = linear.bfloat16_pays.__wrapped__
+    assert not measure(CPU)  # oneDNN's products in float32 take as long
+    monkeypatch.setattr(linear, "AVAILABLE", False)
+    assert measure(CPU) is pays
 
 
 def test_without_onednn_torch_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:

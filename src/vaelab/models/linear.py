@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from torch.nn.functional import linear
 from vaelab.models.operations import apply
 
 WORTHWHILE = 2**22  # multiplications; below, the call costs more than it saves
-MARGIN = 0.9  # of torch's time, which oneDNN must beat: noise must not choose
+MARGIN = 0.9  # of the usual way's time, which another must beat: noise must not choose
 ROUNDS, PAIRS = 4, 3  # measurements; in each round it must
 ENOUGH = 0.1  # seconds, after which no further round begins
 _products: ContextVar[str] = ContextVar("products", default="torch")  # of this thread
@@ -107,15 +107,43 @@ def _measured(layers: tuple[tuple[int, int], ...], rows: int, threads: int) -> s
             multiply(grad.t(), x.t(), None)
         return time.perf_counter() - begun
 
+    return "onednn" if _faster(partial(seconds, _onednn), partial(seconds, linear)) else "torch"
+
+
+@cache
+def bfloat16_pays(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 faster than float32.
+
+    A processor is measured, for some 20 ms: one that has no such instructions takes up to ten times
+    as long. Of a GPU it is what its driver says.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    square = torch.ones(512, 512)
+    halves = square.bfloat16()
+    ways: list[Callable[..., Tensor]] = [linear, _onednn] if AVAILABLE else [linear]
+
+    def seconds(multiply: Callable[..., Tensor], x: Tensor) -> float:
+        begun = time.perf_counter()
+        multiply(x[:128], x, None)
+        return time.perf_counter() - begun
+
+    return _faster(
+        lambda: seconds(linear, halves), lambda: min(seconds(way, square) for way in ways)
+    )
+
+
+def _faster(challenger: Callable[[], float], holder: Callable[[], float]) -> bool:
+    """Whether what takes challenger() seconds is clearly faster in each of several rounds."""
     begun = time.perf_counter()
     for _ in range(ROUNDS):
-        pairs = [(seconds(linear), seconds(_onednn)) for _ in range(PAIRS)]
-        torchs, onednns = zip(*pairs, strict=True)
-        if min(onednns) > MARGIN * min(torchs):
-            return "torch"
+        pairs = [(holder(), challenger()) for _ in range(PAIRS)]
+        holders, challengers = zip(*pairs, strict=True)
+        if min(challengers) > MARGIN * min(holders):
+            return False
         if time.perf_counter() - begun > ENOUGH:
             break
-    return "onednn"
+    return True
 
 
 class _Product(torch.autograd.Function):
