@@ -114,6 +114,13 @@ def precision_of(settings: Train, device: torch.device) -> str:
     return "bfloat16" if linear.bfloat16_pays(device) else "float32"
 
 
+def products_of(step: Step, settings: Train, device: torch.device, processes: int = 1) -> str:
+    """The fastest matrix products for a training, see `models.linear.fastest`."""
+    plain = written(step, precision_of(settings, device)) if processes == 1 else None
+    rows = settings.batch // processes * step.samples
+    return linear.fastest(device, step.model, rows, columns=plain is not None)
+
+
 class _Training:
     """What stays from one epoch to the next."""
 
