@@ -210,7 +210,7 @@ def describe(machine: Mapping[str, Any], began: Mapping[str, Any]) -> list[str]:
     """Lines about the machine of a run, and about what differs from the one that it began on."""
     count = machine["threads"]
     lines = [
-        f"device: {machine['device']}, {count} thread{'s' * (count > 1)}, matrix products by "
+        f"device: {machine['device']}, {count} thread{'s' * (count > 1)}, matrix products: "
         f"{machine['products']} (stored in the run: rounding depends on them)"
     ]
     if (world := machine.get("world_size", 1)) > 1:
@@ -251,11 +251,17 @@ def anonymous(word: str) -> str:
 
 
 def processor(device: torch.device | None = None) -> str:
-    """The model of a GPU, or of the CPU, as Linux names it; elsewhere as far as it is known."""
+    """The model of a GPU; of a CPU the name that the system has for it, and torch's vectors there.
+
+    A name such as "AMD EPYC" stands for several generations, whose speed and rounding differ with
+    the instructions that torch uses.
+    """
     if device is not None and device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    name = platform.processor() or platform.machine()
     with suppress(OSError, StopIteration):  # not Linux, or a processor without a name
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         line = next(line for line in lines if line.startswith("model name"))
-        return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+        name = line.partition(":")[2].strip()
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return name if vectors == "DEFAULT" else f"{name} ({vectors})"

@@ -319,6 +319,39 @@ def test_bfloat16_trains_as_far_within_its_precision(tmp_path: Path) -> None:
     assert half[-1] == pytest.approx(whole[-1], abs=1.0)
 
 
+@pytest.mark.parametrize("pays", [True, False])
+def test_the_faster_precision_is_chosen_said_and_kept_in_a_resume(
+    pays: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is the run's: a resume on another machine, where the other is faster, goes on with it."""
+    for module in (training_loop.linear, job):
+        monkeypatch.setattr(module, "bfloat16_pays", lambda device: pays)
+    name = "bfloat16" if pays else "float32"
+    chosen, named = (
+        vaelab.train(tiny({"train.precision": asked}), tmp_path / asked) for asked in ("auto", name)
+    )
+    out = capsys.readouterr().out
+    assert f"precision: {name}, which this device multiplies faster\n" in out
+    assert out.count("precision:") == 1
+    assert losses(chosen, "validation") == losses(named, "validation")
+    monkeypatch.setattr(training_loop.linear, "bfloat16_pays", lambda device: not pays)
+    assert vaelab.resume(chosen.folder).recipe.train.precision == name
+
+
+def test_bfloat16_that_does_not_pay_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pays in (True, False):
+        monkeypatch.setattr(job, "bfloat16_pays", lambda device, pays=pays: pays)
+        training.introduce(job.Job(tiny({"train.precision": "bfloat16"}), Console()))
+        assert (
+            "warning: this device multiplies bfloat16 no" in capsys.readouterr().out
+        ) is not pays
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch compiling warns of torch
 def test_compiled_networks_train_as_far(tmp_path: Path) -> None:

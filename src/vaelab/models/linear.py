@@ -3,8 +3,9 @@
 torch multiplies float32 matrices with MKL, which leaves half the speed of processors that are not
 Intel's unused. oneDNN comes with torch and does not: on an AMD core with AVX-512 the products of a
 784-400 layer at batch 128 take half as long; on an Intel core they take a tenth to a third longer.
-Both are float32 and differ in the order of their sums. A run measures the products of its own
-layers once and keeps to its choice (`using`); everything else uses torch's own.
+Both are float32 and differ in the order of their sums. MKL in turn can be a fifth faster if results
+are stored by columns, as on an AMD core with AVX2. A run measures the products of its own layers
+once and keeps to its choice (`using`); everything else uses torch's own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -23,10 +24,10 @@ from torch.nn.functional import linear
 
 from vaelab.models.operations import apply
 
-WORTHWHILE = 2**22  # multiplications; below, the call costs more than it saves
-MARGIN = 0.9  # of torch's time, which oneDNN must beat: noise must not choose
+WORTHWHILE = 2**22  # multiplications; below, a call of oneDNN costs more than it saves
+MARGIN = 0.9  # of the usual way's time, which another must beat: noise must not choose
 ROUNDS, PAIRS = 4, 3  # measurements; in each round it must
-ENOUGH = 0.1  # seconds, after which no further round begins
+ENOUGH = 0.1  # seconds, after which no third round begins, nor a fourth
 _products: ContextVar[str] = ContextVar("products", default="torch")  # of this thread
 
 
@@ -54,6 +55,11 @@ def product(
     return (_onednn if half or by_onednn(x, weight) else linear)(x, weight, bias)
 
 
+def by_columns(x: Tensor) -> bool:
+    """Whether results are to be stored by columns, in float32; for whoever can go on with them."""
+    return _products.get() == "torch by columns" and x.dtype == torch.float32
+
+
 def by_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN is to compute x W^T, in float32."""
     return (
@@ -68,54 +74,98 @@ def by_onednn(x: Tensor, weight: Tensor) -> bool:
 
 @contextmanager
 def using(products: str) -> Iterator[None]:
-    """Inside, this thread uses the products of "torch" or "onednn" (torch where it is missing)."""
-    token = _products.set(products if AVAILABLE else "torch")
+    """Inside, this thread uses the products that `fastest` named, torch's if oneDNN is missing."""
+    missing = products == "onednn" and not AVAILABLE
+    token = _products.set("torch" if missing else products)
     try:
         yield
     finally:
         _products.reset(token)
 
 
-def fastest(device: torch.device, model: nn.Module, rows: int) -> str:
-    """Whose products are faster here, "torch" or "onednn", by a measurement of some 50 ms.
+def fastest(device: torch.device, model: nn.Module, rows: int, *, columns: bool = False) -> str:
+    """Which products are faster here: "torch", "torch by columns" (see `by_columns`) or "onednn".
 
-    It measures the products of a training step, forward and backward, in those layers of the model
-    that are large enough for oneDNN at this number of rows; where there are none it is "torch".
-    oneDNN is chosen only if it is clearly faster in each of several rounds, so that a busy moment
-    does not change the choice; within a process it stays the same.
+    It measures the products of a training step for some 50 ms, forward and backward, in those
+    layers of the model that are large enough to matter at this number of rows; where there are
+    none it is "torch". Another way is chosen only if it is clearly faster in each of several
+    rounds, so that a busy moment does not change the choice; within a process it stays the same.
+
+    Args:
+        device: Where the training runs.
+        model: The model.
+        rows: Of a batch, times the samples.
+        columns: Whether the way its gradient is found can use results by columns.
     """
     layers = [tuple(m.weight.shape) for m in model.modules() if isinstance(m, Linear)]
     large = tuple(sorted(shape for shape in layers if rows * math.prod(shape) >= WORTHWHILE))
-    if device.type != "cpu" or not AVAILABLE or not large:
+    if device.type != "cpu" or not large:
         return "torch"
-    return _measured(large, rows, torch.get_num_threads())
+    others = ("torch by columns",) * columns + ("onednn",) * AVAILABLE
+    return _measured(others, large, rows, torch.get_num_threads())
 
 
 @cache
-def _measured(layers: tuple[tuple[int, int], ...], rows: int, threads: int) -> str:
-    """The faster of the two for layers (outputs, inputs) at so many rows."""
+def _measured(
+    others: tuple[str, ...], layers: tuple[tuple[int, int], ...], rows: int, threads: int
+) -> str:
+    """The fastest, torch or one of the others, for layers (outputs, inputs) at so many rows."""
     triples = [
         (torch.ones(rows, inputs), torch.ones(outputs, inputs), torch.ones(rows, outputs))
         for outputs, inputs in layers
     ]
 
-    def seconds(multiply: Callable[..., Tensor]) -> float:
+    def seconds(way: str) -> float:
+        multiply: Callable[..., Tensor] = _onednn if way == "onednn" else linear
         begun = time.perf_counter()
         for x, weight, grad in triples:
-            multiply(x, weight, None)
-            multiply(grad, weight.t(), None)  # as in the backward pass
+            for a, b in ((x, weight), (grad, weight.t())):  # the latter as in the backward pass
+                multiply(*((b, a) if way == "torch by columns" else (a, b)), None)
             multiply(grad.t(), x.t(), None)
         return time.perf_counter() - begun
 
+    best = "torch"
+    for way in others:
+        if _faster(partial(seconds, way), partial(seconds, best)):
+            best = way
+    return best
+
+
+@cache
+def bfloat16_pays(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 faster than float32.
+
+    A processor is measured, for some 20 ms: one that has no such instructions takes up to ten times
+    as long. Of a GPU it is what its driver says.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    square = torch.ones(512, 512)
+    halves = square.bfloat16()
+    ways: list[Callable[..., Tensor]] = [linear, _onednn] if AVAILABLE else [linear]
+
+    def seconds(multiply: Callable[..., Tensor], x: Tensor) -> float:
+        begun = time.perf_counter()
+        multiply(x[:128], x, None)
+        return time.perf_counter() - begun
+
+    return _faster(
+        lambda: seconds(linear, halves), lambda: min(seconds(way, square) for way in ways)
+    )
+
+
+def _faster(challenger: Callable[[], float], holder: Callable[[], float]) -> bool:
+    """Whether what takes challenger() seconds is clearly faster in each of several rounds."""
+    holder(), challenger()  # the first call of either is slow
     begun = time.perf_counter()
-    for _ in range(ROUNDS):
-        pairs = [(seconds(linear), seconds(_onednn)) for _ in range(PAIRS)]
-        torchs, onednns = zip(*pairs, strict=True)
-        if min(onednns) > MARGIN * min(torchs):
-            return "torch"
-        if time.perf_counter() - begun > ENOUGH:
+    for i in range(ROUNDS):
+        pairs = [(holder(), challenger()) for _ in range(PAIRS)]
+        holders, challengers = zip(*pairs, strict=True)
+        if min(challengers) > MARGIN * min(holders):
+            return False
+        if i and time.perf_counter() - begun > ENOUGH:
             break
-    return "onednn"
+    return True
 
 
 class _Product(torch.autograd.Function):

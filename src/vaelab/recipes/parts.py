@@ -259,6 +259,7 @@ CLOSED: dict[str, dict[str, Part]] = {
     "train.precision": {
         "float32": Part("32-bit floating point"),
         "bfloat16": Part("mixed precision: the networks in 16 bits, densities in 32"),
+        "auto": Part("bfloat16 where the device multiplies it faster, else float32"),
     },
     "train.device": {
         "auto": Part("a GPU where there is one, else the CPU"),

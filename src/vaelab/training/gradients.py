@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from vaelab.models import VAE, Linear, objectives
 from vaelab.models.likelihoods import Bernoulli
-from vaelab.models.linear import by_onednn, product
+from vaelab.models.linear import by_columns, by_onednn, product
 from vaelab.models.posteriors import DiagonalGaussian
 from vaelab.models.priors import StandardNormal
 from vaelab.training.step import Step
@@ -67,8 +67,9 @@ class Activation(NamedTuple):
     backward: Callable[[Tensor, Tensor], Tensor]
 
 
+_RELU = torch.ops.aten.threshold_backward.grad_input
 ACTIVATIONS: dict[type[nn.Module], Activation] = {
-    nn.ReLU: Activation(torch.relu_, lambda grad, y: torch.ops.aten.threshold_backward(grad, y, 0)),
+    nn.ReLU: Activation(torch.relu_, lambda grad, y: _RELU(grad, y, 0, grad_input=grad)),
     nn.Tanh: Activation(torch.tanh_, torch.ops.aten.tanh_backward),
 }
 
@@ -84,6 +85,7 @@ class Chain:
         dtype: In which the products are computed; the gradients of the weights are float32.
         whole: Whether the gradient of x is wanted too. Where it is not, oneDNN computes the two
             products of the first layer a fifth faster, in float32, if y_1 is stored by columns.
+            MKL may want all y_i but the last so, see `linear.by_columns`.
     """
 
     def __init__(
@@ -104,7 +106,8 @@ class Chain:
             weight, bias = layer.weight.to(self.dtype), layer.bias.to(self.dtype)
             self.inputs.append(y)
             self.weights.append(weight)
-            columns = not (i or self.whole) and i < last and by_onednn(y, weight)
+            first = not (i or self.whole)
+            columns = i < last and (by_columns(y) or (first and by_onednn(y, weight)))
             y = product(y, weight, bias, columns=columns)
             if i < last:
                 y = self.activations[i].forward(y)
@@ -118,6 +121,7 @@ class Chain:
         for i in reversed(range(len(self.layers))):
             x, weight, layer = self.inputs.pop(), self.weights.pop(), self.layers[i]
             grad = grad.to(self.dtype)
+            layer.weight.grad = None  # its memory, which is in the cache, is that of the next one
             layer.weight.grad = product(grad.t(), x.t()).float()
             layer.bias.grad = grad.sum(0).float()
             if i or self.whole:

@@ -12,6 +12,7 @@ import torch
 
 from vaelab import devices
 from vaelab.data import Batches
+from vaelab.models import linear
 from vaelab.recipes import Train
 from vaelab.seeding import derive, generator
 from vaelab.training import checkpoint, optimisers, schedules
@@ -106,6 +107,20 @@ def batch_sizes(images: int, batch: int) -> list[int]:
     return [batch] * full + [rest] * (rest > 0)
 
 
+def precision_of(settings: Train, device: torch.device) -> str:
+    """The precision of a training, where "auto" is bfloat16 if that is the faster on the device."""
+    if settings.precision != "auto":
+        return settings.precision
+    return "bfloat16" if linear.bfloat16_pays(device) else "float32"
+
+
+def products_of(step: Step, settings: Train, device: torch.device, processes: int = 1) -> str:
+    """The fastest matrix products for a training, see `models.linear.fastest`."""
+    plain = written(step, precision_of(settings, device)) if processes == 1 else None
+    rows = settings.batch // processes * step.samples
+    return linear.fastest(device, step.model, rows, columns=plain is not None)
+
+
 class _Training:
     """What stays from one epoch to the next."""
 
@@ -122,10 +137,10 @@ class _Training:
         self.held_out, self.pause = held_out, pause
         self.device = data.x.device
         devices.keep_memory()
-        precision = PRECISION[settings.precision]
+        self.precision = precision_of(settings, self.device)
         self.ranks = join()
         self.ranks.check(settings.devices, settings.nodes)
-        self.fabric = self.ranks.fabric(self.device.type, precision=precision)
+        self.fabric = self.ranks.fabric(self.device.type, precision=PRECISION[self.precision])
         self.optimiser = optimisers.make(step.to(self.device).parameters(), settings)
         self.model, self.wrapped = self.fabric.setup(self.ranks.setup(step), self.optimiser)
         if settings.compile:
@@ -205,7 +220,7 @@ class _Training:
     def _gradient(self) -> Gradient:
         """How a step finds its gradient."""
         alone = self.ranks.world == 1 and self.data.weight is None
-        plain = alone and not self.settings.compile and written(self.step, self.settings.precision)
+        plain = alone and not self.settings.compile and written(self.step, self.precision)
         forward = self.ranks.forward(self.model, self.step)
         return plain or Automatic(forward, self.fabric, self.optimiser)
 

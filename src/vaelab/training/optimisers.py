@@ -54,12 +54,15 @@ class LeanAdam(Adam):
             super().step()
             states = [self.state.get(parameter, {}) for parameter in group["params"]]
             if all(states):
+                self.steps = torch.stack([state["step"] for state in states])
+                for state, step in zip(states, self.steps, strict=True):
+                    state["step"] = step  # a view, so that one addition counts for all
                 names = ("exp_avg", "exp_avg_sq", "step")
                 moments = ([state[name] for state in states] for name in names)
                 self.lists = (group["params"], *moments)
             return
         parameters, means, squares, steps = self.lists
-        torch._foreach_add_(steps, 1)
+        self.steps.add_(1)
         first, second = group["betas"]
         torch._fused_adam_(
             parameters, grads, means, squares, [], steps, lr=group["lr"], beta1=first, beta2=second,

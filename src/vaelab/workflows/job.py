@@ -12,9 +12,10 @@ from vaelab import devices
 from vaelab.data import Batches, Dataset, Split, anchored, check_support, load
 from vaelab.errors import UserError
 from vaelab.models import build, start, summary, support, units_of
+from vaelab.models.linear import bfloat16_pays
 from vaelab.recipes import Objective, Recipe, changes, file_of, flatten, rules
 from vaelab.seeding import seeded
-from vaelab.training import Step, batch_sizes, schedules
+from vaelab.training import Step, batch_sizes, precision_of, schedules
 from vaelab.workflows.console import Console
 
 FEW_STEPS = 500  # of the optimiser, below which a network has hardly learned
@@ -52,7 +53,7 @@ class Job:
         if data is None:
             recipe = msgspec.structs.replace(recipe, data=anchored(recipe.data))
         self.data = load(recipe.data) if data is None else data
-        self.recipe = recipe = self._with_steps(recipe)
+        self.recipe = recipe = self._settled(recipe)
         check_support(self.data, support(recipe.model), recipe.data, recipe.model.likelihood)
         self.train = self._batches(self.data.train, augment=True)
         self.validation = self._batches(self.data.validation)
@@ -69,14 +70,17 @@ class Job:
         # A resumed run detects that its data were replaced.
         self.fingerprint = f"{tuple(self.data.train.x.shape)} {self.data.train.checksum()}"
 
-    def _with_steps(self, recipe: Recipe) -> Recipe:
-        """Return the recipe with as many epochs as ``train.steps`` needs."""
-        a_pass = len(batch_sizes(len(self.data.train.x), recipe.train.batch))
-        needed = -(-recipe.train.steps // a_pass)
-        self.raised = needed > recipe.train.epochs
-        if not self.raised:
-            return recipe
-        train = msgspec.structs.replace(recipe.train, epochs=needed)
+    def _settled(self, recipe: Recipe) -> Recipe:
+        """The recipe with a precision for this device and as many epochs as its steps need.
+
+        The run stores it, so that a resume on another machine does the same.
+        """
+        settings = recipe.train
+        a_pass = len(batch_sizes(len(self.data.train.x), settings.batch))
+        needed = -(-settings.steps // a_pass)
+        self.raised = needed > settings.epochs
+        precision, epochs = precision_of(settings, self.device), max(needed, settings.epochs)
+        train = msgspec.structs.replace(settings, epochs=epochs, precision=precision)
         return msgspec.structs.replace(recipe, train=train)
 
     def _batches(self, split: Split, augment: bool = False) -> Batches:
@@ -155,6 +159,8 @@ def introduce(job: Job) -> None:
             f"epochs: {recipe.train.epochs:,}, so that the optimiser makes train.steps "
             f"{recipe.train.steps:,} steps"
         )
+    if job.asked.train.precision == "auto":
+        say(f"precision: {recipe.train.precision}, which this device multiplies faster")
     say(f"treatment: {recipe.data.treatment}; likelihood: {recipe.model.likelihood}")
     job.console.once(summary(job.vae))
     for line in _remarks(job):
@@ -175,6 +181,11 @@ def _remarks(job: Job) -> list[str]:
         found.append("note: without validation images the weights of the last epoch are kept")
     if job.data.note:
         found.append(job.data.note)
+    if settings.precision == "bfloat16" and not bfloat16_pays(job.device):
+        found.append(
+            "warning: this device multiplies bfloat16 no faster than float32; train.precision auto "
+            "chooses the faster"
+        )
     if recipe.objective.warmup >= settings.epochs:
         found.append(
             f"warning: objective.warmup {recipe.objective.warmup:g} is not shorter than "
