@@ -68,7 +68,6 @@ def ours(images: int, precision: str) -> Callable[[], float]:
     import vaelab
     from vaelab.data import Batches
     from vaelab.models import build, linear
-    from vaelab.training import products_of
 
     settings = {"train.precision": precision, "train.epochs": 10**6, "train.batch": BATCH}
     recipe = vaelab.recipe("cnn-16d", settings)
@@ -76,7 +75,7 @@ def ours(images: int, precision: str) -> Callable[[], float]:
     cpu = torch.device("cpu")
     data = Batches(pixels, 256, recipe.data, cpu)
     step = vaelab.Step(build(recipe.model, (28, 28), 256), recipe.objective)
-    products = products_of(step, recipe.train, cpu)
+    products = linear.fastest(cpu, step, BATCH)
     epochs = vaelab.epochs(step, data, recipe.train)
 
     def epoch() -> float:

@@ -102,7 +102,7 @@ def test_a_resume_uses_the_threads_and_the_products_of_the_run(
     asked = []
     monkeypatch.setattr(devices, "threads", lambda count: (asked.append(count) or count or 1, ""))
     settings = {"train.threads": 0, "train.schedule": "constant"}
-    monkeypatch.setattr(linear, "fastest", lambda *_, **__: "onednn")
+    monkeypatch.setattr(linear, "fastest", lambda *_: "onednn")
     folder = vaelab.train(tiny(settings), tmp_path / "run", quiet=True).folder
     monkeypatch.setattr(linear, "fastest", lambda *_: pytest.fail("measured again"))
     vaelab.resume(folder, {"train.epochs": 4}, quiet=True)

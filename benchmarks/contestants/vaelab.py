@@ -14,7 +14,7 @@ from vaelab import Epoch, devices, epochs, recipe
 from vaelab.data import Batches, load
 from vaelab.evaluation.likelihood import log_likelihood
 from vaelab.models import linear
-from vaelab.training import products_of, terms
+from vaelab.training import terms
 from vaelab.workflows.console import Console
 from vaelab.workflows.job import Job
 
@@ -33,7 +33,8 @@ class Recipe(Contestant):
         self.job = job = Job(self.recipe, Console(quiet=True), data=self.data)
         self.within = ExitStack()  # of the products and threads of a run, until the process ends
         self.within.enter_context(devices.using(self.recipe.train.threads))
-        products = products_of(job.step, job.recipe.train, job.device)
+        rows = self.recipe.train.batch * self.recipe.objective.k
+        products = linear.fastest(job.device, job.vae, rows)
         self.within.enter_context(linear.using(products))
         self.epochs: Iterator[Epoch] = epochs(job.step, job.train, job.recipe.train)
 

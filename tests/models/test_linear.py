@@ -12,7 +12,7 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, vmap
 from vaelab.models import linear
 from vaelab.models.linear import AVAILABLE, WORTHWHILE, Linear, fastest, using
 
-CPU, ROWS = torch.device("cpu"), 128
+CPU = torch.device("cpu")
 onednn = pytest.mark.skipif(not AVAILABLE, reason="this torch has no oneDNN product")
 
 
@@ -97,13 +97,12 @@ def test_transforms_of_torch_func_work_at_any_batch_size(
 
 @pytest.fixture
 def cost(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
-    """What products of oneDNN, by columns and in bfloat16 take, where torch's in float32 take 1."""
+    """What a product of oneDNN and one in bfloat16 take, where torch's own in float32 takes 1."""
     clock, cost = [0.0], float(request.param)
 
     def takes(float32: float) -> object:
-        def multiply(x: Tensor, weight: Tensor, _: object) -> None:
-            by_columns = len(weight) == ROWS
-            clock[0] += cost if by_columns or x.dtype == torch.bfloat16 else float32
+        def multiply(x: Tensor, *_: object) -> None:
+            clock[0] += cost if x.dtype == torch.bfloat16 else float32
 
         return multiply
 
@@ -122,24 +121,11 @@ def test_onednn_is_chosen_only_where_it_is_clearly_faster(
     cost: float, wanted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = Linear(784, 400)
-    assert fastest(CPU, layer, ROWS) == wanted
-    assert fastest(CPU, nn.Sequential(layer, Linear(400, 2)), ROWS) == wanted
+    assert fastest(CPU, layer, 128) == wanted
+    assert fastest(CPU, nn.Sequential(layer, Linear(400, 2)), 128) == wanted
     monkeypatch.setattr(linear, "_measured", lambda *_: pytest.fail("measured"))
-    assert fastest(torch.device("cuda"), layer, ROWS) == "torch"
+    assert fastest(torch.device("cuda"), layer, 128) == "torch"
     assert fastest(CPU, layer, 8) == "torch"  # no product is large enough for it to matter
-
-
-@pytest.mark.parametrize(
-    ("cost", "wanted"),
-    [(0.5, "torch by columns"), (0.97, "torch"), (2.0, "torch")],
-    indirect=["cost"],
-)
-def test_results_are_by_columns_only_where_that_is_asked_for_and_clearly_faster(
-    cost: float, wanted: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(linear, "AVAILABLE", False)
-    assert fastest(CPU, Linear(784, 400), ROWS, columns=True) == wanted
-    assert fastest(CPU, Linear(784, 400), ROWS) == "torch"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from vaelab.plots import gallery
 from vaelab.seeding import generator, seeded, untouched
 from vaelab.training import Step, Terms, optimisers, schedules, terms
 from vaelab.training import loop as training_loop
-from vaelab.workflows import job
+from vaelab.workflows import job, studies
 from vaelab.workflows import train as training
 from vaelab.workflows.console import Console
 
@@ -339,6 +339,8 @@ def test_the_faster_precision_is_chosen_said_and_kept_in_a_resume(
     assert losses(chosen, "validation") == losses(named, "validation")
     monkeypatch.setattr(training_loop.linear, "bfloat16_pays", lambda device: not pays)
     assert vaelab.resume(chosen.folder).recipe.train.precision == name
+    again = studies.standing(tiny({"train.precision": "auto"}), chosen.folder)  # as a sweep asks
+    assert again is not None and again.recipe.train.precision == name
 
 
 def test_bfloat16_that_does_not_pay_is_warned_of(

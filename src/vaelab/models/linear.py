@@ -3,9 +3,8 @@
 torch multiplies float32 matrices with MKL, which leaves half the speed of processors that are not
 Intel's unused. oneDNN comes with torch and does not: on an AMD core with AVX-512 the products of a
 784-400 layer at batch 128 take half as long; on an Intel core they take a tenth to a third longer.
-Both are float32 and differ in the order of their sums. MKL in turn can be a fifth faster if results
-are stored by columns, as on an AMD core with AVX2. A run measures the products of its own layers
-once and keeps to its choice (`using`); everything else uses torch's own.
+Both are float32 and differ in the order of their sums. A run measures the products of its own
+layers once and keeps to its choice (`using`); everything else uses torch's own.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from torch.nn.functional import linear
 
 from vaelab.models.operations import apply
 
-WORTHWHILE = 2**22  # multiplications; below, a call of oneDNN costs more than it saves
+WORTHWHILE = 2**22  # multiplications; below, the call costs more than it saves
 MARGIN = 0.9  # of the usual way's time, which another must beat: noise must not choose
 ROUNDS, PAIRS = 4, 3  # measurements; in each round it must
 ENOUGH = 0.1  # seconds, after which no third round begins, nor a fourth
@@ -55,11 +54,6 @@ def product(
     return (_onednn if half or by_onednn(x, weight) else linear)(x, weight, bias)
 
 
-def by_columns(x: Tensor) -> bool:
-    """Whether results are to be stored by columns, in float32; for whoever can go on with them."""
-    return _products.get() == "torch by columns" and x.dtype == torch.float32
-
-
 def by_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN is to compute x W^T, in float32."""
     return (
@@ -74,61 +68,46 @@ def by_onednn(x: Tensor, weight: Tensor) -> bool:
 
 @contextmanager
 def using(products: str) -> Iterator[None]:
-    """Inside, this thread uses the products that `fastest` named, torch's if oneDNN is missing."""
-    missing = products == "onednn" and not AVAILABLE
-    token = _products.set("torch" if missing else products)
+    """Inside, this thread uses the products of "torch" or "onednn" (torch where it is missing)."""
+    token = _products.set(products if AVAILABLE else "torch")
     try:
         yield
     finally:
         _products.reset(token)
 
 
-def fastest(device: torch.device, model: nn.Module, rows: int, *, columns: bool = False) -> str:
-    """Which products are faster here: "torch", "torch by columns" (see `by_columns`) or "onednn".
+def fastest(device: torch.device, model: nn.Module, rows: int) -> str:
+    """Whose products are faster here, "torch" or "onednn", by a measurement of some 50 ms.
 
-    It measures the products of a training step for some 50 ms, forward and backward, in those
-    layers of the model that are large enough to matter at this number of rows; where there are
-    none it is "torch". Another way is chosen only if it is clearly faster in each of several
-    rounds, so that a busy moment does not change the choice; within a process it stays the same.
-
-    Args:
-        device: Where the training runs.
-        model: The model.
-        rows: Of a batch, times the samples.
-        columns: Whether the way its gradient is found can use results by columns.
+    It measures the products of a training step, forward and backward, in those layers of the model
+    that are large enough for oneDNN at this number of rows; where there are none it is "torch".
+    oneDNN is chosen only if it is clearly faster in each of several rounds, so that a busy moment
+    does not change the choice; within a process it stays the same.
     """
     layers = [tuple(m.weight.shape) for m in model.modules() if isinstance(m, Linear)]
     large = tuple(sorted(shape for shape in layers if rows * math.prod(shape) >= WORTHWHILE))
-    if device.type != "cpu" or not large:
+    if device.type != "cpu" or not AVAILABLE or not large:
         return "torch"
-    others = ("torch by columns",) * columns + ("onednn",) * AVAILABLE
-    return _measured(others, large, rows, torch.get_num_threads())
+    return _measured(large, rows, torch.get_num_threads())
 
 
 @cache
-def _measured(
-    others: tuple[str, ...], layers: tuple[tuple[int, int], ...], rows: int, threads: int
-) -> str:
-    """The fastest, torch or one of the others, for layers (outputs, inputs) at so many rows."""
+def _measured(layers: tuple[tuple[int, int], ...], rows: int, threads: int) -> str:
+    """The faster of the two for layers (outputs, inputs) at so many rows."""
     triples = [
         (torch.ones(rows, inputs), torch.ones(outputs, inputs), torch.ones(rows, outputs))
         for outputs, inputs in layers
     ]
 
-    def seconds(way: str) -> float:
-        multiply: Callable[..., Tensor] = _onednn if way == "onednn" else linear
+    def seconds(multiply: Callable[..., Tensor]) -> float:
         begun = time.perf_counter()
         for x, weight, grad in triples:
-            for a, b in ((x, weight), (grad, weight.t())):  # the latter as in the backward pass
-                multiply(*((b, a) if way == "torch by columns" else (a, b)), None)
+            multiply(x, weight, None)
+            multiply(grad, weight.t(), None)  # as in the backward pass
             multiply(grad.t(), x.t(), None)
         return time.perf_counter() - begun
 
-    best = "torch"
-    for way in others:
-        if _faster(partial(seconds, way), partial(seconds, best)):
-            best = way
-    return best
+    return "onednn" if _faster(partial(seconds, _onednn), partial(seconds, linear)) else "torch"
 
 
 @cache

@@ -6,7 +6,7 @@ held-out images. Optimisers and schedules are functions that recipes name.
 """
 
 from vaelab.training.checkpoint import DivergenceError, Facts, History, State, Tensors
-from vaelab.training.loop import Epoch, batch_sizes, epochs, precision_of, products_of
+from vaelab.training.loop import Epoch, batch_sizes, epochs, precision_of
 from vaelab.training.ranks import ALONE, Ranks, connected, join
 from vaelab.training.schedules import learning_rate, numbers
 from vaelab.training.step import Step
@@ -34,7 +34,6 @@ __all__ = [
     "learning_rate",
     "numbers",
     "precision_of",
-    "products_of",
     "terms",
     "validated",
 ]

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from vaelab.models import VAE, Linear, objectives
 from vaelab.models.likelihoods import Bernoulli
-from vaelab.models.linear import by_columns, by_onednn, product
+from vaelab.models.linear import by_onednn, product
 from vaelab.models.posteriors import DiagonalGaussian
 from vaelab.models.priors import StandardNormal
 from vaelab.training.step import Step
@@ -85,7 +85,6 @@ class Chain:
         dtype: In which the products are computed; the gradients of the weights are float32.
         whole: Whether the gradient of x is wanted too. Where it is not, oneDNN computes the two
             products of the first layer a fifth faster, in float32, if y_1 is stored by columns.
-            MKL may want all y_i but the last so, see `linear.by_columns`.
     """
 
     def __init__(
@@ -106,8 +105,7 @@ class Chain:
             weight, bias = layer.weight.to(self.dtype), layer.bias.to(self.dtype)
             self.inputs.append(y)
             self.weights.append(weight)
-            first = not (i or self.whole)
-            columns = i < last and (by_columns(y) or (first and by_onednn(y, weight)))
+            columns = not (i or self.whole) and i < last and by_onednn(y, weight)
             y = product(y, weight, bias, columns=columns)
             if i < last:
                 y = self.activations[i].forward(y)

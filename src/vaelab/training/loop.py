@@ -114,13 +114,6 @@ def precision_of(settings: Train, device: torch.device) -> str:
     return "bfloat16" if linear.bfloat16_pays(device) else "float32"
 
 
-def products_of(step: Step, settings: Train, device: torch.device, processes: int = 1) -> str:
-    """The fastest matrix products for a training, see `models.linear.fastest`."""
-    plain = written(step, precision_of(settings, device)) if processes == 1 else None
-    rows = settings.batch // processes * step.samples
-    return linear.fastest(device, step.model, rows, columns=plain is not None)
-
-
 class _Training:
     """What stays from one epoch to the next."""
 
@@ -137,9 +130,9 @@ class _Training:
         self.held_out, self.pause = held_out, pause
         self.device = data.x.device
         devices.keep_memory()
-        self.precision = precision_of(settings, self.device)
         self.ranks = join()
         self.ranks.check(settings.devices, settings.nodes)
+        self.precision = self.ranks.shared(lambda: precision_of(settings, self.device))
         self.fabric = self.ranks.fabric(self.device.type, precision=PRECISION[self.precision])
         self.optimiser = optimisers.make(step.to(self.device).parameters(), settings)
         self.model, self.wrapped = self.fabric.setup(self.ranks.setup(step), self.optimiser)

@@ -91,8 +91,11 @@ def standing(recipe: Recipe, folder: Path, overwrite: bool = False) -> Run | Non
         return None
     old, wanted = load_run(folder), replace(recipe, data=anchored(recipe.data))
     was, new = flatten(old.recipe), flatten(wanted)
-    raised = recipe.train.steps and was["train.epochs"] > new["train.epochs"]  # by train.steps
-    free = {*FREE, "train.epochs"} if raised else FREE
+    free = set(FREE)
+    if recipe.train.steps and was["train.epochs"] > new["train.epochs"]:  # it was raised
+        free.add("train.epochs")
+    if recipe.train.precision == "auto":  # its machine chose
+        free.add("train.precision")
     changed = [
         key
         for key in new

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from vaelab.recipes import Code, Recipe, Train, override, parse, permit
 from vaelab.runs import Run, check_free, create, default_folder, recover
 from vaelab.seeding import generator, untouched
 from vaelab.tracking import Tracked, Tracker, sending, trackers_of
-from vaelab.training import State, Terms, best_epoch, join, products_of, terms
+from vaelab.training import State, Terms, best_epoch, join, terms
 from vaelab.workflows.console import Console
 from vaelab.workflows.fit import fit
 from vaelab.workflows.job import Job, check_continues, introduce
@@ -152,8 +151,8 @@ def complete(
     threads, warning = devices.threads(job.recipe.train.threads or began.get("threads", 0))
     each = max(1, threads // ranks.devices)
     with devices.using(each), untouched():
-        measured = partial(products_of, job.step, job.recipe.train, job.device, ranks.world)
-        products = began.get("products") or measured()
+        rows = job.recipe.train.batch // ranks.world * job.recipe.objective.k
+        products = began.get("products") or linear.fastest(job.device, job.vae, rows)
         machine = devices.environment(job.device, threads, products) | ranks.record()
         ranks.shared(lambda: (each, products))
         introduce(job)

@@ -69,8 +69,8 @@ class _Worker:
             case "interrupted":
                 return Answer("interrupted", outcome.value)
             case "killed":
-                remedy = "with too little memory, lower --jobs"
-                return Answer("failed", f"its process {outcome.value}; {remedy}")
+                remedy = "; with too little memory, lower --jobs" * ("memory" in outcome.value)
+                return Answer("failed", f"its process {outcome.value}{remedy}")
             case "user" | "lost":
                 return Answer("failed", outcome.value)
             case _:  # a defect
