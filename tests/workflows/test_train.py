@@ -340,7 +340,8 @@ def test_the_faster_precision_is_chosen_said_and_kept_in_a_resume(
     monkeypatch.setattr(training_loop.linear, "bfloat16_pays", lambda device: not pays)
     assert vaelab.resume(chosen.folder).recipe.train.precision == name
     again = studies.standing(tiny({"train.precision": "auto"}), chosen.folder)  # as a sweep asks
-    assert again is not None and again.recipe.train.precision == name
+    assert again
+    assert again.recipe.train.precision == name
 
 
 def test_bfloat16_that_does_not_pay_is_warned_of(
