@@ -139,10 +139,12 @@ def cross_entropy(x: Tensor, logits: Tensor, p: Tensor) -> Tensor:
     >>> cross_entropy(torch.ones(1, 3), l, l.sigmoid())
     tensor(90.7417)
     """
-    m = (p - 0.5).abs_().add_(0.5).view(-1)
+    buffer = (p - 0.5).abs_().add_(0.5)
+    m = buffer.view(-1)
     most = len(m) // 16 * 16
     logarithms = m[:most].view(16, -1).prod(0).log_().sum() + m[most:].log().sum()
-    return logits.relu().sum() - torch.dot(x.reshape(-1), logits.reshape(-1)) - logarithms
+    positive = torch.clamp_min(logits, 0, out=buffer).sum()  # the memory of m is in the cache
+    return positive - torch.dot(x.reshape(-1), logits.reshape(-1)) - logarithms
 
 
 class Written:
