@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from contestants.contest import REFERENCE, TARGET, Contest
 from contestants.process import Row
 from contestants.table import put, table
@@ -34,6 +35,7 @@ from contestants.table import put, table
 import vaelab
 from vaelab import devices
 from vaelab.data import load
+from vaelab.models.linear import bfloat16_pays
 from vaelab.recipes import available
 
 RESULT = Path(__file__).parent / "results" / "peers.json"
@@ -116,6 +118,8 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         contest = Contest(contestants, Path(folder), asked.environments, asked.threads)
         if asked.speedrun not in available():
             contest.leave_out(f"{REFERENCE} {asked.speedrun}", "vaelab has no such recipe yet")
+        if not bfloat16_pays(torch.device("cpu")):
+            contest.leave_out("products in bfloat16", "no faster than float32 on this processor")
         try:
             contest.memory()
             contest.epochs(asked.least, asked.cap)

@@ -2,7 +2,8 @@
 
 torch multiplies float32 matrices with MKL, which leaves half the speed of processors that are not
 Intel's unused. oneDNN comes with torch and does not: on an AMD core with AVX-512 the products of a
-784-400 layer at batch 128 take half as long; on an Intel core they take a tenth to a third longer.
+784-400 layer at batch 128 take half as long; on an Intel core, or an AMD core without AVX-512, they
+take a tenth to a third longer.
 Both are float32 and differ in the order of their sums. A run measures the products of its own
 layers once and keeps to its choice (`using`); everything else uses torch's own.
 """
