@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 COURSE = ROOT / "docs" / "course"
 # How long a lesson computes depends on these numbers, whether it runs does not.
 LONG = re.compile(
-    r'("train\.epochs": |"objective\.warmup": |\bepochs=|\bsteps=|\bfor _ in range\()(\d+)'
+    r'("train\.epochs": |"objective\.warmup": |\b(?:epochs|steps|samples)=|\bfor _ in range\()(\d+)'
 )
 
 
@@ -54,10 +54,10 @@ def test_a_lesson_runs_without_a_complaint(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With a quarter of the epochs; as it is written it runs below, and by `make course`."""
+    """With a tenth of the epochs; as it is written it runs below, and by `make course`."""
     monkeypatch.chdir(tmp_path)
     source = (COURSE / f"{name}.py").read_text("utf-8")
-    short = LONG.sub(lambda one: f"{one[1]}{max(2, int(one[2]) // 4)}", source)
+    short = LONG.sub(lambda one: f"{one[1]}{max(2, int(one[2]) // 10)}", source)
     try:
         with matplotlib.rc_context():
             exec(compile(short, f"{name}.py", "exec"), {"__name__": "__main__"})
