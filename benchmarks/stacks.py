@@ -63,6 +63,7 @@ class Models:
             with seeded(seed, "weights"):
                 model = build(recipe.model, data.shape, data.levels)
             self.steps.append(Step(model, recipe.objective).train())
+        # torch asks for lists of modules and of parameters, where it takes their heirs as well.
         self.weights, self.buffers = stack_module_state(self.steps)  # type: ignore[arg-type]
         self.adam = optimisers.make(self.weights.values(), recipe.train)  # type: ignore[arg-type]
         self.streams = [torch.Generator().manual_seed(seed) for seed in range(members)]
