@@ -30,7 +30,7 @@ from vaelab.data import Batches, Dataset, load
 from vaelab.models import build, linear, start
 from vaelab.recipes import Recipe
 from vaelab.seeding import seeded, untouched
-from vaelab.training import terms
+from vaelab.training import precision_of, terms
 
 TARGET = 103.89  # nats per image: the test loss of report 3 after 20 epochs
 PARAMETERS = 652_824
@@ -125,6 +125,7 @@ def main() -> None:
         "test_loss_half_interval": round(half, 3),
         "seconds": round(seconds, 3),
         "compiled": recipe.train.compile,
+        "precision": precision_of(recipe.train, torch.device("cpu")),
         "conventional_seconds": round(conventional, 2),
         "conventional_reached": rival.epochs[-1]["test_loss"] <= TARGET,
         "times_faster": round(conventional / seconds, 1),
