@@ -20,7 +20,7 @@ def load(settings: Data) -> Arrays:
 
 @cache
 def _read() -> tuple[NDArray[Any], NDArray[Any]]:
-    """Images and labels, once a process: they are text, of which a small training would notice."""
+    """Images and labels, once a process: they are text, which takes 20 ms to read."""
     from sklearn.datasets import load_digits  # imported here because it takes a second
 
     bunch = load_digits()
