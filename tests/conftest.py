@@ -249,8 +249,8 @@ def wait_until(ready: Callable[[], bool], seconds: float = 30) -> None:
 # can be killed.
 SERVER = """
 import gc, json, os, signal, sys, time, traceback
-import lightning_fabric, torch._dynamo, matplotlib.backends.backend_agg
-import torch, sklearn.datasets, sklearn.manifold, vaelab.cli.main, vaelab.workflows.train
+import matplotlib.backends.backend_agg
+import torch, sklearn.datasets, vaelab.cli.main, vaelab.workflows.train
 gc.freeze()
 
 def command(job):

@@ -101,7 +101,7 @@ def _deviation(recipe: Recipe) -> float:
     weights = torch.linspace(0.5, 1.5, 13)
     values = numbers(recipe.objective, 30.0, 40) | {"images": 100}
     optimiser = torch.optim.SGD(step.parameters(), 1e-3)
-    model, wrapped = ranks.fabric("cpu").setup(ranks.setup(step), optimiser)
+    model = ranks.setup(step, "cpu")
     own = torch.optim.SGD(alone.parameters(), 1e-3)
     model.train()
     largest = 0.0
@@ -110,7 +110,7 @@ def _deviation(recipe: Recipe) -> float:
         ranks.begin(len(index))
         with Known(int(mine[0] - index[0])):
             loss, measured = model(x[mine], y[mine], values, weights[mine])
-            wrapped.zero_grad()
+            optimiser.zero_grad()
             loss.backward()
         with Known(0):
             expected, whole = alone(x[index], y[index], values, weights[index])
@@ -120,7 +120,7 @@ def _deviation(recipe: Recipe) -> float:
         pairs += [
             (a.grad, b.grad) for a, b in zip(step.parameters(), alone.parameters(), strict=True)
         ]
-        wrapped.step()
+        optimiser.step()
         own.step()
         pairs += list(zip(step.buffers(), alone.buffers(), strict=True))
         for a, b in pairs:
@@ -244,7 +244,7 @@ def tiny_batches() -> float:
     """The deviation of the loss of a batch of one image from that of a single process."""
     recipe, images, _, step = prepared({"model.variant": "ae"})
     ranks, model, index = join(), step().train(), torch.tensor([3])
-    together = ranks.setup(step().train())
+    together = ranks.setup(step().train(), "cpu")
     ranks.begin(len(index))
     x = images(ranks.part(index), generator(0, "unused"))
     values = numbers(recipe.objective, 0, 1) | {"images": len(images)}

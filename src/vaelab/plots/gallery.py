@@ -20,6 +20,7 @@ from vaelab.plots.latent_pages import class_pages, dimension_pages
 from vaelab.plots.overview import Pictures, overview
 from vaelab.plots.pixels import signals
 from vaelab.plots.style import Array, Labels, encode, unwritable
+from vaelab.plots.tsne import tsne
 from vaelab.plots.view import (
     View,
     between,
@@ -37,7 +38,6 @@ from vaelab.plots.view import (
 )
 from vaelab.recipes import table
 from vaelab.runs import Run
-from vaelab.seeding import derive
 
 FRAMES = 60  # at most, in the animation
 EPOCHS = 200  # with more, not every one has a frame
@@ -80,7 +80,7 @@ def _embedding(view: View, say: Callable[[str], None]) -> latent.Embedding | Non
     some = spread(len(codes), run.recipe.figures.tsne)
     of = "" if len(some) == len(codes) else f" of {len(codes):,} (figures.tsne)"
     say(f"t-SNE of {len(some):,} codes{of} ...")
-    points = latent.tsne(codes[some], derive(run.recipe.train.seed, "t-SNE") % 2**32)
+    points = tsne(codes[some])
     return latent.Embedding(points, None if y is None else y[some])
 
 

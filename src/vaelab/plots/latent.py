@@ -23,7 +23,6 @@ from vaelab.plots.style import COLOURS, Array, Labels, Look, grid, localise, pag
 
 _WRITTEN = 10  # characters of a name, on average, up to which names are written into a scatter
 _ENOUGH = 5  # points of a class without which its name would hide them
-_ITERATIONS = 500  # of t-SNE, half of them with early exaggeration
 
 
 class Embedding(NamedTuple):
@@ -59,37 +58,6 @@ def pca(z: Array) -> tuple[Array, Array]:
         raise UserError("figures: codes of one dimension have no principal plane; use latent()")
     shares, axes = principal_axes(torch.from_numpy(z))
     return z @ axes[:, :2].numpy(), shares.numpy()
-
-
-def tsne(z: Array, seed: int) -> Array:
-    """Return the t-SNE of codes (N, L), L >= 2: (N, 2). About a second for each 1,000 codes.
-
-    The perplexity is 30, less for few codes. It starts from `pca`, so the seed matters little. The
-    learning rate is N / 24 and at least 100: twice the usual N / 12 over an early exaggeration of
-    4, so that 500 iterations get as far as 1,000 (scikit-learn's unit of it is a fourth).
-
-    References:
-        van der Maaten & Hinton, Visualizing data using t-SNE, JMLR 9, 2008.
-        Belkina et al., Automated optimized parameters for T-distributed stochastic neighbor
-        embedding improve visualization and analysis of large datasets, Nature Communications 10,
-        2019.
-    """
-    z = checked(z, None)
-    start: Array = pca(z)[0]
-    if len(z) < 3 or not np.ptp(z, axis=0).any():
-        return start
-    from sklearn.manifold import TSNE  # takes a second to import
-
-    # scikit-learn's own PCA start divides by zero for constant codes; else it is the same.
-    start = 1e-4 * (start - start.mean(0)) / start[:, 0].std()
-    model = TSNE(
-        perplexity=min(30.0, (len(z) - 1) / 3),
-        learning_rate=max(100.0, len(z) / 24),
-        max_iter=_ITERATIONS,
-        init=start.astype(np.float32),
-        random_state=seed,
-    )
-    return np.asarray(model.fit_transform(z.astype(np.float32)), dtype=np.float64)
 
 
 def draw_points(ax: Axes, points: Array, y: Labels, classes: Classes, look: Look) -> None:

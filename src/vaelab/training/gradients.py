@@ -9,7 +9,8 @@ the order of sums.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from contextlib import nullcontext
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -42,20 +43,21 @@ class Automatic:
 
     Args:
         step: The step, or what wraps it.
-        fabric: Lightning Fabric, for precision and backward pass.
+        precision: "bfloat16" for products in bfloat16, by torch.autocast; else "float32".
         optimiser: Whose parameters get the gradients.
     """
 
-    def __init__(self, step: nn.Module, fabric: Any, optimiser: Optimizer) -> None:
-        self.step, self.fabric, self.optimiser = step, fabric, optimiser
+    def __init__(self, step: nn.Module, precision: str, optimiser: Optimizer) -> None:
+        self.step, self.precision, self.optimiser = step, precision, optimiser
 
     def __call__(
         self, x: Tensor, y: Tensor | None, numbers: Numbers, weights: Tensor | None
     ) -> Tensor:
-        with self.fabric.autocast():
+        mixed = self.precision == "bfloat16"
+        with torch.autocast(x.device.type, torch.bfloat16) if mixed else nullcontext():
             loss, terms = self.step(x, y, numbers, weights)
         self.optimiser.zero_grad()
-        self.fabric.backward(loss)
+        loss.backward()
         found: Tensor = terms
         return found
 

@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch.nn.utils import clip_grad_norm_
 
 from vaelab import devices
 from vaelab.data import Batches
@@ -22,10 +23,6 @@ from vaelab.training.ranks import join
 from vaelab.training.step import Step
 from vaelab.training.validation import Terms, terms
 
-PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {
-    "float32": "32-true",
-    "bfloat16": "bf16-mixed",
-}
 TRACE = ("distortion", "rate", "loss being optimised")  # of every step
 LOOK = 50  # steps between two looks at the loss: on a GPU each look waits for the device
 FAR = 1000  # times what the first step cost: a typical step that costs more has diverged
@@ -133,9 +130,8 @@ class _Training:
         self.ranks = join()
         self.ranks.check(settings.devices, settings.nodes)
         self.precision = self.ranks.shared(lambda: precision_of(settings, self.device))
-        self.fabric = self.ranks.fabric(self.device.type, precision=PRECISION[self.precision])
         self.optimiser = optimisers.make(step.to(self.device).parameters(), settings)
-        self.model, self.wrapped = self.fabric.setup(self.ranks.setup(step), self.optimiser)
+        self.model = self.ranks.setup(step, self.device.type)
         if settings.compile:
             step.model.encoder.compile()
             step.model.decoder.compile()
@@ -152,12 +148,11 @@ class _Training:
     def epoch(self, number: int) -> Iterator[Epoch]:
         """Train an epoch; yield where it is paused, and at its end."""
         data, settings, step, optimiser = self.data, self.settings, self.step, self.optimiser
-        model, wrapped = self.model, self.wrapped
         gradient = self._gradient()
         steps, images = len(self.sizes), {"images": len(data)}
         first = self._begin(number)
         begun = time.perf_counter()
-        model.train()
+        self.model.train()
         mine = [self.ranks.part(batch) for batch in self.batches[first:]]
         for i, index in enumerate(data.ahead(mine), first):
             self.ranks.begin(self.sizes[i])
@@ -173,10 +168,8 @@ class _Training:
             )
             terms = gradient(x, y, numbers, weights)
             if settings.clip:
-                self.fabric.clip_gradients(
-                    model, wrapped, max_norm=settings.clip, error_if_nonfinite=False
-                )
-            wrapped.step()
+                clip_grad_norm_(step.parameters(), settings.clip)
+            optimiser.step()
             self.trace[i] = terms
             done = i + 1
             paused = self.ranks.agreed(self.pause) and done < steps
@@ -185,7 +178,7 @@ class _Training:
             if paused:
                 recent = self.trace[max(0, done - LOOK) : done, :2].mean(0)
                 yield self._stand(number, done, Terms(*recent.tolist()), begun)
-        model.eval()
+        self.model.eval()
         yield self._end(number, numbers, rate, begun)
 
     def _begin(self, number: int) -> int:
@@ -214,8 +207,7 @@ class _Training:
         """How a step finds its gradient."""
         alone = self.ranks.world == 1 and self.data.weight is None
         plain = alone and not self.settings.compile and written(self.step, self.precision)
-        forward = self.ranks.forward(self.model, self.step)
-        return plain or Automatic(forward, self.fabric, self.optimiser)
+        return plain or Automatic(self.model, self.precision, self.optimiser)
 
     def _end(self, number: int, numbers: Mapping[str, float], rate: float, begun: float) -> Epoch:
         """Measure the held-out images and write the entry of the epoch."""

@@ -38,20 +38,27 @@ class LeanAdam(Adam):
 
     torch finds out in every step which parameters have gradients and which kernels suit them. Here
     the first step finds it out for all. Where a parameter has no gradient, it is torch's own step.
+
+    torch keeps its compiler out of an optimiser, and for that imports it, which takes as long as
+    the rest of torch. Here these methods are what they are without that wrapping.
     """
 
     lists: tuple[list[Tensor], ...] = ()  # parameters; first moments, second moments, steps
 
+    add_param_group = inspect.unwrap(Adam.add_param_group)
+    state_dict = inspect.unwrap(Adam.state_dict)
+    plain_step = inspect.unwrap(Adam.step)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.lists = ()
-        super().load_state_dict(state_dict)
+        inspect.unwrap(Adam.load_state_dict)(self, state_dict)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # nobody passes one
         (group,) = self.param_groups
         grads = [parameter.grad for parameter in group["params"]]
         if not self.lists or any(grad is None for grad in grads):
-            super().step()
+            self.plain_step()
             states = [self.state.get(parameter, {}) for parameter in group["params"]]
             if all(states):
                 self.steps = torch.stack([state["step"] for state in states])

@@ -81,20 +81,9 @@ class Ranks:
     def begin(self, images: int) -> None:
         """Say how many images the batch of the next step has."""
 
-    def setup(self, step: nn.Module) -> nn.Module:
-        """The module that a training step calls; its loss is that of this rank's part."""
+    def setup(self, step: nn.Module, device: str) -> nn.Module:
+        """What to call in place of the step; its loss is that of this rank's part."""
         return step
-
-    def forward(self, model: nn.Module, step: nn.Module) -> nn.Module:
-        """What a step calls: the module that Fabric made, or the bare one, which needs no wrapper.
-
-        The wrapper looks through all arguments and results for tensors of another precision.
-        """
-        return step
-
-    def fabric(self, device: str, **settings: Any) -> Any:
-        """Lightning Fabric for this rank."""
-        return _fabric(accelerator=device, devices=1, **settings)
 
     def agreed(self, wish: Callable[[], bool]) -> bool:
         """Whether any rank wishes it, the same in all; asked at every step, answered at some."""
@@ -152,34 +141,30 @@ class Group(Ranks):
         sizes = [each + (rank < rest) for rank in range(self.world)]
         self.parts = batch.Parts(sizes, self.rank)
 
-    def setup(self, step: nn.Module) -> nn.Module:
-        self.wait, self.asked, self.steps = 1, time.monotonic(), 1
-        batch.convert(step)
-        return Together(step, self)
-
-    def forward(self, model: nn.Module, step: nn.Module) -> nn.Module:
-        return model
-
-    def fabric(self, device: str, **settings: Any) -> Any:
+    def setup(self, step: nn.Module, device: str) -> nn.Module:
+        """The step in Lightning Fabric's DistributedDataParallel."""
         if device == "cuda" and torch.cuda.device_count() < self.devices:
             raise UserError(
                 f"train.devices: {count(self.devices, 1)} need as many GPUs, each process sees "
                 f"{torch.cuda.device_count()}; lower train.devices, or set train.device to cpu"
             )
+        # Slow to import, with torch's compiler, and only trainings of several processes need it.
+        from lightning_fabric import Fabric
         from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
         from lightning_fabric.strategies.ddp import DDPStrategy
 
-        strategy = DDPStrategy(gradient_as_bucket_view=True)
-        fabric = _fabric(
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # vaelab says what it does
+        fabric = Fabric(
             accelerator=device,
-            strategy=strategy,
+            strategy=DDPStrategy(gradient_as_bucket_view=True),
             devices=self.devices,
             num_nodes=self.nodes,
             plugins=[TorchElasticEnvironment()],
-            **settings,
         )
         fabric.launch()
-        return fabric
+        self.wait, self.asked, self.steps = 1, time.monotonic(), 1
+        batch.convert(step)
+        return fabric.setup_module(Together(step, self))
 
     def agreed(self, wish: Callable[[], bool]) -> bool:
         self.wait -= 1
@@ -212,13 +197,6 @@ class Group(Ranks):
         boxes: list[Any] = [None] * self.world
         dist.all_gather_object(boxes, mine)
         return {name: state for box in boxes[1:] for name, state in box.items()}
-
-
-def _fabric(**settings: Any) -> Any:
-    from lightning_fabric import Fabric  # slow to import, and only trainings need it
-
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # vaelab says what it does
-    return Fabric(**settings)
 
 
 ALONE = Ranks()
