@@ -46,15 +46,18 @@ def picture(
         many = signals(x)
         return _strips(many, span) if many.shape[2] > LANES else _curves(many, span)
     low, high = span
-    y = np.asarray(x, dtype=np.float32)
-    y = y[:, None] if y.ndim == 3 else y
-    y = y if y.shape[1] in (1, 3, 4) else y.mean(1, keepdims=True)
-    y = np.nan_to_num((_reduced(y, side) - low) / ((high - low) or 1.0), nan=0.5).clip(0, 1)
+    raw = np.asarray(x, dtype=np.float32)
+    raw = raw[:, None] if raw.ndim == 3 else raw
+    raw = raw if raw.shape[1] in (1, 3, 4) else raw.mean(1, keepdims=True)
+    y: Array = _reduced(raw, side) - low
+    y /= (high - low) or 1.0  # in place from here: there may be thousands of images
+    np.nan_to_num(y, copy=False, nan=0.5).clip(0, 1, out=y)
     y = np.moveaxis(y, 1, -1)
     if y.shape[-1] == 4:
         y = y[..., :3] * y[..., 3:] + (1 - y[..., 3:])
-    y = (y * 255 + 0.5).astype(np.uint8)
-    return np.broadcast_to(y, (*y.shape[:3], 3))
+    y *= 255
+    y += 0.5
+    return np.broadcast_to(y.astype(np.uint8), (*y.shape[:3], 3))
 
 
 def _reduced(x: Array, side: int) -> Array:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from statistics import NormalDist
+
+import numpy as np
 
 from vaelab.evaluation.doctor.evidence import SURE, WORTH, Evidence, error_of
 from vaelab.evaluation.doctor.finding import Finding, either, say
@@ -89,10 +92,8 @@ def too_few_epochs(e: Evidence) -> Finding | None:
 
 def _trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
     """Return the slope of the least-squares line through N >= 3 points, and its standard error."""
-    from scipy.stats import linregress  # imported here because it takes a second
-
-    line = linregress(x, y)
-    return float(line.slope), float(line.stderr)
+    (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
+    return float(slope), float(covariance[0, 0]) ** 0.5
 
 
 def _certain(points: int) -> float:
@@ -100,6 +101,6 @@ def _certain(points: int) -> float:
 
     The slope of a line through `points` points follows Student's t.
     """
-    from scipy.stats import norm, t  # imported here because it takes a second
+    from scipy.special import stdtrit  # imported here because only a report needs it
 
-    return float(t.ppf(norm.cdf(SURE), points - 2))
+    return float(stdtrit(points - 2, NormalDist().cdf(SURE)))
