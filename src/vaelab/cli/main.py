@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -77,6 +78,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         remedy = command.memory if command else "choose a smaller run"
         return _failed(words, f"there is not enough memory; {remedy}")
     return 0
+
+
+def process() -> int:
+    """Run `main` as a process of its own."""
+    code = main()
+    gc.freeze()  # Python ends with a search for garbage, among all that was imported: half a second
+    return code
 
 
 def _answer(words: Sequence[str]) -> None:
