@@ -89,6 +89,7 @@ def test_lists_name_everything(capsys: pytest.CaptureFixture[str]) -> None:
         assert first == names.get(kind, list(AXES.get(key, ())))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("words", [[], ["train", "--help"], ["list"], ["train", "--train.lr=3"]])
 def test_what_needs_no_torch_answers_in_half_a_second_without_it(words: list[str]) -> None:
     times = []
@@ -105,6 +106,7 @@ def test_what_needs_no_torch_answers_in_half_a_second_without_it(words: list[str
     assert min(times) < 0.5
 
 
+@pytest.mark.alone
 def test_a_training_says_what_it_begins_with_within_half_a_second(tmp_path: Path) -> None:
     def seconds(number: int) -> float:
         begun = time.perf_counter()

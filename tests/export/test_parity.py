@@ -164,6 +164,7 @@ def test_convolutions_of_any_stride_and_padding(name: str, engine: Page) -> None
     assert torch.allclose(found, LAYERS[name](x).flatten(1), atol=1e-5)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", SPEED)
 def test_decoding_is_fast_enough_to_drag(name: str, engine: Page) -> None:
     times = engine.evaluate(TIME, f"{name}.speed")

@@ -94,6 +94,7 @@ def large() -> dict[str, vaelab.Run]:
     return {recipe: untrained(recipe, 10_000) for recipe in LATENCY}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("recipe", LATENCY)
 def test_dragging_paints_the_picture_at_once(
     browser: Browser, large: dict[str, vaelab.Run], recipe: str
@@ -125,6 +126,7 @@ def test_dragging_paints_the_picture_at_once(
     assert min(p95) < LATENCY[recipe], p95
 
 
+@pytest.mark.alone
 def test_a_page_with_ten_thousand_points_opens_quickly(
     browser: Browser, large: dict[str, vaelab.Run]
 ) -> None:
