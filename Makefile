@@ -12,6 +12,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Packages are compiled when they are first imported, once: else each process would compile them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test docs course pages packages dist try-wheel reproduce clean
 
 demo: $(VENV)/ready
