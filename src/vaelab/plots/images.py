@@ -37,10 +37,10 @@ class Sheet(AxesImage):
         left, bottom, right, top = (
             np.asarray(self.axes.bbox.extents) * magnification + 0.5
         ).astype(int)
-        size = right - left, top - bottom
+        size = max(1, right - left), max(1, top - bottom)  # a dot of the thinnest pictures
         scale = max(-(-size[0] // pixels.shape[1]), -(-size[1] // pixels.shape[0]))
         sheet = Image.fromarray(enlarged(pixels, scale)).resize(size, Image.Resampling.HAMMING)
-        upwards = np.ascontiguousarray(np.asarray(sheet.convert("RGBA"))[::-1])
+        upwards = np.asarray(sheet.convert("RGBA"))[::-1].copy()
         return upwards, left / magnification, bottom / magnification, Affine2D()
 
 
