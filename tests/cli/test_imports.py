@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -69,3 +70,25 @@ def test_commands_on_a_run_import_neither_plots_nor_training(
     unused = ("matplotlib", "sklearn", "scipy", "pandas", "lightning_fabric", "torch._dynamo")
     assert imported(*asked, of=unused) == (0, [])
     assert (tmp_path / out).exists()
+
+
+def test_a_training_in_one_process_imports_no_compiler_and_no_statistics(tmp_path: Path) -> None:
+    """With all its figures, t-SNE among them, and its report."""
+    images = np.random.default_rng(0).integers(0, 256, (80, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    settings = ("--model.latent=4", "--model.hidden=8", "--train.epochs=6", "--train.threads=1")
+    asked = ("train", tmp_path / "images.npy", "--out", tmp_path / "run", "--quiet", *settings)
+    unused = ("lightning_fabric", "torch._dynamo", "sklearn", "scipy.stats")
+    assert imported(*asked, of=unused) == (0, [])
+    assert (tmp_path / "run" / "figures" / "latent.png").exists()
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_an_import_leaves_the_search_for_garbage_as_it_was(collecting: bool) -> None:
+    try:
+        (gc.enable if collecting else gc.disable)()
+        assert callable(vaelab.train)
+        assert gc.isenabled() == collecting
+    finally:
+        gc.enable()
